@@ -1,0 +1,174 @@
+"""The records that every room speaks about; frozen, and free of any framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a build is in its life; it only moves forward."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to a build in this state."""
+        return self in {State.READY, State.FAILED, State.CANCELLED}
+
+
+class Phase(StrEnum):
+    """What a build is busy with, in the order in which it happens."""
+
+    QUEUED = "queued"
+    FETCHING = "fetching"
+    BUILDING = "building"
+    PUSHING = "pushing"
+    DONE = "done"
+
+
+class Kind(StrEnum):
+    """What an event of a build's story tells."""
+
+    PHASE = "phase"
+    LOG = "log"
+    QUEUE = "queue"
+    END = "end"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asked for.
+
+    Attributes:
+        repo: the repository, as pasted (``https://host/o/r``, ``o/r``, ``git@host:o/r.git``).
+        ref: branch, tag or commit; empty for the default branch.
+        provider: which provider is to understand `repo` (``gh``, ``git``); empty to let the service find out.
+    """
+
+    repo: str
+    ref: str = ""
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Exactly what a request means: one commit.
+
+    Attributes:
+        provider: the provider that resolved it.
+        repo: the repository's canonical address for people, without credentials.
+        url: what `git clone` takes.
+        slug: the repository's name as image names use it (BinderHub's build slug).
+        ref: the ref as asked, ``HEAD`` if none was.
+        commit: 40 hexadecimal digits (64 in a SHA-256 repository).
+    """
+
+    provider: str
+    repo: str
+    url: str
+    slug: str
+    ref: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A result that servers are launched from.
+
+    Attributes:
+        name: a pure function of the source and the build settings (`names.image_name`).
+        environment: the key of the environment in it, shared by all images with equal environments; empty if unknown.
+    """
+
+    name: str
+    environment: str = ""
+
+
+@dataclass(frozen=True)
+class Build:
+    """An attempt to make an image, and what became of it.
+
+    Attributes:
+        id: sorts by creation time; safe in paths, URLs and Kubernetes names.
+        error: ``code``, ``message`` and ``hint`` when it failed or was cancelled.
+        last_event: the number of the newest event of its story; 0 before the first.
+    """
+
+    id: str
+    source: Source
+    image: Image
+    state: State
+    phase: Phase
+    owner: str
+    created: datetime
+    started: datetime | None = None
+    finished: datetime | None = None
+    error: Mapping[str, Any] | None = None
+    last_event: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of a build's story.
+
+    Attributes:
+        number: 1..n within its build.
+        kind: see `Kind`.
+        data: JSON text, serialised once, sent to every follower as it is.
+    """
+
+    number: int
+    kind: Kind
+    data: str
+
+    @cached_property
+    def payload(self) -> dict[str, Any]:
+        """`data`, parsed."""
+        parsed: dict[str, Any] = json.loads(self.data)
+        return parsed
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The event as a server-sent event, ready for the socket."""
+        return f"id: {self.number}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a builder tells: one step of a build, and where in the builder's own story it stands.
+
+    Attributes:
+        kind: `Kind.PHASE` or `Kind.LOG`.
+        data: ``{"phase": ...}`` or ``{"text": ...}``.
+        cursor: given back to `Builder.run` to go on right after this report, by a later process, too.
+    """
+
+    kind: Kind
+    data: Mapping[str, Any]
+    cursor: str = ""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who asks the service for something, as the hub knows them.
+
+    Attributes:
+        name: the user's name, or ``service:NAME`` for a hub service.
+        admin: whether they may everything.
+        scopes: the scopes of the token they came with.
+    """
+
+    name: str
+    admin: bool = False
+    scopes: frozenset[str] = field(default_factory=frozenset)
