@@ -1,0 +1,176 @@
+"""What every handler shares: who is asking, how errors look, which headers are always there."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
+from tornado import web
+
+from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from ..models import Build, Caller
+
+if TYPE_CHECKING:
+    from ..app import Parts
+
+log = logging.getLogger("binderhub_service")
+_MAX_BODY_BYTES = 64 * 1024
+
+
+def iso(time: datetime | None) -> str | None:
+    """Return a time as the wire writes it: UTC, ISO-8601, milliseconds and ``Z``."""
+    return time and time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def error_from(exception: BaseException | None) -> BinderError:
+    """Return the error to show for an exception that reached a handler's edge; unknown ones stay unknown."""
+    if isinstance(exception, BinderError):
+        return exception
+    if isinstance(exception, web.MissingArgumentError):
+        return InvalidRequest(f"The argument {exception.arg_name} is missing.")
+    if isinstance(exception, web.HTTPError):
+        return _error_from_http(exception)
+    return INTERNAL_ERROR
+
+
+def _error_from_http(exception: web.HTTPError) -> BinderError:
+    known = {
+        403: NotAllowed("You are not signed in, or may not do this.", hint="Sign in to the hub, or send a token with access to this service."),
+        404: NotFound("There is nothing at this address."),
+        502: Unavailable("The hub could not be asked who you are.", code="hub_unavailable", hint="Try again in a moment."),
+    }
+    if exception.status_code in known:
+        return known[exception.status_code]
+    error = BinderError(exception.reason or HTTPStatus(exception.status_code).phrase, code="http_error")
+    error.status = exception.status_code
+    return error
+
+
+class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[misc]  # jupyterhub is not typed
+    """A handler that knows the service's parts and who is asking.
+
+    Subclasses set `public` where no login is needed.
+    """
+
+    public = False
+
+    @property
+    def parts(self) -> Parts:
+        """The service's parts, made in `app`."""
+        parts: Parts = self.settings["parts"]
+        return parts
+
+    @property
+    def prefix(self) -> str:
+        """The path that this service lives at, with slashes on both ends."""
+        return self.parts.prefix
+
+    def set_default_headers(self) -> None:
+        """Forbid framing by others, sniffing, and the sending on of addresses."""
+        self.set_header("Content-Security-Policy", "frame-ancestors 'self'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+
+    async def prepare(self) -> None:
+        """Find out who is asking without blocking the loop, before any method runs."""
+        if self.public:
+            return
+        try:
+            await self.hub_auth.get_user(self, sync=False)
+            self.require_login()
+        except UserNotAllowed as error:
+            raise web.HTTPError(403) from error
+
+    def require_login(self) -> None:
+        """Raise 403 unless somebody with access to this service is asking."""
+        if not self.current_user:
+            raise web.HTTPError(403)
+        if self.request.method not in {"GET", "HEAD", "OPTIONS"}:
+            self.check_xsrf_cookie()
+
+    @property
+    def caller(self) -> Caller:
+        """Who is asking."""
+        user: Mapping[str, Any] = self.current_user
+        name = user["name"] if user.get("kind", "user") == "user" else f"service:{user['name']}"
+        return Caller(name=name, admin=bool(user.get("admin")), scopes=frozenset(user.get("scopes", ())))
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Log only what nobody expected; the rest is an answer."""
+        if not isinstance(value, BinderError | UserNotAllowed):
+            super().log_exception(typ, value, tb)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Turn whatever went wrong into one answer."""
+        error = error_from(kwargs.get("exc_info", (None, None, None))[1])
+        self.set_status(error.status if error is not INTERNAL_ERROR else 500)
+        if isinstance(error, TooMany):
+            self.set_header("Retry-After", str(error.retry_after_seconds))
+        self.render_error(error)
+
+    def render_error(self, error: BinderError) -> None:
+        """Write the error as JSON; pages write a page."""
+        self.finish_json({"error": error.as_dict()})
+
+    def finish_json(self, value: object) -> None:
+        """Finish the answer with `value` as JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(value))
+
+
+class ApiHandler(ServiceHandler):
+    """A handler that takes and gives JSON."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Check only requests that come with the login cookie; a token in a header is proof enough."""
+        if not getattr(self, "_token_authenticated", False):
+            super().check_xsrf_cookie()
+
+    def json_body(self, allowed: Mapping[str, type]) -> dict[str, Any]:
+        """Return the request's body, a JSON object with some of the `allowed` keys.
+
+        Raises:
+            InvalidRequest: it is not JSON, not an object, or has an unknown key or a value of another type.
+        """
+        if len(self.request.body) > _MAX_BODY_BYTES:
+            raise InvalidRequest(f"The body is larger than {_MAX_BODY_BYTES} bytes.")
+        try:
+            body = json.loads(self.request.body or b"{}")
+        except ValueError as error:
+            raise InvalidRequest("The body is not valid JSON.", hint='Send an object such as {"repo": "https://github.com/o/r"}.') from error
+        if not isinstance(body, dict):
+            raise InvalidRequest("The body is not a JSON object.")
+        for key, value in body.items():
+            if key not in allowed:
+                raise InvalidRequest(f"The key {key!r} is not known.", hint=f"Known keys are {', '.join(allowed)}.")
+            if not isinstance(value, allowed[key]):
+                raise InvalidRequest(f"The value of {key!r} has the wrong type.")
+        return body
+
+
+def build_json(build: Build, queue: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a build as the wire writes it."""
+    return {
+        "id": build.id,
+        "provider": build.source.provider,
+        "repo": build.source.repo,
+        "ref": build.source.ref,
+        "commit": build.source.commit,
+        "image": build.image.name,
+        "environment": build.image.environment or None,
+        "state": build.state,
+        "phase": build.phase,
+        "queue": queue,
+        "error": build.error,
+        "owner": build.owner,
+        "created": iso(build.created),
+        "started": iso(build.started),
+        "finished": iso(build.finished),
+        "last_event": build.last_event,
+    }
