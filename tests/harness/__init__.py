@@ -1,0 +1,1 @@
+"""What the tests stand on: a real Git server, a real hub, repositories as folders."""

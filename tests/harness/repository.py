@@ -1,0 +1,95 @@
+"""A bare Git repository whose commits have the same SHAs on every machine and every day."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+FIRST_COMMIT_AT = 1_700_000_000
+PERSON = "Ada Tester <ada@example.org>"
+Files = Mapping[str, "str | bytes | None"]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below `folder`, by its path relative to it."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class BareRepository:
+    """A repository that grows one commit at a time.
+
+    Commits are dated one minute apart from a fixed day, so equal content has equal SHAs.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.commits = 0
+        directory.mkdir(parents=True)
+        self._git("init", "--bare", "--quiet", "--initial-branch=main")
+        self._git("config", "http.uploadpack", "true")
+        self._git("config", "uploadpack.allowAnySHA1InWant", "true")
+
+    def commit(self, files: Files, branch: str = "main", message: str = "Change files", parent: str | None = None) -> str:
+        """Commit `files` on top of `branch` and return the commit's SHA.
+
+        Args:
+            files: text or bytes by path; None deletes. What begins with ``#!`` becomes executable.
+            branch: made if it is not there, starting from nothing or from `parent`.
+            parent: commit or ref to start from instead of the branch's own tip.
+        """
+        start = parent or (branch if self.has(f"refs/heads/{branch}") else None)
+        stream = b"".join(self._commit_stream(files, f"refs/heads/{branch}", message, self.rev(start) if start else None))
+        self._git("fast-import", "--quiet", "--force", stdin=stream)
+        self.commits += 1
+        return self.rev(f"refs/heads/{branch}")
+
+    def branch(self, name: str, at: str = "HEAD") -> str:
+        """Make or move the branch `name` to `at`; return the commit's SHA."""
+        self._git("update-ref", f"refs/heads/{name}", self.rev(at))
+        return self.rev(f"refs/heads/{name}")
+
+    def tag(self, name: str, annotated: bool = False, at: str = "HEAD") -> str:
+        """Make the tag `name` at `at`; return the SHA it holds: the tag object's own if `annotated`, else the commit's."""
+        options = ["--annotate", "--message", f"Tag {name}"] if annotated else []
+        self._git("tag", *options, "--end-of-options", name, self.rev(at))
+        return self._git("rev-parse", f"refs/tags/{name}")
+
+    def rev(self, ref: str) -> str:
+        """Return the commit that `ref` leads to."""
+        return self._git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+
+    def has(self, ref: str) -> bool:
+        """Whether `ref` leads to something."""
+        done = subprocess.run(["git", "rev-parse", "--verify", "--quiet", ref], cwd=self.directory, env=self.environment(), capture_output=True)
+        return done.returncode == 0
+
+    def _commit_stream(self, files: Files, ref: str, message: str, parent: str | None) -> Iterator[bytes]:
+        text = message.encode()
+        yield f"commit {ref}\ncommitter {PERSON} {self._now()} +0000\ndata {len(text)}\n".encode() + text + b"\n"
+        if parent:
+            yield f"from {parent}\n".encode()
+        for path, content in files.items():
+            if content is None:
+                yield f"D {path}\n".encode()
+                continue
+            data = content.encode() if isinstance(content, str) else content
+            mode = "100755" if data.startswith(b"#!") else "100644"
+            yield f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n"
+
+    def _now(self) -> int:
+        return FIRST_COMMIT_AT + 60 * self.commits
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for Git: nothing of this machine's or person's settings, and the date of the next commit."""
+        name, address = PERSON.removesuffix(">").split(" <")
+        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (("NAME", name), ("EMAIL", address))}
+        when = {f"GIT_{role}_DATE": f"{self._now()} +0000" for role in ("AUTHOR", "COMMITTER")}
+        return {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "TZ": "UTC", **who, **when}
+
+    def _git(self, *arguments: str, stdin: bytes = b"") -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.directory, env=self.environment(), input=stdin, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode().strip()
