@@ -1,0 +1,48 @@
+# make run     start the hub on this machine            (PORT=8000 STATE=.state)
+# make link    print a new sign-in link for that hub    (STATE=.state)
+# make test    run the tests                            (TESTS=tests HUB= ARGS=)
+# make lint types bench docs clean
+PYTHON ?= python3
+PORT   ?= 8000
+STATE  ?= .state
+MODE   ?= embedded
+TESTS  ?= tests
+# A version of jupyterhub to test with, e.g. HUB=5.5; empty: the newest that is allowed.
+HUB    ?=
+ARGS   ?=
+
+test_env := .venv-test$(if $(HUB),-$(HUB))
+comma    := ,
+extras   := embedded,test$(if $(HUB),,$(comma)dev)
+# What is installed comes first on PATH: the proxy, then the environment's own programs.
+in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
+
+.PHONY: run link test lint types bench docs clean prepare
+
+run:
+	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)"
+
+link:
+	@exec "$(PYTHON)" scripts/run.py --state "$(STATE)" --link
+
+prepare:
+	@"$(PYTHON)" scripts/prepare.py --venv "$(test_env)" --extras "$(extras)" --hub "$(HUB)"
+
+test: prepare
+	$(in_env) $(test_env)/bin/python -m pytest $(TESTS) $(ARGS)
+
+lint: prepare
+	$(test_env)/bin/ruff check .
+	$(test_env)/bin/ruff format --check .
+
+types: prepare
+	$(test_env)/bin/mypy
+
+bench: prepare
+	$(in_env) $(test_env)/bin/python -m bench $(ARGS)
+
+docs: prepare
+	$(in_env) $(test_env)/bin/python scripts/references.py
+
+clean:
+	rm -rf .venv .venv-test* .proxy build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,55 @@
+"""What the distribution is; how it is checked is in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+readme = Path(__file__).parent / "README.md"
+
+setup(
+    name="binderspawner",
+    version="0.1.0",
+    description="Name a repository, land in a server made from it: a JupyterHub service and a spawner.",
+    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
+    package_data={
+        "binderhub_service": ["templates/**/*", "static/**/*", "migrations/*", "migrations/versions/*.py"],
+        "spawner": ["*.html"],
+    },
+    install_requires=[
+        "jupyterhub>=5.5,<7",
+        "tornado",
+        "traitlets",
+        "escapism",
+        "sqlalchemy>=2",
+        "alembic",
+        "jinja2",
+        "prometheus-client",
+        "httpx",
+        "httpx-sse",
+    ],
+    extras_require={
+        "embedded": ["uv", "jupyterlab"],
+        "docker": ["docker", "dockerspawner"],
+        "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
+        "oauth": ["oauthenticator"],
+        "postgresql": ["psycopg[binary]"],
+        "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "playwright"],
+        "dev": ["mypy", "pre-commit", "ruff"],
+    },
+    entry_points={
+        "console_scripts": ["binderhub-service = binderhub_service.app:main"],
+        "jupyterhub.spawners": ["repo-process = spawner.process:ProcessSpawner"],
+    },
+    classifiers=[
+        "Framework :: Jupyter :: JupyterHub",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
