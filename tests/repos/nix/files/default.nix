@@ -1,0 +1,1 @@
+let pkgs = import <nixpkgs> {}; in pkgs.mkShell { }

@@ -1,0 +1,3 @@
+"""Says hello."""
+
+HELLO = "hello from the working copy's project"

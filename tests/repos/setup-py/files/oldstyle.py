@@ -1,0 +1,3 @@
+"""A module of the repository's own."""
+
+YEAR = 2009
