@@ -1,0 +1,37 @@
+"""The port of all builders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+
+from ..models import Build, Report
+
+
+class Builder(ABC):
+    """Makes images. What it runs belongs to no process of the service: it goes on when the service is gone."""
+
+    @abstractmethod
+    def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
+        """Make the build's image and yield what happens; if it is being made already, follow that.
+
+        Args:
+            after: the cursor of the last report that is known; only later ones are yielded, none twice, none left out.
+
+        Ends when the image is made. Closing the generator stops the following, not the build.
+
+        Raises:
+            BuildFailed: it cannot be made; or (``builder_lost``) what made it is gone without a word.
+            Unavailable: the builder could not be asked.
+        """
+
+    @abstractmethod
+    async def stop(self, build: Build) -> None:
+        """End the build's making, with everything it started, and remove what is half made; nothing happens if it does not run."""
+
+    @abstractmethod
+    async def forget(self, build: Build) -> None:
+        """Drop the builder's own records of a build whose story is stored."""
+
+    async def close(self) -> None:  # noqa: B027  # most builders hold nothing
+        """Let go of connections; builds go on."""

@@ -1,0 +1,7 @@
+"""Is it there? One file per kind of store that images are kept in."""
+
+from __future__ import annotations
+
+from .base import Images
+
+__all__ = ["Images"]

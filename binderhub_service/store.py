@@ -1,0 +1,215 @@
+"""Builds, their stories and who asked for them, in SQL: SQLite in a file, or any database that SQLAlchemy speaks to.
+
+Everything runs on one thread beside the event loop, so the order of calls is the order of their effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from .errors import Unavailable
+from .models import Build, Event, Image, Kind, Phase, Source, State
+from .schema import askers, builds, events
+
+_UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
+_SCHEMA_HEAD = "0001"
+T = TypeVar("T")
+
+
+class Store:
+    """The service's memory.
+
+    Args:
+        url: an SQLAlchemy URL, e.g. ``sqlite:///service.sqlite`` or ``postgresql+psycopg://user@host/name``.
+
+    Every method raises `Unavailable` when the database cannot be asked; then nothing of the call has happened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    async def open(self) -> None:
+        """Bring the schema up to date."""
+        await self._run(lambda: _migrate(self._engine))
+
+    async def close(self) -> None:
+        """Finish what was asked and let go of the database."""
+        await self._run(self._engine.dispose)
+        self._thread.shutdown()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+        await self._read(sa.select(sa.literal(1)))
+
+    async def create(self, build: Build) -> None:
+        """Add a build; its owner is its first asker."""
+
+        def transaction(connection: sa.Connection) -> None:
+            connection.execute(builds.insert().values(_row_from(build), cursor=""))
+            connection.execute(askers.insert().values(name=build.owner, build_id=build.id, wants=True))
+
+        await self._write(transaction)
+
+    async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
+        """Store the build as it is now together with the events that made it so, all or nothing."""
+        rows = [{"build_id": build.id, "number": event.number, "kind": event.kind.value, "data": event.data} for event in new_events]
+
+        def transaction(connection: sa.Connection) -> None:
+            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build), cursor=cursor))
+            if rows:
+                connection.execute(events.insert(), rows)
+
+        await self._write(transaction)
+
+    async def get(self, build_id: str) -> Build | None:
+        """Return a build, or None if there is none of this id."""
+        rows = await self._read(sa.select(builds).where(builds.c.id == build_id))
+        return _build_from(rows[0]) if rows else None
+
+    async def newest_ready(self, image: str) -> Build | None:
+        """Return the newest build that made an image, or None."""
+        query = sa.select(builds).where(builds.c.image == image, builds.c.state == State.READY.value).order_by(builds.c.id.desc()).limit(1)
+        rows = await self._read(query)
+        return _build_from(rows[0]) if rows else None
+
+    async def unfinished(self) -> list[tuple[Build, str]]:
+        """Return all builds that have not ended, oldest first, each with the cursor of its builder's last stored report."""
+        rows = await self._read(sa.select(builds).where(builds.c.state.in_(_UNFINISHED)).order_by(builds.c.id))
+        return [(_build_from(row), row["cursor"]) for row in rows]
+
+    async def list(self, *, asker: str | None, filters: Mapping[str, str], before: str | None, limit: int) -> list[Build]:
+        """Return builds, newest first.
+
+        Args:
+            asker: only builds that this person asked for; None for everybody's.
+            filters: wanted values of the columns ``state``, ``repo`` and ``owner``.
+            before: only builds older than the one of this id.
+        """
+        query = sa.select(builds).where(*(builds.c[column] == value for column, value in filters.items()))
+        newest = builds.c.id
+        if asker is not None:
+            query = query.join(askers, askers.c.build_id == builds.c.id).where(askers.c.name == asker)
+            newest = askers.c.build_id
+        if before:
+            query = query.where(newest < before)
+        return [_build_from(row) for row in await self._read(query.order_by(newest.desc()).limit(limit))]
+
+    async def events(self, build_id: str, after: int, limit: int) -> list[Event]:
+        """Return at most `limit` events of a story, from the one numbered `after` + 1 on."""
+        query = sa.select(events).where(events.c.build_id == build_id, events.c.number > after).order_by(events.c.number).limit(limit)
+        return [Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query)]
+
+    async def askers(self, build_id: str) -> dict[str, bool]:
+        """Return everybody who asked for a build, and whether they still want it."""
+        rows = await self._read(sa.select(askers).where(askers.c.build_id == build_id))
+        return {row["name"]: row["wants"] for row in rows}
+
+    async def set_asker(self, build_id: str, name: str, *, wants: bool) -> None:
+        """Note that somebody asked for a build, or does not want it any more."""
+        where = sa.and_(askers.c.build_id == build_id, askers.c.name == name)
+
+        def transaction(connection: sa.Connection) -> None:
+            if not connection.execute(askers.update().where(where).values(wants=wants)).rowcount:
+                connection.execute(askers.insert().values(build_id=build_id, name=name, wants=wants))
+
+        await self._write(transaction)
+
+    async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        def read() -> Sequence[sa.RowMapping]:
+            with self._engine.connect() as connection:
+                return connection.execute(query).mappings().all()
+
+        return await self._run(read)
+
+    async def _write(self, transaction: Callable[[sa.Connection], None]) -> None:
+        def write() -> None:
+            with self._engine.begin() as connection:
+                transaction(connection)
+
+        await self._run(write)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except DBAPIError as error:
+            raise Unavailable(
+                "The service's database did not answer.", code="store_unavailable", hint="Try again in a moment; nothing was lost."
+            ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Run Alembic unless the schema is current; then it is not even imported."""
+    with engine.connect() as connection:
+        known = sa.inspect(connection).has_table("alembic_version")
+        if known and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _SCHEMA_HEAD:
+            return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _row_from(build: Build) -> dict[str, Any]:
+    source = build.source
+    return {
+        "id": build.id,
+        "provider": source.provider,
+        "repo": source.repo,
+        "url": source.url,
+        "slug": source.slug,
+        "ref": source.ref,
+        "commit": source.commit,
+        "image": build.image.name,
+        "environment": build.image.environment,
+        "state": build.state.value,
+        "phase": build.phase.value,
+        "owner": build.owner,
+        "created": build.created,
+        "started": build.started,
+        "finished": build.finished,
+        "error": dict(build.error) if build.error else None,
+        "force": build.force,
+        "last_event": build.last_event,
+    }
+
+
+def _build_from(row: sa.RowMapping) -> Build:
+    return Build(
+        id=row["id"],
+        source=Source(**{name: row[name] for name in ("provider", "repo", "url", "slug", "ref", "commit")}),
+        image=Image(name=row["image"], environment=row["environment"]),
+        state=State(row["state"]),
+        phase=Phase(row["phase"]),
+        owner=row["owner"],
+        created=_utc(row["created"]),
+        started=row["started"] and _utc(row["started"]),
+        finished=row["finished"] and _utc(row["finished"]),
+        error=row["error"],
+        last_event=row["last_event"],
+        force=row["force"],
+    )
+
+
+def _utc(time: datetime) -> datetime:
+    """Return a stored time with its zone, which SQLite does not keep."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
