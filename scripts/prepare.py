@@ -68,9 +68,9 @@ def _fingerprint(extras: str, hub: str) -> str:
 
 def _install(venv: Path, extras: str, hub: str) -> None:
     print(f"Making the virtual environment {_short(venv)} ...", flush=True)
-    _run([sys.executable, "-m", "venv", "--clear", str(venv)], venv.parent / f"{venv.name}.log")
+    shutil.rmtree(venv, ignore_errors=True)
     log = venv / "install.log"
-    (venv.parent / f"{venv.name}.log").replace(log)
+    _run([sys.executable, "-m", "venv", str(venv)], log)
     print(f"Installing the package with {extras} ...", flush=True)
     python = str(venv / "bin/python")
     what = ["--editable", f"{ROOT}[{extras}]", *([f"jupyterhub=={hub}.*"] if hub else [])]

@@ -1,0 +1,36 @@
+"""A JupyterHub for one person on their own machine: name a repository, land in a server made from it.
+
+`make run` starts it and prints a link that signs in. By hand, with configurable-http-proxy on PATH:
+
+    jupyterhub -f jupyterhub_config.py
+    python -m spawner.signin .state/signin      prints a token for http://127.0.0.1:8000/hub/login?token=...
+"""
+
+import os
+from pathlib import Path
+
+from spawner import configure
+from spawner.signin import OneTimeLinkAuthenticator
+
+c = get_config()  # noqa: F821  given by JupyterHub
+
+port = int(os.environ.get("PORT", "8000"))
+state = Path(os.environ.get("STATE", ".state")).absolute()
+state.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+# Nothing listens beyond this machine.
+c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{port + 1}"
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{port + 2}"
+
+# Whatever the hub remembers is in the state directory.
+c.JupyterHub.db_url = f"sqlite:///{state}/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret_file = str(state / "jupyterhub_cookie_secret")
+c.ConfigurableHTTPProxy.pid_file = str(state / "jupyterhub-proxy.pid")
+
+# One person, who signs in by a link that works once.
+c.JupyterHub.authenticator_class = OneTimeLinkAuthenticator
+c.OneTimeLinkAuthenticator.token_file = str(state / "signin")
+
+# Servers from repositories.
+configure(c, state_dir=state, mode=os.environ.get("MODE", "embedded"), service_port=port + 3)

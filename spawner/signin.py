@@ -1,0 +1,174 @@
+"""Sign one person in on their own machine by a link that works once, the way Jupyter's ``?token=`` link does.
+
+The hub reads only the SHA-256 of the link's token, from a file. Whoever may write that file makes a new link:
+
+    python -m spawner.signin STATE/signin        prints a token; the link is http://HOST/hub/login?token=TOKEN
+
+Using the token removes the file, so the link works once and only the newest link works at all.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from jupyterhub.auth import Authenticator
+from jupyterhub.handlers.login import LoginHandler
+from traitlets import Unicode, default
+
+REFUSED = "This link or token has been used already, or a newer one has replaced it."
+
+SIGN_IN_FORM = """
+<form action="{{ authenticator_login_url | e }}" method="post" role="form">
+  <div class="auth-form-header"><h1>Sign in</h1></div>
+  <div class="auth-form-body m-auto">
+    {% if login_error %}<p class="login_error" role="alert">{{ login_error | e }}</p>{% endif %}
+    <p>Open the link that was printed in the terminal when this hub started. It works once;
+      <code>make link</code> prints a new one.</p>
+    <input type="hidden" name="_xsrf" value="{{ xsrf | e }}" />
+    <label for="token_input">Or paste the link or its token here:</label>
+    <input id="token_input" name="token" type="text" class="form-control" required autofocus
+           autocomplete="off" autocapitalize="off" spellcheck="false" />
+    <div class="feedback-container">
+      <input id="login_submit" type="submit" class="btn btn-jupyter form-control" value="Sign in" />
+      <div class="feedback-widget hidden"><i class="fa fa-spinner"></i></div>
+    </div>
+  </div>
+</form>
+"""
+
+
+def new_token(path: Path) -> str:
+    """Return a fresh token and keep its SHA-256 in the file `path` (mode 0600), in place of any earlier one."""
+    token = secrets.token_urlsafe(32)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(_digest(token))
+    aside.replace(path)
+    return token
+
+
+def redeem(path: Path, token: str) -> bool:
+    """Use the token up: say whether it was the right one, for the first and only time.
+
+    Of several processes with the right token one wins: the one that removes the file.
+    """
+    try:
+        wanted = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return False
+    if not hmac.compare_digest(wanted, _digest(token)):
+        return False
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def person() -> str:
+    """Return a hub user name for whoever runs this process: their login name, as far as the hub allows it."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):  # no such user in the password database, as in some containers
+        login = ""
+    return re.sub(r"[^a-z0-9._-]+", "-", login.lower()).strip("-._") or "person"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _token_in(pasted: str) -> str:
+    """Return the token in what somebody pasted: the token itself, or a link with ``?token=``."""
+    pasted = pasted.strip()
+    return parse_qs(urlsplit(pasted).query).get("token", [""])[0] if "token=" in pasted else pasted
+
+
+class OneTimeLinkHandler(LoginHandler):
+    """``/hub/login``: a token in the address or the form signs in; without one the page says how to get one."""
+
+    def set_default_headers(self) -> None:
+        """Keep the address, which may hold a token, out of Referer headers and caches."""
+        super().set_default_headers()
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+
+    def append_query_parameters(self, url: str, exclude: list[str] | None = None) -> str:
+        """Carry the query on to where the person lands, except the token."""
+        with_query: str = super().append_query_parameters(url, exclude=[*(exclude or ["next"]), "token"])
+        return with_query
+
+    async def get(self) -> None:
+        """Sign in by ``?token=``, or show the page."""
+        token = self.get_query_argument("token", "")
+        if not token:
+            await super().get()
+        elif self.current_user:
+            # Signed in already: the link is used up all the same, so that nobody finds it in the history and uses it.
+            redeem(Path(self.authenticator.token_file), _token_in(token))
+            await super().get()
+        else:
+            await self._sign_in(token)
+
+    async def post(self) -> None:
+        """Sign in by the form's field `token`."""
+        await self._sign_in(self.get_body_argument("token", ""))
+
+    async def _sign_in(self, token: str) -> None:
+        user = await self.login_user({"token": token})
+        if user:
+            self._jupyterhub_user = user
+            self.redirect(self.get_next_url(user))
+            return
+        self.set_status(403)
+        self.finish(await self._render(login_error=REFUSED))
+
+
+class OneTimeLinkAuthenticator(Authenticator):
+    """One person, an admin, who proves to be at this machine by a link printed there."""
+
+    token_file = Unicode(
+        "signin",
+        help="File with the SHA-256 of the token that signs in, written by `python -m spawner.signin FILE` and removed when the token is used.",
+    ).tag(config=True)
+
+    username = Unicode(help="The hub's name for the person; by default the login name of whoever runs the hub.").tag(config=True)
+
+    @default("username")
+    def _default_username(self) -> str:
+        return person()
+
+    @default("allowed_users")
+    def _default_allowed_users(self) -> set[str]:
+        return {self.username}
+
+    @default("admin_users")
+    def _default_admin_users(self) -> set[str]:
+        return {self.username}
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
+        """Return the person's name if `data` holds the token, None otherwise; the token is used up."""
+        token = _token_in(data.get("token", ""))
+        return self.username if redeem(Path(self.token_file), token) else None
+
+    def get_handlers(self, app: Any) -> list[tuple[str, type[LoginHandler]]]:
+        """Return the sign-in page."""
+        return [("/login", OneTimeLinkHandler)]
+
+    def get_custom_html(self, base_url: str) -> str:
+        """Return the sign-in form; the hub renders it as a Jinja template."""
+        return SIGN_IN_FORM
+
+
+if __name__ == "__main__":
+    sys.stdout.write(new_token(Path(sys.argv[1])) + "\n")
