@@ -38,7 +38,7 @@ setup(
         "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
-        "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "playwright"],
+        "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "playwright", "psutil"],
         "dev": ["mypy", "pre-commit", "ruff"],
     },
     entry_points={

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
@@ -35,7 +35,7 @@ def configure(
     *,
     state_dir: str | Path,
     mode: str = "embedded",
-    service_port: int = 8003,
+    service_port: int | None = None,
     service: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Add the spawner, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
@@ -48,7 +48,7 @@ def configure(
         c: what ``get_config()`` returns in ``jupyterhub_config.py``.
         state_dir: directory for the service's store, builds, images and people's working copies.
         mode: how images are made and servers run; "embedded" is processes on this machine, without containers.
-        service_port: port on 127.0.0.1 on which the service listens behind the hub's proxy.
+        service_port: port on 127.0.0.1 on which the service listens behind the hub's proxy; by default one that is free.
         service: more settings of the service, by class, e.g. ``{"BinderService": {"build_limit": 4}}``; they win.
 
     Raises:
@@ -59,10 +59,11 @@ def configure(
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
     state = Path(state_dir).absolute()
+    port = service_port or _free_port()
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)
-    c.JupyterHub.services.append(_service(state, mode, service_port, service or {}))
-    _set_spawner(c, state, service_port)
+    c.JupyterHub.services.append(_service(state, mode, port, service or {}))
+    _set_spawner(c, state, port)
 
 
 def _service(state: Path, mode: str, port: int, more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -94,19 +95,17 @@ def _set_spawner(c: Config, state: Path, service_port: int) -> None:
 def _give_users(c: Config, scopes: Iterable[str]) -> None:
     """Add `scopes` to the role that every user has.
 
-    The role is what the operator made of it, else the hub's own with more: by `extra_user_scopes` (jupyterhub 6), or
-    by a role `user` that repeats the one default scope, `self` (jupyterhub 5).
+    Where the operator extends that role by `extra_user_scopes` (jupyterhub 6), they go there, because the hub ignores it
+    beside a role `user` with scopes. Else the role is the operator's own, or the hub's (its one scope is `self`) with more.
     """
     role = next((role for role in _visible(c.JupyterHub.load_roles) if role.get("name") == "user"), None)
-    extra_scopes_exist = JupyterHub.class_traits().get("extra_user_scopes") is not None
-    if role is not None and "scopes" in role:
-        role["scopes"] = [*role["scopes"], *(scope for scope in scopes if scope not in role["scopes"])]
-    elif extra_scopes_exist:
+    if "extra_user_scopes" in c.JupyterHub and not (role and "scopes" in role):
         c.JupyterHub.extra_user_scopes.extend(scopes)
-    elif role is not None:
-        role["scopes"] = ["self", *scopes]
-    else:
+    elif role is None:
         c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", *scopes]})
+    else:
+        had = role.get("scopes", ["self"])
+        role["scopes"] = [*had, *(scope for scope in scopes if scope not in had)]
 
 
 def _visible(values: list[dict[str, Any]] | LazyConfigValue) -> list[dict[str, Any]]:
@@ -122,3 +121,11 @@ def _base_url(c: Config) -> str:
     given = c.JupyterHub.get("base_url") or urlsplit(str(c.JupyterHub.get("bind_url", ""))).path
     path = str(given).strip("/")
     return f"/{path}/" if path else "/"
+
+
+def _free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
