@@ -93,9 +93,9 @@ def start(venv: Path, state: Path, port: int, mode: str, held: IO[str]) -> subpr
 
 def wait_until_up(hub: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Return when the hub and its service answer; raise `CannotRun` with the end of the log if they do not."""
-    base = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_SECONDS
-    for what in (f"{base}/hub/health", f"{base}/services/binder/health"):
+    # First the hub itself, because the proxy complains in the log about everything that it is asked before it knows the hub.
+    for what in (f"http://127.0.0.1:{port + 1}/hub/health", f"http://127.0.0.1:{port}/hub/health", f"http://127.0.0.1:{port}/services/binder/health"):
         while not _answers(what):
             if hub.poll() is not None:
                 raise CannotRun(f"The hub ended while it started; its log, {log}, ends with:\n{_tail(log)}")
@@ -216,9 +216,10 @@ def run(venv: Path, state: Path, port: int, mode: str) -> int:
         try:
             say(f"Starting the hub; its log is {log} ...")
             hub = start(venv, state, port, mode, held)
+            link = new_link(venv, state, port)
             wait_until_up(hub, port, log)
             (state / "run.json").write_text(json.dumps({"port": port}), encoding="utf-8")
-            say(WELCOME.format(link=new_link(venv, state, port)))
+            say(WELCOME.format(link=link))
             status = _wait_for_end(hub)
             raise CannotRun(f"The hub ended by itself with status {status}; its log, {log}, ends with:\n{_tail(log)}")
         except Stop:
@@ -229,7 +230,7 @@ def run(venv: Path, state: Path, port: int, mode: str) -> int:
             stop(hub, venv, state)
 
 
-def link(venv: Path, state: Path) -> int:
+def print_link(venv: Path, state: Path) -> int:
     """Print a fresh link for the hub that runs in `state`."""
     try:
         port = json.loads((state / "run.json").read_text(encoding="utf-8"))["port"]
@@ -253,7 +254,7 @@ def main() -> None:
     try:
         if not arguments.port.isdigit():
             raise CannotRun(f"PORT={arguments.port} is not a number: choose one like `make run PORT=9000`.")
-        sys.exit(link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode))
+        sys.exit(print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode))
     except Stop:
         sys.exit(130)
     except (CannotRun, CannotPrepare) as error:
