@@ -1,0 +1,181 @@
+"""Pages for people: the list of builds, one build, and the links that launch a repository."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jupyterhub.services.auth import UserNotAllowed
+from tornado import web
+
+from ..access import may_cancel_for_all, may_read_all
+from ..errors import BinderError, InvalidRequest, NotAllowed, NotFound
+from ..launches import path_from_query, url_path
+from ..models import Build, Request, State
+from ..providers import Provider, provider_for
+from .base import ApiHandler, ServiceHandler
+from .launches import caller_token, check_is_person
+from .rendering import hub_context
+
+_PAGE_SIZE = 50
+
+
+class PageHandler(ServiceHandler):
+    """A handler that answers people, in the hub's frame; errors, too."""
+
+    _refused = False
+
+    def set_default_headers(self) -> None:
+        """Forbid framing altogether, so that nobody's Launch click can be stolen."""
+        super().set_default_headers()
+        self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
+
+    def check_hub_user(self, model: dict[str, Any]) -> Any:
+        """Remember that somebody is signed in who may not use this service."""
+        try:
+            return super().check_hub_user(model)
+        except UserNotAllowed:
+            self._refused = True
+            raise
+
+    def require_login(self) -> None:
+        """Send a visitor to the hub to sign in, and from there back to this very link; say no to who may not come in."""
+        if not self.current_user and self._refused:
+            raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.")
+        navigating = self.request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+        if not self.current_user and self.request.method in {"GET", "HEAD"} and navigating:
+            self.redirect(self.get_login_url())
+            return
+        super().require_login()
+
+    def render_page(self, template: str, **values: Any) -> None:
+        """Finish the answer with a page."""
+        context = hub_context(self.current_user, self.parts.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(self.parts.jinja.get_template(template).render(**context, **values))
+
+    def render_error(self, error: BinderError) -> None:
+        """Write the error as a page."""
+        self.render_page("problem.html", error=error, status=error.status)
+
+
+class ListHandler(PageHandler):
+    """The list of builds."""
+
+    async def get(self) -> None:
+        """Show a page of it: ``?show=all`` for everybody's, ``?state=`` for some, ``?before=ID`` for older ones."""
+        reads_all = may_read_all(self.caller)
+        chosen = {name: self.get_query_argument(name, "") for name in ("show", "state", "before")}
+        shows_all = reads_all and chosen["show"] == "all"
+        found = await self.parts.builds.list(
+            self.caller,
+            state=_state(chosen["state"]),
+            owner=self.caller.name if reads_all and not shows_all else None,
+            limit=_PAGE_SIZE + 1,
+            before=chosen["before"] or None,
+        )
+        shown = found[:_PAGE_SIZE]
+        older = urlencode(_without_empty(chosen | {"before": shown[-1].id})) if len(found) > _PAGE_SIZE else ""
+        self.render_page("builds.html", builds=shown, chosen=chosen, reads_all=reads_all, shows_all=shows_all, older=older, states=list(State))
+
+
+class BuildHandler(PageHandler):
+    """One build."""
+
+    async def get(self, build_id: str) -> None:
+        """Show its state, what it is about, and its log."""
+        build = await self.parts.builds.get(build_id, self.caller)
+        may_cancel = may_cancel_for_all(self.caller, build) or not may_read_all(self.caller)
+        queue = self.parts.builds.queue_status(build.id)
+        self.render_page("build.html", build=build, queue=queue, may_cancel=may_cancel, launch_url=self._launch_url(build))
+
+    def _launch_url(self, build: Build) -> str:
+        """Return the link that launches the build's repository; empty where no provider takes it by its address."""
+        if not any(provider.name == "git" and provider.understands(build.source.repo) for provider in self.parts.providers):
+            return ""
+        return f"{self.prefix}v2/git/{quote(build.source.repo, safe='')}/{quote(build.source.ref, safe='/')}"
+
+
+class CancelHandler(PageHandler):
+    """The form on a build's page that cancels it."""
+
+    async def post(self, build_id: str) -> None:
+        """Cancel the build, and show it."""
+        await self.parts.builds.cancel(build_id, self.caller)
+        self.redirect(f"{self.prefix}builds/{build_id}", status=303)
+
+
+class LaunchHandler(PageHandler):
+    """The links ``/v2/<provider>/<spec>``; nothing of the repository is fetched, let alone run, by opening one."""
+
+    async def get(self, provider_name: str, _spec: str) -> None:
+        """Show what would run, and a button."""
+        request, path = self._asked(provider_name)
+        repo = provider_for(request, self.parts.providers).canonical_repo(request)
+        self.render_page("launch.html", request=request, repo=repo, path=path, opens=url_path(path), action=self.request.uri)
+
+    async def post(self, provider_name: str, _spec: str) -> None:
+        """Start the server without JavaScript's help; its spawner builds, and the hub's page shows how that goes."""
+        check_is_person(self)
+        request, path = self._asked(provider_name)
+        launched = await self.parts.launches.launch(caller_token(self), self.caller.name, request, path)
+        self.redirect(launched.pending_url, status=303)
+
+    def _asked(self, provider_name: str) -> tuple[Request, str]:
+        """Return what the link asks for; the spec is taken raw, its percent-escapes belong to the provider."""
+        spec = self.request.path.removeprefix(f"{self.prefix}v2/").partition("/")[2]
+        request = self._provider(provider_name).request_from_spec(spec)
+        urlpath, filepath, labpath = (self.get_query_argument(name, "") for name in ("urlpath", "filepath", "labpath"))
+        return request, path_from_query(urlpath, filepath, labpath)
+
+    def _provider(self, name: str) -> Provider:
+        for provider in self.parts.providers:
+            if provider.name == name:
+                return provider
+        known = ", ".join(provider.name for provider in self.parts.providers)
+        raise NotFound(f"There is no provider {name!r}.", code="unknown_provider", hint=f"Links begin with v2/ and one of: {known}.")
+
+
+class NoPageHandler(PageHandler):
+    """Every other address."""
+
+    async def get(self) -> None:
+        """Say that there is nothing."""
+        raise NotFound("There is no such page.", hint="The list of builds is the way in.")
+
+
+class NoApiHandler(ApiHandler):
+    """Every other address of the API."""
+
+    async def get(self) -> None:
+        """Say that there is nothing."""
+        raise NotFound("There is nothing at this address.")
+
+
+def page_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`; the last ones match every address, so mount them last."""
+    return [
+        (prefix.rstrip("/"), web.RedirectHandler, {"url": prefix}),
+        (prefix, ListHandler),
+        (rf"{prefix}builds/([^/]+)", BuildHandler),
+        (rf"{prefix}builds/([^/]+)/cancel", CancelHandler),
+        (rf"{prefix}v2/([^/]+)/?(.*)", LaunchHandler),
+        (rf"{prefix}api/.*", NoApiHandler),
+        (rf"{prefix}.*", NoPageHandler),
+    ]
+
+
+def _state(text: str) -> State | None:
+    """Return the state that a filter names.
+
+    Raises:
+        InvalidRequest: there is no such state.
+    """
+    try:
+        return State(text) if text else None
+    except ValueError as error:
+        raise InvalidRequest(f"There is no state {text!r}.", hint=f"States are {', '.join(State)}.") from error
+
+
+def _without_empty(query: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if value}

@@ -1,0 +1,191 @@
+"""From an ask to a person's server: their own token starts a named server over the hub's REST API."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+
+from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from .models import Request
+from .names import server_name
+from .providers import Provider, provider_for
+
+MAX_PATH_CHARACTERS = 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_URL_PATH_SAFE = "/%?&=+#:@,;~!$'()*"
+_RETRY_AFTER_SECONDS = 10
+_MAX_REQUESTS = 100
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A server that runs or is on its way.
+
+    Attributes:
+        server: the named server's name.
+        url: where it will answer, with the path to open.
+        pending_url: the hub's page that waits for it and then goes to `url`.
+    """
+
+    server: str
+    url: str
+    pending_url: str
+
+
+class Launches:
+    """Starts people's servers.
+
+    Args:
+        hub_api_url: the hub's REST API, e.g. ``http://127.0.0.1:8081/hub/api``.
+        hub_prefix: the path that browsers see the hub at, with slashes on both ends, e.g. ``/hub/``.
+        providers: who knows the canonical address of a repository.
+        timeout_seconds: how long the hub may take to answer; it waits for quick starts, by default up to 10 seconds.
+    """
+
+    def __init__(self, hub_api_url: str, hub_prefix: str, providers: Sequence[Provider], timeout_seconds: float = 60) -> None:
+        self._hub_api_url = hub_api_url.rstrip("/")
+        self._hub_prefix = hub_prefix
+        self._base_url = hub_prefix.removesuffix("hub/")
+        self._providers = providers
+        self._timeout_seconds = timeout_seconds
+
+    async def launch(self, token: str, user_name: str, request: Request, path: str) -> Launched:
+        """Start the person's server for a repository and a ref, unless it runs or starts already.
+
+        Args:
+            token: the person's own; what it may not, this may not.
+            path: what to open: a file, or with a leading slash a URL path inside the server; empty for the server's default.
+
+        Raises:
+            InvalidRequest: the address, the ref or the path cannot be used, or the hub refuses the server.
+            NotAllowed: the token may not start the person's servers.
+            Conflict: the server is being stopped.
+            TooMany: the hub starts enough servers already.
+            BuildFailed: the hub tried and could not start the server.
+            Unavailable: the hub did not answer.
+        """
+        repo = provider_for(request, self._providers).canonical_repo(request)
+        launched = self.launched(user_name, server_name(repo, request.ref), check_path(path))
+        options = {"repo": repo, "ref": request.ref, "path": path} | ({"provider": request.provider} if request.provider else {})
+        answer = await self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(launched.server)}", token, options)
+        if answer.code not in {201, 202} and not await self._is_coming(answer, token, user_name, launched.server):
+            raise _error_from(answer)
+        return launched
+
+    def launched(self, user_name: str, server: str, path: str) -> Launched:
+        """Return where a person's server is, or will be."""
+        url = f"{self._base_url}user/{_escaped(user_name)}/{_escaped(server)}{url_path(path) or '/'}"
+        pending = f"{self._hub_prefix}spawn-pending/{_escaped(user_name)}/{_escaped(server)}?next={quote(url, safe='')}"
+        return Launched(server=server, url=url, pending_url=pending)
+
+    async def _is_coming(self, refusal: HTTPResponse, token: str, user_name: str, server: str) -> bool:
+        """Say whether the hub refused because there is nothing left to do; it answers 400 then, as for any other reason."""
+        if refusal.code != 400:
+            return False
+        answer = await self._ask("GET", f"/users/{_escaped(user_name)}", token)
+        state = _json_object(answer).get("servers", {}).get(server, {}) if answer.code == 200 else {}
+        if state.get("pending") == "stop":
+            raise Conflict("The server for this repository is being stopped.", code="server_stopping", hint="Try again in a few seconds.")
+        return bool(state.get("ready")) or state.get("pending") == "spawn"
+
+    async def _ask(self, method: str, path: str, token: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
+        request = HTTPRequest(
+            self._hub_api_url + path,
+            method=method,
+            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
+            body=None if body is None else json.dumps(body),
+            connect_timeout=10,
+            request_timeout=self._timeout_seconds,
+            follow_redirects=False,
+        )
+        client = AsyncHTTPClient(force_instance=True, max_clients=_MAX_REQUESTS)
+        try:
+            return await client.fetch(request, raise_error=False)
+        except (HTTPClientError, OSError) as error:
+            raise Unavailable("The hub did not answer.", code="hub_unavailable", hint="Try again in a moment.") from error
+        finally:
+            client.close()
+
+
+def check_path(path: str) -> str:
+    """Return the path to open if it stays inside the repository or the server.
+
+    Raises:
+        InvalidRequest: it is too long, has control characters, backslashes, ``..`` or ``//`` in it, or is an address of something else.
+    """
+    plain = unquote(path)
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise InvalidRequest(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.", code="invalid_path")
+    if _CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME.match(plain) or ".." in re.split(r"[/?#]", plain):
+        raise InvalidRequest(
+            "The path to open has to be in the repository or in the server.",
+            code="invalid_path",
+            hint="Give a file such as notebooks/first.ipynb, or a path such as /lab; without '..' and without an address in front.",
+        )
+    return path
+
+
+def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
+    """Return the path that a Binder link asks to open; as in BinderHub, a file wins over a URL path.
+
+    Raises:
+        InvalidRequest: as `check_path`.
+    """
+    file = (labpath or filepath).rstrip("/")
+    if file:
+        return check_path(file.lstrip("/"))
+    opened = urlpath.lstrip("/")
+    return check_path(f"/{opened}") if opened and check_path(opened) else ""
+
+
+def url_path(path: str) -> str:
+    """Return the URL path inside the server that `path` means, percent-encoded; empty if `path` is."""
+    if not path or path.startswith("/"):
+        return quote(path, safe=_URL_PATH_SAFE)
+    return "/lab/tree/" + quote(path)
+
+
+def _escaped(name: str) -> str:
+    """Return a user's or a server's name as the hub writes it in URLs."""
+    return quote(name, safe="@~")
+
+
+def _json_object(answer: HTTPResponse) -> dict[str, Any]:
+    try:
+        value = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _error_from(answer: HTTPResponse) -> BinderError:
+    told = str(_json_object(answer).get("message") or answer.reason)
+    if answer.code in {401, 403}:
+        return NotAllowed("You may not start servers with this token.", hint="It needs the scope servers (for yourself: servers!user).")
+    if answer.code == 404:
+        return NotFound("The hub does not know you as somebody who has servers.", code="no_such_user")
+    if answer.code == 429:
+        seconds = answer.headers.get("Retry-After", "")
+        wait = int(seconds) if seconds.isdecimal() else _RETRY_AFTER_SECONDS
+        return TooMany(f"The hub starts many servers right now: {told}", retry_after_seconds=wait, hint="Try again in a moment.")
+    if answer.code == 400:
+        return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))
+    if answer.code == 500:
+        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint="Try again; the hub's home page shows your servers.")
+    return Unavailable(f"The hub cannot start servers right now: {told}", code="hub_unavailable", hint="Try again in a moment.")
+
+
+def _hint_for(told: str) -> str | None:
+    """Return what to do about the two refusals that a person can do something about."""
+    if "not enabled" in told:
+        return "Ask an administrator of the hub to set allow_named_servers."
+    if "maximum" in told:
+        return "Delete a server that you do not need any more on the hub's home page."
+    return None
