@@ -1,8 +1,8 @@
 """The repositories under `tests/repos`: one folder per case.
 
-    <case>/files/       exactly the files of the repository; ``@PYTHON@`` in them stands for this Python's ``major.minor``
-    <case>/verify.py    run by the finished environment's own Python inside a working copy; any error means the case failed
-    <case>/expect.json  what should come of it, see `Case`
+- ``<case>/files/``: exactly the files of the repository; ``@PYTHON@`` in them stands for this Python's ``major.minor``.
+- ``<case>/verify.py``: run by the finished environment's own Python inside a working copy; any error means the case failed.
+- ``<case>/expect.json``: what should come of it, see `Case`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""The `jupyterhub_config.py` of a hub of the tests: one with people in it, to which `configure` adds everything of ours."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+
+PEOPLE = ("alice", "bob", "eve")
+ADMIN = "root-admin"
+PASSWORD = "password of everybody"
+ADMIN_PASSWORD = "password of the administrator, which has to be long"
+
+TEMPLATE = """\
+from spawner import configure
+
+c = get_config()  # noqa: F821
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base_url}"
+c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+c.JupyterHub.db_url = "sqlite:///hub.sqlite"
+c.JupyterHub.authenticator_class = "shared-password"
+c.SharedPasswordAuthenticator.user_password = "{password}"
+c.SharedPasswordAuthenticator.admin_password = "{admin_password}"
+c.Authenticator.allowed_users = {people!r}
+c.Authenticator.admin_users = {admins!r}
+c.JupyterHub.services = [{{"name": "harness", "api_token": "{token}", "admin": True}}]
+outsiders = {outsiders!r}
+if outsiders:
+    c.JupyterHub.load_roles = [{{"name": "user", "scopes": ["self"]}}]
+configure(c, state_dir="{state}")
+if outsiders:
+    # What `configure` gives to everybody, only the others have; outsiders may use the hub but not the service.
+    user = c.JupyterHub.load_roles[0]
+    given = [scope for scope in user["scopes"] if scope != "self"]
+    user["scopes"] = ["self"]
+    c.JupyterHub.load_roles.append({{"name": "insiders", "scopes": given, "users": sorted({people!r} - outsiders)}})
+
+{extra}
+"""
+
+
+def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: str) -> tuple[Path, str, str]:
+    """Write the configuration into `directory`; return its file, the hub's public URL and a token that may everything."""
+    port, hub_port, proxy_port = free_ports(3)
+    token = secrets.token_hex(16)
+    text = TEMPLATE.format(
+        port=port,
+        hub_port=hub_port,
+        proxy_port=proxy_port,
+        base_url=base_url,
+        password=PASSWORD,
+        admin_password=ADMIN_PASSWORD,
+        people=set(PEOPLE),
+        admins={ADMIN},
+        token=token,
+        state=directory / "state",
+        outsiders=outsiders,
+        extra=extra,
+    )
+    file = directory / "jupyterhub_config.py"
+    file.write_text(text)
+    return file, f"http://127.0.0.1:{port}{base_url}".rstrip("/"), token
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different ports on loopback that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
