@@ -90,7 +90,7 @@ class Launches:
         if refusal.code != 400:
             return False
         answer = await self._ask("GET", f"/users/{_escaped(user_name)}", token)
-        state = _json_object(answer).get("servers", {}).get(server, {}) if answer.code == 200 else {}
+        state = (_json_object(answer).get("servers") or {}).get(server, {}) if answer.code == 200 else {}
         if state.get("pending") == "stop":
             raise Conflict("The server for this repository is being stopped.", code="server_stopping", hint="Try again in a few seconds.")
         return bool(state.get("ready")) or state.get("pending") == "spawn"
@@ -178,7 +178,7 @@ def _error_from(answer: HTTPResponse) -> BinderError:
     if answer.code == 400:
         return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))
     if answer.code == 500:
-        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint="Try again; the hub's home page shows your servers.")
+        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint="Try again; the hub's home page shows more.")
     return Unavailable(f"The hub cannot start servers right now: {told}", code="hub_unavailable", hint="Try again in a moment.")
 
 

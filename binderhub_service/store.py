@@ -88,7 +88,7 @@ class Store:
         rows = await self._read(sa.select(builds).where(builds.c.state.in_(_UNFINISHED)).order_by(builds.c.id))
         return [(_build_from(row), row["cursor"]) for row in rows]
 
-    async def list(self, *, asker: str | None, filters: Mapping[str, str], before: str | None, limit: int) -> list[Build]:
+    async def newest(self, *, asker: str | None, filters: Mapping[str, str], before: str | None, limit: int) -> list[Build]:
         """Return builds, newest first.
 
         Args:

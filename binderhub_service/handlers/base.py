@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,13 @@ from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado import web
 
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
-from ..models import Build, Caller
+from ..models import Build, Caller, iso
 
 if TYPE_CHECKING:
     from ..app import Parts
 
 log = logging.getLogger("binderhub_service")
 _MAX_BODY_BYTES = 64 * 1024
-
-
-def iso(time: datetime | None) -> str | None:
-    """Return a time as the wire writes it: UTC, ISO-8601, milliseconds and ``Z``."""
-    return time and time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def error_from(exception: BaseException | None) -> BinderError:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from jupyterhub._data import DATA_FILES_PATH
 
-from ..models import Build
-from .base import iso
+from ..models import Build, iso
 
 _HUB_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
 _OWN_TEMPLATES = Path(__file__).parent.parent / "templates"

@@ -1,0 +1,291 @@
+"""Reads the settings, makes the parts, mounts the routes. The only room that knows everything.
+
+What differs between modes is which objects `_make_*` construct; nothing below this file asks for the mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment
+from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
+from tornado import web
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+from tornado.httpserver import HTTPServer
+from traitlets import Enum, Float, Integer, Unicode
+from traitlets import List as ListTrait
+from traitlets.config import Application, Config
+
+from . import __version__
+from .builders import Builder
+from .builders.process import ProcessBuilder, Settings
+from .builds import Builds
+from .errors import Unavailable
+from .handlers.builds import build_routes
+from .handlers.launches import launch_routes
+from .handlers.pages import page_routes
+from .handlers.rendering import make_jinja
+from .handlers.system import system_routes
+from .images import Images
+from .images.environments import EnvironmentImages
+from .launches import Launches
+from .metrics import Metrics
+from .providers import Provider
+from .providers.git import GitProvider
+from .providers.github import GitHubProvider
+from .store import Store
+
+CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
+_HUB_CHECK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What handlers work with.
+
+    Attributes:
+        prefix: the path that this service lives at, e.g. ``/services/binder/``.
+        hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
+        hub_api_url: the hub's REST API as this process reaches it.
+        checks: by name, what raises `Unavailable` when something the service needs does not answer.
+        builder_info: what ``/versions`` says about the builder.
+    """
+
+    prefix: str
+    hub_prefix: str
+    hub_api_url: str
+    builds: Builds
+    providers: list[Provider]
+    launches: Launches
+    jinja: Environment
+    metrics: Metrics
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    builder_info: Mapping[str, str]
+
+
+class BinderService(Application):
+    """The service; its settings come from the command line, a file, or the hub's configuration."""
+
+    name = "binderhub-service"
+    version = __version__
+    description = "A JupyterHub service that turns repositories into images that servers are launched from."
+    aliases = {"config": "BinderService.config_file", "state-dir": "BinderService.state_dir"}  # noqa: RUF012  # as traitlets declares it
+
+    config_file = Unicode(
+        "",
+        help="""A Python or JSON file with settings.
+
+        Settings from the hub's configuration win over the file's, the command line's win over both. Default: none.
+        """,
+    ).tag(config=True)
+    mode = Enum(
+        ["embedded"],
+        default_value="embedded",
+        help="""How images are made and kept.
+
+        ``embedded`` makes an environment per repository with uv, on this machine, in processes of the service's own user: code
+        of a repository that is built runs with that user's rights. Default: ``embedded``.
+        """,
+    ).tag(config=True)
+    state_dir = Unicode(
+        ".state",
+        help="""The directory that holds the database, builds, environments and images.
+
+        It must be on a local disk and is made when it is missing. Default: ``.state`` in the working directory.
+        Example: ``/var/lib/binderspawner``.
+        """,
+    ).tag(config=True)
+    database_url = Unicode(
+        "",
+        help="""Where builds and their stories are stored, as an SQLAlchemy URL.
+
+        Default: an SQLite file ``service.sqlite`` in `state_dir`. Example: ``postgresql+psycopg://binder@db/binder``.
+        """,
+    ).tag(config=True)
+    running_limit = Integer(
+        2,
+        min=1,
+        help="""How many builds run at a time.
+
+        More wait in the queue, taken in turn between people. Default: 2.
+        """,
+    ).tag(config=True)
+    base_requirements = ListTrait(
+        Unicode(),
+        help="""Requirements that are part of every environment.
+
+        They must bring ``jupyterhub-singleuser`` in a version that fits the hub. Another list means other images, so everything
+        is built anew. Default: jupyterhub in this process's version, jupyterlab, pip. Example: ``["jupyterhub==6.1.1", "jupyterlab", "voila"]``.
+        """,
+    ).tag(config=True)
+    python = Unicode(
+        f"{sys.version_info.major}.{sys.version_info.minor}",
+        help="""The Python version of environments whose repository asks for none.
+
+        uv must find it on this machine or be able to download it. Default: this process's own. Example: ``3.12``.
+        """,
+    ).tag(config=True)
+    git_timeout_seconds = Float(
+        30,
+        min=1,
+        help="""How long a Git server may take to say which commit a ref is at.
+
+        Then the ask fails, with nothing begun. In seconds. Default: 30.
+        """,
+    ).tag(config=True)
+    github_url = Unicode(
+        "https://github.com",
+        help="""The GitHub that ``owner/repository`` and links with ``/gh/`` mean.
+
+        Default: ``https://github.com``. Example, for GitHub Enterprise: ``https://github.example.org``.
+        """,
+    ).tag(config=True)
+    template_paths = ListTrait(
+        Unicode(),
+        help="""Directories with templates that win over the service's and the hub's own.
+
+        For a hub with its own ``page.html``, name the hub's template directory. Default: none. Example: ``["/srv/hub/templates"]``.
+        """,
+    ).tag(config=True)
+
+    def _base_requirements_default(self) -> list[str]:
+        return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
+
+    # --- settings ----------------------------------------------------------------------------------------------------
+
+    def initialize(self, argv: list[str] | None = None) -> None:
+        """Read all settings: the file's first, then the hub's, then the command line's."""
+        self.parse_command_line(argv)
+        command_line = self.cli_config
+        if self.config_file:
+            self.load_config_file(self.config_file)
+        self.update_config(Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}"))))
+        self.update_config(command_line)
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def make_store(self) -> Store:
+        """Return the store; it is not open yet."""
+        return Store(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}")
+
+    def make_providers(self) -> list[Provider]:
+        """Return the providers, most specific first."""
+        git = GitProvider(timeout_seconds=self.git_timeout_seconds)
+        return [GitHubProvider(git, base_url=self.github_url), git]
+
+    def make_images_and_builder(self) -> tuple[Images, Builder]:
+        """Return the image store and the builder of the mode."""
+        settings = Settings(base=tuple(self.base_requirements), python=self.python, uv=find_uv())
+        return EnvironmentImages(self._state, settings.as_text()), ProcessBuilder(self._state, settings)
+
+    @property
+    def _state(self) -> Path:
+        return Path(self.state_dir).absolute()
+
+    def make_parts(self, store: Store, hub_auth: HubOAuth) -> Parts:
+        """Put everything together."""
+        metrics = Metrics(self.mode)
+        images, builder = self.make_images_and_builder()
+        providers = self.make_providers()
+        builds = Builds(
+            store=store, providers=providers, images=images, builder=builder, running_limit=self.running_limit, on_end=metrics.note_end
+        )
+        metrics.watch(builds)
+        return Parts(
+            prefix=hub_auth.base_url,
+            hub_prefix=hub_auth.hub_prefix,
+            hub_api_url=hub_auth.api_url,
+            builds=builds,
+            providers=providers,
+            launches=Launches(hub_auth.api_url, hub_auth.hub_prefix, providers),
+            jinja=make_jinja(self.template_paths),
+            metrics=metrics,
+            checks={"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check},
+            builder_info={"mode": self.mode},
+        )
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Serve until a signal says to stop."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        store = self.make_store()
+        await store.open()
+        parts = self.make_parts(store, HubOAuth.instance(parent=self))
+        parts.metrics.note_resumed(await parts.builds.resume())
+        server = HTTPServer(make_application(parts, cookie_secret(self._state)), xheaders=True)
+        address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
+        server.listen(address.port or 80, address.hostname or "127.0.0.1")
+        self.log.info("Serving %s in %s mode", parts.prefix, self.mode)
+        await stopping.wait()
+        server.stop()
+        await parts.builds.close()
+        await store.close()
+
+
+def make_application(parts: Parts, secret: bytes) -> web.Application:
+    """Mount the routes of a service made of `parts`."""
+    prefix = parts.prefix
+    static = Path(__file__).with_name("static")
+    routes = [
+        (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
+        (rf"{prefix}static/(.*)", web.StaticFileHandler, {"path": str(static)}),
+        *build_routes(prefix),
+        *launch_routes(prefix),
+        *system_routes(prefix),
+        *page_routes(prefix),
+    ]
+    return web.Application(routes, parts=parts, cookie_secret=secret)
+
+
+def cookie_secret(state: Path) -> bytes:
+    """Return the key that login cookies are signed with, made once, so that a restart signs nobody out."""
+    path = state / "cookie_secret"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def find_uv() -> str:
+    """Return the uv program beside this Python, else the one on the path; raises `SystemExit` if there is none."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise SystemExit("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'")
+    return found
+
+
+async def check_hub(api_url: str) -> None:
+    """Raise `Unavailable` unless the hub answers."""
+    try:
+        await AsyncHTTPClient().fetch(f"{api_url}/", request_timeout=_HUB_CHECK_SECONDS)
+    except (HTTPClientError, OSError) as error:
+        raise Unavailable("The hub did not answer.", code="hub_unavailable") from error
+
+
+def main() -> None:
+    """Run the service."""
+    BinderService.launch_instance()
+
+
+if __name__ == "__main__":
+    main()

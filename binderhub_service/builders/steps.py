@@ -1,0 +1,258 @@
+"""The steps of making an image as a directory: fetch the commit, make or find its environment, publish both."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..environments import Definition, definition_in
+from ..errors import BuildFailed
+from ..images.environments import MADE, MANIFEST
+from ..models import Phase
+from ..providers.git import git_environment
+from .job import Job, write_in_one_step
+from .teller import Teller
+
+_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false", "-c", "protocol.file.allow=never")
+_UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
+_NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
+_OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
+_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python", re.IGNORECASE)
+_BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where something is made aside, and the link that will lead there once it is complete."""
+
+    link: Path
+    made: Path
+
+    @classmethod
+    def of(cls, folder: Path, name: str, build_id: str) -> _Place:
+        (folder / MADE).mkdir(parents=True, exist_ok=True)
+        return cls(link=folder / name, made=folder / MADE / f"{name}.{build_id}")
+
+    def publish(self) -> None:
+        """Let the link lead to what was made, in one step; what it led to before stays where it is."""
+        aside = self.made.with_name(self.made.name + ".link")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(self.made)
+        aside.replace(self.link)
+
+
+def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
+    """Make the job's image; when this returns, it is there.
+
+    Raises:
+        BuildFailed: it cannot be made; nothing half made is left.
+    """
+    image = _Place.of(Path(job.root) / "images", job.image, job.build_id)
+    content = image.made / "content"
+    try:
+        tell.phase(Phase.FETCHING, "Fetching the repository")
+        _fetch(job, content, tell, environment)
+        definition = definition_in(content)
+        tell.phase(Phase.BUILDING, "Making the environment")
+        key, prefix = _environment(job, definition, content, tell, environment)
+        write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
+        image.publish()
+    except BuildFailed:
+        shutil.rmtree(image.made, ignore_errors=True)
+        raise
+
+
+def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | None]:
+    return {
+        "environment": str(prefix),
+        "key": key,
+        "content": str(content),
+        "start": definition.start,
+        "repo": job.url,
+        "ref": job.ref,
+        "commit": job.commit,
+    }
+
+
+# --- fetch -----------------------------------------------------------------------------------------------------------
+
+
+def _fetch(job: Job, content: Path, tell: Teller, environment: Mapping[str, str]) -> None:
+    """Check out exactly the commit: alone where the server allows that, with all history where it does not."""
+    content.mkdir(parents=True)
+    quiet = git_environment(environment)
+
+    def git(*arguments: str) -> bool:
+        return tell.run((*_GIT, *arguments), cwd=content, environment=quiet).status == 0
+
+    tell.log(f"Fetching {job.repo} at {job.commit}")
+    fetched = (
+        git("init", "--quiet")
+        and git("remote", "add", "origin", job.url)
+        and (
+            git("fetch", "--quiet", "--no-tags", "--depth=1", "origin", job.commit)
+            or git("fetch", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        )
+    )
+    if not (fetched and git("checkout", "--quiet", "--detach", job.commit)):
+        raise BuildFailed(
+            f"The commit {job.commit} could not be fetched.",
+            code="fetch_failed",
+            hint="Check that the commit is on a branch or tag of the repository and that the Git server is up; the log says more.",
+        )
+    if (content / ".gitmodules").exists() and not git("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"):
+        raise BuildFailed(
+            "A submodule of the repository could not be fetched.",
+            code="fetch_failed",
+            hint="Check that all addresses in .gitmodules are public http or https addresses.",
+        )
+
+
+# --- environment -----------------------------------------------------------------------------------------------------
+
+
+def _environment(job: Job, definition: Definition, content: Path, tell: Teller, environment: Mapping[str, str]) -> tuple[str, Path]:
+    """Return the key and the path of the environment, made now unless an equal one is there."""
+    key = definition.key(job.image, job.settings)
+    place = _Place.of(Path(job.root) / "environments", key, job.build_id)
+    _tell_what_was_found(definition, tell)
+    with _alone(place, tell):
+        if place.link.exists() and not job.force and not definition.tied_to_commit:
+            tell.log(f"Found the environment {key}; nothing to install.")
+            return key, place.link.resolve()
+        try:
+            _Installer(job, definition, content, place.made, tell, environment).install()
+        except BuildFailed:
+            shutil.rmtree(place.made, ignore_errors=True)
+            raise
+        place.publish()
+    return key, place.made
+
+
+def _tell_what_was_found(definition: Definition, tell: Teller) -> None:
+    files = ", ".join(definition.files) or "nothing, so it is a plain JupyterLab"
+    tell.log(f"The environment is described by {files}.")
+    if definition.tied_to_commit:
+        tell.log(f"It belongs to this commit alone: {definition.tied_to_commit}.")
+    else:
+        tell.log("It is shared by all commits that describe it the same way: nothing in it depends on the rest of the repository.")
+
+
+@contextlib.contextmanager
+def _alone(place: _Place, tell: Teller) -> Iterator[None]:
+    """Keep other builds from making the same environment meanwhile; the lock ends with the process."""
+    descriptor = os.open(place.link.parent / MADE / f"{place.link.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell.log("Waiting for another build that is making the same environment.")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Installer:
+    """Makes one environment with uv, at the path where it will stay."""
+
+    def __init__(self, job: Job, definition: Definition, content: Path, prefix: Path, tell: Teller, environment: Mapping[str, str]) -> None:
+        self._job = job
+        self._definition = definition
+        self._content = content
+        self._prefix = prefix
+        self._tell = tell
+        self._environment = dict(environment) | {
+            "VIRTUAL_ENV": str(prefix),
+            "PATH": f"{prefix / 'bin'}:{environment.get('PATH', os.defpath)}",
+            "UV_NO_PROGRESS": "1",
+            "REPO_DIR": str(content),
+            "NB_PYTHON_PREFIX": str(prefix),
+            "KERNEL_PYTHON_PREFIX": str(prefix),
+        }
+
+    def install(self) -> None:
+        """Make the environment; raises `BuildFailed`."""
+        python = self._definition.python or self._job.python
+        self._uv(_python_error, "venv", "--python", python, "--prompt", "binder", str(self._prefix))
+        if self._definition.locked:
+            project = self._content / self._definition.folder
+            self._uv(_install_error, "sync", "--frozen", "--active", "--project", str(project))
+        wanted = self._wanted()
+        if any(b"--hash=" in content for content in self._definition.files.values()):
+            self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
+            wanted = ()
+        self._pip_install((*wanted, *self._job.base))
+        if self._definition.post_build:
+            self._post_build(self._definition.post_build)
+
+    def _wanted(self) -> tuple[str, ...]:
+        definition = self._definition
+        requirements = ("-r", definition.requirements) if definition.requirements else ()
+        if definition.locked:
+            return requirements
+        if definition.package:
+            return (*requirements, ".")
+        return (*requirements, "-r", definition.project) if definition.project else requirements
+
+    def _pip_install(self, what: Sequence[str]) -> None:
+        self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *what)
+
+    def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
+        command = (self._job.uv, "--color", "always", *arguments)
+        finished = self._tell.run(command, cwd=self._content, environment=self._environment)
+        if finished.status:
+            raise error_from(_COLOURS.sub("", finished.tail))
+
+    def _post_build(self, script: str) -> None:
+        self._tell.log(f"Running {script}")
+        path = self._content / script
+        path.chmod(path.stat().st_mode | 0o111)
+        command = (str(path),) if path.read_bytes().startswith(b"#!") else ("bash", str(path))
+        finished = self._tell.run(command, cwd=self._content, environment=self._environment)
+        if finished.status:
+            raise BuildFailed(
+                f"The script {script} failed with exit status {finished.status}.", code="post_build_failed", hint="The end of the log says why; correct the script."
+            )
+
+
+def _python_error(tail: str) -> BuildFailed:
+    if _NO_PYTHON.search(tail):
+        return BuildFailed(
+            "The Python version that the repository asks for is not available here.",
+            code="python_not_available",
+            hint="Ask for another version in runtime.txt, .python-version or requires-python, or have an administrator install this one.",
+        )
+    return BuildFailed("The environment could not be created.", code="environment_failed", hint="The log says why.")
+
+
+def _install_error(tail: str) -> BuildFailed:
+    unknown = _UNKNOWN_PACKAGE.search(tail)
+    if unknown:
+        return BuildFailed(
+            f"The requirement {unknown['name']} does not exist in the package index.", code="requirement_not_found", hint="Check its spelling, or remove it."
+        )
+    missing = _NO_SUCH_VERSION.search(tail)
+    if missing:
+        return BuildFailed(f"There is no version of the requirement {missing['what']}.", code="requirement_not_found", hint="Ask for a version that exists.")
+    if "No solution found" in tail:
+        return BuildFailed(
+            "The requirements contradict each other, or what a Jupyter server needs.", code="requirements_conflict", hint="The log names the conflict; loosen a version."
+        )
+    build = _BUILD_FAILED.search(tail)
+    if build:
+        return BuildFailed(
+            f"The requirement {build['name']} could not be built from source.",
+            code="requirement_build_failed",
+            hint="It may need a compiler or a library of the system; ask for a version with ready-made wheels. The log says more.",
+        )
+    if _OUTSIDE_FAILED.search(tail):
+        return BuildFailed("The package index could not be reached.", code="package_index_unavailable", hint="Try again in a moment.")
+    return BuildFailed("The requirements could not be installed.", code="requirements_failed", hint="The end of the log says why.")

@@ -1,0 +1,53 @@
+"""The build process: makes one image, tells what happens, and leaves a record of how it ended.
+
+    python -m binderhub_service.builders.worker JOB_DIRECTORY
+
+It belongs to nobody: the service may come and go meanwhile. It is started in a session of its own, so that its process
+group holds everything it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import BinderError
+from .job import JobDirectory
+from .steps import make_image
+from .teller import Teller
+
+_KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
+_KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_KEPT_PREFIXES = ("LC_", "UV_", "PIP_", "XDG_")
+_KEPT_LOWER = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a build may see of an environment: nothing of the hub's or the service's secrets."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER
+    }
+
+
+def main(path: Path) -> None:
+    """Make what the job says, unless it has been made or is being made by another process."""
+    directory = JobDirectory(path)
+    lock = directory.lock()
+    if lock is None or directory.read_exit() is not None:
+        return
+    directory.note_start()
+    error: Mapping[str, Any] | None = None
+    try:
+        make_image(directory.read_job(), Teller(directory.events), clean_environment(os.environ))
+    except BinderError as failure:
+        error = failure.as_dict()
+    directory.write_exit(error)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,160 @@
+"""The native API: ask for builds, read them, follow their stories, cancel them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import urlencode
+
+from ..errors import InvalidRequest
+from ..models import Build, Event, Kind, Request, State
+from .base import ApiHandler, build_json
+
+KEEPALIVE_SECONDS = 15.0
+_DEFAULT_LIMIT = 50
+_LARGEST_LIMIT = 200
+_LARGEST_NUMBER = 2**31 - 1
+
+
+class BuildHandler(ApiHandler):
+    """What all handlers of builds share."""
+
+    def finish_build(self, build: Build) -> None:
+        """Answer with a build."""
+        self.finish_json(build_json(build, self.parts.builds.queue_status(build.id)))
+
+    def number_argument(self, name: str, default: int, smallest: int, largest: int) -> int:
+        """Return a query argument that is a whole number in a range.
+
+        Raises:
+            InvalidRequest: it is not.
+        """
+        return whole_number(self.get_query_argument(name, str(default)), name, smallest, largest)
+
+
+def whole_number(text: str, name: str, smallest: int, largest: int) -> int:
+    """Return the number that `text` writes in plain digits, if it is in the range; raises `InvalidRequest`."""
+    if text.isascii() and text.isdigit() and len(text) <= len(str(largest)) and smallest <= int(text) <= largest:
+        return int(text)
+    raise InvalidRequest(f"{name} must be a whole number from {smallest} to {largest}.")
+
+
+class BuildsHandler(BuildHandler):
+    """``builds``: ask for one, or list them."""
+
+    async def post(self) -> None:
+        """Make sure that there is or will be an image of a repository: 201 if a build was begun, 200 if one is there."""
+        body = self.json_body({"repo": str, "ref": str, "provider": str, "force": bool})
+        if not body.get("repo", "").strip():
+            raise InvalidRequest("No repository is named.", hint='Send an object such as {"repo": "https://github.com/o/r"}.')
+        request = Request(repo=body["repo"], ref=body.get("ref", ""), provider=body.get("provider", ""))
+        build, is_new = await self.parts.builds.ensure(request, self.caller, force=body.get("force", False))
+        self.set_status(201 if is_new else 200)
+        self.set_header("Location", f"{self.prefix}api/builds/{build.id}")
+        self.finish_build(build)
+
+    async def get(self) -> None:
+        """List the builds that the caller may read, newest first, in pages."""
+        limit = self.number_argument("limit", _DEFAULT_LIMIT, 1, _LARGEST_LIMIT)
+        filters = {name: self.get_query_argument(name, "") for name in ("state", "repo", "owner")}
+        if filters["state"] and filters["state"] not in set(State):
+            raise InvalidRequest(f"There is no state {filters['state']!r}.", hint=f"States are {', '.join(State)}.")
+        builds = await self.parts.builds.list(self.caller, **filters, limit=limit, before=self.get_query_argument("before", ""))
+        if len(builds) == limit:
+            query = {name: value for name, value in filters.items() if value} | {"limit": limit, "before": builds[-1].id}
+            self.set_header("Link", f'<{self.prefix}api/builds?{urlencode(query)}>; rel="next"')
+        self.finish_json([build_json(build, self.parts.builds.queue_status(build.id)) for build in builds])
+
+
+class OneBuildHandler(BuildHandler):
+    """``builds/ID``."""
+
+    async def get(self, build_id: str) -> None:
+        """Answer with the build."""
+        self.finish_build(await self.parts.builds.get(build_id, self.caller))
+
+    async def delete(self, build_id: str) -> None:
+        """Cancel the build; 409 if it has ended."""
+        self.finish_build(await self.parts.builds.cancel(build_id, self.caller))
+
+
+class AskHandler(BuildHandler):
+    """``builds/ID/ask``: the caller's own wish for a build."""
+
+    async def delete(self, build_id: str) -> None:
+        """Take the wish back; the build ends if nobody else has one."""
+        self.finish_build(await self.parts.builds.withdraw(build_id, self.caller))
+
+
+class LogHandler(BuildHandler):
+    """``builds/ID/log``."""
+
+    async def get(self, build_id: str) -> None:
+        """Answer with all lines told so far, as text."""
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        async for batch in self.parts.builds.story_so_far(build_id, self.caller):
+            self.write("".join(f"{event.payload['text']}\n" for event in batch if event.kind is Kind.LOG))
+            await self.flush()
+
+
+class EventsHandler(BuildHandler):
+    """``builds/ID/events``: the story as server-sent events."""
+
+    def initialize(self) -> None:
+        """Prepare for the client to go away."""
+        self._gone = asyncio.Event()
+
+    def on_connection_close(self) -> None:
+        """Stop following."""
+        self._gone.set()
+
+    async def get(self, build_id: str) -> None:
+        """Stream the story from the event behind ``Last-Event-ID`` or ``?after=`` on; closes after ``end``."""
+        after = self._after()
+        await self.parts.builds.get(build_id, self.caller)  # errors are answers, not events
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")
+        await self.flush()
+        gone = asyncio.create_task(self._gone.wait())
+        try:
+            async with aclosing(self.parts.builds.follow(build_id, self.caller, after)) as batches:
+                await self._send(batches, gone)
+        finally:
+            gone.cancel()
+
+    async def _send(self, batches: AsyncGenerator[Sequence[Event]], gone: asyncio.Task[bool]) -> None:
+        coming: asyncio.Future[Sequence[Event]] = asyncio.ensure_future(anext(batches))
+        try:
+            while not gone.done():
+                waited_for: list[asyncio.Future[Any]] = [coming, gone]
+                await asyncio.wait(waited_for, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    self.write(b": still here\n\n")
+                else:
+                    self.write(b"".join([event.frame for event in coming.result()]))
+                    coming = asyncio.ensure_future(anext(batches))
+                await self.flush()
+        except StopAsyncIteration:
+            return
+        finally:
+            coming.cancel()
+            await asyncio.wait([coming])
+
+    def _after(self) -> int:
+        text = self.request.headers.get("Last-Event-ID") or self.get_query_argument("after", "0")
+        return whole_number(text, "The number of the last event", 0, _LARGEST_NUMBER)
+
+
+def build_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    one = rf"{prefix}api/builds/([^/]+)"
+    return [
+        (rf"{prefix}api/builds", BuildsHandler),
+        (one, OneBuildHandler),
+        (rf"{one}/ask", AskHandler),
+        (rf"{one}/log", LogHandler),
+        (rf"{one}/events", EventsHandler),
+    ]

@@ -1,0 +1,56 @@
+"""Everything that Prometheus can ask, by name, in one place."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from .builds import Builds
+from .models import Build
+
+_BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+
+
+class Metrics:
+    """Counts what happens.
+
+    Args:
+        mode: a label of the build metrics.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._mode = mode
+        self._ended = Counter("binder_builds", "Builds that ended.", ["state", "mode"], registry=self._registry)
+        self._seconds = Histogram(
+            "binder_build_seconds", "How long builds took, queueing left out.", ["state", "mode"], buckets=_BUILD_BUCKETS_SECONDS, registry=self._registry
+        )
+        self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
+
+    def watch(self, builds: Builds) -> None:
+        """Report how many builds wait and run, and how many follow, whenever asked."""
+        texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
+        for name, text in texts.items():
+            Gauge(f"binder_{name}", text, registry=self._registry).set_function(partial(_count, builds, name))
+
+    def note_end(self, build: Build) -> None:
+        """Count a build that ended."""
+        self._ended.labels(build.state.value, self._mode).inc()
+        if build.started and build.finished:
+            self._seconds.labels(build.state.value, self._mode).observe((build.finished - build.started).total_seconds())
+
+    def note_resumed(self, count: int) -> None:
+        """Count builds taken up again."""
+        self._resumed.inc(count)
+
+    def exposition(self) -> tuple[str, bytes]:
+        """Return a content type and all metrics in it."""
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+
+
+def _count(builds: Builds, name: str) -> float:
+    return builds.counts()[name]

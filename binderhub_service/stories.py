@@ -1,0 +1,132 @@
+"""The live end of a build's story: numbers events, stores them in batches, and hands them to any number of followers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .errors import Unavailable
+from .models import Build, Event, Kind
+from .store import Store
+
+log = logging.getLogger("binderhub_service")
+_BATCH_SECONDS = 0.05
+_FIRST_RETRY_SECONDS = 0.1
+_LAST_RETRY_SECONDS = 5.0
+_MAX_WAITING_EVENTS = 2000
+_KEPT_EVENTS = 4000
+_PAGE_EVENTS = 1000
+
+
+class Story:
+    """One build's story while the build is going on.
+
+    An event is seen by followers only once it is stored, so a number never means two things, whatever is killed.
+
+    Args:
+        build: the build as it is stored.
+        cursor: the cursor of the builder's last stored report.
+    """
+
+    def __init__(self, store: Store, build: Build, cursor: str = "") -> None:
+        self.build = build
+        self._store = store
+        self._cursor = cursor
+        self._waiting: list[Event] = []
+        self._recent: list[Event] = []
+        self._changed = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._last_number = build.last_event
+        self._flushing: asyncio.Task[None] | None = None
+        self.followers = 0
+
+    @property
+    def cursor(self) -> str:
+        """The cursor of the builder's last report."""
+        return self._cursor
+
+    def tell(self, kind: Kind, data: Mapping[str, Any], *, cursor: str | None = None) -> None:
+        """Add an event; it is stored, with the record as it is then, in the next batch."""
+        self._last_number += 1
+        self._waiting.append(Event(self._last_number, kind, json.dumps(data)))
+        if cursor is not None:
+            self._cursor = cursor
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    def become(self, **changes: Any) -> None:
+        """Change the build's record; it is stored with the next event."""
+        self.build = replace(self.build, **changes)
+
+    async def tell_in_time(self) -> None:
+        """Store what waits if it has become much; the builder waits meanwhile, so memory stays bounded."""
+        if len(self._waiting) >= _MAX_WAITING_EVENTS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store everything told so far, then let followers see it; goes on trying while the database is away."""
+        await asyncio.shield(asyncio.create_task(self._flush()))  # a write that was begun is never given up half-way
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(_BATCH_SECONDS)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        async with self._writing:
+            batch, self._waiting = self._waiting, []
+            if not batch:
+                return
+            record, cursor = replace(self.build, last_event=batch[-1].number), self._cursor
+            wait_seconds = _FIRST_RETRY_SECONDS
+            while True:
+                try:
+                    await self._store.record(record, batch, cursor)
+                    break
+                except Unavailable:
+                    log.warning("The story of build %s cannot be stored now; trying again in %g s", record.id, wait_seconds)
+                    await asyncio.sleep(wait_seconds)
+                    wait_seconds = min(2 * wait_seconds, _LAST_RETRY_SECONDS)
+            self.become(last_event=record.last_event)
+            self._show(batch)
+
+    def _show(self, batch: Sequence[Event]) -> None:
+        self._recent.extend(batch)
+        if len(self._recent) > 2 * _KEPT_EVENTS:
+            del self._recent[:-_KEPT_EVENTS]
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[Event]]:
+        """Yield the story in batches from the event behind `after` on, live, until its end."""
+        self.followers += 1
+        try:
+            while True:
+                changed = self._changed
+                batch = await self._next_batch(after)
+                if not batch:
+                    await changed.wait()
+                    continue
+                yield batch
+                after = batch[-1].number
+                if batch[-1].kind is Kind.END:
+                    return
+        finally:
+            self.followers -= 1
+
+    async def _next_batch(self, after: int) -> Sequence[Event]:
+        if not self._recent or after + 1 < self._recent[0].number:
+            return await self._store.events(self.build.id, after, _PAGE_EVENTS)
+        start = after + 1 - self._recent[0].number
+        return self._recent[start : start + _PAGE_EVENTS]
+
+
+async def follow_stored(store: Store, build_id: str, after: int) -> AsyncGenerator[Sequence[Event]]:
+    """Yield the stored story of a build that has ended, in batches."""
+    while batch := await store.events(build_id, after, _PAGE_EVENTS):
+        yield batch
+        after = batch[-1].number
+
