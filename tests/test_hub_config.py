@@ -1,0 +1,230 @@
+"""One call gives an existing hub everything, and takes nothing away."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
+
+from spawner import configure
+from spawner.hub import PAGE_SCOPES, USER_SCOPES
+from tests.bare_hub import BareHub, running
+
+ADMIN_TOKEN = secrets.token_hex(16)
+SERVICE_TOKEN = secrets.token_hex(16)
+
+# Instead of the service something answers that says nothing, because the hub waits for that.
+CONFIG = f"""
+import sys
+from spawner import configure
+
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{"grace"}}
+c.Authenticator.allowed_users = {{"ada"}}
+c.JupyterHub.custom_scopes = {{"custom:mine:use": {{"description": "An operator's own scope"}}}}
+c.JupyterHub.services = [{{"name": "test", "admin": True, "api_token": "{ADMIN_TOKEN}"}}]
+configure(c, state_dir="state")
+port = c.JupyterHub.services[-1]["url"].rsplit(":")[-1]
+c.JupyterHub.services[-1].update(api_token="{SERVICE_TOKEN}", command=[sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"])
+c.JupyterHub.spawner_class = "simple"
+c.Spawner.cmd = ["true"]
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}
+"""
+
+
+def value(lazy: Any, initial: Any) -> Any:
+    """Return what a setting comes to be on top of its default."""
+    return lazy.get_value(initial) if isinstance(lazy, LazyConfigValue) else lazy
+
+
+def service_of(c: Config) -> dict[str, Any]:
+    return next(spec for spec in value(c.JupyterHub.services, []) if spec["name"] == "binder")
+
+
+def user_scopes_of(c: Config) -> list[str]:
+    return next(role["scopes"] for role in value(c.JupyterHub.load_roles, []) if role["name"] == "user")
+
+
+@pytest.fixture
+def c() -> Config:
+    return Config()
+
+
+def test_an_empty_configuration_gets_everything(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, service_port=8003)
+    assert service_of(c)["url"] == "http://127.0.0.1:8003"
+    assert user_scopes_of(c) == ["self", *USER_SCOPES]
+    assert "custom:binder:build" in value(c.JupyterHub.custom_scopes, {})
+    assert c.JupyterHub.allow_named_servers is True
+    assert c.RepoSpawner.binder_url == "http://127.0.0.1:8003/services/binder/"
+    assert c.ProcessSpawner.images_dir == str(tmp_path / "images")
+    assert c.ProcessSpawner.people_dir == str(tmp_path / "people")
+    assert c.Spawner.default_url == "/lab"
+
+
+def test_what_the_operator_set_before_stays(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.services = [{"name": "mine"}]
+    c.JupyterHub.load_roles = [{"name": "readers", "scopes": ["read:users"]}, {"name": "user", "scopes": ["self", "read:users"]}]
+    c.JupyterHub.custom_scopes = {"custom:mine:use": {"description": "mine"}}
+    c.Spawner.default_url = "/tree"
+    configure(c, state_dir=tmp_path)
+    assert [spec["name"] for spec in c.JupyterHub.services] == ["mine", "binder"]
+    assert [role["name"] for role in c.JupyterHub.load_roles] == ["readers", "user"]
+    assert user_scopes_of(c) == ["self", "read:users", *USER_SCOPES]
+    assert set(c.JupyterHub.custom_scopes) > {"custom:mine:use"}
+    assert c.Spawner.default_url == "/tree"
+
+
+def test_what_the_operator_adds_lazily_before_and_after_stays(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.services.append({"name": "before"})
+    c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", "read:users"]})
+    configure(c, state_dir=tmp_path)
+    c.JupyterHub.services.append({"name": "after"})
+    c.JupyterHub.load_roles.append({"name": "later", "scopes": []})
+    assert [spec["name"] for spec in value(c.JupyterHub.services, [])] == ["before", "binder", "after"]
+    assert user_scopes_of(c) == ["self", "read:users", *USER_SCOPES]
+    assert [role["name"] for role in value(c.JupyterHub.load_roles, [])] == ["user", "later"]
+
+
+def test_a_user_role_without_scopes_keeps_the_default_one(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.load_roles = [{"name": "user", "description": "People"}]
+    configure(c, state_dir=tmp_path)
+    assert c.JupyterHub.load_roles == [{"name": "user", "description": "People", "scopes": ["self", *USER_SCOPES]}]
+
+
+def test_extra_user_scopes_are_extended_where_the_operator_uses_them(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.extra_user_scopes = ["read:users"]
+    configure(c, state_dir=tmp_path)
+    assert c.JupyterHub.extra_user_scopes == ["read:users", *USER_SCOPES]
+    assert value(c.JupyterHub.load_roles, []) == []
+
+
+@pytest.mark.parametrize(
+    ("trait", "setting", "prefix"),
+    [("base_url", "/jupyter", "/jupyter/"), ("base_url", "/a/b/", "/a/b/"), ("bind_url", "http://:8000/j", "/j/"), ("bind_url", "http://:8000", "/")],
+)
+def test_the_spawner_knows_the_service_below_the_hubs_base_url(c: Config, tmp_path: Path, trait: str, setting: str, prefix: str) -> None:
+    c.JupyterHub[trait] = setting
+    configure(c, state_dir=tmp_path, service_port=9003)
+    assert c.RepoSpawner.binder_url == f"http://127.0.0.1:9003{prefix}services/binder/"
+
+
+def test_the_operators_settings_of_the_service_win(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, service={"BinderService": {"mode": "other", "log_level": "DEBUG"}, "GitProvider": {"timeout_seconds": 3}})
+    assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
+        "BinderService": {"state_dir": str(tmp_path), "mode": "other", "log_level": "DEBUG"},
+        "GitProvider": {"timeout_seconds": 3},
+    }
+
+
+def test_the_service_learns_how_to_reach_the_outside_but_no_secrets(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "UV_INDEX", "SSL_CERT_FILE", "SSH_AUTH_SOCK", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "something")
+    configure(c, state_dir=tmp_path)
+    environment = service_of(c)["environment"]
+    assert {"https_proxy", "UV_INDEX", "SSL_CERT_FILE"} <= set(environment)
+    assert not {"SSH_AUTH_SOCK", "GITHUB_TOKEN"} & set(environment)
+
+
+def test_a_relative_state_directory_does_not_move_with_the_service(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    configure(c, state_dir="state")
+    assert c.ProcessSpawner.people_dir == str(tmp_path / "state/people")
+
+
+def test_an_unknown_mode_is_refused_with_the_modes_there_are(c: Config, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape("'kubernets'; the modes are: embedded")):
+        configure(c, state_dir=tmp_path, mode="kubernets")
+    assert "spawner_class" not in c.JupyterHub
+
+
+def test_a_second_call_is_refused(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path)
+    with pytest.raises(ValueError, match="named 'binder' already"):
+        configure(c, state_dir=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareHub]:
+    with running(tmp_path_factory.mktemp("hub"), CONFIG) as hub:
+        yield hub
+
+
+def mint(hub: BareHub, user: str, scopes: list[str] | None = None) -> httpx.Response:
+    asked = {"note": "test", **({"scopes": scopes} if scopes else {})}
+    return httpx.post(f"{hub.url}/hub/api/users/{user}/tokens", json=asked, headers={"Authorization": f"token {ADMIN_TOKEN}"})
+
+
+def whoami(hub: BareHub, token: str) -> dict[str, Any]:
+    model: dict[str, Any] = httpx.get(f"{hub.url}/hub/api/user", headers={"Authorization": f"token {token}"}).raise_for_status().json()
+    return model
+
+
+@pytest.mark.parametrize("user", ["ada", "grace"])
+def test_the_hub_gives_every_user_the_right_to_use_the_service(hub: BareHub, user: str) -> None:
+    scopes = set(whoami(hub, mint(hub, user).json()["token"])["scopes"])
+    assert "custom:binder:build" in scopes
+    assert {"access:services!service=binder", "access:services"} & scopes
+    assert any(scope.startswith("servers") for scope in scopes), "the role must keep what every user may"
+    assert not {"custom:binder:read", "custom:binder:cancel"} & scopes
+
+
+def test_a_token_for_the_service_alone_can_be_had(hub: BareHub) -> None:
+    made = mint(hub, "ada", list(USER_SCOPES))
+    assert made.status_code == 201
+    scopes = set(whoami(hub, made.json()["token"])["scopes"])
+    assert {"access:services!service=binder", "custom:binder:build"} <= scopes
+    assert all(scope.startswith("read:users") for scope in scopes - set(USER_SCOPES)), "only who it is"
+
+
+def test_a_user_cannot_get_what_only_some_have(hub: BareHub) -> None:
+    assert mint(hub, "ada", ["custom:binder:read"]).status_code == 400
+
+
+def test_the_hub_tells_the_service_who_is_an_admin_by_the_narrowest_token(hub: BareHub) -> None:
+    assert whoami(hub, mint(hub, "grace", list(USER_SCOPES)).json()["token"])["admin"] is True
+    assert whoami(hub, mint(hub, "ada", list(USER_SCOPES)).json()["token"])["admin"] is False
+
+
+def test_the_services_own_token_may_nothing_but_say_its_name(hub: BareHub) -> None:
+    assert whoami(hub, SERVICE_TOKEN)["name"] == "binder"
+    assert whoami(hub, SERVICE_TOKEN)["scopes"] == []
+
+
+@pytest.mark.parametrize("user", ["ada", "grace"])
+def test_signing_in_at_the_services_pages_asks_nothing_and_gives_what_they_need(hub: BareHub, user: str) -> None:
+    with hub.browser() as browser:
+        page = browser.get("/hub/login")
+        xsrf = re.search(r'name="_xsrf" value="([^"]*)"', page.text)
+        assert xsrf
+        browser.post("/hub/login", data={"username": user, "password": "any", "_xsrf": xsrf[1]})
+        callback = "/services/binder/oauth_callback"
+        asked = {"client_id": "service-binder", "response_type": "code", "redirect_uri": callback, "state": "x"}
+        reply = browser.get("/hub/api/oauth2/authorize", params=asked)
+        assert reply.status_code == 302, "without a page that asks for confirmation"
+        code = parse_qs(urlsplit(reply.headers["Location"]).query)["code"][0]
+    form = {"client_id": "service-binder", "client_secret": SERVICE_TOKEN, "grant_type": "authorization_code", "code": code, "redirect_uri": callback}
+    token = httpx.post(f"{hub.url}/hub/api/oauth2/token", data=form).raise_for_status().json()["access_token"]
+    model = whoami(hub, token)
+    assert {"access:services!service=binder", "custom:binder:build", f"servers!user={user}"} <= set(model["scopes"])
+    assert not any(scope.startswith(("admin", "tokens", "access:servers")) for scope in model["scopes"])
+    started = httpx.post(f"{hub.url}/hub/api/users/{user}/servers/one", headers={"Authorization": f"token {token}"})
+    assert started.status_code == 202
+    other = "grace" if user == "ada" else "ada"
+    assert httpx.post(f"{hub.url}/hub/api/users/{other}/server", headers={"Authorization": f"token {token}"}).status_code in {403, 404}
+
+
+def test_the_scopes_of_the_pages_are_asked_from_the_hub_as_they_are(hub: BareHub) -> None:
+    assert set(USER_SCOPES) <= set(PAGE_SCOPES)
+    assert "No such scopes" not in hub.log()
+    assert "user role overridden" not in hub.log()
