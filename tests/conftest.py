@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness.git_server import GitServer
+from tests.harness.gate import Gate
+from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import ADMIN
+from tests.harness.repository import Files
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +23,25 @@ def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     """A real smart-HTTP Git server on loopback for the whole run; give repositories names of their own."""
     with GitServer(tmp_path_factory.mktemp("git")).running() as server:
         yield server
+
+
+@pytest.fixture
+def new_repository(git_server: GitServer, request: pytest.FixtureRequest) -> Callable[..., Repository]:
+    """Makes repositories of a test's own: ``new_repository(files, name="project", login=None)``."""
+    owner = re.sub(r"\W+", "-", request.node.nodeid.removeprefix("tests/"))
+
+    def create(files: Files, name: str = "project", login: tuple[str, str] | None = None) -> Repository:
+        return git_server.create(f"{owner}/{name}", files, login=login)
+
+    return create
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate for builds; open when the test is over."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +74,27 @@ def start_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
             return hub
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def alice(shared_hub: HubProcess) -> str:
+    """A token of alice's, who may use the service."""
+    return shared_hub.token("alice")
+
+
+@pytest.fixture(scope="session")
+def bob(shared_hub: HubProcess) -> str:
+    """A token of bob's, who may use the service, too."""
+    return shared_hub.token("bob")
+
+
+@pytest.fixture(scope="session")
+def eve(shared_hub: HubProcess) -> str:
+    """A token of eve's, who may use the hub but not the service."""
+    return shared_hub.token("eve")
+
+
+@pytest.fixture(scope="session")
+def admin(shared_hub: HubProcess) -> str:
+    """A token of an administrator's."""
+    return shared_hub.token(ADMIN)

@@ -25,6 +25,8 @@ c.SharedPasswordAuthenticator.admin_password = "{admin_password}"
 c.Authenticator.allowed_users = {people!r}
 c.Authenticator.admin_users = {admins!r}
 c.JupyterHub.services = [{{"name": "harness", "api_token": "{token}", "admin": True}}]
+# A request to start a server is answered after two seconds at most, and not after up to ten.
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 2}}
 outsiders = {outsiders!r}
 if outsiders:
     c.JupyterHub.load_roles = [{{"name": "user", "scopes": ["self"]}}]

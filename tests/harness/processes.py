@@ -50,6 +50,16 @@ def end_builds(state: Path) -> None:
                 os.killpg(leader, signal.SIGKILL)
 
 
+def session_of(leader: int) -> list[int]:
+    """Return the living processes in the session that process `leader` began."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(*GONE, ProcessLookupError):
+            if process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == leader:
+                found.append(process.pid)
+    return found
+
+
 def assert_none_left(directory: Path, timeout_seconds: float = 15) -> None:
     """Fail, naming them, if processes of `directory` do not end by themselves in time; end them in any case."""
     try:

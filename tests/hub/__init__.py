@@ -1,0 +1,1 @@
+"""End to end: a real hub, the real proxy, a real Git server, real builds and servers."""

@@ -1,0 +1,168 @@
+"""From a repository's address to code that runs in a server made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import cases
+from tests.harness.git_server import GitServer, Repository
+from tests.harness.hub import HubProcess
+from tests.harness.kernel import run_code
+from tests.harness.waiting import wait_for
+
+WHERE = "import os; print(os.getcwd())"
+NewRepository = Callable[..., Repository]
+
+
+@pytest.fixture(autouse=True)
+def _no_servers_afterwards(hub: HubProcess) -> Iterator[None]:
+    yield
+    hub.stop_all_servers()
+
+
+@pytest.fixture(scope="module")
+def requirements(git_server: GitServer) -> Repository:
+    """A repository with a requirements.txt and a notebook."""
+    return git_server.create("launch/requirements", cases.load("requirements").files())
+
+
+def launched(hub: HubProcess, user: str, options: dict[str, Any], name: str = "") -> str:
+    """Launch a server that has to come up; return its URL."""
+    last = hub.launch(user, options, name)[-1]
+    assert last.get("ready"), last
+    return f"{hub.url}/user/{user}/{name}".rstrip("/")
+
+
+def working_copy(hub: HubProcess, server_url: str, token: str) -> Path:
+    """Return the directory that code in a server starts in."""
+    folder = Path(run_code(server_url, token, WHERE).strip())
+    assert folder.is_relative_to(hub.state / "people")
+    return folder
+
+
+def test_a_repository_becomes_a_server_with_its_requirements_and_files(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    server = launched(hub, "alice", {"repo": requirements.url, "ref": "", "path": "analysis.ipynb"})
+    assert run_code(server, alice, "import six, cowsay; print(six.__version__)") == "1.16.0\n"
+    folder = working_copy(hub, server, alice)
+    assert folder.parent == hub.state / "people" / "alice" / "default"
+    assert folder.name.startswith("requirements-")
+    assert (folder / "analysis.ipynb").exists()
+    with hub.login("alice") as client:
+        assert client.get(f"{server}/").url.path == "/user/alice/lab/tree/analysis.ipynb"
+
+
+def test_the_options_that_a_hub_keeps_are_the_documented_ones(hub: HubProcess, requirements: Repository) -> None:
+    launched(hub, "alice", {"repo": f"{requirements.url}/", "ref": "main", "path": "/lab"})
+    kept = hub.servers("alice")[""]["user_options"]
+    assert kept == {"repo": requirements.url, "ref": "main", "path": "/lab"}
+
+
+def test_a_persons_work_survives_stop_and_start_and_new_commits(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "six==1.16.0\ncowsay\n", "notes.txt": "first\n"})
+    options = {"repo": repository.url, "ref": "main", "path": ""}
+    folder = working_copy(hub, server := launched(hub, "alice", options), alice)
+    run_code(server, alice, "from pathlib import Path; Path('notes.txt').write_text('mine'); Path('new.txt').write_text('mine')")
+    hub.stop_server("alice")
+    repository.commit({"notes.txt": "second\n"})
+    again = working_copy(hub, launched(hub, "alice", options), alice)
+    assert again == folder
+    assert [(folder / name).read_text() for name in ("notes.txt", "new.txt")] == ["mine", "mine"]
+
+
+def test_a_copy_that_nobody_changed_follows_the_repository(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "six==1.16.0\ncowsay\n", "notes.txt": "first\n"})
+    options = {"repo": repository.url, "ref": "main", "path": ""}
+    folder = working_copy(hub, launched(hub, "alice", options), alice)
+    hub.stop_server("alice")
+    repository.commit({"notes.txt": "second\n", "more.txt": "more\n"})
+    assert working_copy(hub, launched(hub, "alice", options), alice) == folder
+    assert [(folder / name).read_text() for name in ("notes.txt", "more.txt")] == ["second\n", "more\n"]
+
+
+def test_named_servers_run_side_by_side_and_keep_apart(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    options = {"repo": requirements.url, "ref": "", "path": ""}
+    one, two = (working_copy(hub, launched(hub, "alice", options, name), alice) for name in ("one", "two"))
+    assert (one.parent.name, two.parent.name) == ("one", "two")
+    assert one.name == two.name
+
+
+def test_two_people_have_copies_of_their_own(hub: HubProcess, alice: str, bob: str, requirements: Repository) -> None:
+    options = {"repo": requirements.url, "ref": "", "path": ""}
+    hers = working_copy(hub, launched(hub, "alice", options), alice)
+    his = working_copy(hub, launched(hub, "bob", options), bob)
+    assert hers.relative_to(hub.state / "people" / "alice") == his.relative_to(hub.state / "people" / "bob")
+
+
+def test_a_start_script_sets_the_stage_for_the_server(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
+    server = launched(hub, "alice", {"repo": new_repository(cases.load("start-script").files()).url})
+    assert run_code(server, alice, "import os; print(os.environ['SET_BY_START'])") == "quotes ' and spaces\n"
+
+
+def test_nothing_of_the_hubs_secrets_is_in_a_server(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    server = launched(hub, "alice", {"repo": requirements.url})
+    environment = run_code(server, alice, "import os; print(dict(os.environ))")
+    assert "CONFIGPROXY_AUTH_TOKEN" not in environment
+    assert "BINDERHUB_SERVICE_CONFIG" not in environment
+    assert hub.admin_token not in environment
+
+
+@pytest.mark.parametrize("ref", ["{foo}", "{0.__class__}", "{unescaped_username.__class__}", "%s", "$(id)", "'; id #"])
+def test_a_ref_that_looks_like_code_does_no_harm(hub: HubProcess, ref: str, requirements: Repository) -> None:
+    events = hub.launch("alice", {"repo": requirements.url, "ref": ref, "path": ""})
+    assert events[-1].get("failed"), events[-1]
+    assert "KeyError" not in str(events)
+    assert hub.is_running()
+
+
+def test_a_branch_in_braces_is_a_branch(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    for ref in ("{foo}", "{0.__class__}"):
+        requirements.branch(ref)
+        server = launched(hub, "alice", {"repo": requirements.url, "ref": ref, "path": "{bar}.ipynb"})
+        assert run_code(server, alice, "print(6 * 7)") == "42\n"
+        hub.stop_server("alice")
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"image": "evil"}, "image"),
+        ({"profile": "big"}, "profile"),
+        ({"repo": "https://robot:hunter2@host.invalid/o/r"}, "token or a password"),
+        ({"repo": "-oProxyCommand=id"}, "dash"),
+        ({"repo": 7}, "text"),
+        ({"ref": "--upload-pack=id"}, "name"),
+        ({"path": "../../etc/passwd"}, ".."),
+        ({"path": "https://evil.invalid/"}, "path"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused_and_not_kept(hub: HubProcess, requirements: Repository, more: dict[str, Any], word: str) -> None:
+    reply = hub.start_server("bob", {"repo": requirements.url, "ref": "", "path": ""} | more)
+    assert reply.status_code == 400, reply.text
+    assert word in reply.json()["message"]
+    assert "hunter2" not in reply.text + hub.api("GET", "/users/bob").text + hub.log()
+    assert "" not in hub.servers("bob")
+
+
+def test_a_launch_by_the_api_starts_the_callers_named_server(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    asked = {"repo": requirements.url, "ref": "main", "path": "analysis.ipynb"}
+    reply = hub.service("POST", "/api/launches", alice, json=asked)
+    assert reply.status_code == 201, reply.text
+    launch = reply.json()
+    assert launch["url"] == f"/user/alice/{launch['server']}/lab/tree/analysis.ipynb"
+    assert launch["pending_url"].startswith(f"/hub/spawn-pending/alice/{launch['server']}")
+    assert hub.servers("alice")[launch["server"]]["user_options"] == asked
+    assert list(hub.progress("alice", launch["server"]))[-1].get("ready")
+    again = hub.service("POST", "/api/launches", alice, json=asked)
+    assert (again.status_code, again.json()) == (201, launch), "the same ask comes back to the same server"
+    other = hub.service("POST", "/api/launches", alice, json=asked | {"ref": "HEAD"}).json()
+    assert other["server"] != launch["server"]
+    wait_for(lambda: hub.servers("alice")[other["server"]]["ready"], "the other server")
+
+
+def test_a_launch_without_the_right_to_start_servers_is_refused(hub: HubProcess, requirements: Repository) -> None:
+    token = hub.token("alice", ["access:services!service=binder", "custom:binder:build"])
+    assert hub.service("POST", "/api/launches", token, json={"repo": requirements.url}).status_code == 403

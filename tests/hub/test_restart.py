@@ -1,0 +1,60 @@
+"""A build belongs to no process: the service can be killed in the middle of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.harness.gate import AFTER, BEFORE, Gate
+from tests.harness.git_server import Repository
+from tests.harness.hub import HubProcess
+from tests.harness.sse import Sent
+from tests.harness.waiting import wait_for
+
+# The hub looks after its services every 30 s.
+RESTART_SECONDS = 75
+
+
+def read_until_cut(hub: HubProcess, build_id: str, token: str, cut: Callable[[], Any]) -> list[Sent]:
+    """Follow a story to the gate, call `cut`, and return what came until the connection broke."""
+    seen: list[Sent] = []
+    try:
+        for event in hub.events(build_id, token):
+            seen.append(event)
+            if event.data.get("text") == BEFORE:
+                cut()
+    except httpx.TransportError:
+        pass
+    return seen
+
+
+@pytest.mark.timeout(300)
+def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
+    hub: HubProcess, alice: str, admin: str, gate: Gate, new_repository: Callable[..., Repository]
+) -> None:
+    repository = new_repository({"postBuild": gate.post_build})
+    assert hub.start_server("bob", {"repo": repository.url}).status_code == 202
+    gate.wait_until_reached()
+    build = hub.build(repository.url, alice)
+    process = int((hub.state / "builds" / build["id"] / "pid").read_text().split()[0])
+
+    before = read_until_cut(hub, build["id"], alice, hub.kill_service)
+    assert before[-1].kind != "end"
+    assert psutil.pid_exists(process), "the build does not notice"
+    gate.open()
+    wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+
+    after = hub.follow(build["id"], alice, after=before[-1].number)
+    assert [event.number for event in before + after] == list(range(1, len(before + after) + 1))
+    assert after[-1].data["state"] == "ready"
+    texts = [event.data.get("text") for event in before + after]
+    assert (texts.count(BEFORE), texts.count(AFTER)) == (1, 1)
+    assert hub.follow(build["id"], alice) == before + after
+    assert hub.service("POST", "/api/builds", alice, json={"repo": repository.url}).json()["id"] == build["id"]
+    wait_for(lambda: hub.servers("bob").get("", {}).get("ready"), "the server whose build was interrupted")
+    assert list(hub.progress("bob"))[-1]["ready"]
+    hub.stop_server("bob")
