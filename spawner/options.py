@@ -51,6 +51,10 @@ class OptionsError(ValueError):
         return f"{self.message} {self.hint}".strip()
 
 
+class CredentialsError(OptionsError):
+    """There is a token or a password in what was given, so nothing of it may be stored or shown again."""
+
+
 @dataclass(frozen=True)
 class RepoOptions:
     """What a server is made from.
@@ -190,7 +194,7 @@ def _text(name: str, value: Any) -> str:
 
 def _refuse_credentials(*texts: str) -> None:
     if any(_has_credentials(text) for text in texts):
-        raise OptionsError(
+        raise CredentialsError(
             "The address has a token or a password in it, which would be stored and shown.",
             "Take it out, revoke it if anybody may have seen it, and ask your administrator how private repositories are reached here.",
         )
@@ -232,7 +236,7 @@ def _check_ref(ref: str) -> str:
     if len(ref) > MAX_REF_CHARACTERS:
         raise OptionsError(f"The ref is longer than {MAX_REF_CHARACTERS} characters.", "Give the name of a branch or tag, or a commit.")
     if ref.startswith("-") or _REF_FORBIDDEN.search(ref):
-        raise OptionsError("No branch, tag or commit can have this name.", "Give its plain name, e.g. main or v1.0, or nothing for the default branch.")
+        raise OptionsError("No branch, tag or commit can have this name.", "Give its plain name, e.g. main, or nothing for the default branch.")
     return ref
 
 
@@ -241,7 +245,8 @@ def _check_path(path: str) -> str:
         raise OptionsError(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.")
     plain = unquote(path)
     if _CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME_FIRST.match(plain):
-        raise OptionsError("The path to open has to be in the repository or in the server.", "Give a file such as notebooks/first.ipynb, or a path such as /lab.")
+        hint = "Give a file such as notebooks/first.ipynb, or a path such as /lab."
+        raise OptionsError("The path to open has to be in the repository or in the server.", hint)
     if ".." in plain.partition("?")[0].split("/"):
         raise OptionsError("The path to open leads out of the repository.", "Give it without '..'.")
     if path.startswith("/"):

@@ -1,0 +1,79 @@
+"""The fields of the spawn form, and what they are filled with before the person types."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from contextvars import ContextVar
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+from tornado.httputil import HTTPServerRequest
+
+from .options import NAMES, CredentialsError, OptionsError, options_from_json
+
+# What the person whose request is being answered has typed, or followed a link with. It belongs to the request and not to
+# the spawner: the hub shows the form of the default server, whichever server the request was about.
+_TYPED: ContextVar[Mapping[str, str] | None] = ContextVar("typed", default=None)
+_LINKED: ContextVar[bool] = ContextVar("linked", default=False)
+
+
+def remember(typed: Mapping[str, str] | None, *, linked: bool = False) -> None:
+    """Keep what was typed for the form that the same request may end with.
+
+    Args:
+        typed: the fields; None if nothing was.
+        linked: whether it came with a link, so that nothing but the form can say what is wrong with it.
+    """
+    _TYPED.set(typed)
+    _LINKED.set(linked)
+
+
+def take_link(request: HTTPServerRequest) -> None:
+    """Take our arguments out of a link's query, also with the prefix ``opt-``, and remember them for the form.
+
+    The hub starts a server at once when it finds anything in the query, so a link by a stranger would run the stranger's
+    code; once the query is empty, the hub shows the form.
+    """
+    taken: dict[str, str] = {}
+    for name in NAMES:
+        for key in (name, f"opt-{name}"):
+            values = request.query_arguments.pop(key, [])
+            if values:
+                taken[name] = values[0].decode("utf-8", "replace")
+    request.query_arguments.pop("_xsrf", None)
+    remember(taken or None, linked=True)
+
+
+def render(saved: Mapping[str, Any], **places: str) -> str:
+    """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
+
+    Args:
+        saved: the options that the hub has stored with the server.
+        places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
+    """
+    typed = _TYPED.get()
+    problem = ""
+    try:
+        options = options_from_json(saved if typed is None else typed)
+        fields: Mapping[str, str] = {"provider": "", **options.as_user_options()}
+    except CredentialsError as error:
+        fields, problem = {}, error.sentence
+    except OptionsError as error:
+        fields, problem = typed or {}, error.sentence
+    shown = problem if typed is not None and _LINKED.get() else ""
+    return _template().render({name: "" for name in NAMES} | dict(fields), problem=shown, **places)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    text = resources.files(__package__).joinpath("form.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_inert)
+    return environment.from_string(text)
+
+
+def _inert(value: object) -> Markup:
+    """Return `value` as HTML in which nothing is markup, neither now nor if somebody renders the form as a template again."""
+    return Markup(str(escape(value)).replace("{", "&#123;").replace("}", "&#125;"))  # noqa: S704  (escaped, then made stricter)

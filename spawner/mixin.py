@@ -1,0 +1,294 @@
+"""RepoSpawner: makes any spawner start servers from repositories that people name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from jupyterhub import orm
+from jupyterhub.scopes import ScopeNotFound
+from jupyterhub.utils import maybe_future
+from traitlets import Dict, Instance, Integer, Unicode, default
+from traitlets.config import LoggingConfigurable
+
+from . import form
+from .client import BuildClient, BuildEvent, ServiceError
+from .options import OptionsError, RepoOptions, options_from_form, options_from_json
+from .rejection import Rejection, build_failed, service_refused, uncount_failure
+from .story import Story
+
+if TYPE_CHECKING:
+    from jupyterhub.spawner import Spawner as _NextInLine
+else:
+    # A leaf names the spawner that comes behind this class; jupyterhub's own base class refuses to be mixed in unfinished.
+    _NextInLine = LoggingConfigurable
+
+SCOPES = ("access:services!service=binder", "custom:binder:build")
+PERCENT = {"queued": 5, "fetching": 15, "building": 30, "pushing": 70, "done": 80}
+SERVER_PERCENT = 80
+WITHDRAW_SECONDS = 10
+# For whatever a leaf does between the build and the start of the server, e.g. copying the repository.
+PREPARE_SECONDS = 300
+
+
+class RepoSpawner(_NextInLine):
+    """A spawner whose servers are made from repositories: ``class MySpawner(RepoSpawner, SomeSpawner)`` and a `use_image`.
+
+    It shows the form, validates what was asked for, has the service build the image as the user who asked, shows the
+    build as the progress of the start, and then lets the other spawner start the server.
+    """
+
+    binder_url = Unicode(
+        "http://127.0.0.1:8003/services/binder/",
+        help="The address at which this hub reaches the build service; its path is also the path at which browsers reach it through the proxy.",
+    ).tag(config=True)
+    build_timeout = Integer(
+        3600,
+        help="Seconds that a start waits for the build of its image. A build that takes longer goes on; `start_timeout` is for the server alone.",
+    ).tag(config=True)
+    service_patience = Integer(
+        120,
+        help="Seconds that the build service may be away, e.g. while the hub starts it again, before a start that needs it fails.",
+    ).tag(config=True)
+
+    start_timeout: int
+    user_options: dict[str, Any]
+
+    repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
+    _repo_options = Instance(RepoOptions, allow_none=True)
+    _repo_story = Instance(Story, ())
+
+    def use_image(self, build: Mapping[str, Any]) -> Awaitable[None] | None:
+        """Make the next start use ``build["image"]``; a leaf must say how. It may be a coroutine."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how it uses an image.")
+
+    def tell(self, message: str) -> None:
+        """Add a line of plain text to the progress of the start; for leaves."""
+        self._repo_story.tell(message)
+
+    # What was asked for
+
+    async def get_options_form(self) -> str:
+        """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
+        return form.render(
+            self.user_options,
+            service=urlsplit(self.binder_url).path.rstrip("/") + "/",
+            hub=self.hub.base_url,
+            user=self.user.name,
+            server=self.name,
+        )
+
+    def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+        """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form."""
+        form.remember({name: str(values[0]) for name, values in form_data.items() if values})
+        try:
+            return options_from_form(form_data).as_user_options()
+        except OptionsError as error:
+            raise Rejection(400, error.sentence) from None
+
+    def options_from_query(self, query_data: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Refuse to start a server by a mere link: the hub shows the form with this sentence."""
+        raise Rejection(400, "A link cannot start a server. Check what the form says, then press Start.")
+
+    async def run_auth_state_hook(self, auth_state: Any) -> None:
+        """Run the operator's hook, then keep links from starting servers.
+
+        SpawnHandler._get of jupyterhub 5.5 and 6.1 calls this right before it reads the query, having set `handler`; it
+        spawns if any argument is left by then, and shows the form if none is. Should a later hub change the order,
+        `options_from_query` still refuses.
+        """
+        await super().run_auth_state_hook(auth_state)
+        if self.handler is not None and self.handler.request.method == "GET":
+            form.take_link(self.handler.request)
+
+    @default("apply_user_options")
+    def _apply_nothing(self) -> Any:
+        """Say that the options are handled, by `start`, so that the hub does not warn about them at every start."""
+        return lambda _spawner, _options: None
+
+    # The start
+
+    def start(self) -> Awaitable[Any]:
+        """Build the image, then start the server from it.
+
+        A plain function, because the hub reads `start_timeout` right after calling it and cuts the start there: for that
+        moment the time includes the build. Then it is the operator's again and bounds the other spawner's start.
+        """
+        if self._repo_story.begun:
+            self._repo_story = Story()
+        try:
+            self._repo_options = options_from_json(self.user_options)
+        except OptionsError as error:
+            self._forget_options()
+            raise self._reject(Rejection(400, error.sentence)) from None
+        own_timeout_seconds = self.start_timeout
+        self.start_timeout = own_timeout_seconds + self.build_timeout + PREPARE_SECONDS
+        return self._build_then_start(self._repo_options, own_timeout_seconds)
+
+    async def _build_then_start(self, options: RepoOptions, own_timeout_seconds: int) -> Any:
+        self.start_timeout = own_timeout_seconds
+        story = self._repo_story
+        try:
+            self.repo_build = await self._build(options)
+            await maybe_future(self.use_image(self.repo_build))
+            starting = maybe_future(super().start())
+            story.close(server_begun=True)
+        except Rejection as rejection:
+            raise self._reject(rejection) from rejection.__cause__
+        finally:
+            story.close()
+        async with asyncio.timeout(own_timeout_seconds):
+            return await starting
+
+    async def _build(self, options: RepoOptions) -> dict[str, Any]:
+        """Return a build with an image.
+
+        The service is asked as the user, with a token that nobody else ever sees and that is revoked in the end. Who
+        cancels the start does not need the build any more; who has waited too long may come back to it.
+        """
+        with self._token() as token:
+            async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience) as client:
+                asked = asyncio.ensure_future(client.ensure(options))
+                try:
+                    async with asyncio.timeout(self.build_timeout):
+                        build = await self._follow(client, await asyncio.shield(asked))
+                except TimeoutError:
+                    sentence = (
+                        f"The build still goes on after {self.build_timeout} seconds. Start the server again later; it takes up the same build."
+                    )
+                    raise Rejection(408, sentence, log_url=self._log_url()) from None
+                except ServiceError as error:
+                    raise service_refused(error, self._log_url()) from error
+                except asyncio.CancelledError:
+                    await self._withdraw(client, asked)
+                    raise
+                finally:
+                    asked.cancel()
+        if build["state"] != "ready":
+            raise build_failed(build, self._log_url())
+        return build
+
+    async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
+        """Tell the build's story as progress; return the build as it is in the end."""
+        self.repo_build = build
+        story = self._repo_story
+        story.whole_log = self._log_url()
+        if build["state"] == "ready":
+            story.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
+            return build
+        async with aclosing(client.follow(build["id"])) as events:
+            async for event in events:
+                self._tell_event(story, event)
+                if event.kind == "end":
+                    build = {**build, **event.data}
+        return build
+
+    def _tell_event(self, story: Story, event: BuildEvent) -> None:
+        data = event.data
+        if event.kind == "log":
+            story.tell(str(data.get("text", "")))
+        elif event.kind == "phase":
+            phase = str(data.get("phase", ""))
+            story.tell(str(data.get("message") or phase), PERCENT.get(phase, 0))
+        elif event.kind == "queue":
+            story.tell(f"Waiting for other builds: number {data.get('position')} in the queue.", PERCENT["queued"])
+        elif event.kind == "end" and data.get("state") == "ready":
+            story.tell("The environment is there.", SERVER_PERCENT)
+
+    async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:
+        """Tell the service that this asker is gone, also when its answer to the ask was still on its way."""
+
+        async def leave() -> None:
+            build = await asked
+            await client.withdraw(build["id"])
+
+        leaving = asyncio.ensure_future(leave())
+        try:
+            async with asyncio.timeout(WITHDRAW_SECONDS):
+                await asyncio.shield(leaving)
+        except (TimeoutError, ServiceError) as error:
+            self.log.warning("The build service was not told that %s does not need its build any more: %r", self._log_name, error)
+        finally:
+            leaving.cancel()
+
+    def _reject(self, rejection: Rejection) -> Rejection:
+        if self.handler is not None:
+            uncount_failure(self.handler.settings)
+        return rejection
+
+    def _forget_options(self) -> None:
+        """Take options that cannot be used out of the hub's database, which stores them unseen: there may be a token in them."""
+        self.user_options = {}
+        self.orm_spawner.user_options = {}
+        self.user.db.commit()
+
+    @contextmanager
+    def _token(self) -> Iterator[str]:
+        """Give a token with which the user asks the service; it is revoked in the end and expires in any case."""
+        lifetime_seconds = self.build_timeout + self.service_patience + PREPARE_SECONDS
+        try:
+            token = self.user.new_api_token(note=f"Build for the server {self._log_name}", expires_in=lifetime_seconds, scopes=list(SCOPES))
+        except (ValueError, ScopeNotFound) as error:
+            self.log.warning("%s may not ask for builds: %s", self._log_name, error)
+            sentence = "You may not make servers from repositories here. Ask an administrator of this hub for the right to use the service binder."
+            raise Rejection(403, sentence) from None
+        try:
+            yield token
+        finally:
+            db = self.user.db
+            if (stored := orm.APIToken.find(db, token)) is not None:
+                db.delete(stored)
+                db.commit()
+
+    def _log_url(self) -> str:
+        build_id = self.repo_build.get("id")
+        return f"{urlsplit(self.binder_url).path.rstrip('/')}/builds/{quote(build_id, safe='')}" if build_id else ""
+
+    # What the hub shows, stores and gives to the server
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the whole start so far and what follows: first the build, then the other spawner's own progress behind it.
+
+        The hub asks once for each browser. The other spawner is asked only once it has begun, because before that it would
+        tell about an earlier server of the same name.
+        """
+        story = self._repo_story
+        async for event in story.follow():
+            yield event
+        if story.server_begun:
+            async with aclosing(super().progress()) as events:
+                async for event in events:
+                    yield {**event, "progress": SERVER_PERCENT + int(event.get("progress", 0)) * (100 - SERVER_PERCENT) // 100}
+
+    def get_env(self) -> dict[str, str]:
+        """Return the server's environment; what people typed is added last, behind everything that treats values as templates."""
+        env: dict[str, str] = super().get_env()
+        for name, key in (("BINDER_REPO_URL", "repo"), ("BINDER_REF", "ref"), ("BINDER_COMMIT", "commit")):
+            if value := self.repo_build.get(key):
+                env[name] = str(value)
+        if self._repo_options is not None and self._repo_options.landing_url:
+            env["JUPYTERHUB_DEFAULT_URL"] = self._repo_options.landing_url
+        return env
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what has to survive a restart of the hub, with the build's id and image."""
+        state: dict[str, Any] = super().get_state()
+        if self.repo_build:
+            state["binder"] = {name: self.repo_build.get(name) for name in ("id", "image")}
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        super().load_state(state)
+        self.repo_build = state.get("binder", {})
+
+    def clear_state(self) -> None:
+        """Forget the server: it has stopped, or a new one is about to start."""
+        super().clear_state()
+        self.repo_build = {}
+        self._repo_options = None
+        if self._repo_story.begun:
+            self._repo_story = Story()

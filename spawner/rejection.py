@@ -1,0 +1,69 @@
+"""Why a server was not started, as the hub shows it: a sentence, a hint and where the whole log is."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import jupyterhub.spawner
+from markupsafe import Markup
+from tornado import web
+
+from .client import ServiceError
+from .story import plain
+
+MAX_SENTENCE_CHARACTERS = 2000
+FAILED_DEPENDENCY = 424
+# Hubs that know SpawnException do not count an HTTP error below 500 as a failure of the hub; older ones count everything.
+_HUB_COUNTS_REJECTIONS = not hasattr(jupyterhub.spawner, "SpawnException")
+
+
+class Rejection(web.HTTPError):
+    """A server is not started, for a reason that is not the hub's fault.
+
+    Args:
+        status: an HTTP status below 500.
+        sentence: what is wrong and what to do about it, for people.
+        log_url: where the build's whole log is, if there is one.
+        retry_after_seconds: when asking again makes sense, if that is known.
+    """
+
+    def __init__(self, status: int, sentence: str, *, log_url: str = "", retry_after_seconds: int | None = None) -> None:
+        sentence = " ".join(plain(line) for line in sentence.splitlines())[:MAX_SENTENCE_CHARACTERS]
+        text = f"{sentence} The whole log is at {log_url}" if log_url else sentence
+        super().__init__(status, text)
+        self.jupyterhub_message = text
+        if log_url:
+            link = Markup('{} <a href="{}">The whole log is on the build\'s page.</a>')
+            self.jupyterhub_html_message = str(link.format(sentence, log_url))
+        if retry_after_seconds is not None:
+            self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+def service_refused(error: ServiceError, log_url: str = "") -> Rejection:
+    """Return the rejection that an error of the service means: its own refusals as they are, and everything else as a missing service."""
+    status = error.status if 400 <= error.status < 500 else FAILED_DEPENDENCY
+    return Rejection(status, f"{error.message} {error.hint}".strip(), log_url=log_url, retry_after_seconds=error.retry_after_seconds)
+
+
+def build_failed(build: dict[str, Any], log_url: str) -> Rejection:
+    """Return the rejection that a build which has ended without an image means."""
+    error = build.get("error") or {}
+    if build.get("state") == "cancelled":
+        sentence = error.get("message") or "The build was cancelled."
+        return Rejection(409, f"{sentence} {error.get('hint') or 'Start it again if you need it.'}", log_url=log_url)
+    sentence = error.get("message") or "The repository could not be made into an environment."
+    return Rejection(422, f"{sentence} {error.get('hint') or ''}".strip(), log_url=log_url)
+
+
+def uncount_failure(settings: MutableMapping[str, Any]) -> None:
+    """Make up for the failure that the hub is about to count, so that repositories which do not build never stop a hub.
+
+    With `consecutive_failure_limit` a hub stops itself after so many failed starts in a row. Hubs before 6 count every
+    exception, however it is meant.
+
+    Args:
+        settings: those of the hub's request handlers, where the count is.
+    """
+    if _HUB_COUNTS_REJECTIONS:
+        settings["failure_count"] = settings.get("failure_count", 0) - 1
