@@ -1,0 +1,66 @@
+// From "I want this repository" to "its environment is there", shown in a view; shared by the launch page and the spawn form.
+
+import { BuildView, element } from "./build-view.js";
+import { ServiceError } from "./client.js";
+
+/**
+ * Ask for the build of `request`, show it in `container`, and resolve to the view when its image is ready.
+ * Resolves to null when it failed or the person cancelled it; the view says which. Never throws a `ServiceError`.
+ */
+export async function askAndFollow(client, request, container, error = null) {
+  const view = new BuildView(container, { error });
+  const leaving = new AbortController();
+  view.showPhase("queued", "Asking for the build.");
+  try {
+    const build = await client.ask(request);
+    if (build.state === "ready") {
+      view.showPhase("done");
+      return view;
+    }
+    view.begin(`${client.service}api/builds/${encodeURIComponent(build.id)}/log`);
+    view.offer(cancelButton(client, build.id, leaving), pageLink(client, build.id));
+    const end = await client.follow(build.id, { onEvent: (event) => view.show(event), onDrop: saysDrops(view), signal: leaving.signal });
+    view.offer(pageLink(client, build.id));
+    if (end.state === "ready") {
+      return view;
+    }
+    view.fail(end.error ?? { message: "The build was cancelled." });
+  } catch (problem) {
+    if (!(problem instanceof ServiceError) && !leaving.signal.aborted) {
+      throw problem;
+    }
+    view.offer();
+    view.fail(leaving.signal.aborted ? { message: "You cancelled the build." } : problem);
+  }
+  return null;
+}
+
+/** Return what tells the person, once, that the connection is gone. */
+export function saysDrops(view) {
+  let gone = false;
+  return (dropped) => {
+    if (dropped && !gone) {
+      view.say("The connection is interrupted; trying again. The build goes on.");
+    }
+    gone = dropped;
+  };
+}
+
+function cancelButton(client, id, leaving) {
+  const button = element("button", "btn btn-sm btn-outline-danger", "Cancel");
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    await client.withdraw(id).catch(() => {}); // it may have ended meanwhile, and nothing waits for it any more
+    leaving.abort();
+  });
+  return button;
+}
+
+function pageLink(client, id) {
+  const link = element("a", "btn btn-sm btn-outline-contrast", "Page of this build");
+  link.href = `${client.service}builds/${encodeURIComponent(id)}`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  return link;
+}

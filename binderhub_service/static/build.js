@@ -1,0 +1,87 @@
+// A build's page: its story from the beginning, and on as it happens.
+
+import { plainText } from "./ansi.js";
+import { saysDrops } from "./ask.js";
+import { BuildView, showError } from "./build-view.js";
+import { Client, ServiceError } from "./client.js";
+import { showState, took } from "./format.js";
+
+const root = document.getElementById("binder-build");
+const part = (name) => root.querySelector(`[data-binder=${name}]`);
+const { service, build: id, state } = root.dataset;
+const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
+const wasUnfinished = state === "queued" || state === "running";
+const view = new BuildView(part("view"), { showsPhases: wasUnfinished, collapsible: false, error: errorArea() });
+
+part("copy").addEventListener("click", copyLog);
+follow();
+
+async function follow() {
+  view.begin(`${service}api/builds/${encodeURIComponent(id)}/log`);
+  try {
+    const end = await client.follow(id, { onEvent: show, onDrop: saysDrops(view) });
+    if (wasUnfinished) {
+      showEnd(end);
+      showFacts(await client.build(id));
+    }
+  } catch (problem) {
+    if (!(problem instanceof ServiceError)) {
+      throw problem;
+    }
+    view.fail(problem);
+  }
+}
+
+function show(event) {
+  if (wasUnfinished && event.kind === "phase" && event.data.phase !== "queued") {
+    part("queue")?.remove();
+    showState(document.querySelector("[data-binder=state]"), "running");
+  }
+  if (wasUnfinished || event.kind === "log") {
+    view.show(event);
+  }
+}
+
+function showEnd({ state: ended, error }) {
+  showState(document.querySelector("[data-binder=state]"), ended);
+  part("cancel")?.remove();
+  part("queue")?.remove();
+  const launch = part("launch");
+  if (launch) {
+    launch.hidden = false;
+    launch.textContent = ended === "ready" ? "Launch" : "Build again";
+  }
+  if (error) {
+    view.fail(error);
+  }
+}
+
+function showFacts(build) {
+  part("took").textContent = took(build.started, build.finished);
+}
+
+function errorArea() {
+  const there = part("error");
+  if (there) {
+    return there;
+  }
+  const made = document.createElement("div");
+  made.hidden = true;
+  made.dataset.binder = "error";
+  root.prepend(made);
+  return made;
+}
+
+async function copyLog() {
+  const button = part("copy");
+  try {
+    const text = (await client.log(id)).split("\n").map(plainText).join("\n");
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch (problem) {
+    // A page that came without TLS has no clipboard; the person can still download.
+    const hint = "Use Download instead.";
+    showError(errorArea(), problem instanceof ServiceError ? problem : { message: "The browser does not let this page copy.", hint });
+  }
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
