@@ -363,7 +363,8 @@ class Builds:
         """End the story, once: record and last event are stored together."""
         finished = now()
         story.become(state=state, finished=finished, error=error, image=image or story.build.image, started=story.build.started or finished)
-        self._move_to(story, Phase.DONE)
+        if state is State.READY:
+            self._move_to(story, Phase.DONE)
         build = story.build
         story.tell(
             Kind.END,
