@@ -56,7 +56,7 @@ class Store:
         """Add a build; its owner is its first asker."""
 
         def transaction(connection: sa.Connection) -> None:
-            connection.execute(builds.insert().values(_row_from(build), cursor=""))
+            connection.execute(builds.insert().values(_row_from(build) | {"cursor": ""}))
             connection.execute(askers.insert().values(name=build.owner, build_id=build.id, wants=True))
 
         await self._write(transaction)
@@ -66,7 +66,7 @@ class Store:
         rows = [{"build_id": build.id, "number": event.number, "kind": event.kind.value, "data": event.data} for event in new_events]
 
         def transaction(connection: sa.Connection) -> None:
-            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build), cursor=cursor))
+            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build) | {"cursor": cursor}))
             if rows:
                 connection.execute(events.insert(), rows)
 
