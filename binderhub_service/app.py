@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment
+from jupyterhub.log import log_request
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
@@ -172,6 +174,13 @@ class BinderService(Application):
             self.load_config_file(self.config_file)
         self.update_config(Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}"))))
         self.update_config(command_line)
+        for name in ("binderhub_service", "tornado"):
+            logger = logging.getLogger(name)
+            logger.setLevel(self.log_level)
+            logger.handlers = self.log.handlers
+
+    def _log_level_default(self) -> int:
+        return logging.INFO
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
@@ -252,7 +261,7 @@ def make_application(parts: Parts, secret: bytes) -> web.Application:
         *system_routes(prefix),
         *page_routes(prefix),
     ]
-    return web.Application(routes, parts=parts, cookie_secret=secret)
+    return web.Application(routes, parts=parts, cookie_secret=secret, log_function=log_request)
 
 
 def cookie_secret(state: Path) -> bytes:

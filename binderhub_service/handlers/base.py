@@ -96,8 +96,8 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[mis
         return Caller(name=name, admin=bool(user.get("admin")), scopes=frozenset(user.get("scopes", ())))
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Log only what nobody expected; the rest is an answer."""
-        if not isinstance(value, BinderError | UserNotAllowed):
+        """Log only what nobody expected; the rest is an answer, and its address may hold what must not be logged."""
+        if not isinstance(value, BinderError | UserNotAllowed | web.HTTPError):
             super().log_exception(typ, value, tb)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
