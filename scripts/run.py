@@ -30,6 +30,7 @@ STOP_SECONDS = 40
 KILL_SECONDS = 5
 PARTS = ("the hub", "the hub's internal API", "the proxy's API", "the service")
 PR_SET_CHILD_SUBREAPER = 36
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OTHER_PORT = "choose another port, for example `make run PORT=9000`"
 
 WELCOME = """
@@ -119,10 +120,12 @@ def stop(hub: subprocess.Popen[bytes] | None, venv: Path, state: Path) -> None:
     if hub is not None and hub.returncode is None:
         hub.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired, Stop):
-            hub.wait(STOP_SECONDS)
-    with contextlib.suppress(Stop):
-        subprocess.run([str(venv / "bin/python"), "-m", "binderhub_service.builders.process", "stop", str(state / "builds")], cwd=ROOT, check=False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, _stop_now)  # a second Ctrl-C waits no longer
+            try:
+                hub.wait(STOP_SECONDS)
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+    subprocess.run([str(venv / "bin/python"), "-m", "binderhub_service.builders.process", "stop", str(state / "builds")], cwd=ROOT, check=False)
     end_descendants()
     say("Stopped. Builds and working copies are kept.")
 
@@ -195,13 +198,16 @@ def _wait_for_end(hub: subprocess.Popen[bytes]) -> int:
 
 def _listen_to_signals() -> None:
     """Turn Ctrl-C, SIGTERM and the end of the terminal into `Stop`; whoever said nohup keeps the hub without a terminal."""
-
-    def stop_now(number: int, frame: FrameType | None) -> None:
-        raise Stop
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop_now)
+            signal.signal(number, _stop_now)
+
+
+def _stop_now(number: int, frame: FrameType | None) -> None:
+    """Raise `Stop`, and let no further signal break into the cleaning up; make passes SIGTERM on, so it comes twice."""
+    for each in ENDING_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Stop
 
 
 def run(venv: Path, state: Path, port: int, mode: str) -> int:
@@ -225,8 +231,6 @@ def run(venv: Path, state: Path, port: int, mode: str) -> int:
         except Stop:
             return 0
         finally:
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
             stop(hub, venv, state)
 
 
