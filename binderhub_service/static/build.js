@@ -8,7 +8,7 @@ import { showState, took } from "./format.js";
 
 const root = document.getElementById("binder-build");
 const part = (name) => root.querySelector(`[data-binder=${name}]`);
-const { service, build: id, state } = root.dataset;
+const { service, build: id, state, started } = root.dataset;
 const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
 const wasUnfinished = state === "queued" || state === "running";
 const view = new BuildView(part("view"), { showsPhases: wasUnfinished, collapsible: false, error: errorArea() });
@@ -18,16 +18,20 @@ follow();
 
 async function follow() {
   view.begin(`${service}api/builds/${encodeURIComponent(id)}/log`);
+  const clock = wasUnfinished && started ? setInterval(() => showTook(started, null), 1000) : null;
   try {
     const end = await client.follow(id, { onEvent: show, onDrop: saysDrops(view) });
+    clearInterval(clock);
     if (wasUnfinished) {
       showEnd(end);
-      showFacts(await client.build(id));
+      const build = await client.build(id);
+      showTook(build.started, build.finished);
     }
   } catch (problem) {
     if (!(problem instanceof ServiceError)) {
       throw problem;
     }
+    clearInterval(clock);
     view.fail(problem);
   }
 }
@@ -56,8 +60,8 @@ function showEnd({ state: ended, error }) {
   }
 }
 
-function showFacts(build) {
-  part("took").textContent = took(build.started, build.finished);
+function showTook(from, to) {
+  part("took").textContent = took(from, to);
 }
 
 function errorArea() {

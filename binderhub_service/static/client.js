@@ -73,10 +73,11 @@ export class Client {
           }
         }
       } catch (error) {
-        if (!(error instanceof ServiceError) || !error.passing || signal?.aborted) {
+        if (!(error instanceof ServiceError) || !error.passing) {
           throw error;
         }
       }
+      signal?.throwIfAborted();
       onDrop(true);
       await pause(waitMs, signal);
       waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
@@ -93,7 +94,7 @@ export class Client {
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
       for (;;) {
-        const { done, value } = await orDropped(reader.read(), signal);
+        const { done, value } = await orDropped(reader.read());
         clearTimeout(timer);
         if (done) {
           return;
@@ -115,7 +116,7 @@ export class Client {
 
   async #request(method, path, { headers = {}, ...options } = {}) {
     const request = this.fetch(this.service + path, { method, headers: { ...this.headers, ...headers }, cache: "no-store", ...options });
-    const response = await orDropped(request, options.signal);
+    const response = await orDropped(request);
     if (!response.ok) {
       throw await errorFrom(response);
     }
@@ -167,13 +168,10 @@ function eventFrom(frame) {
 }
 
 // A browser throws the same TypeError for every way in which a network can fail; here, they become one kind of error.
-async function orDropped(promise, signal) {
+async function orDropped(promise) {
   try {
     return await promise;
-  } catch (error) {
-    if (signal?.aborted && signal.reason === error) {
-      throw error;
-    }
+  } catch {
     throw new ServiceError({ message: "The service could not be reached.", code: "unreachable", hint: "Check your connection, and try again." });
   }
 }
