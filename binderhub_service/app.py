@@ -176,7 +176,7 @@ class BinderService(Application):
         self.update_config(command_line)
         for name in ("binderhub_service", "tornado"):
             logger = logging.getLogger(name)
-            logger.setLevel(self.log_level)
+            logger.setLevel(self.log.level)
             logger.handlers = self.log.handlers
 
     def _log_level_default(self) -> int:

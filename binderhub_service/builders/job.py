@@ -22,15 +22,28 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a build process may use; 0 means any amount.
+
+    Attributes:
+        log_bytes: how much log it tells; more is dropped, and the build goes on.
+        content_bytes: how large a checkout may be.
+        free_bytes: how much must stay free on the disk of the images.
+    """
+
+    log_bytes: int = 0
+    content_bytes: int = 0
+    free_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Job:
     """What a build process is to make.
 
     Attributes:
-        root: the directory that holds ``images`` and ``environments``.
-        base: requirements that are part of every environment.
-        python: the Python version of environments whose repository names none, e.g. ``3.12``.
-        settings: all settings that shape environments, as text; part of their keys.
-        uv: the uv program.
+        root: the directory that holds what is made.
+        recipe: the module of `builders.recipes` that makes it.
+        settings: what the recipe needs to know.
     """
 
     build_id: str
@@ -41,10 +54,9 @@ class Job:
     image: str
     force: bool
     root: str
-    base: tuple[str, ...]
-    python: str
-    settings: str
-    uv: str
+    recipe: str
+    settings: Mapping[str, Any]
+    limits: Limits
 
 
 class JobDirectory:
@@ -67,7 +79,7 @@ class JobDirectory:
     def read_job(self) -> Job:
         """Return what is to be made."""
         content = json.loads(self._job.read_text())
-        return Job(**content | {"base": tuple(content["base"])})
+        return Job(**content | {"limits": Limits(**content["limits"])})
 
     def lock(self) -> int | None:
         """Become the job's process: return the lock's descriptor, to be kept open, or None if another process has it."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import select
 import subprocess
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ..models import Kind, Phase
+from .guards import Guard, disk_full
+from .processes import end_children_of
 
 _MAX_LINE_BYTES = 16 * 1024
+_READ_BYTES = 64 * 1024
 _TAIL_LINES = 50
+_GUARD_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_SURVIVORS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -25,32 +36,97 @@ class Finished:
 
 
 class Teller:
-    """Writes reports for the service to read, each as it happens."""
+    """Writes reports for the service to read, each as it happens.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file to append to.
+        log_bytes: how much log to write; 0 for all. What comes after is dropped: the service has cut it by then.
+    """
+
+    def __init__(self, path: Path, log_bytes: int = 0) -> None:
         self._file = path.open("ab", buffering=0)
+        self._left = log_bytes or float("inf")
 
     def phase(self, phase: Phase, message: str) -> None:
         """Tell that something new begins."""
-        self._write(Kind.PHASE, {"phase": phase, "message": message})
+        self._write([{"kind": Kind.PHASE, "data": {"phase": phase, "message": message}}])
 
-    def log(self, text: str) -> None:
-        """Tell a line of the log."""
-        self._write(Kind.LOG, {"text": text})
+    def log(self, *lines: str) -> None:
+        """Tell lines of the log."""
+        told = []
+        for line in lines:
+            if self._left < 0:
+                break
+            self._left -= len(line.encode()) + 1
+            told.append({"kind": Kind.LOG, "data": {"text": line}})
+        self._write(told)
 
-    def _write(self, kind: Kind, data: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps({"kind": kind, "data": data}).encode() + b"\n")
+    def run(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], guard: Guard) -> Finished:
+        """Run a command to its end, telling its output line by line; what it leaves running does not hold it up.
 
-    def run(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> Finished:
-        """Run a command to its end, telling its output line by line."""
-        process = subprocess.Popen(
-            command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert process.stdout is not None  # noqa: S101  # because stdout=PIPE
+        Raises:
+            BuildFailed: the guard says so; the command is killed.
+        """
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        with os.fdopen(read, "rb", buffering=0) as output:
+            process = subprocess.Popen(command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=write, stderr=write)
+            os.close(write)
+            try:
+                tail = self._tell_output(process, output.fileno(), guard)
+            finally:
+                if process.poll() is None:
+                    end_children_of(process.pid)
+                    process.wait()
+        return Finished(process.returncode, "\n".join(tail))
+
+    def _tell_output(self, process: subprocess.Popen[bytes], output: int, guard: Guard) -> Sequence[str]:
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        with process.stdout as output:
-            while line := output.readline(_MAX_LINE_BYTES):
-                text = line.decode(errors="replace").rstrip("\r\n")
-                self.log(text)
-                tail.append(text)
-        return Finished(process.wait(), "\n".join(tail))
+        rest = b""
+        closed = False
+        next_check = 0.0
+        last_read = float("inf")
+        while True:
+            if time.monotonic() >= next_check:
+                guard.check()
+                next_check = time.monotonic() + _GUARD_SECONDS
+            ended = process.poll() is not None  # before reading: what it wrote is all there
+            last_read = min(last_read, time.monotonic() + _SURVIVORS_SECONDS) if ended else last_read
+            chunk = None if closed else _read(output, 0 if ended else _POLL_SECONDS)
+            closed = closed or chunk == b""
+            lines, rest = _split(rest + (chunk or b""), last=closed or (ended and chunk is None))
+            self.log(*lines)
+            tail.extend(lines)
+            if ended and (not chunk or time.monotonic() > last_read):
+                return tail
+            if closed and not ended:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL_SECONDS)
+
+    def _write(self, told: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            self._file.write(b"".join(json.dumps(report).encode() + b"\n" for report in told))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise disk_full() from error
+            raise
+
+
+def _read(descriptor: int, timeout_seconds: float) -> bytes | None:
+    """Return what can be read: None if there is nothing yet, nothing if there will never be more."""
+    select.select([descriptor], [], [], timeout_seconds)
+    try:
+        return os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def _split(text: bytes, *, last: bool) -> tuple[list[str], bytes]:
+    """Return the whole lines in `text` and what is left of it; lines that are too long are cut into several."""
+    parts = text.split(b"\n")
+    rest = parts.pop()
+    if rest and (last or len(rest) >= _MAX_LINE_BYTES):
+        parts.append(rest)
+        rest = b""
+    pieces = [part[at : at + _MAX_LINE_BYTES] for part in parts for at in range(0, max(1, len(part)), _MAX_LINE_BYTES)]
+    return [piece.decode(errors="replace").rstrip("\r") for piece in pieces], rest

@@ -2,12 +2,13 @@
 
     python -m binderhub_service.builders.worker JOB_DIRECTORY
 
-It belongs to nobody: the service may come and go meanwhile. It is started in a session of its own, so that its process
-group holds everything it starts.
+It belongs to nobody: the service may come and go meanwhile. It is started in a session of its own, and everything it
+starts carries the build's mark in its environment, so that nothing of it outlives the build.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..errors import BinderError
 from .job import JobDirectory
-from .steps import make_image
+from .processes import MARK, end_all_of
 from .teller import Teller
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
@@ -41,11 +42,14 @@ def main(path: Path) -> None:
     if lock is None or directory.read_exit() is not None:
         return
     directory.note_start()
+    job = directory.read_job()
+    recipe = importlib.import_module(f"{__package__}.recipes.{job.recipe}")
     error: Mapping[str, Any] | None = None
     try:
-        make_image(directory.read_job(), Teller(directory.events), clean_environment(os.environ))
+        recipe.make_image(job, Teller(directory.events, job.limits.log_bytes), clean_environment(os.environ) | {MARK: job.build_id})
     except BinderError as failure:
         error = failure.as_dict()
+    end_all_of(job.build_id)
     directory.write_exit(error)
 
 

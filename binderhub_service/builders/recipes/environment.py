@@ -1,8 +1,9 @@
-"""The steps of making an image as a directory: fetch the commit, make or find its environment, publish both."""
+"""An image as a directory: the commit's checkout and a uv environment, made or found, published together."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -11,17 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..environments import Definition, definition_in
-from ..errors import BuildFailed
-from ..images.environments import MADE, MANIFEST
-from ..models import Phase
-from ..providers.git import git_environment
-from .job import Job, write_in_one_step
-from .teller import Teller
+from ...environments import Definition, definition_in
+from ...errors import BuildFailed
+from ...images.environments import MADE, MANIFEST
+from ...models import Phase
+from ..guards import Guard, disk_full
+from ..job import Job, write_in_one_step
+from ..teller import Teller
+from .content import fetch
 
-_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false", "-c", "protocol.file.allow=never")
 _UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
 _NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
+_NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
 _NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python", re.IGNORECASE)
 _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
@@ -58,12 +60,17 @@ def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
     content = image.made / "content"
     try:
         tell.phase(Phase.FETCHING, "Fetching the repository")
-        _fetch(job, content, tell, environment)
+        fetch(job, content, tell, environment)
         definition = definition_in(content)
         tell.phase(Phase.BUILDING, "Making the environment")
         key, prefix = _environment(job, definition, content, tell, environment)
         write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
         image.publish()
+    except OSError as error:
+        shutil.rmtree(image.made, ignore_errors=True)
+        if error.errno == errno.ENOSPC:
+            raise disk_full() from error
+        raise
     except BuildFailed:
         shutil.rmtree(image.made, ignore_errors=True)
         raise
@@ -81,46 +88,9 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
     }
 
 
-# --- fetch -----------------------------------------------------------------------------------------------------------
-
-
-def _fetch(job: Job, content: Path, tell: Teller, environment: Mapping[str, str]) -> None:
-    """Check out exactly the commit: alone where the server allows that, with all history where it does not."""
-    content.mkdir(parents=True)
-    quiet = git_environment(environment)
-
-    def git(*arguments: str) -> bool:
-        return tell.run((*_GIT, *arguments), cwd=content, environment=quiet).status == 0
-
-    tell.log(f"Fetching {job.repo} at {job.commit}")
-    fetched = (
-        git("init", "--quiet")
-        and git("remote", "add", "origin", job.url)
-        and (
-            git("fetch", "--quiet", "--no-tags", "--depth=1", "origin", job.commit)
-            or git("fetch", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
-        )
-    )
-    if not (fetched and git("checkout", "--quiet", "--detach", job.commit)):
-        raise BuildFailed(
-            f"The commit {job.commit} could not be fetched.",
-            code="fetch_failed",
-            hint="Check that the commit is on a branch or tag of the repository and that the Git server is up; the log says more.",
-        )
-    if (content / ".gitmodules").exists() and not git("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"):
-        raise BuildFailed(
-            "A submodule of the repository could not be fetched.",
-            code="fetch_failed",
-            hint="Check that all addresses in .gitmodules are public http or https addresses.",
-        )
-
-
-# --- environment -----------------------------------------------------------------------------------------------------
-
-
 def _environment(job: Job, definition: Definition, content: Path, tell: Teller, environment: Mapping[str, str]) -> tuple[str, Path]:
     """Return the key and the path of the environment, made now unless an equal one is there."""
-    key = definition.key(job.image, job.settings)
+    key = definition.key(job.image, job.settings["text"])
     place = _Place.of(Path(job.root) / "environments", key, job.build_id)
     _tell_what_was_found(definition, tell)
     with _alone(place, tell):
@@ -165,10 +135,12 @@ class _Installer:
 
     def __init__(self, job: Job, definition: Definition, content: Path, prefix: Path, tell: Teller, environment: Mapping[str, str]) -> None:
         self._job = job
+        self._settings = job.settings
         self._definition = definition
         self._content = content
         self._prefix = prefix
         self._tell = tell
+        self._guard = Guard(job.limits, Path(job.root))
         self._environment = dict(environment) | {
             "VIRTUAL_ENV": str(prefix),
             "PATH": f"{prefix / 'bin'}:{environment.get('PATH', os.defpath)}",
@@ -180,7 +152,7 @@ class _Installer:
 
     def install(self) -> None:
         """Make the environment; raises `BuildFailed`."""
-        python = self._definition.python or self._job.python
+        python = self._definition.python or self._settings["python"]
         self._uv(_python_error, "venv", "--python", python, "--prompt", "binder", str(self._prefix))
         if self._definition.locked:
             project = self._content / self._definition.folder
@@ -189,7 +161,7 @@ class _Installer:
         if any(b"--hash=" in content for content in self._definition.files.values()):
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
             wanted = ()
-        self._pip_install((*wanted, *self._job.base))
+        self._pip_install((*wanted, *self._settings["base"]))
         if self._definition.post_build:
             self._post_build(self._definition.post_build)
 
@@ -206,17 +178,18 @@ class _Installer:
         self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
-        command = (self._job.uv, "--color", "always", *arguments)
-        finished = self._tell.run(command, cwd=self._content, environment=self._environment)
+        command = (self._settings["uv"], "--color", "always", *arguments)
+        finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
         if finished.status:
-            raise error_from(_COLOURS.sub("", finished.tail))
+            tail = _COLOURS.sub("", finished.tail)
+            raise disk_full() if _NO_SPACE.search(tail) else error_from(tail)
 
     def _post_build(self, script: str) -> None:
         self._tell.log(f"Running {script}")
         path = self._content / script
         path.chmod(path.stat().st_mode | 0o111)
         command = (str(path),) if path.read_bytes().startswith(b"#!") else ("bash", str(path))
-        finished = self._tell.run(command, cwd=self._content, environment=self._environment)
+        finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
         if finished.status:
             raise BuildFailed(
                 f"The script {script} failed with exit status {finished.status}.", code="post_build_failed", hint="The end of the log says why; correct the script."

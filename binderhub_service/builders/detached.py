@@ -1,0 +1,176 @@
+"""Builds in detached processes of this machine: the service may come and go while they go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import BuildFailed
+from ..models import Build, Kind, Report
+from .base import Builder
+from .job import Job, JobDirectory, Limits
+from .processes import MARK, end_all_of
+from .worker import clean_environment
+
+log = logging.getLogger("binderhub_service")
+_SHORTEST_WAIT_SECONDS = 0.02
+_LONGEST_WAIT_SECONDS = 0.25
+_READ_BYTES = 256 * 1024
+_TERM_SECONDS = 5.0
+
+
+class DetachedBuilder(Builder):
+    """Follows a recipe in a process per build that outlives the service.
+
+    Args:
+        root: the directory that holds ``builds`` and whatever the recipe makes.
+        recipe: the module of `recipes` that makes images.
+        settings: what the recipe needs to know.
+        limits: what a build may use of this machine.
+    """
+
+    def __init__(self, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> None:
+        self._root = root
+        self._recipe = recipe
+        self._settings = settings
+        self._limits = limits
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
+        """Start the build's process unless it was started before, and follow what it writes; the cursor is a byte offset."""
+        directory = self._directory(build)
+        if directory.pid() is None:
+            self._start(directory, build)
+        async for report in self._follow(directory, build, int(after or 0)):
+            yield report
+        await self._end(directory, build)
+
+    async def stop(self, build: Build) -> None:
+        """End the build's process and everything it started, and remove what is half made."""
+        await asyncio.to_thread(_stop_process, self._directory(build), build.id)
+        self._reap(build.id)
+        await asyncio.to_thread(self.clear, build.id)
+
+    async def forget(self, build: Build) -> None:
+        """Remove the job directory."""
+        await asyncio.to_thread(shutil.rmtree, self._directory(build).path, ignore_errors=True)
+
+    def _directory(self, build: Build) -> JobDirectory:
+        return JobDirectory(self._root / "builds" / build.id)
+
+    def _start(self, directory: JobDirectory, build: Build) -> None:
+        source = build.source
+        directory.write_job(
+            Job(
+                build_id=build.id,
+                url=source.url,
+                repo=source.repo,
+                ref=source.ref,
+                commit=source.commit,
+                image=build.image.name,
+                force=build.force,
+                root=str(self._root),
+                recipe=self._recipe,
+                settings=self._settings,
+                limits=self._limits,
+            )
+        )
+        with directory.output.open("wb") as output:
+            self._children[build.id] = subprocess.Popen(
+                [sys.executable, "-m", "binderhub_service.builders.worker", str(directory.path)],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=clean_environment(os.environ) | {MARK: build.id},
+            )
+
+    async def _follow(self, directory: JobDirectory, build: Build, offset: int) -> AsyncGenerator[Report]:
+        wait = _SHORTEST_WAIT_SECONDS
+        while True:
+            running = self._is_running(directory, build)  # before reading: what a dead process wrote is all there
+            chunk = _complete_lines(directory.events, offset)
+            for line in chunk.splitlines(keepends=True):
+                offset += len(line)
+                told = json.loads(line)
+                yield Report(Kind(told["kind"]), told["data"], cursor=str(offset))
+            if not chunk and not running:
+                return
+            wait = _SHORTEST_WAIT_SECONDS if chunk else min(_LONGEST_WAIT_SECONDS, wait * 1.5)
+            await asyncio.sleep(wait)
+
+    def _is_running(self, directory: JobDirectory, build: Build) -> bool:
+        child = self._children.get(build.id)
+        if child is not None and child.poll() is None:
+            return True
+        return directory.is_running()
+
+    async def _end(self, directory: JobDirectory, build: Build) -> None:
+        self._reap(build.id)
+        record = directory.read_exit()
+        if record is None:
+            log.error("The process of build %s ended without a record: %s", build.id, _tail(directory.output))
+            await self.stop(build)
+            raise BuildFailed("The process that made the build is gone.", code="builder_lost", hint="Ask again; it starts anew.")
+        if "error" in record:
+            raise BuildFailed(**record["error"])
+
+    def _reap(self, build_id: str) -> None:
+        child = self._children.pop(build_id, None)
+        if child is not None:
+            child.wait()
+
+    def clear(self, build_id: str) -> None:
+        """Remove what a dead process left half made; for those who know where."""
+
+
+def stop_all(builds: Path) -> None:
+    """End every build process that belongs to a directory of jobs."""
+    for directory in _jobs(builds):
+        _stop_process(directory, directory.path.name)
+
+
+def _jobs(builds: Path) -> Iterator[JobDirectory]:
+    return (JobDirectory(path) for path in sorted(builds.glob("*")) if path.is_dir())
+
+
+def _stop_process(directory: JobDirectory, build_id: str) -> None:
+    """End a job's process, gently first, and whatever it started; returns when all are gone."""
+    pid = directory.pid()
+    if pid is not None and directory.is_running():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
+        _wait_until_gone(directory, _TERM_SECONDS)
+    end_all_of(build_id)
+
+
+def _wait_until_gone(directory: JobDirectory, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while directory.is_running() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _complete_lines(path: Path, offset: int) -> bytes:
+    """Return the whole lines that stand in a file behind an offset, a bounded number of them; none if there is no file yet."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            chunk = file.read(_READ_BYTES)
+    except FileNotFoundError:
+        return b""
+    return chunk[: chunk.rfind(b"\n") + 1]
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    return path.read_bytes()[-size:].decode(errors="replace") if path.exists() else ""
