@@ -368,7 +368,7 @@ class Builds:
         build = story.build
         story.tell(
             Kind.END,
-            {"state": state, "image": build.image.name, "environment": build.image.environment or None, "error": error, "time": iso(finished)},
+            {"state": state, "image": build.image.reference, "environment": build.image.environment or None, "error": error, "time": iso(finished)},
         )
         await story.flush()
         self._stories.pop(build.id, None)

@@ -96,12 +96,19 @@ class Image:
     """A result that servers are launched from.
 
     Attributes:
-        name: a pure function of the source and the build settings (`names.image_name`).
+        name: a pure function of the source and the build settings; where it is kept decides how it looks.
         environment: the key of the environment in it, shared by all images with equal environments; empty if unknown.
+        digest: of its manifest (``sha256:...``), where images have one.
     """
 
     name: str
     environment: str = ""
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """What servers are launched from: the name, with the digest if there is one."""
+        return f"{self.name}@{self.digest}" if self.digest else self.name
 
 
 @dataclass(frozen=True)

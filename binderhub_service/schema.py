@@ -28,6 +28,7 @@ builds = sa.Table(
     sa.Column("force", sa.Boolean, nullable=False),
     sa.Column("last_event", sa.Integer, nullable=False),
     sa.Column("cursor", sa.String(255), nullable=False),
+    sa.Column("digest", sa.String(80), nullable=False, server_default=""),
 )
 sa.Index("builds_by_image", builds.c.image, builds.c.id)
 sa.Index("builds_by_state", builds.c.state, builds.c.id)
@@ -54,3 +55,10 @@ askers = sa.Table(
     sa.Column("wants", sa.Boolean, nullable=False),
 )
 sa.Index("askers_by_build", askers.c.build_id)
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("name", sa.String(300), primary_key=True),
+    sa.Column("last_used", sa.DateTime(timezone=True), nullable=False),
+)

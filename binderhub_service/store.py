@@ -20,7 +20,7 @@ from .models import Build, Event, Image, Kind, Phase, Source, State
 from .schema import askers, builds, events
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0001"
+_SCHEMA_HEAD = "0002"
 T = TypeVar("T")
 
 
@@ -181,6 +181,7 @@ def _row_from(build: Build) -> dict[str, Any]:
         "commit": source.commit,
         "image": build.image.name,
         "environment": build.image.environment,
+        "digest": build.image.digest,
         "state": build.state.value,
         "phase": build.phase.value,
         "owner": build.owner,
@@ -197,7 +198,7 @@ def _build_from(row: sa.RowMapping) -> Build:
     return Build(
         id=row["id"],
         source=Source(**{name: row[name] for name in ("provider", "repo", "url", "slug", "ref", "commit")}),
-        image=Image(name=row["image"], environment=row["environment"]),
+        image=Image(name=row["image"], environment=row["environment"], digest=row["digest"]),
         state=State(row["state"]),
         phase=Phase(row["phase"]),
         owner=row["owner"],

@@ -156,7 +156,7 @@ def build_json(build: Build, queue: Mapping[str, Any] | None) -> dict[str, Any]:
         "repo": build.source.repo,
         "ref": build.source.ref,
         "commit": build.source.commit,
-        "image": build.image.name,
+        "image": build.image.reference,
         "environment": build.image.environment or None,
         "state": build.state,
         "phase": build.phase,
