@@ -17,7 +17,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
     package_data={
-        "binderhub_service": ["templates/**/*", "static/**/*", "migrations/*", "migrations/versions/*.py"],
+        "binderhub_service": ["openapi.json", "templates/**/*", "static/**/*", "migrations/*", "migrations/versions/*.py"],
         "spawner": ["*.html"],
     },
     install_requires=[
@@ -38,7 +38,7 @@ setup(
         "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
-        "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "playwright", "psutil"],
+        "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "openapi-spec-validator", "playwright", "psutil"],
         "dev": ["mypy", "pre-commit", "ruff"],
     },
     entry_points={

@@ -1,0 +1,136 @@
+"""The description of the native API says what the handlers do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from tornado import web
+
+from binderhub_service import __version__
+from binderhub_service.errors import BinderError
+from binderhub_service.handlers.base import build_json
+from binderhub_service.handlers.builds import build_routes
+from binderhub_service.handlers.launches import launch_routes
+from binderhub_service.handlers.system import openapi, system_routes
+from binderhub_service.launches import Launched
+from binderhub_service.models import Build, Image, Kind, Phase, Source, State
+
+PREFIX = "/services/binder/"
+METHODS = {"get", "post", "put", "patch", "delete"}
+SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
+
+
+def mounted() -> dict[str, type[web.RequestHandler]]:
+    """Return the handlers below ``api/`` by path, as the description writes paths; what takes the rest is left out."""
+    routes = [*build_routes(PREFIX), *launch_routes(PREFIX), *system_routes(PREFIX)]
+    below = [(path.removeprefix(f"{PREFIX}api"), handler) for path, handler, *_ in routes if path.startswith(f"{PREFIX}api/")]
+    return {path.replace("([^/]+)", "{build_id}"): handler for path, handler in below if not path.endswith(".*")}
+
+
+def methods_of(handler: type[web.RequestHandler]) -> set[str]:
+    return {method for method in METHODS if getattr(handler, method) is not getattr(web.RequestHandler, method)}
+
+
+def a_build(**changes: Any) -> Build:
+    time = datetime(2026, 1, 2, tzinfo=UTC)
+    source = Source(provider="git", repo="https://git.example/o/r", url="https://git.example/o/r", slug="s", ref="HEAD", commit="a" * 40)
+    fields: dict[str, Any] = {"id": "19cebab89957ab46b7a", "source": source, "image": Image("i"), "state": State.QUEUED, "phase": Phase.QUEUED}
+    return Build(**fields | {"owner": "alice", "created": time} | changes)
+
+
+def problems(schema: str, value: object) -> list[str]:
+    """Return what is wrong with a value that a schema describes."""
+    whole = {"$ref": f"#/components/schemas/{schema}", "components": openapi()["components"]}
+    return [error.message for error in Draft202012Validator(whole).iter_errors(value)]
+
+
+def examples() -> Iterator[tuple[str, Any, Any]]:
+    """Yield every example of a JSON answer or body: where it is, its schema, and its value."""
+
+    def within(node: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+        if not isinstance(node, dict):
+            return
+        for media_type, content in node.get("content", {}).items():
+            if media_type == "application/json":
+                yield from ((f"{place} {name}", content["schema"], one["value"]) for name, one in content.get("examples", {}).items())
+        for key, child in node.items():
+            yield from within(child, f"{place} {key}")
+
+    yield from within({"paths": openapi()["paths"], "responses": openapi()["components"]["responses"]}, "")
+    for name, schema in SCHEMAS.items():
+        yield from ((f"{name} {number}", schema, value) for number, value in enumerate(schema.get("examples", [])))
+
+
+def test_the_description_is_valid_openapi() -> None:
+    validate(openapi())
+
+
+def test_the_description_is_of_this_version() -> None:
+    assert openapi()["info"]["version"] == __version__
+
+
+def test_every_mounted_path_is_described_and_no_other() -> None:
+    assert set(openapi()["paths"]) == set(mounted())
+
+
+@pytest.mark.parametrize("path", mounted())
+def test_a_path_has_exactly_the_methods_of_its_handler(path: str) -> None:
+    assert METHODS & set(openapi()["paths"][path]) == methods_of(mounted()[path])
+
+
+def test_a_build_has_exactly_the_described_keys_in_their_order() -> None:
+    assert list(SCHEMAS["Build"]["properties"]) == SCHEMAS["Build"]["required"] == list(build_json(a_build(), None))
+
+
+@pytest.mark.parametrize(("schema", "enum"), [("State", State), ("Phase", Phase), ("Kind", Kind)])
+def test_the_described_values_are_those_of_the_models(schema: str, enum: type[State | Phase | Kind]) -> None:
+    assert SCHEMAS[schema]["enum"] == [member.value for member in enum]
+
+
+def test_a_story_ends_in_one_of_the_states_that_have_ended() -> None:
+    assert SCHEMAS["EndEvent"]["properties"]["state"]["enum"] == [state.value for state in State if state.ended]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_of_event_is_described(kind: Kind) -> None:
+    assert SCHEMAS[f"{kind.value.capitalize()}Event"]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("build", "queue"),
+    [
+        (a_build(), {"position": 1, "estimate_seconds": None}),
+        (a_build(state=State.RUNNING, phase=Phase.BUILDING, started=datetime.now(UTC), last_event=3), None),
+        (a_build(state=State.READY, phase=Phase.DONE, image=Image("i", "key"), finished=datetime.now(UTC)), None),
+        (a_build(state=State.FAILED, error=BinderError("No.", hint=None).as_dict()), None),
+    ],
+    ids=["queued", "running", "ready", "failed"],
+)
+def test_a_build_as_it_is_written_fits_its_schema(build: Build, queue: dict[str, Any] | None) -> None:
+    assert problems("Build", json.loads(json.dumps(build_json(build, queue)))) == []
+
+
+def test_a_key_that_is_not_described_does_not_fit() -> None:
+    assert problems("Build", build_json(a_build(), None) | {"surprise": 1})
+
+
+def test_a_launch_has_exactly_the_described_keys() -> None:
+    assert SCHEMAS["Launched"]["required"] == list(Launched.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(("schema", "value"), [example[1:] for example in examples()], ids=[example[0] for example in examples()])
+def test_an_example_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
+    whole = {"allOf": [schema], "components": openapi()["components"]}
+    assert [error.message for error in Draft202012Validator(whole).iter_errors(value)] == []
+
+
+def test_every_schema_is_referred_to_or_named_in_a_text() -> None:
+    text = json.dumps(openapi())
+    assert [name for name in SCHEMAS if not re.search(rf"#/components/schemas/{name}\"|`{name}`", text)] == []
