@@ -31,6 +31,7 @@ setup(
         "prometheus-client",
         "httpx",
         "httpx-sse",
+        "psutil",
     ],
     extras_require={
         "embedded": ["uv", "jupyterlab"],
@@ -39,7 +40,7 @@ setup(
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
         "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "openapi-spec-validator", "playwright", "psutil"],
-        "dev": ["mypy", "pre-commit", "ruff"],
+        "dev": ["mypy", "pre-commit", "ruff", "types-psutil"],
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],
