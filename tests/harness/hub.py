@@ -144,20 +144,22 @@ class HubProcess:
 
     # Asking, as a browser does
 
-    def login(self, user: str) -> httpx.Client:
-        """Return a client in which `user` has signed in to the hub; close it when done."""
-        client = httpx.Client(follow_redirects=True, timeout=REPLY_SECONDS)
-        client.get(f"{self.url}/hub/login")
-        form = {"username": user, "password": ADMIN_PASSWORD if user == ADMIN else PASSWORD, "_xsrf": self.xsrf(client, "/hub/")}
-        reply = self._sure(client.post(f"{self.url}/hub/login", data=form, headers={"Sec-Fetch-Mode": "navigate"}))
-        assert "/login" not in reply.url.path, f"{user} could not sign in"
-        return client
+    @contextmanager
+    def login(self, user: str) -> Iterator[httpx.Client]:
+        """Give a client in which `user` has signed in to the hub."""
+        with httpx.Client(follow_redirects=True, timeout=REPLY_SECONDS) as client:
+            client.get(f"{self.url}/hub/login")
+            form = {"username": user, "password": ADMIN_PASSWORD if user == ADMIN else PASSWORD, "_xsrf": self.xsrf(client, "/hub/")}
+            reply = self._sure(client.post(f"{self.url}/hub/login", data=form, headers={"Sec-Fetch-Mode": "navigate"}))
+            assert "/login" not in reply.url.path, f"{user} could not sign in"
+            yield client
 
-    def login_to_service(self, user: str) -> httpx.Client:
-        """Return a client in which `user` is signed in to the hub and has opened the service's first page, and so has its cookies."""
-        client = self.login(user)
-        self._sure(client.get(f"{self.service_url}/"))
-        return client
+    @contextmanager
+    def login_to_service(self, user: str) -> Iterator[httpx.Client]:
+        """Give a client in which `user` is signed in to the hub and has opened the service's first page, and so has its cookies."""
+        with self.login(user) as client:
+            self._sure(client.get(f"{self.service_url}/"))
+            yield client
 
     def xsrf(self, client: httpx.Client, path: str) -> str:
         """Return the value of the XSRF cookie for `path` (e.g. ``/services/binder/``)."""
