@@ -1,0 +1,203 @@
+"""The spawner's side of the wire, against a service that drops connections, restarts and refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from spawner.client import BuildClient, BuildEvent, ServiceError
+from spawner.options import RepoOptions
+from tests.spawner.fakes import REPO, FakeBuild, FakeService
+
+OPTIONS = RepoOptions(REPO, "main")
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def client(service: FakeService) -> AsyncIterator[BuildClient]:
+    async with BuildClient(service.url, "sekret", patience_seconds=5, keep_alive_seconds=1) as opened:
+        yield opened
+
+
+async def story(client: BuildClient, build_id: str, after: int = 0) -> list[BuildEvent]:
+    return [event async for event in client.follow(build_id, after)]
+
+
+def tell_ten_lines(build: FakeBuild) -> None:
+    for number in range(1, 10):
+        build.log(f"line {number}")
+    build.ready("img")
+
+
+async def test_an_ask_carries_the_token_and_only_what_was_asked(service: FakeService, client: BuildClient) -> None:
+    build = await client.ensure(RepoOptions(REPO, path="a.ipynb"))
+    assert build["id"] == "b1"
+    headers, body = service.asks[0]
+    assert headers["Authorization"] == "token sekret"
+    assert body == {"repo": REPO}
+    await client.ensure(RepoOptions("o/r", "main", provider="gh"))
+    assert service.asks[1][1] == {"repo": "o/r", "ref": "main", "provider": "gh"}
+
+
+async def test_a_story_arrives_in_order_up_to_its_end(service: FakeService, client: BuildClient) -> None:
+    service.on_ask = tell_ten_lines
+    build = await client.ensure(OPTIONS)
+    events = await story(client, build["id"])
+    assert [event.number for event in events] == list(range(1, 11))
+    assert events[0] == BuildEvent(1, "log", {"text": "line 1"})
+    assert events[-1].kind == "end"
+    assert events[-1].data["image"] == "img"
+
+
+async def test_a_story_goes_on_behind_dropped_connections(service: FakeService, client: BuildClient) -> None:
+    service.on_ask = tell_ten_lines
+    service.drops = [3, 3, 7]
+    build = await client.ensure(OPTIONS)
+    events = await story(client, build["id"])
+    assert [event.number for event in events] == list(range(1, 11))
+    assert service.resumes == [0, 3, 7]
+
+
+async def test_a_story_can_be_taken_up_in_the_middle(service: FakeService, client: BuildClient) -> None:
+    service.on_ask = tell_ten_lines
+    build = await client.ensure(OPTIONS)
+    assert [event.number for event in await story(client, build["id"], after=8)] == [9, 10]
+
+
+async def test_events_that_come_twice_are_told_once(service: FakeService, client: BuildClient) -> None:
+    service.on_ask = tell_ten_lines
+    service.drops = [5]
+    service.forgets_resumes = True
+    build = await client.ensure(OPTIONS)
+    assert [event.number for event in await story(client, build["id"])] == list(range(1, 11))
+
+
+async def test_a_service_that_restarts_loses_no_event(service: FakeService, client: BuildClient) -> None:
+    build = service.build_of(REPO, "main")
+    build.log("before")
+    following = asyncio.create_task(story(client, build.id))
+    while not service.resumes:
+        await asyncio.sleep(0.01)
+    await service.stop()
+    build.log("meanwhile")
+    await asyncio.sleep(0.6)
+    await service.start()
+    build.ready()
+    assert [event.number for event in await following] == [1, 2, 3]
+
+
+async def test_an_ask_waits_for_a_service_that_restarts(service: FakeService, client: BuildClient) -> None:
+    await service.stop()
+    asking = asyncio.create_task(client.ensure(OPTIONS))
+    await asyncio.sleep(0.6)
+    assert not asking.done()
+    await service.start()
+    assert (await asking)["id"] == "b1"
+
+
+async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> None:
+    async with BuildClient(service.url, "t", patience_seconds=0.5, keep_alive_seconds=10) as client:
+        build = service.build_of(REPO, "main")
+        following = asyncio.create_task(story(client, build.id))
+        await asyncio.sleep(1.3)
+        await service.stop()
+        await service.start()
+        build.ready()
+        assert [event.kind for event in await following] == ["end"]
+
+
+async def test_keep_alives_are_no_events(service: FakeService, client: BuildClient) -> None:
+    service.keep_alives = True
+    service.on_ask = tell_ten_lines
+    build = await client.ensure(OPTIONS)
+    assert len(await story(client, build["id"])) == 10
+
+
+async def test_patience_ends_with_a_sentence(service: FakeService) -> None:
+    await service.stop()
+    async with BuildClient(service.url, "t", patience_seconds=0.4) as client:
+        with pytest.raises(ServiceError, match="does not answer") as caught:
+            await client.ensure(OPTIONS)
+        with pytest.raises(ServiceError, match="does not answer"):
+            await story(client, "b1")
+    assert (caught.value.status, caught.value.code) == (0, "service_unavailable")
+
+
+async def test_a_story_that_ends_at_once_again_and_again_is_given_up(service: FakeService) -> None:
+    build = service.build_of(REPO, "main")
+    build.log("only line")
+    async with BuildClient(service.url, "t", patience_seconds=0.5) as client:
+        service.drops = [1]
+        followed = client.follow(build.id)
+        assert (await anext(followed)).number == 1
+        await service.stop()
+        with pytest.raises(ServiceError, match="does not answer"):
+            await anext(followed)
+
+
+async def test_the_services_own_words_reach_the_asker(service: FakeService, client: BuildClient) -> None:
+    service.refusal = (404, {"error": {"code": "ref_not_found", "message": "There is no branch x.", "hint": "Check it."}}, {})
+    with pytest.raises(ServiceError) as caught:
+        await client.ensure(OPTIONS)
+    error = caught.value
+    assert (error.status, error.code, error.message, error.hint) == (404, "ref_not_found", "There is no branch x.", "Check it.")
+    assert len(service.asks) == 1
+
+
+async def test_a_limit_says_when_to_come_back(service: FakeService, client: BuildClient) -> None:
+    service.refusal = (429, {"error": {"code": "too_many", "message": "Too many.", "hint": None}}, {"Retry-After": "30"})
+    with pytest.raises(ServiceError) as caught:
+        await client.ensure(OPTIONS)
+    assert caught.value.retry_after_seconds == 30
+    assert caught.value.hint == ""
+
+
+async def test_the_services_own_503_is_an_answer_and_a_proxys_is_not(service: FakeService, client: BuildClient) -> None:
+    service.refusal = (503, {"error": {"code": "git_server_unavailable", "message": "GitHub is down.", "hint": ""}}, {})
+    with pytest.raises(ServiceError, match="GitHub is down"):
+        await client.ensure(OPTIONS)
+    service.refusal = (503, "<h1>Service Unavailable</h1>", {})
+    asking = asyncio.create_task(client.ensure(OPTIONS))
+    await asyncio.sleep(0.4)
+    assert not asking.done()
+    service.refusal = None
+    assert (await asking)["id"] == "b1"
+
+
+@pytest.mark.parametrize(("status", "answer"), [(200, "<html>"), (200, "[1]"), (500, "oops"), (404, "<h1>404</h1>"), (400, {"error": "text"})])
+async def test_an_answer_that_makes_no_sense_is_an_error_of_ours(service: FakeService, client: BuildClient, status: int, answer: object) -> None:
+    service.refusal = (status, answer, {})
+    with pytest.raises(ServiceError, match="makes no sense") as caught:
+        await client.ensure(OPTIONS)
+    assert caught.value.code == "unexpected_answer"
+
+
+async def test_a_refusal_by_whoever_guards_the_service_is_one_sentence(service: FakeService, client: BuildClient) -> None:
+    service.refusal = (403, "<html>403</html>", {})
+    with pytest.raises(ServiceError, match="You may not") as caught:
+        await client.ensure(OPTIONS)
+    assert caught.value.status == 403
+
+
+async def test_a_build_that_is_not_there_ends_the_following(client: BuildClient) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await story(client, "nope")
+    assert caught.value.status == 404
+
+
+async def test_unusual_line_ends_in_a_log_line_are_no_line_ends(service: FakeService, client: BuildClient) -> None:
+    text = "a\u2028b\u2029c\x85d\x0be\u00e9 \U0001f600"
+    service.on_ask = lambda build: (build.log(text), build.ready())  # type: ignore[func-returns-value]  # two calls in one expression
+    build = await client.ensure(OPTIONS)
+    assert (await story(client, build["id"]))[0].data == {"text": text}
+
+
+async def test_withdrawing_is_one_quick_request(service: FakeService, client: BuildClient) -> None:
+    build = await client.ensure(OPTIONS)
+    await client.withdraw(build["id"])
+    assert service.withdrawn == ["b1"]
+    await service.stop()
+    with pytest.raises(ServiceError):
+        await client.withdraw(build["id"])
