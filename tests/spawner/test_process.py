@@ -1,0 +1,360 @@
+"""ProcessSpawner: images as directories, people's own copies, and processes that leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import pytest_asyncio
+from jupyterhub.objects import Hub as HubAddress
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
+
+from spawner import working_copy
+from spawner.options import RepoOptions
+from spawner.process import ProcessSpawner, read_image
+from spawner.rejection import Rejection
+
+BUILD: Mapping[str, Any] = {"id": "b1", "repo": REPO, "ref": "HEAD", "commit": COMMIT, "image": "img-1", "state": "ready"}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, files: Mapping[str, str]) -> str:
+    """Commit these files and return the commit's name."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "change")
+    return git(folder, "rev-parse", "HEAD")
+
+
+class Contents:
+    """A repository and shallow checkouts of its commits, as the service makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin = folder / "origin"
+        self.origin.mkdir()
+        git(self.origin, "init", "-q")
+
+    def add(self, **files: str) -> tuple[Path, str]:
+        """Commit the files (``a__b`` is ``a/b``, ``_`` a dot) and return a checkout of that commit and its name."""
+        name = commit(self.origin, {key.replace("__", "/").replace("_", "."): text for key, text in files.items()})
+        content = self.folder / name
+        content.mkdir()
+        git(content, "init", "-q")
+        git(content, "remote", "add", "origin", f"file://{self.origin}")
+        git(content, "fetch", "-q", "--no-tags", "--depth=1", "origin", name)
+        git(content, "checkout", "-q", "--detach", name)
+        return content, name
+
+
+@pytest.fixture
+def contents(tmp_path: Path) -> Contents:
+    return Contents(tmp_path)
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_has_the_repository_with_its_history_and_links(contents: Contents, tmp_path: Path) -> None:
+    (contents.origin / "link").symlink_to("a.txt")
+    content, name = contents.add(a_txt="one")
+    copy = tmp_path / "people" / "copy"
+    assert "Copied" in working_copy.place(content, name, copy)
+    assert (copy / "a.txt").read_text() == "one"
+    assert (copy / "link").is_symlink()
+    assert git(copy, "rev-parse", "HEAD") == name
+    assert git(copy, "remote", "get-url", "origin") == f"file://{contents.origin}"
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_an_untouched_copy_follows_the_repository(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    working_copy.place(*contents.add(a_txt="one"), copy)
+    (copy / "mine.txt").write_text("untracked")
+    content, newer = contents.add(a_txt="two", b_txt="new")
+    assert f"to {newer[:7]}" in working_copy.place(content, newer, copy)
+    assert (copy / "a.txt").read_text() == "two"
+    assert (copy / "b.txt").read_text() == "new"
+    assert (copy / "mine.txt").read_text() == "untracked"
+    assert "is at commit" in working_copy.place(content, newer, copy)
+    content, newest = contents.add(a_txt="three")
+    assert f"to {newest[:7]}" in working_copy.place(content, newest, copy)
+
+
+def test_a_changed_copy_stays_as_it_is_and_says_so(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    working_copy.place(*contents.add(a_txt="one"), copy)
+    (copy / "a.txt").write_text("mine")
+    content, newer = contents.add(a_txt="two")
+    told = working_copy.place(content, newer, copy)
+    assert "You have changed files" in told
+    assert newer[:7] in told
+    assert (copy / "a.txt").read_text() == "mine"
+
+
+def test_a_copy_with_commits_of_its_own_stays_as_it_is(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    working_copy.place(*contents.add(a_txt="one"), copy)
+    mine = commit(copy, {"a.txt": "mine"})
+    content, newer = contents.add(a_txt="two")
+    assert "commits of your own" in working_copy.place(content, newer, copy)
+    assert git(copy, "rev-parse", "HEAD") == mine
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_file_of_the_persons_is_never_overwritten(contents: Contents, tmp_path: Path, ignored: bool) -> None:
+    copy = tmp_path / "copy"
+    working_copy.place(*contents.add(_gitignore="b.txt\n" if ignored else "x\n"), copy)
+    (copy / "b.txt").write_text("mine")
+    (contents.origin / ".gitignore").write_text("nothing\n")
+    content, newer = contents.add(b_txt="theirs")
+    assert "stays as it is" in working_copy.place(content, newer, copy)
+    assert (copy / "b.txt").read_text() == "mine"
+
+
+def test_nothing_that_a_copy_configures_runs(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    working_copy.place(*contents.add(a_txt="one", _gitattributes="* filter=evil"), copy)
+    hit = tmp_path / "hit"
+    program = tmp_path / "evil.sh"
+    program.write_text(f"#!/bin/sh\ntouch {hit}\ncat\n")
+    program.chmod(0o755)
+    for name in ("post-checkout", "reference-transaction", "post-index-change"):
+        shutil.copy(program, copy / ".git" / "hooks" / name)
+    git(copy, "config", "core.fsmonitor", str(program))
+    git(copy, "config", "core.hooksPath", str(copy / ".git" / "hooks"))
+    content, newer = contents.add(a_txt="two")
+    hit.unlink(missing_ok=True)
+    assert f"to {newer[:7]}" in working_copy.place(content, newer, copy)
+    assert not hit.exists()
+    (tmp_path / "more").write_text(f'[filter "evil"]\n\tclean = {program}\n\tsmudge = {program}\n')
+    git(copy, "config", "include.path", str(tmp_path / "more"))
+    content, newest = contents.add(a_txt="three")
+    (copy / "a.txt").touch()
+    hit.unlink(missing_ok=True)
+    assert "filters" in working_copy.place(content, newest, copy)
+    assert not hit.exists()
+
+
+def test_a_copy_whose_configuration_points_elsewhere_changes_nothing_there(contents: Contents, tmp_path: Path) -> None:
+    copy, victim = tmp_path / "copy", tmp_path / "victim"
+    working_copy.place(*contents.add(a_txt="one"), copy)
+    victim.mkdir()
+    (victim / "a.txt").write_text("one")
+    git(copy, "config", "core.worktree", str(victim))
+    content, newer = contents.add(a_txt="two")
+    working_copy.place(content, newer, copy)
+    assert (victim / "a.txt").read_text() == "one"
+
+
+@pytest.mark.parametrize("spoil", ["no git", "git is a file", "link", "file"])
+def test_a_copy_that_is_no_repository_any_more_stays_as_it_is(contents: Contents, tmp_path: Path, spoil: str) -> None:
+    copy = tmp_path / "copy"
+    content, name = contents.add(a_txt="one")
+    working_copy.place(content, name, copy)
+    if spoil == "no git":
+        shutil.rmtree(copy / ".git")
+    elif spoil == "git is a file":
+        shutil.rmtree(copy / ".git")
+        (copy / ".git").write_text(f"gitdir: {contents.origin}/.git")
+    elif spoil == "link":
+        shutil.rmtree(copy)
+        copy.symlink_to(content)
+    else:
+        shutil.rmtree(copy)
+        copy.write_text("mine")
+    content, newer = contents.add(a_txt="two")
+    assert "no Git repository any more" in working_copy.place(content, newer, copy)
+
+
+def test_a_half_made_copy_is_never_used_and_is_cleared_away(contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "people" / "copy"
+    content, name = contents.add(a_txt="one")
+
+    def break_off(source: Path, target: Path, **_: object) -> None:
+        target.mkdir()
+        (target / "a.txt").write_text("half")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk full"):
+        patched.setattr(shutil, "copytree", break_off)
+        working_copy.place(content, name, copy)
+    assert list(copy.parent.iterdir()) == []
+    (copy.parent / f".{copy.name}.deadbeef").mkdir()
+    working_copy.place(content, name, copy)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_copies_of_different_people_servers_repositories_and_refs_are_different_places() -> None:
+    home = working_copy.home_of(Path("/people"), "alice")
+    asks = [
+        ("", REPO, "HEAD"),
+        ("", REPO, "main"),
+        ("", REPO + "2", "HEAD"),
+        ("default", REPO, "HEAD"),
+        ("default-", REPO, "HEAD"),
+        ("a/b", REPO, "HEAD"),
+        ("a", REPO, "HEAD"),
+        ("..", REPO, "HEAD"),
+    ]
+    places = [working_copy.copy_of(home, *ask) for ask in asks]
+    assert len(set(places)) == len(asks)
+    assert places[0].parent == Path("/people/alice/default")
+    assert places[0].name.startswith("r-")
+    for place in places:
+        assert ".." not in place.parts
+        assert len(place.relative_to(home).parts) == 2
+        assert not any(part.startswith(".") for part in place.relative_to(home).parts)
+    for user in ("../evil", "a/b", ".."):
+        assert working_copy.home_of(Path("/people"), user).parent == Path("/people")
+    assert working_copy.copy_of(home, "", "git@host:{0}.git", "x").name.startswith("0-")
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../images/img-1", "img-1/../img-1", "/etc", ".made", "nope", "a\nb"])
+def test_an_image_that_is_not_there_is_a_sentence(tmp_path: Path, name: str) -> None:
+    make_image(tmp_path / "images", "img-1", tmp_path, tmp_path, COMMIT)
+    assert read_image(tmp_path / "images", "img-1").commit == COMMIT
+    with pytest.raises(Rejection, match="not on this machine"):
+        read_image(tmp_path / "images", name)
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def spawner(tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ProcessSpawner]:
+    """A spawner of alice's, with the image ``img-1``; what it started is stopped in the end."""
+    monkeypatch.setenv("CONFIGPROXY_AUTH_TOKEN", "sekret")
+    monkeypatch.setenv("PYTHONPATH", "/nonexistent/hub")
+    environment = make_environment(tmp_path / "environment")
+    content, name = contents.add(a_txt="one", binder__start='#!/bin/bash\nexport STARTED=yes\nexec "$@"\n')
+    make_image(tmp_path / "images", "img-1", environment, content, name)
+    user = mock.Mock(url="/user/alice/", escaped_name="alice")
+    user.name = "alice"
+    made = ProcessSpawner(
+        user=user,
+        hub=HubAddress(),
+        images_dir=str(tmp_path / "images"),
+        people_dir=str(tmp_path / "people"),
+        orm_spawner=mock.Mock(name="", server=None),
+    )
+    made.orm_spawner.name = ""
+    yield made
+    await made.stop(now=True)
+
+
+async def launch(spawner: ProcessSpawner, build: Mapping[str, Any] = BUILD, path: str = "") -> dict[str, Any]:
+    """Start the server as the end of a start does, without asking a service; return how it was started."""
+    spawner.repo_build = dict(build)
+    spawner._repo_options = RepoOptions(REPO, path=path)
+    await spawner.use_image(build)
+    ip, port = await SimpleLocalProcessSpawner.start(spawner)
+    return await ask_server(f"http://{ip}:{port}/")
+
+
+def story_of(spawner: ProcessSpawner) -> str:
+    return json.dumps(spawner._repo_story._head)
+
+
+async def test_a_server_runs_in_the_persons_copy_with_the_images_programs_first(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    told = await launch(spawner)
+    environment = told["environment"]
+    copy = tmp_path / "people" / "alice" / "default" / Path(told["cwd"]).name
+    assert Path(told["cwd"]) == copy
+    assert (copy / "a.txt").read_text() == "one"
+    assert environment["HOME"] == str(tmp_path / "people" / "alice")
+    assert environment["PATH"].startswith(f"{tmp_path}/environment/bin{os.pathsep}")
+    assert environment["VIRTUAL_ENV"] == f"{tmp_path}/environment"
+    assert environment["JUPYTERHUB_ROOT_DIR"] == str(copy)
+    assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab"
+    assert environment["BINDER_COMMIT"] == COMMIT
+    assert "STARTED" not in environment
+    assert "PYTHONPATH" not in environment
+    assert "sekret" not in json.dumps(told)
+    assert "Copied the repository" in story_of(spawner)
+
+
+async def test_braces_in_a_path_to_open_do_no_harm(spawner: ProcessSpawner) -> None:
+    told = await launch(spawner, path="{0.__class__}/a b.ipynb")
+    assert told["environment"]["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/%7B0.__class__%7D/a%20b.ipynb"
+
+
+@pytest.mark.parametrize("kind", ["executable", "not executable", "without #!"])
+async def test_a_start_script_gets_the_command(spawner: ProcessSpawner, tmp_path: Path, contents: Contents, kind: str) -> None:
+    script = 'export STARTED=yes\nexec "$@"\n'
+    content, name = contents.add(binder__start=script if kind == "without #!" else "#!/bin/sh\n" + script)
+    (content / "binder" / "start").chmod(0o644 if kind == "not executable" else 0o755)
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="binder/start")
+    told = await launch(spawner, {**BUILD, "image": "img-2"})
+    assert told["environment"]["STARTED"] == "yes"
+
+
+@pytest.mark.parametrize("spoil", ["gone", "out of the copy"])
+async def test_a_start_script_that_is_not_in_the_copy_is_not_run(spawner: ProcessSpawner, tmp_path: Path, contents: Contents, spoil: str) -> None:
+    content, name = contents.add(a_txt="two")
+    if spoil == "out of the copy":
+        (tmp_path / "start").write_text('export STARTED=yes\nexec "$@"\n')
+        (content / "start").symlink_to(tmp_path / "start")
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
+    told = await launch(spawner, {**BUILD, "image": "img-2"})
+    assert "STARTED" not in told["environment"]
+    assert "There is no start in your copy any more" in story_of(spawner)
+
+
+async def test_a_copy_survives_stop_and_start(spawner: ProcessSpawner) -> None:
+    copy = Path((await launch(spawner))["cwd"])
+    (copy / "a.txt").write_text("mine")
+    await spawner.stop()
+    assert await spawner.poll() is not None
+    spawner.clear_state()
+    assert Path((await launch(spawner))["cwd"]) == copy
+    assert (copy / "a.txt").read_text() == "mine"
+
+
+async def test_stopping_leaves_nothing_of_the_servers_group_running(spawner: ProcessSpawner, tmp_path: Path, contents: Contents) -> None:
+    stubborn = 'sh -c "trap \'\' TERM INT; while true; do sleep 0.2; done" &\necho $! > "$HOME/child"\n'
+    content, name = contents.add(start=f'sleep 300 &\n{stubborn}"$@"\n')
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
+    with mock.patch("spawner.process.GROUP_END_SECONDS", 0.5):
+        told = await launch(spawner, {**BUILD, "image": "img-2"})
+        group = spawner.pid
+        assert told["pid"] != group  # the script did not use exec, so it stands between the hub and the server
+        spawner.interrupt_timeout = 1  # the shell does not pass the interrupt on
+        child = int((tmp_path / "people" / "alice" / "child").read_text())
+        await spawner.stop()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and any(is_running(pid) for pid in (child, told["pid"])):
+        await asyncio.sleep(0.05)
+    assert not is_running(child)
+    assert not is_running(told["pid"])
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_a_spawner_that_never_started_stops_without_a_word(spawner: ProcessSpawner) -> None:
+    await spawner.stop()
+    await spawner.stop(now=True)
