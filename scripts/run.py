@@ -12,10 +12,12 @@ import ctypes
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -203,6 +205,19 @@ def _listen_to_signals() -> None:
             signal.signal(number, _stop_now)
 
 
+def _watch_terminal() -> None:
+    """Have SIGHUP sent here when the terminal goes away: the kernel tells its first process, and if that is make, nobody else hears."""
+
+    def watch() -> None:
+        hang_up = select.poll()
+        hang_up.register(sys.stdin, 0)
+        hang_up.poll()
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    if sys.stdin is not None and sys.stdin.isatty():
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _stop_now(number: int, frame: FrameType | None) -> None:
     """Raise `Stop`, and let no further signal break into the cleaning up; make passes SIGTERM on, so it comes twice."""
     for each in ENDING_SIGNALS:
@@ -213,6 +228,7 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
 def run(venv: Path, state: Path, port: int, mode: str) -> int:
     """Do everything from preparing to the end; return the exit status."""
     _listen_to_signals()
+    _watch_terminal()
     log = state / "jupyterhub.log"
     with lock(state) as held:
         check_ports(port)

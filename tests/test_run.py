@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -171,6 +172,22 @@ def test_the_end_takes_detached_builds_along(prepared: Path, port: int, number: 
         build.kill()
         build.wait()
         shutil.rmtree(directory)
+
+
+def test_closing_the_terminal_ends_everything(prepared: Path, port: int) -> None:
+    # make is the first process of the terminal's session here, as after `ssh -t HOST make run`.
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(prepared)
+        os.execlp("make", "make", "run", f"PORT={port}", f"STATE={STATE}", f"PYTHON={sys.executable}")
+    try:
+        seen = b""
+        while b"Ctrl-C ends" not in seen:
+            seen += os.read(terminal, 1000)
+        os.close(terminal)
+        wait_for(lambda: os.waitpid(process, os.WNOHANG)[0], "the end of make", 30)
+    finally:
+        assert_none_left(prepared)
 
 
 def test_ctrl_c_while_the_hub_starts_leaves_nothing(prepared: Path, port: int) -> None:
