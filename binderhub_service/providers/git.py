@@ -16,9 +16,9 @@ from ..redact import has_credentials, redact
 from .base import Provider
 
 ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
-_SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?!//)(?P<path>[^\s]+)$")
+_SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
 _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
-_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
+_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
 _MAX_ADDRESS_CHARACTERS = 2048
 _MAX_REF_CHARACTERS = 255
 _NOT_THERE = re.compile(
@@ -133,7 +133,7 @@ def checked_address(repo: str) -> str:
         InvalidRequest: it is empty, too long, of a protocol that is not allowed, or holds a credential.
     """
     text = repo.strip()
-    if not text or len(text) > _MAX_ADDRESS_CHARACTERS or re.search(r"[\x00-\x20\x7f]", text):
+    if not text or len(text) > _MAX_ADDRESS_CHARACTERS or re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
         raise InvalidRequest(
             "This is not the address of a repository.", code="unsupported_address", hint="Give an address such as https://github.com/owner/repository."
         )
@@ -147,7 +147,7 @@ def checked_address(repo: str) -> str:
     if shorthand:
         text = f"ssh://{shorthand['user'] or ''}{shorthand['host']}/{shorthand['path'].lstrip('/')}"
     scheme, host = urlsplit_or_none(text) or ("", "")
-    if scheme not in ALLOWED_PROTOCOLS or not host:
+    if scheme not in ALLOWED_PROTOCOLS or not host or host.startswith("-"):
         raise InvalidRequest(
             "This kind of address cannot be used.",
             code="unsupported_address",

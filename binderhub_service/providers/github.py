@@ -75,4 +75,4 @@ class GitHubProvider(Provider):
                 return None
             text = path
         match = _SHORT.match(text)
-        return match if match and not {match["owner"], match["repository"]} & {".", ".."} else None
+        return match if match and not {match["owner"], match["repository"].removesuffix(".git")} & {"", ".", ".."} else None
