@@ -97,8 +97,10 @@ def start(venv: Path, state: Path, port: int, mode: str, held: IO[str]) -> subpr
 def wait_until_up(hub: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Return when the hub and its service answer; raise `CannotRun` with the end of the log if they do not."""
     deadline = time.monotonic() + START_SECONDS
-    # First the hub itself, because the proxy complains in the log about everything that it is asked before it knows the hub.
-    for what in (f"http://127.0.0.1:{port + 1}/hub/health", f"http://127.0.0.1:{port}/hub/health", f"http://127.0.0.1:{port}/services/binder/health"):
+    hub_health, service_health = "hub/health", "services/binder/health"
+    # First both by their own ports, because the proxy logs an error for everything it is asked before it knows the way.
+    order = ((port + 1, hub_health), (port + 3, service_health), (port, hub_health), (port, service_health))
+    for what in (f"http://127.0.0.1:{number}/{path}" for number, path in order):
         while not _answers(what):
             if hub.poll() is not None:
                 raise CannotRun(f"The hub ended while it started; its log, {log}, ends with:\n{_tail(log)}")

@@ -88,6 +88,8 @@ def _set_spawner(c: Config, state: Path, service_port: int) -> None:
     c.RepoSpawner.binder_url = f"http://127.0.0.1:{service_port}{_base_url(c)}services/{SERVICE}/"
     c.ProcessSpawner.images_dir = str(state / "images")
     c.ProcessSpawner.people_dir = str(state / "people")
+    if os.geteuid() == 0:  # servers are processes of the hub's own user, and Jupyter refuses to run as root unless told
+        c.ProcessSpawner.args.append("--allow-root")
     if "default_url" not in c.Spawner:
         c.Spawner.default_url = "/lab"
 

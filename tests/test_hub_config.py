@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -70,6 +71,15 @@ def test_an_empty_configuration_gets_everything(c: Config, tmp_path: Path) -> No
     assert c.ProcessSpawner.images_dir == str(tmp_path / "images")
     assert c.ProcessSpawner.people_dir == str(tmp_path / "people")
     assert c.Spawner.default_url == "/lab"
+
+
+@pytest.mark.parametrize(("user_id", "arguments"), [(0, ["--allow-root"]), (1000, [])])
+def test_servers_of_a_hub_that_runs_as_root_are_told_that_it_is_all_right(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_id: int, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user_id)
+    configure(c, state_dir=tmp_path)
+    assert value(c.ProcessSpawner.args, []) == arguments
 
 
 def test_what_the_operator_set_before_stays(c: Config, tmp_path: Path) -> None:
