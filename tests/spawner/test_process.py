@@ -17,12 +17,12 @@ import pytest
 import pytest_asyncio
 from jupyterhub.objects import Hub as HubAddress
 from jupyterhub.spawner import SimpleLocalProcessSpawner
-from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
 from spawner import working_copy
 from spawner.options import RepoOptions
 from spawner.process import ProcessSpawner, read_image
 from spawner.rejection import Rejection
+from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
 BUILD: Mapping[str, Any] = {"id": "b1", "repo": REPO, "ref": "HEAD", "commit": COMMIT, "image": "img-1", "state": "ready"}
 
@@ -192,9 +192,10 @@ def test_a_half_made_copy_is_never_used_and_is_cleared_away(contents: Contents, 
         (target / "a.txt").write_text("half")
         raise OSError("disk full")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk full"):
+    with monkeypatch.context() as patched:
         patched.setattr(shutil, "copytree", break_off)
-        working_copy.place(content, name, copy)
+        with pytest.raises(OSError, match="disk full"):
+            working_copy.place(content, name, copy)
     assert list(copy.parent.iterdir()) == []
     (copy.parent / f".{copy.name}.deadbeef").mkdir()
     working_copy.place(content, name, copy)
