@@ -1,79 +1,52 @@
 """Reads the settings, makes the parts, mounts the routes. The only room that knows everything.
 
-What differs between modes is which objects `_make_*` construct; nothing below this file asks for the mode.
+What differs between modes is in `modes`; nothing else asks for the mode.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import os
 import secrets
-import shutil
 import signal
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment
 from jupyterhub.log import log_request
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.httpserver import HTTPServer
-from traitlets import Enum, Float, Integer, Unicode
+from traitlets import Enum, Float, Unicode
 from traitlets import List as ListTrait
 from traitlets.config import Application, Config
 
 from . import __version__
-from .builders import Builder
-from .builders.process import ProcessBuilder, Settings
 from .builds import Builds
+from .cleaning import Cleaner
 from .errors import Unavailable
 from .handlers.builds import build_routes
+from .handlers.images import image_routes
 from .handlers.launches import launch_routes
 from .handlers.pages import page_routes
 from .handlers.rendering import make_jinja
 from .handlers.system import system_routes
-from .images import Images
-from .images.environments import EnvironmentImages
 from .launches import Launches
 from .metrics import Metrics
+from .modes import Mode
+from .parts import Parts
 from .providers import Provider
 from .providers.git import GitProvider
 from .providers.github import GitHubProvider
+from .settings import Cleaning, Limits
 from .store import Store
 
+MODES = ("embedded",)
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _HUB_CHECK_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What handlers work with.
-
-    Attributes:
-        prefix: the path that this service lives at, e.g. ``/services/binder/``.
-        hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
-        hub_api_url: the hub's REST API as this process reaches it.
-        checks: by name, what raises `Unavailable` when something the service needs does not answer.
-        builder_info: what ``/versions`` says about the builder.
-    """
-
-    prefix: str
-    hub_prefix: str
-    hub_api_url: str
-    builds: Builds
-    providers: list[Provider]
-    launches: Launches
-    jinja: Environment
-    metrics: Metrics
-    checks: Mapping[str, Callable[[], Awaitable[None]]]
-    builder_info: Mapping[str, str]
 
 
 class BinderService(Application):
@@ -92,7 +65,7 @@ class BinderService(Application):
         """,
     ).tag(config=True)
     mode = Enum(
-        ["embedded"],
+        MODES,
         default_value="embedded",
         help="""How images are made and kept.
 
@@ -113,29 +86,6 @@ class BinderService(Application):
         help="""Where builds and their stories are stored, as an SQLAlchemy URL.
 
         Default: an SQLite file ``service.sqlite`` in `state_dir`. Example: ``postgresql+psycopg://binder@db/binder``.
-        """,
-    ).tag(config=True)
-    running_limit = Integer(
-        2,
-        min=1,
-        help="""How many builds run at a time.
-
-        More wait in the queue, taken in turn between people. Default: 2.
-        """,
-    ).tag(config=True)
-    base_requirements = ListTrait(
-        Unicode(),
-        help="""Requirements that are part of every environment.
-
-        They must bring ``jupyterhub-singleuser`` in a version that fits the hub. Another list means other images, so everything
-        is built anew. Default: jupyterhub in this process's version, jupyterlab, pip. Example: ``["jupyterhub==6.1.1", "jupyterlab", "voila"]``.
-        """,
-    ).tag(config=True)
-    python = Unicode(
-        f"{sys.version_info.major}.{sys.version_info.minor}",
-        help="""The Python version of environments whose repository asks for none.
-
-        uv must find it on this machine or be able to download it. Default: this process's own. Example: ``3.12``.
         """,
     ).tag(config=True)
     git_timeout_seconds = Float(
@@ -161,9 +111,6 @@ class BinderService(Application):
         """,
     ).tag(config=True)
 
-    def _base_requirements_default(self) -> list[str]:
-        return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
-
     # --- settings ----------------------------------------------------------------------------------------------------
 
     def initialize(self, argv: list[str] | None = None) -> None:
@@ -184,43 +131,37 @@ class BinderService(Application):
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def make_store(self) -> Store:
+    def make_store(self, metrics: Metrics) -> Store:
         """Return the store; it is not open yet."""
-        return Store(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}")
+        return Store(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
 
     def make_providers(self) -> list[Provider]:
         """Return the providers, most specific first."""
         git = GitProvider(timeout_seconds=self.git_timeout_seconds)
         return [GitHubProvider(git, base_url=self.github_url), git]
 
-    def make_images_and_builder(self) -> tuple[Images, Builder]:
-        """Return the image store and the builder of the mode."""
-        settings = Settings(base=tuple(self.base_requirements), python=self.python, uv=find_uv())
-        return EnvironmentImages(self._state, settings.as_text()), ProcessBuilder(self._state, settings)
-
     @property
     def _state(self) -> Path:
         return Path(self.state_dir).absolute()
 
-    def make_parts(self, store: Store, hub_auth: HubOAuth) -> Parts:
+    def make_parts(self, store: Store, hub_auth: HubOAuth, metrics: Metrics) -> Parts:
         """Put everything together."""
-        metrics = Metrics(self.mode)
-        images, builder = self.make_images_and_builder()
+        limits = Limits(parent=self)
+        images, builder = mode_class(self.mode)(parent=self).make(self._state, limits.for_processes())
         providers = self.make_providers()
-        builds = Builds(
-            store=store, providers=providers, images=images, builder=builder, running_limit=self.running_limit, on_end=metrics.note_end
-        )
+        builds = Builds(store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=metrics)
         metrics.watch(builds)
         return Parts(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_prefix,
             hub_api_url=hub_auth.api_url,
             builds=builds,
+            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget()),
             providers=providers,
             launches=Launches(hub_auth.api_url, hub_auth.hub_prefix, providers),
             jinja=make_jinja(self.template_paths),
             metrics=metrics,
-            checks={"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check},
+            checks={"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check},
             builder_info={"mode": self.mode},
         )
 
@@ -235,18 +176,28 @@ class BinderService(Application):
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        store = self.make_store()
+        metrics = Metrics(self.mode)
+        store = self.make_store(metrics)
         await store.open()
-        parts = self.make_parts(store, HubOAuth.instance(parent=self))
-        parts.metrics.note_resumed(await parts.builds.resume())
+        parts = self.make_parts(store, HubOAuth.instance(parent=self), metrics)
+        metrics.note_resumed(await parts.builds.resume())
+        cleaning = asyncio.create_task(parts.cleaner.keep_cleaning(Cleaning(parent=self).interval_seconds))
         server = HTTPServer(make_application(parts, cookie_secret(self._state)), xheaders=True)
         address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
         server.listen(address.port or 80, address.hostname or "127.0.0.1")
         self.log.info("Serving %s in %s mode", parts.prefix, self.mode)
         await stopping.wait()
         server.stop()
+        cleaning.cancel()
         await parts.builds.close()
         await store.close()
+
+
+def mode_class(name: str) -> type[Mode]:
+    """Return the class of a mode, imported now: what other modes need stays out of memory."""
+    module = importlib.import_module(f"{__package__}.modes.{name}")
+    found: type[Mode] = getattr(module, f"{name.capitalize()}Mode")
+    return found
 
 
 def make_application(parts: Parts, secret: bytes) -> web.Application:
@@ -257,6 +208,7 @@ def make_application(parts: Parts, secret: bytes) -> web.Application:
         (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
         (rf"{prefix}static/(.*)", web.StaticFileHandler, {"path": str(static)}),
         *build_routes(prefix),
+        *image_routes(prefix),
         *launch_routes(prefix),
         *system_routes(prefix),
         *page_routes(prefix),
@@ -272,15 +224,6 @@ def cookie_secret(state: Path) -> bytes:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))
     return path.read_bytes()
-
-
-def find_uv() -> str:
-    """Return the uv program beside this Python, else the one on the path; raises `SystemExit` if there is none."""
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if found is None:
-        raise SystemExit("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'")
-    return found
 
 
 async def check_hub(api_url: str) -> None:

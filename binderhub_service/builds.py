@@ -1,40 +1,28 @@
-"""All the policy: which asks join, who waits, what is resumed, who may cancel. No framework, no mode.
+"""All the policy of asking: which asks join, what is found, who may read and cancel. No framework, no mode.
 
-A build's life is one task, `_live`: it follows the builder, tells the story, asks the image store, and ends the story
-exactly once. The task is the only one that does; everybody else asks it to stop by cancelling it.
+What happens to a build once it is begun is in `workshop`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 from weakref import WeakValueDictionary
 
 from . import access, names
 from .builders import Builder
-from .errors import INTERNAL_ERROR, BinderError, BuildFailed, Conflict, NotAllowed, NotFound
+from .errors import Conflict, NotAllowed, NotFound, Unavailable
 from .images import Images
-from .models import Build, Caller, Event, Image, Kind, Phase, Report, Request, Source, State, iso, now
+from .limits import BuildLimits
+from .models import Build, Caller, Event, Image, Phase, Request, Source, State, now
 from .providers import Provider, provider_for
-from .queue import Queue
-from .redact import redact
 from .store import Store
-from .stories import Story, follow_stored
+from .stories import follow_stored
+from .workshop import Observer, Workshop
 
-log = logging.getLogger("binderhub_service")
-
-_ORDER = list(Phase)
-_MESSAGES = {
-    Phase.QUEUED: "Waiting for a free place",
-    Phase.FETCHING: "Fetching the repository",
-    Phase.BUILDING: "Building",
-    Phase.PUSHING: "Pushing the image",
-    Phase.DONE: "Done",
-}
-_CANCELLED = {"code": "cancelled", "message": "The build was cancelled.", "hint": "Ask again to build it."}
+_RESOLVE_WAITS_SECONDS = (0.5, 1.5)
+_USE_NOTED_SECONDS = 60
 
 
 class Builds:
@@ -42,8 +30,7 @@ class Builds:
 
     Args:
         providers: asked in order, most specific first.
-        running_limit: how many builds run at a time; more wait in the queue.
-        on_end: called with every build that ended.
+        observer: told when a build's turn comes and when it ends.
     """
 
     def __init__(
@@ -53,21 +40,14 @@ class Builds:
         providers: Sequence[Provider],
         images: Images,
         builder: Builder,
-        running_limit: int = 2,
-        on_end: Callable[[Build], None] = lambda build: None,
+        limits: BuildLimits = BuildLimits(),  # noqa: B008  # frozen
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._providers = providers
         self._images = images
-        self._builder = builder
-        self._running_limit = running_limit
-        self._on_end = on_end
-        self._queue = Queue()
-        self._stories: dict[str, Story] = {}
-        self._by_image: dict[str, Story] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[str] = set()
-        self._places: dict[str, int] = {}
+        self._limits = limits
+        self._workshop = Workshop(store=store, images=images, builder=builder, limits=limits, observer=observer)
         self._resolving: dict[Request, asyncio.Task[Source]] = {}
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -89,55 +69,49 @@ class Builds:
         access.check_may_build(caller)
         source = await self._resolve(request)
         name = self._images.name_for(source)
-        lock = self._deciding.setdefault(name, asyncio.Lock())
-        async with lock:
+        async with self._decision(name):
             return await self._join_or_begin(source, name, caller, force=force)
 
+    def _decision(self, image: str) -> asyncio.Lock:
+        """Return the lock under which it is decided what happens to an image."""
+        return self._deciding.setdefault(image, asyncio.Lock())
+
     async def _join_or_begin(self, source: Source, name: str, caller: Caller, *, force: bool) -> tuple[Build, bool]:
-        story = await self._joinable(name)
+        story = await self._workshop.joinable(name)
         if story is not None:
             await self._store.set_asker(story.build.id, caller.name, wants=True)
             return story.build, False
         image = None if force else await self._images.exists(name)
-        ready = await self._store.newest_ready(name) if image else None
-        if ready is not None:
-            await self._store.set_asker(ready.id, caller.name, wants=True)
-            return ready, False
-        created = now()
-        build = Build(
-            id=names.new_build_id(created),
-            source=source,
-            image=Image(name),
-            state=State.QUEUED,
-            phase=Phase.QUEUED,
-            owner=caller.name,
-            created=created,
-            force=force,
-        )
-        await self._store.create(build)
-        story = Story(self._store, build)
-        if image is not None:
-            await self._end(story, State.READY, image=image)
-            return story.build, False
-        self._admit(story)
-        return story.build, True
-
-    async def _joinable(self, name: str) -> Story | None:
-        """Return the story of the build that is making an image; one that is being cancelled is waited for, not joined."""
-        story = self._by_image.get(name)
-        if story is not None and story.build.id in self._cancelled:
-            await self._wait_for(story.build.id)
-            return None
-        return story
+        if image is None:
+            self._limits.check_may_begin(caller.name, source.repo, self._workshop.unfinished())
+            return await self._workshop.begin(_new_build(source, Image(name), caller, force=force)), True
+        await self._store.note_use(name, now(), _USE_NOTED_SECONDS)
+        ready = await self._store.newest_ready(name)
+        if ready is None:
+            return await self._workshop.found(_new_build(source, image, caller), image), False
+        await self._store.set_asker(ready.id, caller.name, wants=True)
+        return ready, False
 
     async def _resolve(self, request: Request) -> Source:
         """Ask a provider which commit is meant; equal questions that come meanwhile wait for the same answer."""
         task = self._resolving.get(request)
         if task is None:
-            task = asyncio.create_task(provider_for(request, self._providers).resolve(request))
+            task = asyncio.create_task(self._ask_provider(request))
             self._resolving[request] = task
             task.add_done_callback(lambda done: self._resolved(request, done))
         return await asyncio.shield(task)
+
+    async def _ask_provider(self, request: Request) -> Source:
+        """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
+        provider = provider_for(request, self._providers)
+        for seconds in _RESOLVE_WAITS_SECONDS:
+            try:
+                return await provider.resolve(request)
+            except Unavailable as error:
+                if error.code.endswith("_timeout"):
+                    raise
+                await asyncio.sleep(seconds)
+        return await provider.resolve(request)
 
     def _resolved(self, request: Request, task: asyncio.Task[Source]) -> None:
         del self._resolving[request]
@@ -159,13 +133,20 @@ class Builds:
         return build
 
     async def list(
-        self, caller: Caller, *, state: str | None = None, repo: str | None = None, owner: str | None = None, limit: int = 50, before: str | None = None
+        self,
+        caller: Caller,
+        *,
+        state: str | None = None,
+        repo: str | None = None,
+        owner: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
     ) -> list[Build]:
         """Return the builds that the caller may read, newest first; those the caller asked for, or everybody's."""
         filters = {name: value for name, value in (("state", state), ("repo", repo), ("owner", owner)) if value}
         asker = None if access.may_read_all(caller) else caller.name
         stored = await self._store.newest(asker=asker, filters=filters, before=before, limit=limit)
-        return [self._stories[build.id].build if build.id in self._stories else build for build in stored]
+        return [story.build if (story := self._workshop.story(build.id)) else build for build in stored]
 
     async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Sequence[Event]]:
         """Yield the build's story in batches from the event behind `after` on; live while it goes on.
@@ -174,7 +155,7 @@ class Builds:
             NotFound, NotAllowed: as `get`.
         """
         await self.get(build_id, caller)
-        story = self._stories.get(build_id)
+        story = self._workshop.story(build_id)
         batches = story.follow(after) if story else follow_stored(self._store, build_id, after)
         async with aclosing(batches):
             async for batch in batches:
@@ -192,14 +173,12 @@ class Builds:
                 yield batch
 
     def queue_status(self, build_id: str) -> dict[str, int | None] | None:
-        """Return the place of a waiting build in the queue, 1 for the next; None if it does not wait."""
-        waiting = self._queue.in_order()
-        return {"position": waiting.index(build_id) + 1, "estimate_seconds": None} if build_id in waiting else None
+        """Return the place of a waiting build, 1 for the next, and the seconds it may wait; None if it does not wait."""
+        return self._workshop.queue_status(build_id)
 
     def counts(self) -> dict[str, int]:
         """Return how many builds wait and run, and how many followers there are."""
-        followers = sum(story.followers for story in self._stories.values())
-        return {"queued": len(self._queue), "running": len(self._tasks), "followers": followers}
+        return self._workshop.counts()
 
     # --- giving up ---------------------------------------------------------------------------------------------------
 
@@ -214,7 +193,7 @@ class Builds:
         if build.state.ended:
             raise Conflict(f"The build has ended; it is {build.state}.", code="build_ended")
         if access.may_cancel_for_all(caller, build):
-            await self._cancel(build_id)
+            await self._workshop.cancel(build_id)
         else:
             await self._release(build_id, caller)
         return await self._known(build_id)
@@ -236,151 +215,51 @@ class Builds:
             raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
         await self._store.set_asker(build_id, caller.name, wants=False)
         if not any(wants for name, wants in askers.items() if name != caller.name):
-            await self._cancel(build_id)
+            await self._workshop.cancel(build_id)
 
-    async def _cancel(self, build_id: str) -> None:
-        story = self._stories.get(build_id)
-        if story is None or story.build.state.ended:
-            return
-        first = build_id not in self._cancelled
-        self._cancelled.add(build_id)
-        task = self._tasks.get(build_id)
-        if task is None:
-            self._queue.remove(build_id)
-            await self._end(story, State.CANCELLED, error=_CANCELLED)
-            self._advance()
-        elif first:
-            task.cancel()
-        await self._wait_for(build_id)
+    async def delete_image(self, name: str) -> None:
+        """Remove an image, so that the next ask for it builds it.
 
-    async def _wait_for(self, build_id: str) -> None:
-        if build_id in self._tasks:
-            await asyncio.wait([self._tasks[build_id]])
+        Raises:
+            Conflict: a server runs from it, or a build is making it.
+            Unavailable: the image store could not be asked.
+        """
+        async with self._decision(name):
+            if await self._workshop.joinable(name):
+                raise Conflict(f"A build is making the image {name}.", code="image_in_use", hint="Wait until it has ended, or cancel it.")
+            await self._images.delete(name)
+            await self._store.forget_use(name)
 
-    # --- living ------------------------------------------------------------------------------------------------------
+    # --- living on ---------------------------------------------------------------------------------------------------
 
     async def resume(self) -> int:
         """Take up every build that had not ended when the service did; return how many."""
         unfinished = await self._store.unfinished()
         for build, cursor in unfinished:
-            story = Story(self._store, build, cursor)
-            if build.state is State.RUNNING:
-                self._register(story)
-                self._start(story)
-            else:
-                self._admit(story)
+            await self._workshop.resume(build, cursor)
         return len(unfinished)
 
     async def close(self) -> None:
         """Stop following, in good order; the builds go on and `resume` takes them up again."""
-        for build_id, task in self._tasks.items():
-            if build_id not in self._cancelled and not self._stories[build_id].build.state.ended:
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
-        for story in self._stories.values():
-            await story.flush()
-        await self._builder.close()
-
-    def _register(self, story: Story) -> None:
-        self._stories[story.build.id] = story
-        self._by_image[story.build.image.name] = story
-
-    def _admit(self, story: Story) -> None:
-        """Let a build begin, or wait for its turn."""
-        self._register(story)
-        self._queue.add(story.build.id, story.build.owner)
-        self._advance()
-
-    def _advance(self) -> None:
-        while len(self._tasks) < self._running_limit and (build_id := self._queue.take()):
-            self._start(self._stories[build_id])
-        for position, build_id in enumerate(self._queue.in_order(), start=1):
-            self._tell_place(self._stories[build_id], position)
-
-    def _tell_place(self, story: Story, position: int) -> None:
-        if self._places.get(story.build.id) != position:
-            self._places[story.build.id] = position
-            story.tell(Kind.QUEUE, {"position": position, "estimate_seconds": None})
-
-    def _start(self, story: Story) -> None:
-        task = asyncio.create_task(self._live(story), name=f"build {story.build.id}")
-        self._tasks[story.build.id] = task
-        task.add_done_callback(lambda _: self._after(story.build.id))
-
-    def _after(self, build_id: str) -> None:
-        self._tasks.pop(build_id, None)
-        self._advance()
-
-    async def _live(self, story: Story) -> None:
-        """Live a build's life from here to its end.
-
-        The one broad `except` of the service is here: whatever happens, a build ends, and nobody is shown a traceback.
-        """
-        build = story.build
-        try:
-            image = await self._follow_builder(story)
-        except BinderError as error:
-            await self._end(story, State.FAILED, error=error.as_dict())
-        except asyncio.CancelledError:
-            if build.id not in self._cancelled:
-                raise  # the service stops; the build goes on without it
-            await self._builder.stop(build)
-            await self._end(story, State.CANCELLED, error=_CANCELLED)
-        except Exception:
-            log.exception("Build %s ended by an error that nobody expected", build.id)
-            await self._end(story, State.FAILED, error=INTERNAL_ERROR.as_dict())
-        else:
-            await self._end(story, State.READY, image=image)
-
-    async def _follow_builder(self, story: Story) -> Image:
-        if story.build.state is not State.RUNNING:
-            story.become(state=State.RUNNING, started=now())
-            self._move_to(story, Phase.FETCHING)
-            await story.flush()
-        async with aclosing(self._builder.run(story.build, story.cursor)) as reports:
-            async for report in reports:
-                self._tell(story, report)
-                await story.tell_in_time()
-        image = await self._images.exists(story.build.image.name)
-        if image is None:
-            raise BuildFailed("The build ended, but its image is not there.", code="image_missing", hint="Ask again; if it stays so, ask an administrator.")
-        return image
-
-    def _tell(self, story: Story, report: Report) -> None:
-        if report.kind is Kind.PHASE:
-            self._move_to(story, Phase(report.data["phase"]), report.data.get("message"), cursor=report.cursor)
-        else:
-            story.tell(report.kind, {**report.data, "text": redact(report.data["text"])}, cursor=report.cursor)
-
-    def _move_to(self, story: Story, phase: Phase, message: str | None = None, cursor: str | None = None) -> None:
-        """Move on to a phase; a builder that was attached to again may tell an old one, and that moves nothing."""
-        if _ORDER.index(phase) > _ORDER.index(story.build.phase):
-            story.become(phase=phase)
-            story.tell(Kind.PHASE, {"phase": phase, "message": message or _MESSAGES[phase], "time": iso(now())}, cursor=cursor)
-
-    async def _end(self, story: Story, state: State, *, image: Image | None = None, error: Mapping[str, Any] | None = None) -> None:
-        """End the story, once: record and last event are stored together."""
-        finished = now()
-        story.become(state=state, finished=finished, error=error, image=image or story.build.image, started=story.build.started or finished)
-        if state is State.READY:
-            self._move_to(story, Phase.DONE)
-        build = story.build
-        story.tell(
-            Kind.END,
-            {"state": state, "image": build.image.reference, "environment": build.image.environment or None, "error": error, "time": iso(finished)},
-        )
-        await story.flush()
-        self._stories.pop(build.id, None)
-        self._by_image.pop(build.image.name, None)
-        self._cancelled.discard(build.id)
-        self._places.pop(build.id, None)
-        self._on_end(build)
-        await self._builder.forget(build)
+        await self._workshop.close()
 
     async def _known(self, build_id: str) -> Build:
-        story = self._stories.get(build_id)
+        story = self._workshop.story(build_id)
         build = story.build if story else await self._store.get(build_id)
         if build is None:
             raise NotFound("There is no build of this id.", code="build_not_found", hint="It may have been removed; ask for the repository again.")
         return build
+
+
+def _new_build(source: Source, image: Image, caller: Caller, *, force: bool = False) -> Build:
+    created = now()
+    return Build(
+        id=names.new_build_id(created),
+        source=source,
+        image=image,
+        state=State.QUEUED,
+        phase=Phase.QUEUED,
+        owner=caller.name,
+        created=created,
+        force=force,
+    )

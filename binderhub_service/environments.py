@@ -144,7 +144,7 @@ class _Reader:
                 raise BuildFailed(
                     f"The file {path} cannot be honoured in embedded mode, which makes Python environments only.",
                     code="environment_not_supported",
-                    hint=f"Use a hub that runs in one of the modes {_OTHER_MODES}, or describe the environment in a requirements.txt in a folder binder/.",
+                    hint=f"Use a hub in one of the modes {_OTHER_MODES}, or describe the environment in a requirements.txt in a folder binder/.",
                 )
 
     def _path_if_file(self, folder: str, name: str) -> str | None:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from .builds import Builds
 from .models import Build
 
+_WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
 _BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
@@ -27,8 +28,16 @@ class Metrics:
         self._mode = mode
         self._ended = Counter("binder_builds", "Builds that ended.", ["state", "mode"], registry=self._registry)
         self._seconds = Histogram(
-            "binder_build_seconds", "How long builds took, queueing left out.", ["state", "mode"], buckets=_BUILD_BUCKETS_SECONDS, registry=self._registry
+            "binder_build_seconds",
+            "How long builds took, queueing left out.",
+            ["state", "mode"],
+            buckets=_BUILD_BUCKETS_SECONDS,
+            registry=self._registry,
         )
+        self._waited = Histogram(
+            "binder_queue_seconds", "How long builds waited for their turn.", buckets=_WAIT_BUCKETS_SECONDS, registry=self._registry
+        )
+        self._store = Histogram("binder_store_seconds", "How long the store took to answer.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
     def watch(self, builds: Builds) -> None:
@@ -36,6 +45,15 @@ class Metrics:
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
         for name, text in texts.items():
             Gauge(f"binder_{name}", text, registry=self._registry).set_function(partial(_count, builds, name))
+
+    def note_start(self, build: Build) -> None:
+        """Count a build whose turn has come."""
+        if build.started:
+            self._waited.observe((build.started - build.created).total_seconds())
+
+    def note_store(self, seconds: float) -> None:
+        """Count an answer of the store."""
+        self._store.observe(seconds)
 
     def note_end(self, build: Build) -> None:
         """Count a build that ended."""

@@ -30,6 +30,20 @@ def safe_slug(text: str, limit: int, hash_length: int = 6) -> str:
     return f"{escaped[: limit - hash_length - 1]}-{digest}".lower()
 
 
+def image_name(source: Source, prefix: str, settings: str = "") -> str:
+    """Return the name of a source's image in a registry or an engine, ``PREFIXslug:commit``, as BinderHub forms it.
+
+    Args:
+        prefix: comes before the slug: registry and project, e.g. ``registry.example.org/project/binder-``.
+        settings: the build settings that differ from the defaults, as text; their digest becomes part of the tag, so that
+            images made with other settings have other names. Empty if none do: then the name is exactly BinderHub's.
+    """
+    name = f"{prefix}{safe_slug(source.slug, 255 - len(prefix))}:{source.commit}"
+    if settings:
+        name += f"-{digest(settings, 8)}"
+    return name.replace("_", "-").lower()
+
+
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""
     return f"{safe_slug(source.slug, 120)}-{source.commit}-{digest(settings, 8)}".lower()

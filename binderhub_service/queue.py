@@ -1,8 +1,10 @@
-"""Who is next: round robin between people, first come first served within one person; pure."""
+"""Who is next, and when: round robin between people, first come first served within one person; pure."""
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 
 class Queue:
@@ -13,6 +15,9 @@ class Queue:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_owner.values()))
+
+    def __contains__(self, build_id: str) -> bool:
+        return any(build_id in waiting for waiting in self._by_owner.values())
 
     def add(self, build_id: str, owner: str) -> None:
         """Put a build behind the owner's others; a new owner comes after those who wait already."""
@@ -42,3 +47,26 @@ class Queue:
         rows = [list(waiting) for waiting in self._by_owner.values()]
         longest = max(map(len, rows), default=0)
         return [row[round_number] for round_number in range(longest) for row in rows if round_number < len(row)]
+
+
+def waits_seconds(*, remaining: Sequence[float | None], durations: Sequence[float | None], places: int) -> list[int | None]:
+    """Return how long each waiting build waits for its turn, in order; None from where on that cannot be known.
+
+    Args:
+        remaining: how long each running build will still take.
+        durations: how long each waiting build will take once it runs.
+        places: how many run at a time.
+    """
+    known = [seconds for seconds in remaining if seconds is not None]
+    if len(known) < len(remaining):
+        return [None] * len(durations)
+    free_at = [*known, *[0.0] * (places - len(known))]
+    heapq.heapify(free_at)
+    waits: list[int | None] = []
+    for duration in durations:
+        begin = heapq.heappop(free_at)
+        waits.append(round(begin))
+        if duration is None:
+            break
+        heapq.heappush(free_at, begin + duration)
+    return waits + [None] * (len(durations) - len(waits))

@@ -6,6 +6,7 @@ Everything runs on one thread beside the event loop, so the order of calls is th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from sqlalchemy.exc import DBAPIError
 
 from .errors import Unavailable
 from .models import Build, Event, Image, Kind, Phase, Source, State
-from .schema import askers, builds, events
+from .schema import askers, builds, events, images
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
 _SCHEMA_HEAD = "0002"
+_TYPICAL_BUILDS = 10
 T = TypeVar("T")
 
 
@@ -29,14 +31,17 @@ class Store:
 
     Args:
         url: an SQLAlchemy URL, e.g. ``sqlite:///service.sqlite`` or ``postgresql+psycopg://user@host/name``.
+        on_answer: called with the seconds that every answer took.
 
     Every method raises `Unavailable` when the database cannot be asked; then nothing of the call has happened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:
         self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        self._on_answer = on_answer
+        self._uses: dict[str, datetime] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     async def open(self) -> None:
@@ -88,6 +93,20 @@ class Store:
         rows = await self._read(sa.select(builds).where(builds.c.state.in_(_UNFINISHED)).order_by(builds.c.id))
         return [(_build_from(row), row["cursor"]) for row in rows]
 
+    async def typical_seconds(self, repo: str) -> float | None:
+        """Return how long builds of a repository took lately, else all builds; None if there was none."""
+        for where in ([builds.c.repo == repo], []):
+            query = (
+                sa.select(builds.c.started, builds.c.finished)
+                .where(builds.c.state == State.READY.value, builds.c.started < builds.c.finished, *where)
+                .order_by(builds.c.id.desc())
+                .limit(_TYPICAL_BUILDS)
+            )
+            took: list[float] = [(row["finished"] - row["started"]).total_seconds() for row in await self._read(query)]
+            if took:
+                return sum(took) / len(took)
+        return None
+
     async def newest(self, *, asker: str | None, filters: Mapping[str, str], before: str | None, limit: int) -> list[Build]:
         """Return builds, newest first.
 
@@ -109,6 +128,49 @@ class Store:
         """Return at most `limit` events of a story, from the one numbered `after` + 1 on."""
         query = sa.select(events).where(events.c.build_id == build_id, events.c.number > after).order_by(events.c.number).limit(limit)
         return [Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query)]
+
+    async def log_bytes(self, build_id: str) -> int:
+        """Return how much log of a build is stored, as JSON."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(events.c.data)), 0).label("bytes"))
+        rows = await self._read(query.where(events.c.build_id == build_id, events.c.kind == Kind.LOG.value))
+        return int(rows[0]["bytes"])
+
+    async def drop_logs(self, before: datetime, limit: int) -> int:
+        """Drop the stories of builds that ended before a time, but for their last event; return how many builds that were.
+
+        Args:
+            limit: at most so many builds at once.
+        """
+        with_logs = sa.exists().where(events.c.build_id == builds.c.id, events.c.kind != Kind.END.value)
+        rows = await self._read(sa.select(builds.c.id).where(builds.c.finished < before, with_logs).limit(limit))
+        ids = [row["id"] for row in rows]
+        if ids:
+            await self._write(
+                lambda connection: _execute(connection, events.delete().where(events.c.build_id.in_(ids), events.c.kind != Kind.END.value))
+            )
+        return len(ids)
+
+    async def note_use(self, image: str, moment: datetime, at_most_every_seconds: float) -> None:
+        """Note that an image was asked for, unless that was noted a moment ago."""
+        known = self._uses.get(image)
+        if known and (moment - known).total_seconds() < at_most_every_seconds:
+            return
+
+        def transaction(connection: sa.Connection) -> None:
+            if not connection.execute(images.update().where(images.c.name == image).values(last_used=moment)).rowcount:
+                connection.execute(images.insert().values(name=image, last_used=moment))
+
+        await self._write(transaction)
+        self._uses[image] = moment
+
+    async def uses(self) -> dict[str, datetime]:
+        """Return when images were last asked for, by name."""
+        return {row["name"]: _utc(row["last_used"]) for row in await self._read(sa.select(images))}
+
+    async def forget_use(self, image: str) -> None:
+        """Forget an image that is gone."""
+        await self._write(lambda connection: _execute(connection, images.delete().where(images.c.name == image)))
+        self._uses.pop(image, None)
 
     async def askers(self, build_id: str) -> dict[str, bool]:
         """Return everybody who asked for a build, and whether they still want it."""
@@ -140,17 +202,24 @@ class Store:
         await self._run(write)
 
     async def _run(self, work: Callable[[], T]) -> T:
+        begun = time.perf_counter()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except DBAPIError as error:
             raise Unavailable(
                 "The service's database did not answer.", code="store_unavailable", hint="Try again in a moment; nothing was lost."
             ) from error
+        finally:
+            self._on_answer(time.perf_counter() - begun)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _execute(connection: sa.Connection, statement: sa.Delete) -> None:
+    connection.execute(statement)
 
 
 def _migrate(engine: sa.Engine) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import Unavailable
-from .models import Build, Event, Kind
+from .models import Build, Event, Kind, now
 from .store import Store
 
 log = logging.getLogger("binderhub_service")
@@ -30,9 +30,14 @@ class Story:
     Args:
         build: the build as it is stored.
         cursor: the cursor of the builder's last stored report.
+        log_bytes: how much log is stored already, as JSON.
+
+    Attributes:
+        typical_seconds: how long such builds took before, if that is known.
+        followers: how many follow now.
     """
 
-    def __init__(self, store: Store, build: Build, cursor: str = "") -> None:
+    def __init__(self, store: Store, build: Build, cursor: str = "", log_bytes: int = 0) -> None:
         self.build = build
         self._store = store
         self._cursor = cursor
@@ -42,12 +47,33 @@ class Story:
         self._writing = asyncio.Lock()
         self._last_number = build.last_event
         self._flushing: asyncio.Task[None] | None = None
+        self._log_bytes = log_bytes
+        self.typical_seconds: float | None = None
         self.followers = 0
 
     @property
     def cursor(self) -> str:
         """The cursor of the builder's last report."""
         return self._cursor
+
+    def running_seconds(self) -> float:
+        """Return for how long the build has been running; 0 before it does."""
+        return (now() - self.build.started).total_seconds() if self.build.started else 0.0
+
+    def remaining_seconds(self) -> float | None:
+        """Return how long the build will still run, judged by the past; None if that is not known."""
+        return None if self.typical_seconds is None else max(0.0, self.typical_seconds - self.running_seconds())
+
+    def tell_log(self, text: str, *, cursor: str | None = None, limit_bytes: int = 0) -> None:
+        """Add a line of the log; beyond the limit, say once that it is cut."""
+        line = text.encode()
+        left = limit_bytes - self._log_bytes if limit_bytes else len(line) + 1
+        self._log_bytes += len(line)
+        if len(line) < left:
+            self.tell(Kind.LOG, {"text": text}, cursor=cursor)
+        elif left > 0:
+            self.tell(Kind.LOG, {"text": line[:left].decode(errors="ignore")}, cursor=cursor)
+            self.tell(Kind.LOG, {"text": f"The log is cut here, at {limit_bytes} bytes. The build goes on."}, cursor=cursor)
 
     def tell(self, kind: Kind, data: Mapping[str, Any], *, cursor: str | None = None) -> None:
         """Add an event; it is stored, with the record as it is then, in the next batch."""
@@ -129,4 +155,3 @@ async def follow_stored(store: Store, build_id: str, after: int) -> AsyncGenerat
     while batch := await store.events(build_id, after, _PAGE_EVENTS):
         yield batch
         after = batch[-1].number
-

@@ -33,5 +33,8 @@ class Builder(ABC):
     async def forget(self, build: Build) -> None:
         """Drop the builder's own records of a build whose story is stored."""
 
+    async def check(self) -> None:  # noqa: B027  # most builders need nothing that can be away
+        """Raise `Unavailable` if no build could be begun now."""
+
     async def close(self) -> None:  # noqa: B027  # most builders hold nothing
         """Let go of connections; builds go on."""

@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import BuildFailed
+from ..errors import BuildFailed, Unavailable
 from ..models import Build, Kind, Report
 from .base import Builder
+from .guards import Guard
 from .job import Job, JobDirectory, Limits
 from .processes import MARK, end_all_of
 from .worker import clean_environment
@@ -66,6 +67,14 @@ class DetachedBuilder(Builder):
         """Remove the job directory."""
         await asyncio.to_thread(shutil.rmtree, self._directory(build).path, ignore_errors=True)
 
+    async def check(self) -> None:
+        """Raise `Unavailable` if there is no space for another build."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        try:
+            Guard(self._limits, self._root).check()
+        except BuildFailed as error:
+            raise Unavailable(error.message, code=error.code, hint=error.hint) from error
+
     def _directory(self, build: Build) -> JobDirectory:
         return JobDirectory(self._root / "builds" / build.id)
 
@@ -87,7 +96,7 @@ class DetachedBuilder(Builder):
             )
         )
         with directory.output.open("wb") as output:
-            self._children[build.id] = subprocess.Popen(
+            self._children[build.id] = subprocess.Popen(  # noqa: S603  # our own program, and a directory named by us
                 [sys.executable, "-m", "binderhub_service.builders.worker", str(directory.path)],
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,

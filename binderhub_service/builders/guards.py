@@ -30,7 +30,7 @@ class Guard:
         free = shutil.disk_usage(self._root).free
         if self._limits.free_bytes and free < self._limits.free_bytes:
             raise disk_full()
-        if self._content and self._limits.content_bytes and _size_of(self._content) > self._limits.content_bytes:
+        if self._content and self._limits.content_bytes and size_of(self._content) > self._limits.content_bytes:
             raise BuildFailed(
                 f"The repository is larger than the {self._limits.content_bytes // _MEGABYTE} MB that are allowed.",
                 code="content_too_large",
@@ -43,7 +43,7 @@ def disk_full() -> BuildFailed:
     return BuildFailed("The disk of the build machine is full.", code="disk_full", hint="Ask an administrator to make space, then ask again.")
 
 
-def _size_of(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Return how many bytes the files below a folder hold; what vanishes meanwhile does not count."""
     total = 0
     for directory, _, files in os.walk(folder):

@@ -1,6 +1,6 @@
 """Images as uv environments, made in detached processes: neither container nor cluster is needed.
 
-    python -m binderhub_service.builders.process stop BUILDS_DIRECTORY    end all builds
+python -m binderhub_service.builders.process stop BUILDS_DIRECTORY    end all builds
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ class Teller:
         read, write = os.pipe()
         os.set_blocking(read, False)
         with os.fdopen(read, "rb", buffering=0) as output:
-            process = subprocess.Popen(command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=write, stderr=write)
+            process = subprocess.Popen(  # noqa: S603  # a list, no shell; recipes put what people typed behind options
+                command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=write, stderr=write
+            )
             os.close(write)
             try:
                 tail = self._tell_output(process, output.fileno(), guard)

@@ -28,11 +28,7 @@ _KEPT_LOWER = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a build may see of an environment: nothing of the hub's or the service's secrets."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER
-    }
+    return {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER}
 
 
 def main(path: Path) -> None:

@@ -15,7 +15,7 @@ from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, No
 from ..models import Build, Caller, iso
 
 if TYPE_CHECKING:
-    from ..app import Parts
+    from ..parts import Parts
 
 log = logging.getLogger("binderhub_service")
 _MAX_BODY_BYTES = 64 * 1024

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .base import Images
+from .base import Images, StoredImage
 
-__all__ = ["Images"]
+__all__ = ["Images", "StoredImage"]

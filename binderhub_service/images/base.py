@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
 
+from ..errors import Conflict
 from ..models import Image, Source
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image that is there, as an operator sees it.
+
+    Attributes:
+        name: as `Images.name_for` gives it.
+        bytes: what removing it would free, about; what images share is divided among them.
+        made: when it was made.
+        used_by: who runs a server from it, as ``user/server``; the default server has an empty name.
+    """
+
+    name: str
+    bytes: int
+    made: datetime
+    used_by: tuple[str, ...] = ()
 
 
 class Images(ABC):
@@ -23,9 +43,23 @@ class Images(ABC):
         """
 
     @abstractmethod
-    async def delete(self, name: str) -> None:
-        """Make the image go away; nothing happens if it is not there.
+    async def all(self) -> list[StoredImage]:
+        """Return all images that are there.
 
         Raises:
             Unavailable: the store could not be asked.
         """
+
+    @abstractmethod
+    async def delete(self, name: str) -> None:
+        """Make the image go away; nothing happens if it is not there.
+
+        Raises:
+            Conflict: a server runs from it.
+            Unavailable: the store could not be asked.
+        """
+
+
+def in_use(name: str) -> Conflict:
+    """Return the error of an image that cannot be deleted now."""
+    return Conflict(f"A server runs from the image {name}.", code="image_in_use", hint="Stop the server first.")

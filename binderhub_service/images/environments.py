@@ -10,14 +10,22 @@ need not be movable, half-made ones are never seen, and a forced rebuild leaves 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from .. import names
 from ..models import Image, Source
-from .base import Images
+from .base import Images, StoredImage, in_use
 
 MADE = ".made"
 MANIFEST = "image.json"
@@ -44,31 +52,103 @@ class EnvironmentImages(Images):
         """Return the image if its checkout and its environment are there."""
         return self._read(self._images / name)
 
+    async def all(self) -> list[StoredImage]:
+        """Return all images; an environment's size is divided among the images that share it."""
+        return await asyncio.to_thread(self._all)
+
     async def delete(self, name: str) -> None:
-        """Remove the image and its environment, unless another image uses that environment."""
+        """Remove the image and, unless another image uses it, its environment."""
         await asyncio.to_thread(self._delete, name)
 
     def _read(self, link: Path) -> Image | None:
-        try:
-            manifest = json.loads((link / MANIFEST).read_text())
-        except FileNotFoundError:
+        manifest = _manifest(link)
+        if manifest is None:
             return None
-        environment = Path(manifest["environment"])
-        there = (environment / "bin" / "python").exists() and Path(manifest["content"]).is_dir()
+        there = (Path(manifest["environment"]) / "bin" / "python").exists() and Path(manifest["content"]).is_dir()
         return Image(name=link.name, environment=manifest["key"]) if there else None
+
+    def _links(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for link in self._images.glob("*"):
+            manifest = _manifest(link) if link.is_symlink() else None
+            if manifest is not None:
+                yield link, manifest
+
+    def _all(self) -> list[StoredImage]:
+        links = list(self._links())
+        sharers = Counter(manifest["environment"] for _, manifest in links)
+        users = _users_by_directory(self._environments / MADE)
+        return [
+            StoredImage(
+                name=link.name,
+                bytes=manifest["content_bytes"] + manifest["environment_bytes"] // sharers[manifest["environment"]],
+                made=datetime.fromtimestamp((link / MANIFEST).stat().st_mtime, UTC),
+                used_by=tuple(sorted(users.get(manifest["environment"], ()))),
+            )
+            for link, manifest in links
+        ]
 
     def _delete(self, name: str) -> None:
         link = self._images / name
-        image = self._read(link)
+        manifest = _manifest(link)
+        if manifest is None:
+            return
+        if _users_by_directory(self._environments / MADE).get(manifest["environment"]):
+            raise in_use(name)
         _remove_link(link)
-        if image and image.environment not in set(self._used_environments()):
-            _remove_link(self._environments / image.environment)
+        with locked(self._environments / MADE, manifest["key"]):
+            used = {other["environment"] for _, other in self._links()}
+            if manifest["environment"] not in used:
+                _remove_link(self._environments / manifest["key"])
 
-    def _used_environments(self) -> Iterator[str]:
-        for link in self._images.iterdir():
-            image = self._read(link) if link.is_symlink() else None
-            if image:
-                yield image.environment
+
+@contextlib.contextmanager
+def locked(made: Path, key: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep everybody else from making or removing an environment meanwhile; the lock ends with the process.
+
+    Args:
+        made: the directory that environments are made in.
+        on_wait: called if somebody else has the lock.
+    """
+    descriptor = os.open(made / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _manifest(link: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads((link / MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def _users_by_directory(made: Path) -> dict[str, set[str]]:
+    """Return who runs servers from which environment, found by looking at the processes of this machine."""
+    users: dict[str, set[str]] = {}
+    for process in psutil.process_iter():
+        try:
+            directories = {directory for word in process.cmdline() if (directory := _directory_below(made, word))}
+            variables = process.environ() if directories else {}
+        except (psutil.Error, OSError):  # gone, or somebody else's
+            continue
+        if "JUPYTERHUB_USER" in variables:
+            name = f"{variables['JUPYTERHUB_USER']}/{variables.get('JUPYTERHUB_SERVER_NAME', '')}"
+            for directory in directories:
+                users.setdefault(directory, set()).add(name)
+    return users
+
+
+def _directory_below(made: Path, word: str) -> str | None:
+    """Return the directory in `made` that a path leads into, or None if it does not."""
+    path = Path(word)
+    return str(made / path.relative_to(made).parts[0]) if path != made and path.is_relative_to(made) else None
 
 
 def _remove_link(link: Path) -> None:

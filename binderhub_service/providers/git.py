@@ -135,7 +135,9 @@ def checked_address(repo: str) -> str:
     text = repo.strip()
     if not text or len(text) > _MAX_ADDRESS_CHARACTERS or re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
         raise InvalidRequest(
-            "This is not the address of a repository.", code="unsupported_address", hint="Give an address such as https://github.com/owner/repository."
+            "This is not the address of a repository.",
+            code="unsupported_address",
+            hint="Give an address such as https://github.com/owner/repository.",
         )
     if has_credentials(text):
         raise InvalidRequest(
@@ -163,7 +165,9 @@ def check_ref(ref: str) -> None:
         InvalidRequest: it could not.
     """
     if ref and (len(ref) > _MAX_REF_CHARACTERS or _BAD_IN_REF.search(ref)):
-        raise InvalidRequest("The ref cannot be the name of a branch, a tag or a commit.", code="invalid_ref", hint="Leave it empty for the default branch.")
+        raise InvalidRequest(
+            "The ref cannot be the name of a branch, a tag or a commit.", code="invalid_ref", hint="Leave it empty for the default branch."
+        )
 
 
 def urlsplit_or_none(text: str) -> tuple[str, str] | None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
+import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...environments import Definition, definition_in
 from ...errors import BuildFailed
-from ...images.environments import MADE, MANIFEST
+from ...images.environments import MADE, MANIFEST, locked
 from ...models import Phase
-from ..guards import Guard, disk_full
+from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
 from ..teller import Teller
 from .content import fetch
 
+SIZE = ".size.json"
 _UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
 _NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
@@ -63,9 +63,12 @@ def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
         fetch(job, content, tell, environment)
         definition = definition_in(content)
         tell.phase(Phase.BUILDING, "Making the environment")
-        key, prefix = _environment(job, definition, content, tell, environment)
-        write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
-        image.publish()
+        key = definition.key(job.image, job.settings["text"])
+        place = _Place.of(Path(job.root) / "environments", key, job.build_id)
+        with locked(place.made.parent, key, lambda: tell.log("Waiting for another build that is making the same environment.")):
+            prefix = _environment(job, definition, content, place, tell, environment)
+            write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
+            image.publish()
     except OSError as error:
         shutil.rmtree(image.made, ignore_errors=True)
         if error.errno == errno.ENOSPC:
@@ -76,11 +79,13 @@ def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
         raise
 
 
-def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | None]:
+def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | int | None]:
     return {
         "environment": str(prefix),
         "key": key,
         "content": str(content),
+        "content_bytes": size_of(content),
+        "environment_bytes": json.loads((prefix / SIZE).read_text())["bytes"],
         "start": definition.start,
         "repo": job.url,
         "ref": job.ref,
@@ -88,22 +93,20 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
     }
 
 
-def _environment(job: Job, definition: Definition, content: Path, tell: Teller, environment: Mapping[str, str]) -> tuple[str, Path]:
-    """Return the key and the path of the environment, made now unless an equal one is there."""
-    key = definition.key(job.image, job.settings["text"])
-    place = _Place.of(Path(job.root) / "environments", key, job.build_id)
+def _environment(job: Job, definition: Definition, content: Path, place: _Place, tell: Teller, environment: Mapping[str, str]) -> Path:
+    """Return the path of the environment, made now unless an equal one is there."""
     _tell_what_was_found(definition, tell)
-    with _alone(place, tell):
-        if place.link.exists() and not job.force and not definition.tied_to_commit:
-            tell.log(f"Found the environment {key}; nothing to install.")
-            return key, place.link.resolve()
-        try:
-            _Installer(job, definition, content, place.made, tell, environment).install()
-        except BuildFailed:
-            shutil.rmtree(place.made, ignore_errors=True)
-            raise
-        place.publish()
-    return key, place.made
+    if place.link.exists() and not job.force and not definition.tied_to_commit:
+        tell.log(f"Found the environment {place.link.name}; nothing to install.")
+        return place.link.resolve()
+    try:
+        _Installer(job, definition, content, place.made, tell, environment).install()
+        write_in_one_step(place.made / SIZE, {"bytes": size_of(place.made)})
+    except BuildFailed:
+        shutil.rmtree(place.made, ignore_errors=True)
+        raise
+    place.publish()
+    return place.made
 
 
 def _tell_what_was_found(definition: Definition, tell: Teller) -> None:
@@ -113,21 +116,6 @@ def _tell_what_was_found(definition: Definition, tell: Teller) -> None:
         tell.log(f"It belongs to this commit alone: {definition.tied_to_commit}.")
     else:
         tell.log("It is shared by all commits that describe it the same way: nothing in it depends on the rest of the repository.")
-
-
-@contextlib.contextmanager
-def _alone(place: _Place, tell: Teller) -> Iterator[None]:
-    """Keep other builds from making the same environment meanwhile; the lock ends with the process."""
-    descriptor = os.open(place.link.parent / MADE / f"{place.link.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell.log("Waiting for another build that is making the same environment.")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class _Installer:
@@ -192,7 +180,9 @@ class _Installer:
         finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
         if finished.status:
             raise BuildFailed(
-                f"The script {script} failed with exit status {finished.status}.", code="post_build_failed", hint="The end of the log says why; correct the script."
+                f"The script {script} failed with exit status {finished.status}.",
+                code="post_build_failed",
+                hint="The end of the log says why; correct the script.",
             )
 
 
@@ -210,14 +200,20 @@ def _install_error(tail: str) -> BuildFailed:
     unknown = _UNKNOWN_PACKAGE.search(tail)
     if unknown:
         return BuildFailed(
-            f"The requirement {unknown['name']} does not exist in the package index.", code="requirement_not_found", hint="Check its spelling, or remove it."
+            f"The requirement {unknown['name']} does not exist in the package index.",
+            code="requirement_not_found",
+            hint="Check its spelling, or remove it.",
         )
     missing = _NO_SUCH_VERSION.search(tail)
     if missing:
-        return BuildFailed(f"There is no version of the requirement {missing['what']}.", code="requirement_not_found", hint="Ask for a version that exists.")
+        return BuildFailed(
+            f"There is no version of the requirement {missing['what']}.", code="requirement_not_found", hint="Ask for a version that exists."
+        )
     if "No solution found" in tail:
         return BuildFailed(
-            "The requirements contradict each other, or what a Jupyter server needs.", code="requirements_conflict", hint="The log names the conflict; loosen a version."
+            "The requirements contradict each other, or what a Jupyter server needs.",
+            code="requirements_conflict",
+            hint="The log names the conflict; loosen a version.",
         )
     build = _BUILD_FAILED.search(tail)
     if build:

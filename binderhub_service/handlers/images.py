@@ -1,0 +1,48 @@
+"""Images, for administrators: what there is, who uses it, and away with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ..errors import NotAllowed, NotFound
+from ..images import StoredImage
+from ..models import iso
+from .base import ApiHandler
+
+
+class ImagesHandler(ApiHandler):
+    """``images``."""
+
+    async def get(self) -> None:
+        """List all images, most recently used first."""
+        check_is_admin(self)
+        self.finish_json([_image_json(image, last_used) for image, last_used in await self.parts.cleaner.images()])
+
+
+class OneImageHandler(ApiHandler):
+    """``images/NAME``."""
+
+    async def delete(self, name: str) -> None:
+        """Remove an image: 204, or 409 while a server or a build uses it."""
+        check_is_admin(self)
+        if name not in {image.name for image, _ in await self.parts.cleaner.images()}:
+            raise NotFound("There is no image of this name.", code="image_not_found", hint="GET images lists all.")
+        await self.parts.builds.delete_image(name)
+        self.set_status(204)
+        self.finish()
+
+
+def check_is_admin(handler: ApiHandler) -> None:
+    """Raise `NotAllowed` unless an administrator of the hub is asking."""
+    if not handler.caller.admin:
+        raise NotAllowed("Images are looked after by administrators of the hub.", hint="Come with an administrator's token.")
+
+
+def _image_json(image: StoredImage, last_used: datetime) -> dict[str, Any]:
+    return {"name": image.name, "bytes": image.bytes, "made": iso(image.made), "last_used": iso(last_used), "used_by": list(image.used_by)}
+
+
+def image_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`; names of images may hold slashes."""
+    return [(rf"{prefix}api/images", ImagesHandler), (rf"{prefix}api/images/(.+)", OneImageHandler)]

@@ -1,0 +1,25 @@
+"""The seam between modes and everything else."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+from traitlets.config import Configurable
+
+from ..builders import Builder
+from ..builders.job import Limits
+from ..images import Images
+
+
+class Mode(Configurable):
+    """The settings of one mode, and the parts that it is made of."""
+
+    @abstractmethod
+    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+        """Return the image store and the builder.
+
+        Args:
+            state: the directory for whatever they keep on this machine.
+            limits: what a build may use of it.
+        """

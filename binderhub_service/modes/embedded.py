@@ -1,0 +1,56 @@
+"""Embedded mode: uv environments and local processes; Python and git are enough."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from traitlets import List as ListTrait
+from traitlets import Unicode, default
+
+from ..builders import Builder
+from ..builders.job import Limits
+from ..builders.process import ProcessBuilder, Settings
+from ..images import Images
+from ..images.environments import EnvironmentImages
+from .base import Mode
+
+
+class EmbeddedMode(Mode):
+    """Makes an environment per repository on this machine."""
+
+    base_requirements = ListTrait(
+        Unicode(),
+        help="""Requirements that are part of every environment.
+
+        They must bring ``jupyterhub-singleuser`` in a version that fits the hub. Another list means other images, so everything
+        is built anew. Default: jupyterhub in this process's version, jupyterlab, pip. Example: ``["jupyterhub==6.1.1", "jupyterlab", "voila"]``.
+        """,
+    ).tag(config=True)
+    python = Unicode(
+        f"{sys.version_info.major}.{sys.version_info.minor}",
+        help="""The Python version of environments whose repository asks for none.
+
+        uv must find it on this machine or be able to download it. Default: this process's own. Example: ``3.12``.
+        """,
+    ).tag(config=True)
+
+    @default("base_requirements")
+    def _base_requirements_default(self) -> list[str]:
+        return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
+
+    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+        """Return directories for images and detached processes as builder."""
+        settings = Settings(base=tuple(self.base_requirements), python=self.python, uv=find_uv())
+        return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
+
+
+def find_uv() -> str:
+    """Return the uv program beside this Python, else the one on the path; raises `SystemExit` if there is none."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise SystemExit("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'")
+    return found

@@ -1,0 +1,140 @@
+"""Settings that are the same in every mode: limits and cleaning."""
+
+from __future__ import annotations
+
+from traitlets import Float, Integer
+from traitlets.config import Configurable
+
+from .builders.job import Limits as ProcessLimits
+from .cleaning import Budget
+from .limits import BuildLimits
+
+_GIGABYTE = 1024**3
+_MEGABYTE = 1024**2
+_DAY_SECONDS = 24 * 3600
+
+
+class Limits(Configurable):
+    """How much of everything builds may have; 0 means no limit."""
+
+    running = Integer(
+        2,
+        min=1,
+        help="""How many builds run at a time.
+
+        More wait in the queue, taken in turn between people. Default: 2.
+        """,
+    ).tag(config=True)
+    per_person = Integer(
+        20,
+        min=0,
+        help="""How many builds of one person may wait and run.
+
+        Another ask is answered with 429. Images that are there, and builds that are joined, do not count. Default: 20.
+        """,
+    ).tag(config=True)
+    per_repo = Integer(
+        20,
+        min=0,
+        help="""How many builds of one repository, at different commits, may wait and run.
+
+        Another ask is answered with 429. Default: 20.
+        """,
+    ).tag(config=True)
+    build_seconds = Float(
+        3600,
+        min=0,
+        help="""How long a build may run.
+
+        Then it is ended and fails with ``build_timeout``. In seconds. Default: 3600.
+        """,
+    ).tag(config=True)
+    queue_seconds = Float(
+        3600,
+        min=0,
+        help="""How long a build may wait for its turn.
+
+        Then it fails with ``queue_timeout``. In seconds. Default: 3600.
+        """,
+    ).tag(config=True)
+    log_bytes = Integer(
+        20 * _MEGABYTE,
+        min=0,
+        help="""How much log of a build is kept.
+
+        The log says where it was cut; the build goes on. In bytes. Default: 20 MB.
+        """,
+    ).tag(config=True)
+    content_bytes = Integer(
+        10 * _GIGABYTE,
+        min=0,
+        help="""How large a repository's checkout may be.
+
+        A larger one fails with ``content_too_large``. In bytes. Default: 10 GB.
+        """,
+    ).tag(config=True)
+    free_bytes = Integer(
+        _GIGABYTE,
+        min=0,
+        help="""How much must stay free on the disk of `BinderService.state_dir`.
+
+        A build that finds less, before or while it runs, fails with ``disk_full``. In bytes. Default: 1 GB.
+        """,
+    ).tag(config=True)
+
+    def for_builds(self) -> BuildLimits:
+        """Return what the service itself looks after."""
+        return BuildLimits(
+            running=self.running,
+            per_person=self.per_person,
+            per_repo=self.per_repo,
+            build_seconds=self.build_seconds,
+            queue_seconds=self.queue_seconds,
+            log_bytes=self.log_bytes,
+        )
+
+    def for_processes(self) -> ProcessLimits:
+        """Return what a build process looks after."""
+        return ProcessLimits(log_bytes=self.log_bytes, content_bytes=self.content_bytes, free_bytes=self.free_bytes)
+
+
+class Cleaning(Configurable):
+    """What is kept, and for how long; 0 means for ever."""
+
+    interval_seconds = Float(
+        600,
+        min=1,
+        help="""How often is looked for what can be removed.
+
+        In seconds. Default: 600.
+        """,
+    ).tag(config=True)
+    image_bytes = Integer(
+        0,
+        min=0,
+        help="""How much disk images may take together.
+
+        Beyond it, those that were asked for least recently are removed, never one that a server or a build uses. In bytes.
+        Default: 0, no bound. Example: ``50 * 1024**3``.
+        """,
+    ).tag(config=True)
+    image_seconds = Float(
+        0,
+        min=0,
+        help="""How long an image is kept after it was last asked for.
+
+        In seconds. Default: 0, for ever. Example: ``30 * 24 * 3600``.
+        """,
+    ).tag(config=True)
+    log_seconds = Float(
+        90 * _DAY_SECONDS,
+        min=0,
+        help="""How long the logs of builds that ended are kept.
+
+        Their records stay. In seconds. Default: 90 days.
+        """,
+    ).tag(config=True)
+
+    def budget(self) -> Budget:
+        """Return the settings as `cleaning` takes them."""
+        return Budget(image_bytes=self.image_bytes, image_seconds=self.image_seconds, log_seconds=self.log_seconds)
