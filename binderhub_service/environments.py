@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .environment_files import RULES, WHOLE_TREE
 from .errors import BuildFailed
 
 _FOLDERS = ("binder", ".binder")
@@ -85,26 +86,37 @@ class Definition:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def definition_in(root: Path) -> Definition:
+def definition_in(root: Path, honoured: Set[str] = frozenset()) -> Definition:
     """Read the definition of the environment of the checkout at `root`.
 
+    Args:
+        honoured: names of files beyond those of a Python environment that the mode can honour.
+
     Raises:
-        BuildFailed: there is a file that a uv environment cannot honour, or one that cannot be understood.
+        BuildFailed: there is a file that the mode cannot honour, one that cannot be understood, or one that leads out of the tree.
     """
-    return _Reader(root).definition()
+    return _Reader(root, honoured).definition()
 
 
 class _Reader:
     """Reads the definition's files from a checkout whose content is hostile: no link may lead out of it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, honoured: Set[str]) -> None:
         self._root = root.resolve()
+        self._honoured = honoured
         self._files: dict[str, bytes] = {}
         self._tied: list[str] = []
 
     def definition(self) -> Definition:
         folder = self._folder()
         self._refuse_what_needs_another_mode(folder)
+        self._refuse_links_out(folder)
+        for name, reason in WHOLE_TREE.items():
+            path = self._path_if_file(folder, name)
+            if path:
+                self._take(path)
+                return Definition(folder=folder, files=self._files, tied_to_commit=f"{path} {reason}")
+        self._read_what_others_honour(folder)
         requirements = self._path_if_file(folder, "requirements.txt")
         if requirements:
             self._read_requirements(requirements, seen=set())
@@ -140,12 +152,26 @@ class _Reader:
     def _refuse_what_needs_another_mode(self, folder: str) -> None:
         for name in _NOT_HERE:
             path = self._path_if_file(folder, name)
-            if path:
+            if path and name not in self._honoured:
                 raise BuildFailed(
                     f"The file {path} cannot be honoured in embedded mode, which makes Python environments only.",
                     code="environment_not_supported",
                     hint=f"Use a hub in one of the modes {_OTHER_MODES}, or describe the environment in a requirements.txt in a folder binder/.",
                 )
+
+    def _refuse_links_out(self, folder: str) -> None:
+        """Refuse links that would make a program on this machine read a file of this machine."""
+        for name in ("", *sorted(self._honoured)):
+            path = self._root / folder / name
+            if path.is_symlink() and not path.resolve().is_relative_to(self._root):
+                raise _leads_out(str(PurePosixPath(folder) / name))
+
+    def _read_what_others_honour(self, folder: str) -> None:
+        for name, rule in RULES.items():
+            path = self._path_if_file(folder, name) if name in self._honoured else None
+            reason = rule(self._text(path)) if path else None
+            if reason:
+                self._tied.append(f"{path} {reason}")
 
     def _path_if_file(self, folder: str, name: str) -> str | None:
         path = str(PurePosixPath(folder) / name)
@@ -155,7 +181,7 @@ class _Reader:
         """Return a file's content and note that it is part of the definition."""
         real = (self._root / path).resolve()
         if not real.is_relative_to(self._root):
-            raise BuildFailed(f"The file {path} leads out of the repository.", code="environment_invalid", hint="Replace the link by a file.")
+            raise _leads_out(path)
         if not real.is_file():
             raise BuildFailed(f"The file {path} does not exist.", code="environment_invalid", hint="Add it, or remove what names it.")
         if real.stat().st_size > _MAX_FILE_BYTES:
@@ -223,6 +249,8 @@ class _Reader:
             if not asked:
                 continue
             match = _PYTHON_VERSION.match(asked)
+            if not match and name in self._honoured:
+                return None
             if not match:
                 raise BuildFailed(
                     f"The file {path} asks for {asked!r}, which is not a Python version that embedded mode can honour.",
@@ -231,6 +259,10 @@ class _Reader:
                 )
             return match["version"]
         return None
+
+
+def _leads_out(path: str) -> BuildFailed:
+    return BuildFailed(f"The file {path} leads out of the repository.", code="environment_invalid", hint="Replace the link by a file.")
 
 
 def _requirement_lines(text: str) -> Iterator[str]:
