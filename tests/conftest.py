@@ -49,7 +49,7 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]
     """One hub for the whole run; tests use it by `hub`."""
     with HubProcess(tmp_path_factory.mktemp("hub"), outsiders={"eve"}) as hub:
         yield hub
-        hub.stop_all_servers()
+        hub.stop_servers()
 
 
 @pytest.fixture

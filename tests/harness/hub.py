@@ -17,7 +17,7 @@ import psutil
 
 from tests.harness import sse
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
-from tests.harness.processes import assert_none_left, end_builds
+from tests.harness.processes import assert_none_left, end_all, end_builds
 from tests.harness.waiting import wait_for
 
 START_SECONDS = 60
@@ -59,9 +59,9 @@ class HubProcess:
             command = [sys.executable, "-m", "jupyterhub", "-f", str(self.config_file)]
             self._process = subprocess.Popen(command, cwd=self.directory, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for(self._is_up, "the hub and its service to answer", START_SECONDS)
+            wait_for(self._is_up, "the hub and its service to answer", START_SECONDS, every_seconds=0.2)
         except BaseException:
-            self.stop()
+            end_all(self.directory)
             sys.stderr.write(self.log())
             raise
 
@@ -204,7 +204,9 @@ class HubProcess:
     def launch(self, user: str, options: dict[str, Any], name: str = "") -> list[dict[str, Any]]:
         """Start a server and return everything that the hub told about it; the last says ``ready`` or ``failed``."""
         reply = self.start_server(user, options, name)
-        assert reply.status_code in {201, 202}, f"{reply.status_code} {reply.text}"
+        if reply.is_client_error:
+            return [{"failed": True, "progress": 100, "message": reply.json()["message"], "status": reply.status_code}]
+        self._sure(reply)
         return list(self.progress(user, name))
 
     def stop_server(self, user: str, name: str = "") -> None:
@@ -217,11 +219,11 @@ class HubProcess:
         found: dict[str, dict[str, Any]] = self._sure(self.api("GET", f"/users/{user}")).json()["servers"]
         return found
 
-    def stop_all_servers(self) -> None:
-        """Stop everybody's servers."""
-        for user in self._sure(self.api("GET", "/users")).json():
-            for name in user.get("servers", {}):
-                self.stop_server(user["name"], name)
+    def stop_servers(self, *users: str) -> None:
+        """Stop these users' servers, or everybody's."""
+        for user in users or [user["name"] for user in self._sure(self.api("GET", "/users")).json()]:
+            for name in self.servers(user):
+                self.stop_server(user, name)
 
     def _server(self, user: str, name: str) -> str:
         return f"/users/{user}/servers/{name}" if name else f"/users/{user}/server"

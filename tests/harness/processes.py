@@ -65,9 +65,13 @@ def assert_none_left(directory: Path, timeout_seconds: float = 15) -> None:
     try:
         wait_for(lambda: not processes_of(directory), "the end of all processes", timeout_seconds, every_seconds=0.2)
     except TimeoutError:
-        left = processes_of(directory)
-        story = describe(left)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        story = describe(processes_of(directory))
+        end_all(directory)
         raise AssertionError(f"processes were left behind:\n{story}") from None
+
+
+def end_all(directory: Path) -> None:
+    """Kill all processes of `directory`."""
+    for process in processes_of(directory):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
