@@ -16,6 +16,9 @@ from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import ADMIN
 from tests.harness.repository import Files
+from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_url
+
+__all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
 
 
 @pytest.fixture(scope="session")

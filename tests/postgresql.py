@@ -1,0 +1,115 @@
+"""A PostgreSQL of the tests' own, of Debian's package: on a free port of loopback, in a directory of its own, gone afterwards.
+
+`BINDER_TEST_POSTGRESQL` may name another server by its SQLAlchemy URL; then that one is used, and its database is emptied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+VARIABLE = "BINDER_TEST_POSTGRESQL"
+_ANSWER_SECONDS = 60
+# Nothing here outlives a test, so nothing waits for the disk.
+_OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c listen_addresses=127.0.0.1"
+
+
+class PostgreSQL:
+    """A server with one empty database.
+
+    Attributes:
+        url: the database, as SQLAlchemy takes it.
+    """
+
+    def __init__(self, programs: Path, directory: Path) -> None:
+        self._programs = programs
+        self._directory = directory
+        self._data = directory / "data"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"postgresql+psycopg://binder@127.0.0.1:{self._port}/postgres?connect_timeout=2"
+        self._run("initdb", "--pgdata", str(self._data), "--username", "binder", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-p {self._port} -k {self._directory} {_OPTIONS}"
+        self._run("pg_ctl", "start", "--wait", "-D", str(self._data), "-l", str(self._directory / "log"), "-o", options)
+
+    def stop(self) -> None:
+        """End it as a crash would: whoever is connected is cut off."""
+        self._run("pg_ctl", "stop", "--wait", "-D", str(self._data), "--mode", "immediate")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        command = [*user, str(self._programs / program), *arguments]
+        subprocess.run(command, cwd=self._directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_ANSWER_SECONDS)
+
+
+def programs_or_none() -> Path | None:
+    """Return the directory of the newest PostgreSQL server's programs; None if there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).resolve().parent if on_path else None
+
+
+def empty(url: str) -> None:
+    """Remove all tables of a database."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
+
+
+def new_server() -> Iterator[PostgreSQL]:
+    """Yield a running server that ends with the test; skip, saying why, where there is none to be had."""
+    programs = programs_or_none()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: postgresql-15)")
+    pytest.importorskip("psycopg", reason="the driver psycopg is not installed (the extra `postgresql`)")
+    directory = Path(tempfile.mkdtemp(prefix="binder-postgresql-"))
+    try:
+        if os.getuid() == 0:
+            shutil.chown(directory, "postgres")
+        server = PostgreSQL(programs, directory)
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):  # a test may have stopped it
+                server.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server_url() -> Iterator[str]:
+    """The address of a database for the whole run."""
+    url = os.environ.get(VARIABLE)
+    if url:
+        yield url
+    else:
+        for server in new_server():
+            yield server.url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server_url: str) -> str:
+    """The address of an empty database."""
+    empty(postgresql_server_url)
+    return postgresql_server_url
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A server that the test may stop and start."""
+    yield from new_server()
