@@ -13,7 +13,7 @@ ARGS   ?=
 
 test_env := .venv-test$(if $(HUB),-$(HUB))
 comma    := ,
-extras   := embedded,test$(if $(HUB),,$(comma)dev)
+extras   := embedded,postgresql,test$(if $(HUB),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 
