@@ -15,6 +15,9 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "binderhub_service").rglob("*.py"))
 ROW = re.compile(r"^\| `(?P<code>\w+)` \| (?P<status>[^|]+) \| (?P<meaning>[^|]+) \|", re.MULTILINE)
 BUILD = "build"
+# A module may have an error of its own, below one of errors.py.
+CLASSES = [node for file in FILES for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+BASES = {node.name: node.bases[0].id for node in CLASSES if node.bases and isinstance(node.bases[0], ast.Name)}
 # The one error whose status is that of whatever Tornado refused.
 ANY_STATUS = {"http_error": {"any"}}
 
@@ -54,6 +57,8 @@ def class_codes(node: ast.ClassDef) -> Iterator[str]:
 
 def place(class_name: str, module: str) -> str:
     """Return where an error of a class shows; a launch that fails is an answer, though it is called as a build's failure is."""
+    while not hasattr(errors, class_name):
+        class_name = BASES[class_name]
     error = getattr(errors, class_name)
     return BUILD if error is errors.BuildFailed and module != "launches" else str(error.status)
 

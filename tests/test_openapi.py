@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,24 +15,30 @@ from openapi_spec_validator import validate
 from tornado import web
 
 from binderhub_service import __version__
+from binderhub_service.app import make_application
 from binderhub_service.errors import BinderError
 from binderhub_service.handlers.base import build_json
-from binderhub_service.handlers.builds import build_routes
-from binderhub_service.handlers.launches import launch_routes
-from binderhub_service.handlers.system import openapi, system_routes
+from binderhub_service.handlers.images import _image_json
+from binderhub_service.handlers.system import openapi
+from binderhub_service.images import StoredImage
 from binderhub_service.launches import Launched
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State
+from binderhub_service.parts import Parts
 
 PREFIX = "/services/binder/"
+# How the parts of a path that differ are written in the routes, and what they are called in the description.
+NAMES = {"([^/]+)": "build_id", "(.+)": "image"}
+PARAMETERS = re.compile("|".join(map(re.escape, NAMES)))
 METHODS = {"get", "post", "put", "patch", "delete"}
 SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
 
 
 def mounted() -> dict[str, type[web.RequestHandler]]:
     """Return the handlers below ``api/`` by path, as the description writes paths; what takes the rest is left out."""
-    routes = [*build_routes(PREFIX), *launch_routes(PREFIX), *system_routes(PREFIX)]
-    below = [(path.removeprefix(f"{PREFIX}api"), handler) for path, handler, *_ in routes if path.startswith(f"{PREFIX}api/")]
-    return {path.replace("([^/]+)", "{build_id}"): handler for path, handler in below if not path.endswith(".*")}
+    application = make_application(cast(Parts, SimpleNamespace(prefix=PREFIX)), b"secret")
+    rules = {rule.matcher.regex.pattern.removesuffix("$"): rule.target for rule in application.wildcard_router.rules}
+    below = {path.removeprefix(f"{PREFIX}api"): handler for path, handler in rules.items() if path.startswith(f"{PREFIX}api/")}
+    return {PARAMETERS.sub(lambda match: "{" + NAMES[match[0]] + "}", path): handler for path, handler in below.items() if not path.endswith(".*")}
 
 
 def methods_of(handler: type[web.RequestHandler]) -> set[str]:
@@ -119,6 +126,13 @@ def test_a_build_as_it_is_written_fits_its_schema(build: Build, queue: dict[str,
 
 def test_a_key_that_is_not_described_does_not_fit() -> None:
     assert problems("Build", build_json(a_build(), None) | {"surprise": 1})
+
+
+def test_an_image_as_it_is_written_fits_its_schema() -> None:
+    image = StoredImage(name="i", bytes=5, made=datetime.now(UTC), used_by=("alice/", "bob/other"))
+    written = _image_json(image, datetime.now(UTC))
+    assert problems("StoredImage", written) == []
+    assert list(written) == SCHEMAS["StoredImage"]["required"]
 
 
 def test_a_launch_has_exactly_the_described_keys() -> None:
