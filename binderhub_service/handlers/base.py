@@ -75,11 +75,13 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[mis
         """Find out who is asking without blocking the loop, before any method runs."""
         if self.public:
             return
+        user = await self.hub_auth.get_user(self, sync=False)
         try:
-            await self.hub_auth.get_user(self, sync=False)
-            self.require_login()
+            self.current_user = self.check_hub_user(user) if user else None  # set, since getting it would block the loop
         except UserNotAllowed as error:
-            raise web.HTTPError(403) from error
+            self.current_user = None
+            raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
+        self.require_login()
 
     def require_login(self) -> None:
         """Raise 403 unless somebody with access to this service is asking."""

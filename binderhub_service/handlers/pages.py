@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jupyterhub.services.auth import UserNotAllowed
 from tornado import web
 
 from ..access import may_cancel_for_all, may_read_all
-from ..errors import BinderError, InvalidRequest, NotAllowed, NotFound
+from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query, url_path
 from ..models import Build, Request, State
 from ..providers import Provider, provider_for
@@ -23,25 +22,13 @@ _PAGE_SIZE = 50
 class PageHandler(ServiceHandler):
     """A handler that answers people, in the hub's frame; errors, too."""
 
-    _refused = False
-
     def set_default_headers(self) -> None:
         """Forbid framing altogether, so that nobody's Launch click can be stolen."""
         super().set_default_headers()
         self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
 
-    def check_hub_user(self, model: dict[str, Any]) -> Any:
-        """Remember that somebody is signed in who may not use this service."""
-        try:
-            return super().check_hub_user(model)
-        except UserNotAllowed:
-            self._refused = True
-            raise
-
     def require_login(self) -> None:
-        """Send a visitor to the hub to sign in, and from there back to this very link; say no to who may not come in."""
-        if not self.current_user and self._refused:
-            raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.")
+        """Send a visitor to the hub to sign in, and from there back to this very link."""
         navigating = self.request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
         if not self.current_user and self.request.method in {"GET", "HEAD"} and navigating:
             self.redirect(self.get_login_url())
