@@ -67,10 +67,14 @@ class Store:
         await self._write(transaction)
 
     async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
-        """Store the build as it is now together with the events that made it so, all or nothing."""
-        rows = [{"build_id": build.id, "number": event.number, "kind": event.kind.value, "data": event.data} for event in new_events]
+        """Store the build as it is now together with the events that made it so, all or nothing.
+
+        Events that are stored already are left alone: the answer to an earlier call may have been lost.
+        """
 
         def transaction(connection: sa.Connection) -> None:
+            known = connection.execute(sa.select(builds.c.last_event).where(builds.c.id == build.id)).scalar_one()
+            rows = [_event_row(build, event) for event in new_events if event.number > known]
             connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build) | {"cursor": cursor}))
             if rows:
                 connection.execute(events.insert(), rows)
@@ -261,6 +265,10 @@ def _row_from(build: Build) -> dict[str, Any]:
         "force": build.force,
         "last_event": build.last_event,
     }
+
+
+def _event_row(build: Build, event: Event) -> dict[str, Any]:
+    return {"build_id": build.id, "number": event.number, "kind": event.kind.value, "data": event.data}
 
 
 def _build_from(row: sa.RowMapping) -> Build:

@@ -98,8 +98,9 @@ class Story:
         await asyncio.shield(asyncio.create_task(self._flush()))  # a write that was begun is never given up half-way
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(_BATCH_SECONDS)
-        await self._flush()
+        while self._waiting:  # what is told while a batch is written is in the next one
+            await asyncio.sleep(_BATCH_SECONDS)
+            await self._flush()
 
     async def _flush(self) -> None:
         async with self._writing:
@@ -134,6 +135,8 @@ class Story:
                 changed = self._changed
                 batch = await self._next_batch(after)
                 if not batch:
+                    if self._recent and self._recent[-1].kind is Kind.END:
+                        return  # the follower has seen the end, or says that it has seen more
                     await changed.wait()
                     continue
                 yield batch
