@@ -235,7 +235,7 @@ class Builds:
     async def resume(self) -> int:
         """Take up every build that had not ended when the service did; return how many."""
         unfinished = await self._store.unfinished()
-        for build, cursor in unfinished:
+        for build, cursor in sorted(unfinished, key=lambda one: one[0].state is not State.RUNNING):  # they have their places already
             await self._workshop.resume(build, cursor)
         return len(unfinished)
 

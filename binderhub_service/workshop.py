@@ -61,7 +61,8 @@ class Workshop:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
         self._places: dict[str, int] = {}
-        self._given_up: set[asyncio.Task[None]] = set()
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
 
     # --- what goes on ------------------------------------------------------------------------------------------------
 
@@ -74,9 +75,9 @@ class Workshop:
         return [story.build for story in self._stories.values()]
 
     async def joinable(self, image: str) -> Story | None:
-        """Return the story of the build that is making an image; one that is being cancelled is waited for, not joined."""
+        """Return the story of the build that is making an image; one that is being ended is waited for, not joined."""
         story = self._by_image.get(image)
-        if story is not None and story.build.id in self._cancelled:
+        if story is not None and (story.build.id in self._cancelled or story.build.id in self._ends):
             await self._wait_for(story.build.id)
             return None
         return story
@@ -98,8 +99,10 @@ class Workshop:
 
     async def begin(self, build: Build) -> Build:
         """Store a new build and let it run, or wait for its turn."""
+        story = await self._story(build)
         await self._store.create(build)
-        return await self._admit(Story(self._store, build))
+        self._admit(story)
+        return build
 
     async def found(self, build: Build, image: Image) -> Build:
         """Store the record of a build that had nothing to do."""
@@ -110,22 +113,25 @@ class Workshop:
 
     async def resume(self, build: Build, cursor: str) -> None:
         """Take up a build that had not ended when the service did; `cursor` is of its builder's last stored report."""
-        story = Story(self._store, build, cursor, log_bytes=await self._store.log_bytes(build.id))
+        story = await self._story(build, cursor, log_bytes=await self._store.log_bytes(build.id))
         if build.state is State.RUNNING:
             self._register(story)
             self._start(story)
         else:
-            await self._admit(story)
+            self._admit(story)
 
-    async def _admit(self, story: Story) -> Build:
-        story.typical_seconds = await self._store.typical_seconds(story.build.source.repo)
+    async def _story(self, build: Build, cursor: str = "", log_bytes: int = 0) -> Story:
+        story = Story(self._store, build, cursor, log_bytes=log_bytes)
+        story.typical_seconds = await self._store.typical_seconds(build.source.repo)
+        return story
+
+    def _admit(self, story: Story) -> None:
         self._register(story)
         self._queue.add(story.build.id, story.build.owner)
         self._advance()
         if story.build.id in self._queue and self._limits.queue_seconds:
             waited = (now() - story.build.created).total_seconds()
             asyncio.get_running_loop().call_later(max(0.0, self._limits.queue_seconds - waited), self._give_up_waiting, story)
-        return story.build
 
     def _register(self, story: Story) -> None:
         self._stories[story.build.id] = story
@@ -133,6 +139,8 @@ class Workshop:
 
     def _advance(self) -> None:
         """Start what may start; tell the others where they stand."""
+        if self._closing:
+            return
         while len(self._tasks) < self._limits.running and (build_id := self._queue.take()):
             self._start(self._stories[build_id])
         waiting = self._queue.in_order()
@@ -251,20 +259,22 @@ class Workshop:
         first = build_id not in self._cancelled
         self._cancelled.add(build_id)
         task = self._tasks.get(build_id)
-        if task is None:
-            self._queue.remove(build_id)
-            await self._end(story, State.CANCELLED, error=_CANCELLED)
-            self._advance()
-        elif first:
-            task.cancel()
+        if build_id in self._queue:
+            self._end_waiting(story, State.CANCELLED, _CANCELLED)
+        elif task is not None and first:
+            await asyncio.sleep(0)  # a task that has not taken its first step would never end its story
+            if not story.build.state.ended:
+                task.cancel()
         await self._wait_for(build_id)
 
     async def close(self) -> None:
         """Stop following, in good order; the builds go on and `resume` takes them up again."""
+        self._closing = True
         for build_id, task in self._tasks.items():
-            if build_id not in self._cancelled and not self._stories[build_id].build.state.ended:
+            story = self._stories.get(build_id)
+            if story and not story.build.state.ended and build_id not in self._cancelled:
                 task.cancel()
-        ending = [*self._tasks.values(), *self._given_up]
+        ending = [*self._tasks.values(), *self._ends.values()]
         if ending:
             await asyncio.wait(ending)
         for story in self._stories.values():
@@ -272,22 +282,27 @@ class Workshop:
         await self._builder.close()
 
     def _give_up_waiting(self, story: Story) -> None:
-        if story.build.id not in self._queue:
+        if self._closing or story.build.id not in self._queue:
             return
-        self._queue.remove(story.build.id)
         error = BuildFailed(
             f"The build waited longer than {self._limits.queue_seconds:g} seconds for its turn.",
             code="queue_timeout",
             hint="Too much is being built now; ask again later.",
         )
-        task = asyncio.create_task(self._end(story, State.FAILED, error=error.as_dict()))
-        self._given_up.add(task)
-        task.add_done_callback(self._given_up.discard)
+        self._end_waiting(story, State.FAILED, error.as_dict())
+
+    def _end_waiting(self, story: Story, state: State, error: Mapping[str, Any]) -> None:
+        """Let a build end whose turn has not come."""
+        self._queue.remove(story.build.id)
+        task = asyncio.create_task(self._end(story, state, error=error))
+        self._ends[story.build.id] = task
+        task.add_done_callback(lambda _: self._ends.pop(story.build.id, None))
         self._advance()
 
     async def _wait_for(self, build_id: str) -> None:
-        if build_id in self._tasks:
-            await asyncio.wait([self._tasks[build_id]])
+        task = self._tasks.get(build_id) or self._ends.get(build_id)
+        if task:
+            await asyncio.wait([task])
 
     async def _end(self, story: Story, state: State, *, image: Image | None = None, error: Mapping[str, Any] | None = None) -> None:
         """End the story, once: record and last event are stored together."""
