@@ -82,7 +82,6 @@ async def test_a_record_whose_events_cannot_be_stored_does_not_change(store: Sto
     assert await store.events(first.id, 0, 10) == []
 
 
-@pytest.mark.xfail(reason="Store.record inserts the same events again, so a story whose commit was not acknowledged is retried for ever", strict=True)
 async def test_a_record_that_was_stored_already_is_stored_once(store: Store) -> None:
     """A database may lose the connection after the commit and before the answer; then the same batch comes again, maybe longer."""
     await add(store, build(1))
