@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from binderhub_service.app import BinderService  # noqa: E402  # the clone's own code, wherever this is started
+from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
+from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.signin import OneTimeLinkAuthenticator  # noqa: E402
 
@@ -28,6 +30,9 @@ MARK = "<!-- Below this line `make docs` writes; change the help texts in the co
 KINDS: dict[type[TraitType[Any, Any]], str] = {Unicode: "text", Int: "whole number", Float: "number", List: "list", Bool: "true or false"}
 CLASSES: dict[type[HasTraits], str] = {
     BinderService: "The service. These go into the argument `service` of `configure()`, or into a file of the service's own.",
+    Limits: "The service's limits; in the same places.",
+    Cleaning: "What the service keeps; in the same places.",
+    EmbeddedMode: "Embedded mode's part of the service; in the same places.",
     RepoSpawner: "Every spawner of this project. These go into `jupyterhub_config.py`.",
     ProcessSpawner: "The spawner of embedded mode; it has what `RepoSpawner` and JupyterHub's `SimpleLocalProcessSpawner` have, and:",
     OneTimeLinkAuthenticator: "The authenticator of `make run`, for one person on their own machine. A hub with people of its own keeps its own.",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from traitlets.config import Configurable
+
+import binderhub_service.modes
+import spawner
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "references.py"
 
@@ -43,7 +48,7 @@ def test_a_page_without_the_mark_is_left_alone(references: ModuleType) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "### `BinderService.running_limit`\n\n*whole number*\n\nHow many builds run at a time.",
+        "### `Limits.running`\n\n*whole number*\n\nHow many builds run at a time.",
         "### `RepoSpawner.build_timeout`\n\n*whole number, default `3600`*\n",
         "### `BinderService.mode`\n\n*one of `embedded`*\n",
         "### `state_dir`\n\n*needed*\n\nDirectory for",
@@ -51,6 +56,22 @@ def test_a_page_without_the_mark_is_left_alone(references: ModuleType) -> None:
 )
 def test_the_reference_says_what_kind_of_value_and_what_for(references: ModuleType, said: str) -> None:
     assert said in references.reference()
+
+
+def test_every_class_of_ours_with_settings_is_in_the_reference(references: ModuleType) -> None:
+    for package in (binderhub_service.modes, spawner):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    ours = {
+        cls for cls in _below(Configurable) if cls.__module__.startswith(("binderhub_service.", "spawner.")) and cls.class_own_traits(config=True)
+    }
+    assert ours
+    assert ours == set(references.CLASSES)
+
+
+def _below(cls: type[Configurable]) -> set[type[Configurable]]:
+    """Return all subclasses that are known by now."""
+    return {found for child in cls.__subclasses__() for found in {child, *_below(child)}}
 
 
 @pytest.mark.parametrize("inherited", ["log_level", "start_timeout", "admin_users", "auto_login"])
