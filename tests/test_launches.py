@@ -1,0 +1,212 @@
+"""Starting people's servers over the hub's REST API."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from binderhub_service.errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from binderhub_service.launches import Launches, check_path, path_from_query, url_path
+from binderhub_service.models import Request
+from binderhub_service.names import server_name
+from binderhub_service.providers import Provider
+from binderhub_service.providers.git import GitProvider
+from binderhub_service.providers.github import GitHubProvider
+from spawner.options import OptionsError, options_from_json
+from tests.fake_hub import FakeHub
+
+REPO = "https://github.com/o/r"
+SERVER = server_name(REPO, "main")
+START = ("POST", f"/users/alice/servers/{SERVER}")
+REQUEST = Request(repo="o/r", ref="main", provider="gh")
+
+
+def providers() -> list[Provider]:
+    git = GitProvider()
+    return [GitHubProvider(git), git]
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[FakeHub]:
+    async with FakeHub().running() as running:
+        yield running
+
+
+@pytest.fixture
+def launches(hub: FakeHub) -> Launches:
+    return Launches(hub.api_url, "/hub/", providers())
+
+
+@pytest.mark.parametrize("status", [201, 202])
+async def test_a_server_is_started_with_the_persons_own_token_and_the_canonical_address(hub: FakeHub, launches: Launches, status: int) -> None:
+    hub.answers[START] = (status, "")
+    launched = await launches.launch("token-of-alice", "alice", REQUEST, "a b.ipynb")
+    [asked] = hub.asked
+    assert asked.token == "token-of-alice"
+    assert asked.body == {"repo": REPO, "ref": "main", "path": "a b.ipynb", "provider": "gh"}
+    assert launched.server == SERVER
+    assert launched.url == f"/user/alice/{SERVER}/lab/tree/a%20b.ipynb"
+    pending = urlsplit(launched.pending_url)
+    assert pending.path == f"/hub/spawn-pending/alice/{SERVER}"
+    assert parse_qs(pending.query) == {"next": [launched.url]}
+
+
+async def test_what_is_sent_to_the_hub_is_what_the_spawner_takes(hub: FakeHub, launches: Launches) -> None:
+    hub.answers[START] = (201, "")
+    await launches.launch("t", "alice", REQUEST, "/lab")
+    assert options_from_json(hub.asked[0].body).as_user_options() == hub.asked[0].body
+
+
+@pytest.mark.parametrize("repo", ["o/r", "https://github.com/o/r/", "http://www.github.com/o/r.git", "git@github.com:o/r.git"])
+async def test_one_repository_has_one_server_however_it_is_written(hub: FakeHub, launches: Launches, repo: str) -> None:
+    hub.answers[START] = (201, "")
+    assert (await launches.launch("t", "alice", Request(repo, "main"), "")).server == SERVER
+
+
+async def test_a_running_server_is_answered_with_the_path_asked_for_now(hub: FakeHub, launches: Launches) -> None:
+    hub.answers[START] = (400, {"message": f"alice:{SERVER} is already running"})
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": True, "pending": None}}})
+    assert (await launches.launch("t", "alice", REQUEST, "/voila/render/x.ipynb?theme=dark")).url.endswith("/voila/render/x.ipynb?theme=dark")
+
+
+async def test_a_server_that_somebody_else_just_asked_for_is_answered(hub: FakeHub, launches: Launches) -> None:
+    hub.answers[START] = (400, {"message": "is pending"})
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": False, "pending": "spawn"}}})
+    assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "error", "says"),
+    [
+        (400, {"message": "The requirement six==99 does not exist."}, InvalidRequest, "six==99 does not exist"),
+        (400, {"message": "Named servers are not enabled."}, InvalidRequest, "not enabled"),
+        (400, {"message": "User alice already has the maximum of 2 named servers."}, InvalidRequest, "maximum of 2"),
+        (401, {}, NotAllowed, "may not start"),
+        (403, {"message": "Action is not authorized"}, NotAllowed, "may not start"),
+        (404, {"message": "Not Found"}, NotFound, "does not know you"),
+        (429, {"message": "Too many users trying to log in right now."}, TooMany, "Too many"),
+        (500, {"message": "The build failed: no such file."}, BuildFailed, "no such file"),
+        (503, "<html>proxy</html>", Unavailable, "Service Unavailable"),
+        (302, "", Unavailable, "right now"),
+    ],
+)
+async def test_what_the_hub_says_is_passed_on(
+    hub: FakeHub, launches: Launches, status: int, answer: object, error: type[BinderError], says: str
+) -> None:
+    hub.answers[START] = (status, answer)
+    with pytest.raises(error, match=says):
+        await launches.launch("t", "alice", REQUEST, "")
+
+
+@pytest.mark.parametrize(("sentence", "hint"), [("Named servers are not enabled.", "allow_named_servers"), ("the maximum of 2", "Delete a server")])
+async def test_where_a_person_can_do_something_the_hint_says_what(hub: FakeHub, launches: Launches, sentence: str, hint: str) -> None:
+    hub.answers[START] = (400, {"message": sentence})
+    with pytest.raises(InvalidRequest) as caught:
+        await launches.launch("t", "alice", REQUEST, "")
+    assert hint in (caught.value.hint or "")
+
+
+async def test_a_server_that_is_stopping_is_a_conflict(hub: FakeHub, launches: Launches) -> None:
+    hub.answers[START] = (400, {"message": "is pending stop"})
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": False, "pending": "stop"}}})
+    with pytest.raises(Conflict, match="being stopped"):
+        await launches.launch("t", "alice", REQUEST, "")
+
+
+async def test_a_hub_that_does_not_answer_is_not_taken_for_a_refusal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(Unavailable, match="did not answer"):
+        await Launches(f"http://127.0.0.1:{port}/hub/api", "/hub/", providers()).launch("t", "alice", REQUEST, "")
+
+
+async def test_a_hub_that_is_too_slow_is_not_taken_for_a_refusal() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        launches = Launches(f"http://127.0.0.1:{silent.getsockname()[1]}/hub/api", "/hub/", providers(), timeout_seconds=0.1)
+        with pytest.raises(Unavailable, match="did not answer"):
+            await launches.launch("t", "alice", REQUEST, "")
+
+
+async def test_a_name_cannot_lead_to_another_address(hub: FakeHub, launches: Launches) -> None:
+    with pytest.raises(NotFound):
+        await launches.launch("t", "../a?b#c d/@é", REQUEST, "")
+    assert hub.asked[0].path == f"/users/..%2Fa%3Fb%23c%20d%2F@%C3%A9/servers/{SERVER}"
+
+
+async def test_a_hub_with_a_base_url_keeps_it_in_every_address(hub: FakeHub) -> None:
+    hub.answers[START] = (201, "")
+    launched = await Launches(hub.api_url, "/at/school/hub/", providers()).launch("t", "alice", REQUEST, "")
+    assert launched.url == f"/at/school/user/alice/{SERVER}/"
+    assert launched.pending_url.startswith(f"/at/school/hub/spawn-pending/alice/{SERVER}?next=%2Fat%2Fschool%2Fuser%2F")
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        (Request("https://sekret-token@github.com/o/r"), ""),
+        (Request("https://alice:sekret@example.org/o/r"), ""),
+        (Request("file:///etc/passwd"), ""),
+        (Request("o/r", "-x"), ""),
+        (Request("o/r", "a b"), ""),
+        (Request("o/r", provider="nobody"), ""),
+        (Request(""), ""),
+        (REQUEST, "../x"),
+    ],
+)
+async def test_what_cannot_be_used_never_reaches_the_hub(hub: FakeHub, launches: Launches, request_: Request, path: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await launches.launch("t", "alice", request_, path)
+    assert hub.asked == []
+    assert "sekret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+BAD_PATHS = [
+    "../x", "a/../x", "/lab/../../hub", "/%2e%2e/hub", "/..?x", "/x/..#y",
+    "//evil.example", "/lab//x", "/%2Fevil", "http://evil.example", "javascript:alert(1)", "HTTPS:x",
+    "\\\\evil", "/..\\x", "a\nb", "/a%0d%0aSet-Cookie:x", "x" * 1025,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_a_path_out_of_the_server_is_refused(path: str) -> None:
+    with pytest.raises(InvalidRequest):
+        check_path(path)
+
+
+@pytest.mark.parametrize("path", [path for path in BAD_PATHS if "#" not in path])
+def test_a_path_that_is_refused_in_a_link_is_refused_in_the_form(path: str) -> None:
+    with pytest.raises(OptionsError):
+        options_from_json({"repo": REPO, "path": path})
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ({}, ""),
+        ({"urlpath": "lab/tree/x.ipynb"}, "/lab/tree/x.ipynb"),
+        ({"urlpath": "/lab"}, "/lab"),
+        ({"urlpath": "//evil.example/x"}, "/evil.example/x"),
+        ({"urlpath": "/"}, ""),
+        ({"filepath": "a/b.ipynb"}, "a/b.ipynb"),
+        ({"filepath": "/a/b.ipynb/"}, "a/b.ipynb"),
+        ({"labpath": "a/b.ipynb"}, "a/b.ipynb"),
+        ({"urlpath": "lab", "filepath": "a"}, "a"),
+        ({"urlpath": "lab", "filepath": "a", "labpath": "b"}, "b"),
+    ],
+)
+def test_a_links_query_means_what_it_means_to_binderhub(query: dict[str, str], path: str) -> None:
+    assert path_from_query(**({"urlpath": "", "filepath": "", "labpath": ""} | query)) == path
+
+
+@pytest.mark.parametrize("query", [{"urlpath": "http://evil.example"}, {"urlpath": "../x"}, {"filepath": "a/../../x"}, {"labpath": "javascript:x"}])
+def test_a_links_query_that_leads_away_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest):
+        path_from_query(**({"urlpath": "", "filepath": "", "labpath": ""} | query))
+
+
+@pytest.mark.parametrize("path", ["", "a b/ü.ipynb", "100%.ipynb", "/lab/tree/a%20b.ipynb?x=1&y=ü", "/proxy/8050/"])
+def test_a_path_is_opened_where_the_spawner_opens_it(path: str) -> None:
+    assert url_path(path) == options_from_json({"repo": REPO, "path": path}).landing_url
