@@ -179,10 +179,14 @@ class _Reader:
 
     def _take(self, path: str) -> bytes:
         """Return a file's content and note that it is part of the definition."""
-        real = (self._root / path).resolve()
+        try:
+            real = (self._root / path).resolve()
+            there = real.is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is too long or holds a zero byte
+            raise BuildFailed(f"The file {path!r} cannot be read.", code="environment_invalid", hint="Correct what names it.") from error
         if not real.is_relative_to(self._root):
             raise _leads_out(path)
-        if not real.is_file():
+        if not there:
             raise BuildFailed(f"The file {path} does not exist.", code="environment_invalid", hint="Add it, or remove what names it.")
         if real.stat().st_size > _MAX_FILE_BYTES:
             raise BuildFailed(f"The file {path} is larger than {_MAX_FILE_BYTES} bytes.", code="environment_invalid", hint="Make it smaller.")
@@ -218,7 +222,8 @@ class _Reader:
         lock = self._path_if_file(folder, "uv.lock") if project else None
         if lock:
             self._tie_to_local_sources(lock)
-        package = bool(setup) or (not folder and bool(project) and ("build-system" in content or "dependencies" in project.get("dynamic", [])))
+        built = "build-system" in content or "dependencies" in self._list(path, project, "dynamic")
+        package = bool(setup) or (not folder and bool(project) and built)
         if setup:
             self._take(setup)
         if package:
@@ -229,10 +234,16 @@ class _Reader:
         return (path if project else None), bool(lock), package, requires_python if isinstance(requires_python, str) else None
 
     def _tie_to_local_sources(self, lock: str) -> None:
-        packages = self._toml(lock).get("package", [])
+        packages = self._list(lock, self._toml(lock), "package")
         sources = [package.get("source", {}) for package in packages if isinstance(package, dict)]
         if any({"editable", "directory", "path"} & set(source) for source in sources if isinstance(source, dict)):
             self._tied.append(f"{lock} names local packages")
+
+    def _list(self, path: str | None, table: Mapping[str, Any], name: str) -> list[Any]:
+        value = table.get(name, [])
+        if not isinstance(value, list):
+            raise BuildFailed(f"In the file {path}, {name} is not a list.", code="environment_invalid", hint="Correct the file.")
+        return value
 
     def _toml(self, path: str) -> dict[str, Any]:
         try:
