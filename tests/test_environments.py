@@ -1,0 +1,268 @@
+"""What a repository's files say about its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from binderhub_service.environments import Definition, definition_in
+from binderhub_service.errors import BuildFailed
+
+SOME = "six==1.16.0\n"
+PROJECT = "[project]\nname = 'p'\nversion = '1'\ndependencies = ['six']\n"
+PACKAGE = PROJECT + "[build-system]\nrequires = ['setuptools']\n"
+Read = Callable[[Mapping[str, str | bytes]], Definition]
+LOCK = "version = 1\n[[package]]\nname = 'p'\nsource = { virtual = '.' }\n"
+
+
+def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    return lambda files: definition_in(write(tmp_path, files))
+
+
+# What defines it
+
+FOUND = {
+    "nothing at all": ({"README.md": "x"}, {}),
+    "requirements": ({"requirements.txt": SOME}, {"requirements": "requirements.txt"}),
+    "requirements in binder": (
+        {"binder/requirements.txt": SOME, "requirements.txt": "other"},
+        {"folder": "binder", "requirements": "binder/requirements.txt"},
+    ),
+    "requirements in .binder": (
+        {".binder/requirements.txt": SOME, "requirements.txt": "other"},
+        {"folder": ".binder", "requirements": ".binder/requirements.txt"},
+    ),
+    "an empty binder folder hides the root": ({"binder/README": "", "requirements.txt": SOME}, {"folder": "binder"}),
+    "a file named binder is no folder": ({"binder": "x", "requirements.txt": SOME}, {"requirements": "requirements.txt"}),
+    "a folder named requirements.txt is no file": ({"requirements.txt/x": ""}, {}),
+    "a project": ({"pyproject.toml": PROJECT}, {"project": "pyproject.toml"}),
+    "a project in binder is never a package": ({"binder/pyproject.toml": PACKAGE}, {"folder": "binder", "project": "binder/pyproject.toml"}),
+    "a locked project": ({"pyproject.toml": PROJECT, "uv.lock": LOCK}, {"project": "pyproject.toml", "locked": True}),
+    "a lock without a project": ({"uv.lock": LOCK}, {}),
+    "settings of tools are no project": ({"pyproject.toml": "[tool.ruff]\nline-length = 99\n"}, {}),
+    "a project that is no table": ({"pyproject.toml": "project = 7\n"}, {}),
+    "requires-python": ({"pyproject.toml": PROJECT + "requires-python = '>=3.11'\n"}, {"project": "pyproject.toml", "python": ">=3.11"}),
+    "requires-python that is no text": ({"pyproject.toml": PROJECT + "requires-python = 3\n"}, {"project": "pyproject.toml"}),
+    "runtime.txt": ({"runtime.txt": "python-3.12\n"}, {"python": "3.12"}),
+    "runtime.txt with a patch version": ({"runtime.txt": "python-3.12.4"}, {"python": "3.12.4"}),
+    "runtime.txt with only a comment": ({"runtime.txt": "# none\n\n", ".python-version": "3.11"}, {"python": "3.11"}),
+    ".python-version": ({".python-version": "# pyenv\n3.13\n3.12\n"}, {"python": "3.13"}),
+    "runtime.txt wins": ({"runtime.txt": "python-3.11", ".python-version": "3.13"}, {"python": "3.11"}),
+    "a version file wins over requires-python": (
+        {".python-version": "3.12", "pyproject.toml": PROJECT + "requires-python = '>=3.11'\n"},
+        {"project": "pyproject.toml", "python": "3.12"},
+    ),
+    "start": ({"start": '#!/bin/sh\nexec "$@"\n'}, {"start": "start"}),
+    "start in binder": ({"binder/start": "x", "start": "y"}, {"folder": "binder", "start": "binder/start"}),
+    "requirements and a project": (
+        {"requirements.txt": SOME, "pyproject.toml": PROJECT},
+        {"requirements": "requirements.txt", "project": "pyproject.toml"},
+    ),
+    "what needs another mode is ignored in the root beside a binder folder": (
+        {"binder/requirements.txt": SOME, "Dockerfile": "x"},
+        {"folder": "binder", "requirements": "binder/requirements.txt"},
+    ),
+    "a byte order mark": ({"runtime.txt": b"\xef\xbb\xbfpython-3.12"}, {"python": "3.12"}),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_the_files_that_define_it_are_found(read: Read, case: str) -> None:
+    files, wanted = FOUND[case]
+    found: Definition = read(files)
+    told = {name: value for name, value in vars(found).items() if name != "files" and value != vars(Definition())[name]}
+    assert told == wanted
+
+
+def test_everything_that_was_read_is_part_of_the_definition(read: Read) -> None:
+    files = {"requirements.txt": "-r more.txt\n", "more.txt": SOME, "start": "x", "runtime.txt": "python-3.12", "postBuild": "y", "README.md": "z"}
+    assert set(read(files).files) == set(files) - {"README.md"}
+
+
+# May it be shared between commits?
+
+TIED = {
+    "postBuild": {"postBuild": "#!/bin/sh\n"},
+    "setup.py": {"setup.py": "from setuptools import setup; setup()"},
+    "a package": {"pyproject.toml": PACKAGE},
+    "dynamic dependencies": {"pyproject.toml": "[project]\nname = 'p'\nversion = '1'\ndynamic = ['dependencies']\n"},
+    "-e .": {"requirements.txt": "-e .\n"},
+    "--editable=./x": {"requirements.txt": "--editable=./x\n"},
+    ".": {"requirements.txt": ".\n"},
+    "./x": {"requirements.txt": "./x\n"},
+    "../x": {"requirements.txt": "../x\n"},
+    ".[extra]": {"requirements.txt": ".[extra] ; python_version > '3'\n"},
+    "sub/folder": {"requirements.txt": "sub/folder\n"},
+    "file:": {"requirements.txt": "file:x\n"},
+    "file://": {"requirements.txt": "file:///srv/x\n"},
+    "name @ file:": {"requirements.txt": "x @ file:///srv/x\n"},
+    "name @ ./x": {"requirements.txt": "x @ ./x\n"},
+    "name@./x": {"requirements.txt": "x@./x\n"},
+    "a wheel": {"requirements.txt": "x-1-py3-none-any.whl\n"},
+    "-f folder": {"requirements.txt": "-f wheels\n"},
+    "--find-links=folder": {"requirements.txt": "--find-links=./wheels\n"},
+    "in an included file": {"requirements.txt": "-r deep/more.txt\n", "deep/more.txt": "-e ..\n"},
+    "continued lines": {"requirements.txt": "-e \\\n ./x\n"},
+    "a lock with local packages": {"pyproject.toml": PROJECT, "uv.lock": "[[package]]\nname = 'x'\nsource = { editable = 'x' }\n"},
+}
+
+
+@pytest.mark.parametrize("case", TIED)
+def test_what_depends_on_the_rest_of_the_tree_belongs_to_its_commit(read: Read, case: str) -> None:
+    definition: Definition = read(TIED[case])
+    assert definition.tied_to_commit
+    assert definition.key("a", "s") != definition.key("b", "s")
+
+
+SHARED = {
+    "nothing": {},
+    "a version": {"requirements.txt": "six == 1.16.0 ; python_version > '3'\n"},
+    "extras": {"requirements.txt": "jupyter-server[test]>=2\n"},
+    "an address": {"requirements.txt": "x @ https://host/x-1.zip\n"},
+    "an address without a space": {"requirements.txt": "x@https://host/x-1.zip\n"},
+    "a repository": {"requirements.txt": "git+https://host/o/r@v1#egg=x\n-e git+https://host/o/r#egg=y\n"},
+    "an index": {"requirements.txt": "--index-url https://host/simple\n-f https://host/wheels\nsix\n"},
+    "a comment about a path": {"requirements.txt": "six  # not ./this\n# -e .\n"},
+    "start": {"start": "x"},
+    "a project": {"pyproject.toml": PROJECT},
+    "a locked project": {"pyproject.toml": PROJECT, "uv.lock": LOCK},
+    "included files": {"requirements.txt": "-r a.txt\n-c b.txt\n", "a.txt": SOME, "b.txt": SOME},
+    "an include from elsewhere": {"requirements.txt": "-r https://host/requirements.txt\n"},
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_what_depends_on_its_files_alone_is_shared_by_commits(read: Read, case: str) -> None:
+    definition: Definition = read(SHARED[case])
+    assert definition.tied_to_commit is None
+    assert definition.key("a", "s") == definition.key("b", "s")
+
+
+def test_the_reason_names_the_file_and_the_line(read: Read) -> None:
+    reason = read({"requirements.txt": "-r more.txt", "more.txt": "./lib\n", "postBuild": "x"}).tied_to_commit
+    assert reason == "more.txt names a local path (./lib); postBuild may use any file"
+
+
+def test_files_in_requirements_include_each_other_in_circles(read: Read) -> None:
+    files = {"requirements.txt": "-r a/one.txt\n", "a/one.txt": "--requirement=../two.txt\n", "two.txt": "-rrequirements.txt\n-c a/./one.txt\n"}
+    assert set(read(files).files) == set(files)
+
+
+# Keys
+
+
+def test_equal_files_and_settings_have_equal_keys_and_nothing_else_counts(tmp_path: Path) -> None:
+    one = definition_in(write(tmp_path / "1", {"requirements.txt": SOME, "README.md": "a"}))
+    two = definition_in(write(tmp_path / "2", {"requirements.txt": SOME, "notebook.ipynb": "b"}))
+    assert one.key("a", "s") == two.key("b", "s")
+
+
+@pytest.mark.parametrize(
+    "files", [{"requirements.txt": "six==1.15.0\n"}, {"other.txt": SOME, "requirements.txt": "-r other.txt\n"}, {"binder/requirements.txt": SOME}, {}]
+)
+def test_another_file_is_another_key(tmp_path: Path, files: dict[str, str]) -> None:
+    one = definition_in(write(tmp_path / "1", {"requirements.txt": SOME}))
+    (tmp_path / "2").mkdir()
+    assert one.key("a", "s") != definition_in(write(tmp_path / "2", files)).key("a", "s")
+
+
+def test_other_settings_are_another_key(read: Read) -> None:
+    definition: Definition = read({"requirements.txt": SOME})
+    assert definition.key("a", "s") != definition.key("a", "t")
+
+
+# What is refused
+
+REFUSED = {
+    "two folders": ({"binder/x": "", ".binder/x": ""}, "environment_ambiguous", "both"),
+    "an r runtime": ({"runtime.txt": "r-4.3-2024-01-01"}, "environment_not_supported", "runtime.txt"),
+    "a version that is none": ({".python-version": "pypy3.10"}, "environment_not_supported", ".python-version"),
+    "broken TOML": ({"pyproject.toml": "[project"}, "environment_invalid", "pyproject.toml"),
+    "a broken lock": ({"pyproject.toml": PROJECT, "uv.lock": "}"}, "environment_invalid", "uv.lock"),
+    "no text": ({"requirements.txt": b"\xff\xfe"}, "environment_invalid", "requirements.txt"),
+    "an include that is not there": ({"requirements.txt": "-r nowhere.txt"}, "environment_invalid", "nowhere.txt"),
+    "an include from above": ({"requirements.txt": "-r ../../../../etc/hostname"}, "environment_invalid", "leads out"),
+    "an absolute include": ({"requirements.txt": "-r /etc/hostname"}, "environment_invalid", "leads out"),
+    "an include whose name is too long": ({"requirements.txt": "-r " + "x" * 300}, "environment_invalid", "xxx"),
+    "an include with a zero byte": ({"requirements.txt": "-r a\0b"}, "environment_invalid", "cannot be read"),
+    "dynamic that is no list": ({"pyproject.toml": "[project]\nname = 'p'\ndynamic = 5\n"}, "environment_invalid", "pyproject.toml"),
+    "packages that are no list": ({"pyproject.toml": PROJECT, "uv.lock": "package = 5\n"}, "environment_invalid", "uv.lock"),
+    "a large file": ({"requirements.txt": b"#" * (10 * 1024 * 1024 + 1)}, "environment_invalid", "larger"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_understood_is_refused_by_name(read: Read, case: str) -> None:
+    files, code, said = REFUSED[case]
+    with pytest.raises(BuildFailed) as caught:
+        read(files)
+    assert caught.value.code == code
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+NOT_HERE = [
+    "Dockerfile",
+    "environment.yml",
+    "environment.yaml",
+    "apt.txt",
+    "install.R",
+    "DESCRIPTION",
+    "Project.toml",
+    "REQUIRE",
+    "default.nix",
+    "Pipfile",
+]
+
+
+@pytest.mark.parametrize("folder", ["", "binder/", ".binder/"])
+@pytest.mark.parametrize("name", NOT_HERE)
+def test_what_needs_another_mode_is_refused_with_the_modes_that_can(read: Read, folder: str, name: str) -> None:
+    with pytest.raises(BuildFailed, match="embedded mode") as caught:
+        read({f"{folder}{name}": "x", f"{folder}requirements.txt": SOME})
+    assert caught.value.code == "environment_not_supported"
+    assert f"{folder}{name}" in caught.value.message
+    assert "docker" in (caught.value.hint or "")
+    assert "kubernetes" in (caught.value.hint or "")
+
+
+# Links
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "postBuild", "start", "runtime.txt", "pyproject.toml", "setup.py"])
+def test_a_link_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"secret": "token", "repo/README.md": ""})
+    (tmp_path / "repo" / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(BuildFailed, match="leads out") as caught:
+        definition_in(tmp_path / "repo")
+    assert "token" not in str(caught.value.as_dict())
+
+
+def test_a_folder_that_leads_out_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"outside/requirements.txt": SOME, "repo/README.md": ""})
+    (tmp_path / "repo" / "binder").symlink_to(tmp_path / "outside")
+    with pytest.raises(BuildFailed, match="leads out"):
+        definition_in(tmp_path / "repo")
+
+
+def test_a_link_within_the_repository_is_followed(tmp_path: Path) -> None:
+    write(tmp_path, {"envs/all.txt": SOME})
+    (tmp_path / "requirements.txt").symlink_to("envs/all.txt")
+    assert definition_in(tmp_path).files == {"requirements.txt": SOME.encode()}
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"requirements.txt": "-r circle.txt"})
+    (tmp_path / "circle.txt").symlink_to("circle.txt")
+    with pytest.raises(BuildFailed, match=r"circle\.txt"):
+        definition_in(tmp_path)
