@@ -17,8 +17,8 @@ log = logging.getLogger("binderhub_service")
 _BATCH_SECONDS = 0.05
 _FIRST_RETRY_SECONDS = 0.1
 _LAST_RETRY_SECONDS = 5.0
-_MAX_WAITING_EVENTS = 2000
-_KEPT_EVENTS = 4000
+_MAX_WAITING_EVENTS = 1000
+_KEPT_BYTES = 4 * 1024 * 1024  # of the newest events; who is further behind reads from the store
 _PAGE_EVENTS = 1000
 
 
@@ -43,6 +43,8 @@ class Story:
         self._cursor = cursor
         self._waiting: list[Event] = []
         self._recent: list[Event] = []
+        self._recent_bytes = 0
+        self._over = False
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._last_number = build.last_event
@@ -121,9 +123,13 @@ class Story:
             self._show(batch)
 
     def _show(self, batch: Sequence[Event]) -> None:
+        self._over = batch[-1].kind is Kind.END
         self._recent.extend(batch)
-        if len(self._recent) > 2 * _KEPT_EVENTS:
-            del self._recent[:-_KEPT_EVENTS]
+        self._recent_bytes += sum(len(event.data) for event in batch)
+        while self._recent_bytes > _KEPT_BYTES:
+            dropped = len(self._recent) // 2 + 1
+            self._recent_bytes -= sum(len(event.data) for event in self._recent[:dropped])
+            del self._recent[:dropped]
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -135,7 +141,7 @@ class Story:
                 changed = self._changed
                 batch = await self._next_batch(after)
                 if not batch:
-                    if self._recent and self._recent[-1].kind is Kind.END:
+                    if self._over:
                         return  # the follower has seen the end, or says that it has seen more
                     await changed.wait()
                     continue
