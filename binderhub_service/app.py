@@ -44,7 +44,7 @@ from .providers.github import GitHubProvider
 from .settings import Cleaning, Limits
 from .store import Store
 
-MODES = ("embedded",)
+MODES = ("embedded", "docker")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _HUB_CHECK_SECONDS = 3.0
 
@@ -70,7 +70,8 @@ class BinderService(Application):
         help="""How images are made and kept.
 
         ``embedded`` makes an environment per repository with uv, on this machine, in processes of the service's own user: code
-        of a repository that is built runs with that user's rights. Default: ``embedded``.
+        of a repository that is built runs with that user's rights. ``docker`` makes container images with repo2docker and keeps them
+        in the engine or in a registry. Default: ``embedded``.
         """,
     ).tag(config=True)
     state_dir = Unicode(

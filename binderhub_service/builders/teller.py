@@ -10,7 +10,7 @@ import select
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,19 @@ class Teller:
             told.append({"kind": Kind.LOG, "data": {"text": line}})
         self._write(told)
 
-    def run(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], guard: Guard) -> Finished:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        guard: Guard,
+        translate: Callable[[str], Sequence[str]] = lambda line: (line,),
+    ) -> Finished:
         """Run a command to its end, telling its output line by line; what it leaves running does not hold it up.
+
+        Args:
+            translate: makes of a line what people are to read, one line, several or none.
 
         Raises:
             BuildFailed: the guard says so; the command is killed.
@@ -75,14 +86,14 @@ class Teller:
             )
             os.close(write)
             try:
-                tail = self._tell_output(process, output.fileno(), guard)
+                tail = self._tell_output(process, output.fileno(), guard, translate)
             finally:
                 if process.poll() is None:
                     end_children_of(process.pid)
                     process.wait()
         return Finished(process.returncode, "\n".join(tail))
 
-    def _tell_output(self, process: subprocess.Popen[bytes], output: int, guard: Guard) -> Sequence[str]:
+    def _tell_output(self, process: subprocess.Popen[bytes], output: int, guard: Guard, translate: Callable[[str], Sequence[str]]) -> Sequence[str]:
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
         rest = b""
         closed = False
@@ -96,7 +107,8 @@ class Teller:
             last_read = min(last_read, time.monotonic() + _SURVIVORS_SECONDS) if ended else last_read
             chunk = None if closed else _read(output, 0 if ended else _POLL_SECONDS)
             closed = closed or chunk == b""
-            lines, rest = _split(rest + (chunk or b""), last=closed or (ended and chunk is None))
+            raw_lines, rest = _split(rest + (chunk or b""), last=closed or (ended and chunk is None))
+            lines = [line for raw in raw_lines for line in translate(raw)]
             self.log(*lines)
             tail.extend(lines)
             if ended and (not chunk or time.monotonic() > last_read):

@@ -1,0 +1,49 @@
+"""Can a server be started from it? A question to every new image."""
+
+from __future__ import annotations
+
+from ...errors import BuildFailed
+from ...images import labels
+from ...images.engine import Engine, EngineError
+from ..docker import container_name, unfinished_name
+from ..teller import Teller
+
+_PROGRAM = "jupyterhub-singleuser"
+_BYTES = 1024 * 1024 * 1024
+_HINT = (
+    "Let the Dockerfile install it, for instance by RUN python3 -m pip install jupyterhub jupyterlab, for the user that the image runs as; "
+    "an ENTRYPOINT must end by running its arguments."
+)
+
+
+def check_singleuser(engine: Engine, build_id: str, seconds: float, tell: Teller) -> None:
+    """Run ``jupyterhub-singleuser --version`` in the build's unfinished image, without network, rights or much memory.
+
+    Raises:
+        BuildFailed: it is not there or does not work.
+    """
+    container = container_name(build_id)
+    engine.remove_container(container)
+    limits = {"NetworkMode": "none", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "Memory": _BYTES, "PidsLimit": 200}
+    content = {
+        "Image": unfinished_name(build_id),
+        "Cmd": [_PROGRAM, "--version"],
+        "Tty": True,
+        "Labels": {labels.BUILD: build_id},
+        "HostConfig": limits,
+    }
+    try:
+        engine.create_container(container, content)
+        engine.start_container(container)
+        status = engine.wait_for_container(container, seconds)
+        output = engine.container_output(container).strip()
+    except EngineError as error:  # the engine finds no such program
+        status, output = 127, error.message
+    finally:
+        engine.remove_container(container)
+    if status == 0:
+        tell.log(f"{_PROGRAM} {output.splitlines()[-1] if output else ''}".strip())
+        return
+    tell.log(*output.splitlines()[-20:])
+    what = f"did not end within {seconds:g} seconds" if status is None else "is not there" if status in {126, 127} else "does not work"
+    raise BuildFailed(f"The image cannot be used by a hub: {_PROGRAM} {what}.", code="no_singleuser", hint=_HINT)

@@ -1,0 +1,164 @@
+"""An image by repo2docker: built under a name that nobody launches from, looked at, and only then named and pushed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...environment_files import REPO2DOCKER_FILES
+from ...environments import Definition, definition_in
+from ...images import labels
+from ...images.credentials import Credentials
+from ...images.docker import environment_name
+from ...images.engine import Engine
+from ...images.environments import locked
+from ...models import Phase
+from ..docker import DockerSettings, clear_engine, unfinished_name
+from ..guards import Guard
+from ..job import Job
+from ..teller import Teller
+from .content import fetch
+from .image_check import check_singleuser
+from .layer import put_on_top
+from .pushing import pull, push
+from .repo2docker_program import Builder
+
+
+def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
+    """Make the job's image; when this returns, it is there.
+
+    Raises:
+        BuildFailed: it cannot be made; nothing half made is left.
+        Unavailable: the engine or a registry could not be asked.
+    """
+    settings = DockerSettings.from_job(job.settings)
+    work = Path(job.root) / "builds" / job.build_id
+    content = work / "content"
+    with _engine_of(settings, job) as engine:
+        try:
+            tell.phase(Phase.FETCHING, "Fetching the repository")
+            fetch(job, content, tell, environment)
+            _Making(job, settings, engine, work, tell, environment, definition_in(content, REPO2DOCKER_FILES)).make()
+        finally:
+            for made in ("content", "environment", "docker"):
+                shutil.rmtree(work / made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
+    """Yield the engine; afterwards nothing of the build is left in it but a finished image."""
+    engine = Engine(settings.engine)
+    engine.version()
+    try:
+        yield engine
+    finally:
+        clear_engine(engine, job.build_id)
+        engine.close()
+
+
+@dataclass(frozen=True)
+class _Making:
+    """One build, with everything that its steps need."""
+
+    job: Job
+    settings: DockerSettings
+    engine: Engine
+    work: Path
+    tell: Teller
+    environment: Mapping[str, str]
+    definition: Definition
+
+    def make(self) -> None:
+        """Make the image and push it."""
+        self.tell.phase(Phase.BUILDING, "Building the image")
+        key = self.definition.key(self.job.image, self.settings.environment_text())
+        if self._share():
+            self._from_environment(key)
+        else:
+            self._build(self.work / "content", self._labels(key))
+        self._finish(unfinished_name(self.job.build_id), self.job.image)
+
+    def _share(self) -> bool:
+        """Decide whether the environment is shared with other commits, and tell why."""
+        reason = self.definition.tied_to_commit
+        if not self.settings.reuse_environments:
+            self.tell.log("The image is built as a whole: this hub does not share environments between commits.")
+        elif reason:
+            self.tell.log(f"The environment belongs to this commit alone: {reason}.")
+        else:
+            files = ", ".join(self.definition.files) or "nothing"
+            self.tell.log(f"The environment is described by {files}; it is shared by all commits that describe it the same way.")
+        return self.settings.reuse_environments and not reason
+
+    def _labels(self, key: str) -> dict[str, str]:
+        return {
+            "repo2docker.repo": self.job.repo,
+            "repo2docker.ref": self.job.commit,
+            labels.REPOSITORY: self.job.repo,
+            labels.COMMIT: self.job.commit,
+            labels.ENVIRONMENT: key,
+            labels.BUILD: self.job.build_id,
+        }
+
+    # --- the whole at once -------------------------------------------------------------------------------------------
+
+    def _build(self, folder: Path, written: Mapping[str, str]) -> None:
+        guard = Guard(self.job.limits, Path(self.job.root))
+        program = Builder(self.settings, self.work, self.tell, guard, self.environment)
+        program.build(folder, unfinished_name(self.job.build_id), self.job.commit, written)
+        check_singleuser(self.engine, self.job.build_id, self.settings.singleuser_seconds, self.tell)
+
+    def _finish(self, made: str, name: str) -> None:
+        """Give an image its name and push it; without a push it is there from then on."""
+        before = self.engine.inspect_image(name) if self.settings.push else None
+        if self.settings.push:
+            self.tell.phase(Phase.PUSHING, "Pushing the image")
+        self.engine.tag(made, name)
+        try:
+            if self.settings.push:
+                push(self.engine, name, self._credentials(), self.tell)
+        except BaseException:
+            if before is None:
+                self.engine.remove_image(name)
+            raise
+
+    def _credentials(self) -> Credentials:
+        return Credentials.read(Path(self.settings.logins), Path(self.settings.docker_config))
+
+    # --- environment and content -------------------------------------------------------------------------------------
+
+    def _from_environment(self, key: str) -> None:
+        """Put the content on top of the environment's image, which is made now unless it is there."""
+        name = environment_name(self.settings.image_prefix, key)
+        locks = Path(self.settings.state) / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with locked(locks, key, lambda: self.tell.log("Waiting for another build that is making the same environment.")):
+            if not self.job.force and self._found(name):
+                self.tell.log(f"Found the environment {key}; nothing to install.")
+            else:
+                self.tell.log("Building the environment from the files that describe it.")
+                self._build(self._files_alone(), {labels.ENVIRONMENT: key})
+                self.engine.tag(unfinished_name(self.job.build_id), name)
+                if self.settings.push:
+                    push(self.engine, name, self._credentials(), self.tell)
+            put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, self._labels(key))
+        self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
+
+    def _found(self, name: str) -> bool:
+        if self.engine.inspect_image(name):
+            return True
+        return self.settings.push and pull(self.engine, name, self._credentials(), self.tell)
+
+    def _files_alone(self) -> Path:
+        """Return a folder with nothing but the files that define the environment."""
+        folder = self.work / "environment"
+        for path, content in self.definition.files.items():
+            copy = folder / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+            copy.chmod((self.work / "content" / path).stat().st_mode)
+        folder.mkdir(exist_ok=True)
+        return folder

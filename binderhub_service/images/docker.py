@@ -1,0 +1,105 @@
+"""Images in a container engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from .. import names
+from ..models import Image, Source
+from . import labels
+from .base import Images, StoredImage, in_use
+from .engine import Engine, EngineError
+
+_CONFLICT = 409
+
+
+class DockerImages(Images):
+    """Images that one engine keeps; servers are launched from them by the same engine.
+
+    Args:
+        prefix: comes before every name, e.g. ``binder-``.
+        settings: the build settings that differ from the defaults, as text.
+    """
+
+    def __init__(self, engine: Engine, prefix: str, settings: str = "") -> None:
+        self._engine = engine
+        self._prefix = prefix
+        self._settings = settings
+
+    def name_for(self, source: Source) -> str:
+        """Return BinderHub's name for the image."""
+        return names.image_name(source, self._prefix, self._settings)
+
+    async def exists(self, name: str) -> Image | None:
+        """Ask the engine."""
+        found = await asyncio.to_thread(self._engine.inspect_image, name)
+        return Image(name, environment=_labels(found["Config"]).get(labels.ENVIRONMENT, "")) if found else None
+
+    async def all(self) -> list[StoredImage]:
+        """Return the images that were made here; what images share belongs to none."""
+        return await asyncio.to_thread(self._all)
+
+    async def users(self, name: str) -> tuple[str, ...]:
+        """Return who has a container made from an image, as ``user/server``."""
+        return await asyncio.to_thread(self._users, name)
+
+    async def delete(self, name: str) -> None:
+        """Remove the image, and its environment's unless another image uses it."""
+        await asyncio.to_thread(self._delete, name)
+
+    def _all(self) -> list[StoredImage]:
+        return [
+            StoredImage(
+                name=name,
+                bytes=max(0, image["Size"] - max(0, image.get("SharedSize", 0))),
+                made=datetime.fromtimestamp(image["Created"], UTC),
+                used_by=self._users(name),
+            )
+            for image in self._engine.images(labels.COMMIT)
+            for name in image.get("RepoTags") or ()
+            if name.startswith(self._prefix)
+        ]
+
+    def _users(self, name: str) -> tuple[str, ...]:
+        image = self._engine.inspect_image(name)
+        made_from_it = self._engine.containers(ancestor=name) if image else []
+        return tuple(sorted(_user(container) for container in made_from_it if container["ImageID"] == (image or {})["Id"]))
+
+    def _delete(self, name: str) -> None:
+        found = self._engine.inspect_image(name)
+        if found is None:
+            return
+        if self._users(name):
+            raise in_use(name)
+        self._remove(name)
+        key = _labels(found["Config"]).get(labels.ENVIRONMENT)
+        if key and not any(_labels(image).get(labels.ENVIRONMENT) == key for image in self._engine.images(labels.COMMIT)):
+            self._remove(environment_name(self._prefix, key))
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._engine.remove_image(name)
+        except EngineError as error:
+            if error.answer == _CONFLICT:
+                raise in_use(name) from error
+            raise
+
+
+def environment_name(prefix: str, key: str) -> str:
+    """Return the name of the image that holds an environment without any commit's content."""
+    return f"{prefix}environment:{key}".replace("_", "-").lower()
+
+
+def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:
+    return content.get("Labels") or {}
+
+
+def _user(container: Mapping[str, Any]) -> str:
+    """Return ``user/server`` as the spawner wrote it on the container; the container's name if somebody else made it."""
+    written = _labels(container)
+    if labels.USER in written:
+        return f"{written[labels.USER]}/{written.get(labels.SERVER, '')}"
+    return str((container.get("Names") or [container["Id"]])[0]).removeprefix("/")

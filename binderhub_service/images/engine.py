@@ -1,0 +1,214 @@
+"""A container engine's HTTP API: the few calls that image store and builder need.
+
+Blocking, so that the build process uses it as it is and the service in threads; safe to share between threads.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+import httpx
+
+from ..errors import BinderError, Unavailable
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 60.0
+_LONG_SECONDS = 600.0
+_POOL = httpx.Limits(max_connections=20, keepalive_expiry=60)
+
+
+@dataclass(frozen=True)
+class EngineAddress:
+    """How the engine is reached, as Docker's own programs say it.
+
+    Attributes:
+        host: ``unix:///path`` or ``tcp://host:port``.
+        certificates: the directory with ca.pem, cert.pem and key.pem if the engine asks for TLS; else empty.
+    """
+
+    host: str = "unix:///var/run/docker.sock"
+    certificates: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """Return the address as environment variables for Docker's programs."""
+        tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": self.certificates} if self.certificates else {}
+        return {"DOCKER_HOST": self.host, **tls}
+
+
+class EngineError(BinderError):
+    """The engine answered, and the answer is no.
+
+    Attributes:
+        answer: the HTTP status of the answer.
+    """
+
+    code = "engine_error"
+
+    def __init__(self, message: str, answer: int) -> None:
+        super().__init__(message, hint="Ask an administrator to look at the container engine.")
+        self.answer = answer
+
+
+class Engine:
+    """One container engine."""
+
+    def __init__(self, address: EngineAddress) -> None:
+        self._address = address
+        self._client = _client(address)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
+
+    def version(self) -> str:
+        """Return the engine's version; raises `Unavailable` if there is none."""
+        return str(self._call("GET", "/version").json()["Version"])
+
+    def inspect_image(self, name: str) -> dict[str, Any] | None:
+        """Return what the engine knows about an image, or None if it has none of this name."""
+        answer = self._call("GET", f"/images/{quote(name)}/json", allowed=(404,))
+        return _object(answer) if answer.status_code == 200 else None
+
+    def images(self, label: str) -> list[dict[str, Any]]:
+        """Return all images that carry a label, with their sizes, shared and alone."""
+        listed = self._call("GET", "/system/df", params={"type": "image"}, timeout_seconds=_LONG_SECONDS).json()["Images"] or []
+        return [image for image in listed if label in (image.get("Labels") or {})]
+
+    def containers(self, **filters: str) -> list[dict[str, Any]]:
+        """Return all containers that match, running or not; e.g. ``label="a=b"``, ``ancestor="image"``."""
+        wanted = json.dumps({name: [value] for name, value in filters.items()})
+        listed: list[dict[str, Any]] = self._call("GET", "/containers/json", params={"all": "1", "filters": wanted}).json()
+        return listed
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image another name."""
+        repository, _, tag = name.rpartition(":")
+        self._call("POST", f"/images/{quote(image)}/tag", params={"repo": repository, "tag": tag})
+
+    def remove_image(self, name: str) -> None:
+        """Take a name from an image, and remove the image if that was the last; raises `EngineError` (409) while it is used."""
+        self._call("DELETE", f"/images/{quote(name)}", allowed=(404,), timeout_seconds=_LONG_SECONDS)
+
+    def push(self, name: str, login: str) -> Iterator[dict[str, Any]]:
+        """Push an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""
+        repository, _, tag = name.rpartition(":")
+        return self._stream("POST", f"/images/{quote(repository)}/push", params={"tag": tag}, headers={"X-Registry-Auth": login})
+
+    def pull(self, name: str, login: str) -> Iterator[dict[str, Any]]:
+        """Pull an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""
+        repository, _, tag = name.rpartition(":")
+        return self._stream("POST", "/images/create", params={"fromImage": repository, "tag": tag}, headers={"X-Registry-Auth": login})
+
+    def create_container(self, name: str, content: Mapping[str, Any]) -> str:
+        """Make a container and return its id; it does not run yet."""
+        return str(self._call("POST", "/containers/create", params={"name": name}, content=content).json()["Id"])
+
+    def start_container(self, container: str) -> None:
+        """Let a container run."""
+        self._call("POST", f"/containers/{quote(container)}/start")
+
+    def wait_for_container(self, container: str, seconds: float) -> int | None:
+        """Return the exit status of a container when it ends, or None if it does not in time."""
+        try:
+            return int(self._request("POST", f"/containers/{quote(container)}/wait", timeout_seconds=seconds).json()["StatusCode"])
+        except httpx.ReadTimeout:
+            return None
+        except httpx.TransportError as error:
+            raise self._unavailable() from error
+
+    def container_output(self, container: str) -> str:
+        """Return the end of what a container with a terminal printed."""
+        answer = self._call("GET", f"/containers/{quote(container)}/logs", params={"stdout": "1", "stderr": "1", "tail": "20"})
+        return answer.content.decode(errors="replace")
+
+    def remove_container(self, container: str) -> None:
+        """End and remove a container with its volumes; nothing happens if there is none."""
+        self._call("DELETE", f"/containers/{quote(container)}", params={"force": "1", "v": "1"}, allowed=(404, 409))
+
+    def put_archive(self, container: str, folder: str, archive: IO[bytes]) -> None:
+        """Unpack a tar file in a folder of a container, keeping the owners that it names."""
+        path = f"/containers/{quote(container)}/archive"
+        params = {"path": folder, "copyUIDGID": "1"}
+        self._call("PUT", path, params=params, body=archive, headers={"Content-Type": "application/x-tar"}, timeout_seconds=_LONG_SECONDS)
+
+    def commit(self, container: str, name: str, comment: str, labels: Mapping[str, str]) -> None:
+        """Make an image of a container."""
+        repository, _, tag = name.rpartition(":")
+        params = {"container": container, "repo": repository, "tag": tag, "comment": comment, "pause": "0"}
+        self._call("POST", "/commit", params=params, content={"Labels": dict(labels)}, timeout_seconds=_LONG_SECONDS)
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, path: str, allowed: tuple[int, ...] = (), **more: Any) -> httpx.Response:
+        try:
+            answer = self._request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._unavailable() from error
+        if answer.status_code >= 400 and answer.status_code not in allowed:
+            raise EngineError(_message(answer), answer.status_code)
+        return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        content: Mapping[str, Any] | None = None,
+        body: IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = _ANSWER_SECONDS,
+    ) -> httpx.Response:
+        timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
+        return self._client.request(method, path, params=params, json=content, content=body, headers=headers, timeout=timeout)
+
+    def _stream(self, method: str, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        timeout = httpx.Timeout(_LONG_SECONDS, connect=_CONNECT_SECONDS)
+        try:
+            with self._client.stream(method, path, params=params, headers=headers, timeout=timeout) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    yield {"error": _message(answer)}
+                    return
+                for line in answer.iter_lines():
+                    if line.strip():
+                        yield json.loads(line)
+        except httpx.TransportError as error:
+            raise self._unavailable() from error
+
+    def _unavailable(self) -> Unavailable:
+        return Unavailable(
+            f"The container engine at {self._address.host} does not answer.",
+            code="engine_unavailable",
+            hint="Ask an administrator to start it, or to correct the setting DockerMode.engine_host.",
+        )
+
+
+def _client(address: EngineAddress) -> httpx.Client:
+    scheme, _, place = address.host.partition("://")
+    if scheme == "unix":
+        return httpx.Client(base_url="http://engine", transport=httpx.HTTPTransport(uds=place, limits=_POOL), trust_env=False)
+    if not address.certificates:
+        return httpx.Client(base_url=f"http://{place}", limits=_POOL, trust_env=False)
+    folder = Path(address.certificates)
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return httpx.Client(base_url=f"https://{place}", verify=context, limits=_POOL, trust_env=False)
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text.strip()[:500] or f"The container engine answered {answer.status_code}."
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    content: dict[str, Any] = answer.json()
+    return content

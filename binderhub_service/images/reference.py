@@ -1,0 +1,39 @@
+"""Names of images, taken apart the way container engines do; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .credentials import DOCKER_HUB, registry_host
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image's name in parts.
+
+    Attributes:
+        registry: host and port; ``docker.io`` where none is named.
+        repository: the path in the registry, with Docker Hub's ``library/`` where it is left out.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+
+    @classmethod
+    def parse(cls, name: str) -> Reference:
+        """Take a name without digest apart; a tag that is not there is ``latest``."""
+        first, slash, rest = name.partition("/")
+        named = bool(slash) and ("." in first or ":" in first or first == "localhost")
+        registry, path = (registry_host(first), rest) if named else (DOCKER_HUB, name)
+        repository, colon, tag = path.rpartition(":")
+        if not colon:
+            repository, tag = path, "latest"
+        if registry == DOCKER_HUB and "/" not in repository:
+            repository = f"library/{repository}"
+        return cls(registry, repository, tag)
+
+    @property
+    def host(self) -> str:
+        """Where the registry's API is."""
+        return "registry-1.docker.io" if self.registry == DOCKER_HUB else self.registry

@@ -1,0 +1,200 @@
+"""Images in a registry."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from .. import names
+from ..errors import Conflict, Unavailable
+from ..models import Image, Source
+from . import labels
+from .base import Images, StoredImage
+from .docker import DockerImages
+from .reference import Reference
+from .registry_client import MANIFEST_TYPES, RegistryClient, error_codes
+
+_KEPT_DETAILS = 2000
+_AT_ONCE = 8
+_PAGE = 1000
+_NOT_THERE = {"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"}
+_API_VERSION = "docker-distribution-api-version"  # a registry says this, another web server's 404 does not
+_UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True)
+class _Details:
+    """What a manifest says about an image; never changes for a digest."""
+
+    bytes: int
+    made: datetime
+    environment: str
+
+
+class RegistryImages(Images):
+    """Images that a registry keeps; servers pull them by digest.
+
+    Args:
+        prefix: comes before every name: the registry and what else, e.g. ``registry.example.org/project/binder-``.
+        settings: the build settings that differ from the defaults, as text.
+        local: the engine that builds, if it is to forget what is deleted, and be asked who uses it.
+        kept_seconds: for how long "it is there" is not asked for again; "it is not" always is.
+    """
+
+    def __init__(self, client: RegistryClient, prefix: str, settings: str = "", local: DockerImages | None = None, kept_seconds: float = 5.0) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._settings = settings
+        self._local = local
+        self._kept_seconds = kept_seconds
+        self._there: dict[str, tuple[float, Image]] = {}
+        self._details: OrderedDict[str, _Details] = OrderedDict()
+
+    def name_for(self, source: Source) -> str:
+        """Return BinderHub's name for the image."""
+        return names.image_name(source, self._prefix, self._settings)
+
+    async def exists(self, name: str) -> Image | None:
+        """Ask the registry for the manifest of any kind; the image that is returned has its digest."""
+        until, image = self._there.get(name, (0.0, None))
+        if image and time.monotonic() < until:
+            return image
+        self.forget(name)
+        digest = await self._digest(Reference.parse(name))
+        if digest is None:
+            return None
+        details = await self._details_of(Reference.parse(name), digest)
+        image = Image(name, environment=details.environment, digest=digest)
+        self._there[name] = (time.monotonic() + self._kept_seconds, image)
+        return image
+
+    def forget(self, name: str) -> None:
+        """Ask the registry next time; for those who know that an image has changed."""
+        self._there = {kept: value for kept, value in self._there.items() if kept != name and value[0] > time.monotonic()}
+
+    async def all(self) -> list[StoredImage]:
+        """Return the images whose names have the prefix; not every registry lets itself be listed."""
+        registry = Reference.parse(f"{self._prefix}x:x")
+        beginning = registry.repository.removesuffix("x")
+        repositories = [path for path in await self._pages(registry, "_catalog", "repositories") if path.startswith(beginning)]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def of(repository: str) -> list[StoredImage]:
+            async with gate:
+                return await self._stored(registry.registry, repository)
+
+        return [image for images in await asyncio.gather(*map(of, repositories)) for image in images]
+
+    async def delete(self, name: str) -> None:
+        """Remove the manifest, and the building engine's copy; an image that a server runs from stays."""
+        if self._local:
+            await self._local.delete(name)
+        self.forget(name)
+        reference = Reference.parse(name)
+        digest = await self._digest(reference)
+        if digest is None:
+            return
+        answer = await self._client.ask("DELETE", reference, f"{reference.repository}/manifests/{digest}")
+        if answer.status_code == 405 or "UNSUPPORTED" in error_codes(answer):
+            raise Conflict(
+                f"The registry {reference.registry} does not delete images.",
+                code="registry_cannot_delete",
+                hint="Let an administrator allow deleting in the registry, or delete the image with the registry's own tools.",
+            )
+        if answer.status_code not in {200, 202, 404}:
+            raise _unexpected(reference, answer)
+
+    # --- manifests ---------------------------------------------------------------------------------------------------
+
+    async def _digest(self, reference: Reference) -> str | None:
+        """Return the digest of a name's manifest, or None if the registry says that there is none."""
+        path = f"{reference.repository}/manifests/{reference.tag}"
+        answer = await self._client.ask("HEAD", reference, path, MANIFEST_TYPES)
+        if answer.status_code == 200 and answer.headers.get("docker-content-digest"):
+            return str(answer.headers["docker-content-digest"])
+        if answer.status_code == 401 or (answer.status_code == 404 and _API_VERSION in answer.headers):
+            return None  # 401 is Docker Hub's way to say it, see the client
+        answer = await self._client.ask("GET", reference, path, MANIFEST_TYPES)  # HEAD tells no reason, and some registries no digest
+        if error_codes(answer) if answer.status_code == 404 else error_codes(answer) & _NOT_THERE:
+            return None
+        if answer.status_code != 200:
+            raise _unexpected(reference, answer)
+        return str(answer.headers.get("docker-content-digest") or f"sha256:{hashlib.sha256(answer.content).hexdigest()}")
+
+    async def _details_of(self, reference: Reference, digest: str) -> _Details:
+        if digest not in self._details:
+            self._details[digest] = await self._read_details(reference, digest)
+        self._details.move_to_end(digest)
+        if len(self._details) > _KEPT_DETAILS:
+            self._details.popitem(last=False)
+        return self._details[digest]
+
+    async def _read_details(self, reference: Reference, digest: str) -> _Details:
+        manifest = await self._json(reference, f"{reference.repository}/manifests/{digest}")
+        config = manifest.get("config")
+        if not config:  # an index of images for several machines
+            return _Details(0, _UNKNOWN_TIME, "")
+        content = await self._json(reference, f"{reference.repository}/blobs/{config['digest']}")
+        written = (content.get("config") or {}).get("Labels") or {}
+        size = config.get("size", 0) + sum(layer.get("size", 0) for layer in manifest.get("layers", []))
+        return _Details(size, _time(content.get("created")), written.get(labels.ENVIRONMENT, ""))
+
+    async def _json(self, reference: Reference, path: str) -> dict[str, Any]:
+        answer = await self._client.ask("GET", reference, path, MANIFEST_TYPES)
+        if answer.status_code != 200:
+            raise _unexpected(reference, answer)
+        content: dict[str, Any] = answer.json()
+        return content
+
+    # --- lists -------------------------------------------------------------------------------------------------------
+
+    async def _pages(self, reference: Reference, path: str, key: str) -> list[str]:
+        found: list[str] = []
+        query = f"?n={_PAGE}"
+        while query:
+            answer = await self._client.ask("GET", reference, f"{path}{query}")
+            if answer.status_code == 404 and key == "tags":
+                return []
+            if answer.status_code != 200:
+                raise _unexpected(reference, answer)
+            found += answer.json().get(key) or []
+            link = answer.links.get("next", {}).get("url", "")
+            query = f"?{link.partition('?')[2]}" if link else ""
+        return found
+
+    async def _stored(self, registry: str, repository: str) -> list[StoredImage]:
+        host = Reference(registry, repository, "")
+        return [image for tag in await self._pages(host, f"{repository}/tags/list", "tags") if (image := await self._stored_tag(host, tag))]
+
+    async def _stored_tag(self, host: Reference, tag: str) -> StoredImage | None:
+        reference = Reference(host.registry, host.repository, tag)
+        digest = await self._digest(reference)
+        name = f"{host.registry}/{host.repository}:{tag}"
+        if digest is None or name.startswith(f"{self._prefix}environment:"):
+            return None
+        details = await self._details_of(reference, digest)
+        users = await self._local.users(name) if self._local else ()
+        return StoredImage(name, details.bytes, details.made, users)
+
+
+def _time(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text)[:19] + "+00:00")
+    except ValueError:
+        return _UNKNOWN_TIME
+
+
+def _unexpected(reference: Reference, answer: httpx.Response) -> Unavailable:
+    codes = ", ".join(sorted(error_codes(answer)))
+    return Unavailable(
+        f"The registry {reference.registry} gave an answer that says nothing: {answer.status_code} {codes}".rstrip() + ".",
+        code="registry_unavailable",
+        hint="Try again in a moment; if it stays so, ask an administrator to look at the registry.",
+    )

@@ -1,0 +1,192 @@
+"""The OCI distribution API (version 2), as a client that proves who it is in whatever way a registry asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..errors import Unavailable
+from .credentials import DOCKER_HUB, Credentials, Login
+from .reference import Reference
+
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_POOL = httpx.Limits(max_connections=20, keepalive_expiry=60)
+_RETRY_SECONDS = (0.2, 1.0)
+_PASSING = {429, 500, 502, 503, 504}
+_TOKEN_SECONDS = 60.0  # what a token that does not say is good for
+_TOKEN_SPARE_SECONDS = 10.0
+_CHALLENGE = re.compile(r"""\s*(?P<scheme>[A-Za-z]+)\s+(?P<parameters>.*)""", re.DOTALL)
+_PARAMETER = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))""")
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What a registry asks for in ``WWW-Authenticate``."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, header: str) -> Challenge | None:
+        """Return the challenge, or None if there is none that makes sense."""
+        match = _CHALLENGE.match(header)
+        if match is None:
+            return None
+        found = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(match["parameters"])}
+        return cls(match["scheme"].lower(), found)
+
+
+class RegistryClient:
+    """Asks registries; one pool of connections for all.
+
+    Args:
+        plain_http: registries (host and port) that speak no TLS; those on loopback may always.
+        transport: what carries requests, for tests.
+    """
+
+    def __init__(self, credentials: Credentials, plain_http: Sequence[str] = (), transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._credentials = credentials
+        self._plain_http = frozenset(plain_http)
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport)
+        self._proofs: dict[tuple[str, str, str], tuple[float, str]] = {}
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    async def ask(self, method: str, reference: Reference, path: str, accept: Sequence[str] = ()) -> httpx.Response:
+        """Return a registry's answer, whatever its status is, unless it says nothing about the question.
+
+        Args:
+            path: what follows ``/v2/``.
+
+        Raises:
+            Unavailable: the registry could not be asked, or does not let us in.
+        """
+        url = f"{self._scheme(reference.host)}://{reference.host}/v2/{path}"
+        headers = {"Accept": ", ".join(accept)} if accept else {}
+        key = (reference.host, reference.repository, method if method == "DELETE" else "GET")
+        proof = self._kept_proof(key)
+        answer = await self._send(method, url, reference, headers | ({"Authorization": proof} if proof else {}))
+        if answer.status_code == 401:
+            fresh = await self._prove(key, reference, answer)
+            answer = await self._send(method, url, reference, headers | {"Authorization": fresh})
+        if answer.status_code == 401 or answer.status_code == 403:
+            await self._refused(reference, answer)
+        return answer
+
+    def _scheme(self, host: str) -> str:
+        name = urlsplit(f"//{host}").hostname or ""
+        return "http" if host in self._plain_http or name in {"localhost", "::1"} or name.startswith("127.") else "https"
+
+    async def _send(self, method: str, url: str, reference: Reference, headers: Mapping[str, str], **more: Any) -> httpx.Response:
+        """Send a request, again if it fails for a passing reason; credentials do not follow redirects to other hosts."""
+        for seconds in (*_RETRY_SECONDS, None):
+            try:
+                answer = await self._client.request(method, url, headers=headers, follow_redirects=True, **more)
+            except httpx.HTTPError as error:
+                if seconds is None:
+                    raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
+            else:
+                if answer.status_code not in _PASSING:
+                    return answer
+                if seconds is None:
+                    raise _unavailable(reference, f"it answers {answer.status_code}")
+            await asyncio.sleep(seconds)
+        raise AssertionError("the last try returns or raises")
+
+    # --- who we are --------------------------------------------------------------------------------------------------
+
+    def _kept_proof(self, key: tuple[str, str, str]) -> str | None:
+        until, proof = self._proofs.get(key, (0.0, ""))
+        if time.monotonic() > until:
+            self._proofs.pop(key, None)
+            return None
+        return proof
+
+    async def _prove(self, key: tuple[str, str, str], reference: Reference, answer: httpx.Response) -> str:
+        """Return the ``Authorization`` header that a registry asked for, and keep it while it is good."""
+        login = await asyncio.to_thread(self._credentials.login_for, reference.registry)
+        challenges = [found for header in answer.headers.get_list("www-authenticate") if (found := Challenge.parse(header))]
+        bearer = next((challenge for challenge in challenges if challenge.scheme == "bearer"), None)
+        if bearer and bearer.parameters.get("realm"):
+            token, seconds = await self._token(bearer, reference, login)
+            proof = f"Bearer {token}"
+        elif any(challenge.scheme == "basic" for challenge in challenges) and login and login.password:
+            proof, seconds = f"Basic {login.basic()}", float("inf")
+        else:
+            raise _login_failed(reference, login)
+        self._proofs[key] = (time.monotonic() + seconds, proof)
+        return proof
+
+    async def _token(self, challenge: Challenge, reference: Reference, login: Login | None) -> tuple[str, float]:
+        """Ask the server that the registry names for a token; return it and for how many seconds to use it."""
+        realm = challenge.parameters["realm"]
+        asked = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
+        asked.setdefault("scope", f"repository:{reference.repository}:pull")
+        if urlsplit(realm).scheme != "https" and self._scheme(reference.host) == "https":
+            raise _unavailable(reference, "it wants the login sent unencrypted")
+        if login and login.identity_token:
+            form = asked | {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "binderhub-service"}
+            answer = await self._send("POST", realm, reference, {}, data=form)
+        else:
+            answer = await self._send("GET", realm, reference, {"Authorization": f"Basic {login.basic()}"} if login else {}, params=asked)
+        if answer.status_code in {400, 401, 403}:
+            raise _login_failed(reference, login)
+        content = _json(answer)
+        token = content.get("token") or content.get("access_token")
+        if answer.status_code != 200 or not isinstance(token, str):
+            raise _unavailable(reference, f"its token server answers {answer.status_code} and no token")
+        seconds = content.get("expires_in")
+        return token, (seconds if isinstance(seconds, int | float) else _TOKEN_SECONDS) - _TOKEN_SPARE_SECONDS
+
+    async def _refused(self, reference: Reference, answer: httpx.Response) -> None:
+        """Raise, unless this is Docker Hub's way of saying to a known user that a repository is not there."""
+        self._proofs = {key: value for key, value in self._proofs.items() if key[:2] != (reference.host, reference.repository)}
+        login = await asyncio.to_thread(self._credentials.login_for, reference.registry)
+        if not (reference.registry == DOCKER_HUB and login and answer.status_code == 401):
+            raise _login_failed(reference, login)
+
+
+def error_codes(answer: httpx.Response) -> set[str]:
+    """Return the codes in a registry's error answer."""
+    errors = _json(answer).get("errors")
+    return {str(error.get("code")) for error in errors if isinstance(error, dict)} if isinstance(errors, list) else set()
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        content = answer.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _unavailable(reference: Reference, why: str) -> Unavailable:
+    return Unavailable(
+        f"The registry {reference.registry} could not be asked for the image: {why}.",
+        code="registry_unavailable",
+        hint="Try again in a moment; if it stays so, ask an administrator to look at the registry.",
+    )
+
+
+def _login_failed(reference: Reference, login: Login | None) -> Unavailable:
+    who = "the login that it was given" if login else "anybody without a login"
+    return Unavailable(
+        f"The registry {reference.registry} refuses {who} for {reference.repository}.",
+        code="registry_login_failed",
+        hint="Ask an administrator to correct the registry's credentials of this hub.",
+    )

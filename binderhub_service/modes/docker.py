@@ -1,0 +1,179 @@
+"""Docker mode: repo2docker in a container engine, images in that engine or in a registry, servers as containers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from traitlets import Bool, Dict, Float, Unicode, default
+from traitlets import Integer as IntegerTrait
+from traitlets import List as ListTrait
+
+from ..builders import Builder
+from ..builders.docker import DEFAULT_REPO2DOCKER, DockerBuilder, DockerSettings
+from ..builders.job import Limits
+from ..images import Images
+from ..images.credentials import Credentials, docker_config_directory, login_from, login_from_environment
+from ..images.docker import DockerImages
+from ..images.engine import Engine, EngineAddress
+from ..images.registry import RegistryImages
+from ..images.registry_client import RegistryClient
+from .base import Mode
+from .embedded import find_uv
+
+
+class DockerMode(Mode):
+    """Makes container images with repo2docker."""
+
+    engine_host = Unicode(
+        help="""The container engine, as Docker's own programs take it in ``DOCKER_HOST``.
+
+        With TLS, ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` are heeded. Default: ``DOCKER_HOST``, else ``unix:///var/run/docker.sock``.
+        Example: ``tcp://engine.example.org:2376``.
+        """,
+    ).tag(config=True)
+    registry = Unicode(
+        "",
+        help="""The registry that images are pushed to and servers pull from; empty to keep images in the engine alone.
+
+        Default: none. Examples: ``127.0.0.1:5000``, ``ghcr.io/example``, ``docker.io/example``.
+        """,
+    ).tag(config=True)
+    image_prefix = Unicode(
+        "binder-",
+        help="""What every image's name begins with, behind the registry.
+
+        Names are formed as BinderHub forms them: with BinderHub's ``image_prefix`` split into `registry` and the rest, its images are
+        found and used. Default: ``binder-``.
+        """,
+    ).tag(config=True)
+    registry_credentials = ListTrait(
+        Dict(),
+        help="""Logins for registries, each with ``registry``, ``username`` and ``password``.
+
+        They win over Docker's own configuration (``config.json`` with ``auths``, ``credHelpers``, ``credsStore``), which is read as well; a
+        login in the environment variable ``CONTAINER_ENGINE_REGISTRY_CREDENTIALS`` (JSON with the same three) wins over both.
+        Default: none. Example: ``[{"registry": "ghcr.io", "username": "me", "password": "..."}]``.
+        """,
+    ).tag(config=True)
+    plain_http_registries = ListTrait(
+        Unicode(),
+        help="""Registries that speak no TLS, as host and port; those on loopback may always.
+
+        The engine must know them as well (``insecure-registries``). Default: none. Example: ``["registry:5000"]``.
+        """,
+    ).tag(config=True)
+    repo2docker_version = Unicode(
+        DEFAULT_REPO2DOCKER,
+        help=f"""The version of repo2docker that is installed, in an environment of its own, when the first image is built.
+
+        Versions from 2025 on need Docker's buildx; 2024.7.0 does not. Another version means other image names.
+        Default: ``{DEFAULT_REPO2DOCKER}``.
+        """,
+    ).tag(config=True)
+    repo2docker = Unicode(
+        "",
+        help="""A repo2docker program to run instead of installing one.
+
+        Default: none. Example: ``/opt/repo2docker/bin/jupyter-repo2docker``.
+        """,
+    ).tag(config=True)
+    repo2docker_arguments = ListTrait(
+        Unicode(),
+        help="""More arguments for repo2docker. Another list means other image names. Default: none. Example: ``["--cache-from=base"]``.""",
+    ).tag(config=True)
+    base_image = Unicode(
+        "",
+        help="""The image that repo2docker's images begin with. Default: repo2docker's own. Example: ``docker.io/library/buildpack-deps:jammy``.""",
+    ).tag(config=True)
+    appendix = Unicode(
+        "",
+        help="""Dockerfile instructions at the end of every image that repo2docker describes itself (not of repositories' own Dockerfiles).
+
+        Default: none. Example: ``"USER root\\nRUN apt-get update\\nUSER ${NB_USER}"``.
+        """,
+    ).tag(config=True)
+    build_arguments = Dict(
+        Unicode(),
+        help="""Build arguments (``ARG`` in Dockerfiles). They stay readable in the image: no secrets. Default: none.""",
+    ).tag(config=True)
+    user_name = Unicode("jovyan", help="""The user in images that servers run as. Default: ``jovyan``.""").tag(config=True)
+    user_id = IntegerTrait(1000, min=1, help="""That user's number; 0 (root) is not possible. Default: 1000.""").tag(config=True)
+    memory_limit_bytes = IntegerTrait(
+        0,
+        min=0,
+        help="""How much memory a build may use; 0 for any amount.
+
+        With repo2docker 2025 and newer, limited builds run in a BuildKit container of their own, which all of them share with its limit.
+        Default: 0. Example: ``4 * 1024**3``.
+        """,
+    ).tag(config=True)
+    cpu_limit = Float(0, min=0, help="""How many processors a build may use; 0 for all. See `memory_limit_bytes`. Default: 0.""").tag(config=True)
+    buildkit_image = Unicode(
+        "moby/buildkit:buildx-stable-1",
+        help="""The image that limited builds run in. Default: ``moby/buildkit:buildx-stable-1``.""",
+    ).tag(config=True)
+    reuse_environments = Bool(
+        True,
+        help="""Build an environment once and put the content of further commits with the same environment on top of it.
+
+        Where the environment depends on the rest of the repository (postBuild, a Dockerfile, local packages), the whole is built.
+        Default: True.
+        """,
+    ).tag(config=True)
+    registry_answer_seconds = Float(
+        5,
+        min=0,
+        help="""For how many seconds a registry that has said that an image is there is not asked again. Default: 5.""",
+    ).tag(config=True)
+
+    @default("engine_host")
+    def _engine_host_default(self) -> str:
+        return os.environ.get("DOCKER_HOST") or EngineAddress().host
+
+    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+        """Return the engine's images or a registry's, and repo2docker as builder."""
+        state.mkdir(parents=True, exist_ok=True)
+        settings = self.settings(state, os.environ)
+        docker_config = Path(settings.docker_config)
+        credentials = self.credentials(docker_config)
+        credentials.write(Path(settings.logins))
+        engine = Engine(settings.engine)
+        local = DockerImages(engine, settings.image_prefix, settings.name_text())
+        if not self.registry:
+            return local, DockerBuilder(state, engine, settings, limits)
+        client = RegistryClient(credentials, self.plain_http_registries)
+        images = RegistryImages(client, settings.image_prefix, settings.name_text(), local, self.registry_answer_seconds)
+        return images, DockerBuilder(state, engine, settings, limits, on_made=images.forget)
+
+    def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
+        """Return what the builder needs to know; no secret is in it."""
+        certificates = environment.get("DOCKER_CERT_PATH", "") if environment.get("DOCKER_TLS_VERIFY") else ""
+        return DockerSettings(
+            engine=EngineAddress(self.engine_host, certificates),
+            image_prefix=f"{self.registry.rstrip('/')}/{self.image_prefix}" if self.registry else self.image_prefix,
+            push=bool(self.registry),
+            docker_config=str(docker_config_directory(environment)),
+            logins=str(state / "registry-logins.json"),
+            state=str(state / "repo2docker"),
+            uv="" if self.repo2docker else find_uv(),
+            repo2docker=self.repo2docker,
+            repo2docker_version=self.repo2docker_version,
+            repo2docker_arguments=tuple(self.repo2docker_arguments),
+            base_image=self.base_image,
+            appendix=self.appendix,
+            build_arguments=dict(self.build_arguments),
+            user_name=self.user_name,
+            user_id=self.user_id,
+            memory_bytes=self.memory_limit_bytes,
+            cpus=self.cpu_limit,
+            buildkit_image=self.buildkit_image,
+            reuse_environments=self.reuse_environments,
+        )
+
+    def credentials(self, docker_config: Path) -> Credentials:
+        """Return the logins of the settings and the environment, and Docker's own behind them; raises `ValueError` without content."""
+        given = [login_from(content, "Every entry of DockerMode.registry_credentials") for content in self.registry_credentials]
+        from_environment = login_from_environment(os.environ)
+        return Credentials([*given, *([from_environment] if from_environment else [])], docker_config)
