@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 
 from .. import names
+from ..errors import Unavailable
 from ..models import Image, Source
 from .base import Images, StoredImage, in_use
 
@@ -94,11 +95,11 @@ class EnvironmentImages(Images):
             return
         if _users_by_directory(self._environments / MADE).get(manifest["environment"]):
             raise in_use(name)
-        _remove_link(link)
+        _remove_made(link, link.resolve())
         with locked(self._environments / MADE, manifest["key"]):
             used = {other["environment"] for _, other in self._links()}
             if manifest["environment"] not in used:
-                _remove_link(self._environments / manifest["key"])
+                _remove_made(self._environments / manifest["key"], Path(manifest["environment"]))
 
 
 @contextlib.contextmanager
@@ -126,6 +127,8 @@ def _manifest(link: Path) -> dict[str, Any] | None:
         content: dict[str, Any] = json.loads((link / MANIFEST).read_text())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Unavailable(f"The image {link.name} could not be looked at.", hint="Try again in a moment.") from error
     return content
 
 
@@ -151,9 +154,8 @@ def _directory_below(made: Path, word: str) -> str | None:
     return str(made / path.relative_to(made).parts[0]) if path != made and path.is_relative_to(made) else None
 
 
-def _remove_link(link: Path) -> None:
-    """Remove a link and what it leads to, the link first: what is half gone is never seen."""
-    if link.is_symlink():
-        target = link.resolve()
+def _remove_made(link: Path, made: Path) -> None:
+    """Remove what was made, before that the link if it leads there: what is half gone is never seen."""
+    if link.is_symlink() and link.resolve() == made:
         link.unlink()
-        shutil.rmtree(target, ignore_errors=True)
+    shutil.rmtree(made, ignore_errors=True)
