@@ -1,13 +1,15 @@
-"""Fixtures of the ports' suites: stores."""
+"""Fixtures of the ports' suites: stores, and real builds."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from binderhub_service.store import Store
+from tests.harness.index_server import PackageIndex
+from tests.harness.workbench import Workbench
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -26,3 +28,36 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     await store.open()
     yield store
     await store.close()
+
+
+@pytest.fixture(scope="session")
+def package_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
+    """A package index with nothing but the package `base`."""
+    index = PackageIndex(tmp_path_factory.mktemp("index"))
+    index.add("base")
+    with index.running():
+        yield index
+
+
+@pytest.fixture(scope="session")
+def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for uv of the run's own."""
+    return tmp_path_factory.mktemp("uv-cache")
+
+
+@pytest.fixture
+def workbench(tmp_path: Path, package_index: PackageIndex, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
+    """Real builds that take their packages from `package_index`; no process of theirs outlives the test."""
+    for name, value in {
+        "UV_DEFAULT_INDEX": package_index.url,
+        "UV_CACHE_DIR": str(uv_cache),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_HTTP_RETRIES": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    workbench = Workbench(tmp_path / "state")
+    yield workbench
+    workbench.close()

@@ -1,0 +1,83 @@
+"""A package index on loopback with a handful of packages made on the spot, so that builds are quick and need no outside."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+BACKEND = "def build_wheel(*a, **k):\n    raise SystemExit('there is no compiler here')\nget_requires_for_build_wheel = lambda *a: []\n"
+
+
+class PackageIndex:
+    """Packages below `root`; `url` is what package installers take as an index."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = ""
+        self.asked: list[str] = []
+
+    def add(self, name: str, version: str = "1.0", requires: str = "") -> None:
+        """Add a package that can be imported by its name and tells its version."""
+        info = f"{name}-{version}.dist-info"
+        needs = f"Requires-Dist: {requires}\n" if requires else ""
+        with zipfile.ZipFile(self._folder(name) / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", f"version = {version!r}\n")
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+    def add_unbuildable(self, name: str, version: str = "1.0") -> None:
+        """Add a package that has to be built and cannot be."""
+        files = {
+            "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
+            "backend.py": BACKEND,
+            "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+        }
+        with tarfile.open(self._folder(name) / f"{name}-{version}.tar.gz", "w:gz") as archive:
+            for path, text in files.items():
+                member = tarfile.TarInfo(f"{name}-{version}/{path}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def running(self) -> Iterator[PackageIndex]:
+        """Serve while the block runs."""
+        handler = partial(_Handler, directory=str(self.root), asked=self.asked)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """A folder's listing is already what installers read."""
+
+    def __init__(self, *arguments: Any, asked: list[str], **more: Any) -> None:
+        self._asked = asked
+        super().__init__(*arguments, **more)
+
+    def do_GET(self) -> None:
+        self._asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
