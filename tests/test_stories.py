@@ -159,7 +159,7 @@ async def test_followers_are_counted_until_they_leave(story: Story) -> None:
 async def test_a_follower_reads_from_the_database_only_what_is_no_longer_at_hand(
     store: CountingStore, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stories, "_KEPT_EVENTS", 10)
+    monkeypatch.setattr(stories, "_KEPT_BYTES", 280)  # ten to twenty events
     monkeypatch.setattr(stories, "_PAGE_EVENTS", 7)
     asked: list[int] = []
     events = store.events
