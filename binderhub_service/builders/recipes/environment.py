@@ -96,7 +96,7 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
 def _environment(job: Job, definition: Definition, content: Path, place: _Place, tell: Teller, environment: Mapping[str, str]) -> Path:
     """Return the path of the environment, made now unless an equal one is there."""
     _tell_what_was_found(definition, tell)
-    if place.link.exists() and not job.force and not definition.tied_to_commit:
+    if (place.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
         tell.log(f"Found the environment {place.link.name}; nothing to install.")
         return place.link.resolve()
     try:
@@ -177,7 +177,12 @@ class _Installer:
         path = self._content / script
         path.chmod(path.stat().st_mode | 0o111)
         command = (str(path),) if path.read_bytes().startswith(b"#!") else ("bash", str(path))
-        finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+        try:
+            finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+        except (FileNotFoundError, PermissionError) as error:
+            raise BuildFailed(
+                f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: it names a program that is not here."
+            ) from error
         if finished.status:
             raise BuildFailed(
                 f"The script {script} failed with exit status {finished.status}.",
