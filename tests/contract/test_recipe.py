@@ -1,0 +1,282 @@
+"""Making environments with uv: what goes wrong is said in a sentence, what is there is not made again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from binderhub_service.builders.job import Limits
+from binderhub_service.models import Build
+from tests.harness.git_server import Repository
+from tests.harness.index_server import PackageIndex
+from tests.harness.repository import BareRepository, Files
+from tests.harness.workbench import Made, Workbench
+
+NewRepository = Callable[..., Repository]
+FOUND = "nothing to install"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages(package_index: PackageIndex) -> None:
+    package_index.add("left", requires="common==1.0")
+    package_index.add("right", requires="common==2.0")
+    package_index.add("common", "1.0")
+    package_index.add("common", "2.0")
+    package_index.add_unbuildable("unbuildable")
+
+
+def error_of(made: Made) -> dict[str, str]:
+    assert made.error, made.log
+    assert made.error["message"].endswith(".")
+    assert made.error["hint"]
+    return made.error
+
+
+async def make(workbench: Workbench, repository: Repository, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
+    return await workbench.make(workbench.ask(repository.url, repository.rev("main")), limits)
+
+
+def installed(workbench: Workbench, build: Build, code: str) -> str:
+    """Return what a line of Python prints in a build's environment and checkout."""
+    manifest = workbench.manifest(build)
+    done = subprocess.run([f"{manifest['environment']}/bin/python", "-c", code], cwd=manifest["content"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+# What goes wrong
+
+FAILING = {
+    "a requirement that is not there": ({"requirements.txt": "nowhere-to-be-found\n"}, "requirement_not_found", "nowhere-to-be-found"),
+    "a version that is not there": ({"requirements.txt": "common==9\n"}, "requirement_not_found", "common==9"),
+    "requirements that contradict": ({"requirements.txt": "left\nright\n"}, "requirements_conflict", "contradict"),
+    "a requirement that cannot be built": ({"requirements.txt": "unbuildable\n"}, "requirement_build_failed", "unbuildable"),
+    "a Python that is not there": ({"runtime.txt": "python-3.99"}, "python_not_available", "Python version"),
+    "a script that fails": ({"postBuild": "#!/bin/sh\necho why\nexit 7\n"}, "post_build_failed", "exit status 7"),
+    "a script without a first line": ({"postBuild": "echo why\nfalse"}, "post_build_failed", "exit status 1"),
+    "a script for a program that is not there": ({"postBuild": "#!/no/such/program\n"}, "post_build_failed", "postBuild"),
+    "a file that needs another mode": ({"apt.txt": "curl"}, "environment_not_supported", "apt.txt"),
+    "no requirements file at all": ({"requirements.txt": "not a requirement !!\n"}, "requirements_failed", "could not be installed"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+async def test_a_failure_is_said_in_one_sentence(workbench: Workbench, new_repository: NewRepository, case: str) -> None:
+    files, code, said = FAILING[case]
+    made = await make(workbench, new_repository(files))
+    assert error_of(made)["code"] == code, made.log
+    assert said in error_of(made)["message"]
+    assert workbench.half_made() == []
+    assert await workbench.images.exists(made.build.image.name) is None
+
+
+async def test_an_index_that_is_away_is_no_missing_requirement(
+    workbench: Workbench, new_repository: NewRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{probe.getsockname()[1]}")
+        made = await make(workbench, new_repository({"requirements.txt": "common\n"}))
+    assert error_of(made)["code"] == "package_index_unavailable", made.log
+
+
+async def test_a_checkout_beyond_its_limit_is_refused(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"large": os.urandom(3 * 1024 * 1024)})
+    assert error_of(await make(workbench, repository, Limits(content_bytes=1024 * 1024)))["code"] == "content_too_large"
+    assert workbench.half_made() == []
+
+
+async def test_a_disk_that_is_full_is_not_filled_further(workbench: Workbench, new_repository: NewRepository) -> None:
+    assert error_of(await make(workbench, new_repository({"a": "b"}), Limits(free_bytes=2**60)))["code"] == "disk_full"
+
+
+async def test_a_commit_that_the_server_does_not_have_is_said_so(workbench: Workbench, new_repository: NewRepository) -> None:
+    made = await workbench.make(workbench.ask(new_repository({"a": "b"}).url, "f" * 40))
+    assert error_of(made)["code"] == "fetch_failed"
+
+
+# Fetching
+
+
+async def test_a_passing_trouble_of_the_git_server_is_waited_out(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"a": "b"})
+    repository.answer(503, times=1)
+    made = await make(workbench, repository)
+    assert made.error is None
+    assert "The Git server has a problem; trying again in 1 s." in made.log
+
+
+async def test_a_checkout_is_a_repository_with_its_origin_at_the_commit(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"a": "old"})
+    old = repository.rev("main")
+    repository.commit({"a": "new"})
+    made = await workbench.make(workbench.ask(repository.url, old))
+    content = workbench.manifest(made.build)["content"]
+    assert Path(content, "a").read_text() == "old"
+    told = subprocess.run(["git", "-C", content, "remote", "get-url", "origin"], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == repository.url
+
+
+@pytest.fixture
+def dumb_server(tmp_path: Path) -> Iterator[tuple[BareRepository, str]]:
+    """A repository that is served as plain files, which gives no single commits."""
+    repository = BareRepository(tmp_path / "served" / "r.git")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    handler.func.log_message = lambda *arguments: None  # type: ignore[method-assign]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield repository, f"http://127.0.0.1:{server.server_port}/r.git"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+async def test_a_server_that_gives_no_single_commits_gives_everything(workbench: Workbench, dumb_server: tuple[BareRepository, str]) -> None:
+    repository, url = dumb_server
+    old = repository.commit({"a": "old"})
+    repository.commit({"a": "new"})
+    repository._git("update-server-info")
+    made = await workbench.make(workbench.ask(url, old))
+    assert made.error is None, made.log
+    assert "The server gives no single commits; fetching all history." in made.log
+    assert Path(workbench.manifest(made.build)["content"], "a").read_text() == "old"
+
+
+def with_submodule(repository: Repository, folder: Path, url: str, commit: str) -> None:
+    """Commit a submodule at `sub` that leads to a commit of `url`."""
+    environment = repository.environment()
+    clone = ["git", "clone", "--quiet", str(repository.directory), str(folder)]
+    link = ["git", "update-index", "--add", "--cacheinfo", f"160000,{commit},sub"]
+    subprocess.run(clone, env=environment, check=True)
+    (folder / ".gitmodules").write_text(f'[submodule "sub"]\n\tpath = sub\n\turl = {url}\n')
+    for command in (link, ["git", "add", ".gitmodules"], ["git", "commit", "--quiet", "-m", "Add sub"], ["git", "push", "--quiet", "origin", "main"]):
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+
+
+async def test_submodules_are_checked_out(workbench: Workbench, new_repository: NewRepository, tmp_path: Path) -> None:
+    sub = new_repository({"inner.txt": "deep"}, name="sub")
+    repository = new_repository({"a": "b"})
+    with_submodule(repository, tmp_path / "clone", sub.url, sub.rev("main"))
+    made = await make(workbench, repository)
+    assert made.error is None, made.log
+    assert Path(workbench.manifest(made.build)["content"], "sub", "inner.txt").read_text() == "deep"
+
+
+async def test_a_submodule_cannot_lead_into_this_machine(workbench: Workbench, new_repository: NewRepository, tmp_path: Path) -> None:
+    sub = new_repository({"inner.txt": "deep"}, name="sub")
+    repository = new_repository({"a": "b"})
+    with_submodule(repository, tmp_path / "clone", f"file://{sub.directory}", sub.rev("main"))
+    made = await make(workbench, repository)
+    assert error_of(made)["code"] == "fetch_failed"
+    assert "submodule" in error_of(made)["message"]
+
+
+# What is there is not made again
+
+
+async def test_the_next_commit_with_the_same_environment_installs_nothing(
+    workbench: Workbench, new_repository: NewRepository, package_index: PackageIndex
+) -> None:
+    repository = new_repository({"requirements.txt": "common==1.0\n"})
+    first = await make(workbench, repository)
+    repository.commit({"README.md": "more"})
+    package_index.asked.clear()
+    second = await make(workbench, repository)
+    assert (first.error, second.error, package_index.asked) == (None, None, [])
+    assert any(FOUND in line for line in second.log)
+    assert not any(FOUND in line for line in first.log)
+    one, two = workbench.manifest(first.build), workbench.manifest(second.build)
+    assert one["environment"] == two["environment"]
+    assert one["content"] != two["content"]
+    assert installed(workbench, second.build, "import base, common; print(common.version)") == "1.0"
+
+
+async def test_two_builds_of_one_environment_at_once_make_it_once(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "common==2.0\n"})
+    first = repository.rev("main")
+    second = repository.commit({"README.md": "more"})
+    one, two = await asyncio.gather(*(workbench.make(workbench.ask(repository.url, commit)) for commit in (first, second)))
+    assert (one.error, two.error) == (None, None)
+    assert sum(FOUND in line for line in one.log + two.log) == 1
+    assert workbench.manifest(one.build)["environment"] == workbench.manifest(two.build)["environment"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": "-e .\n", "pyproject.toml": "[project]\nname = 'mine'\nversion = '1'\n"},
+        {"postBuild": "#!/bin/sh\ncp greeting.py $(echo $NB_PYTHON_PREFIX/lib/python*/site-packages)/mine.py\n"},
+    ],
+    ids=["-e .", "postBuild"],
+)
+async def test_an_environment_that_uses_the_tree_is_made_for_every_commit(workbench: Workbench, new_repository: NewRepository, files: Files) -> None:
+    if "pyproject.toml" in files:
+        backend = (
+            "import base64, hashlib, zipfile\n"
+            "def build_editable(folder, *a):\n"
+            "    name = 'mine-1-py3-none-any.whl'\n"
+            "    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:\n"
+            "        wheel.writestr('mine.pth', __import__('os').getcwd())\n"
+            "        wheel.writestr('mine-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n')\n"
+            "        wheel.writestr('mine-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+            "        wheel.writestr('mine-1.dist-info/RECORD', '')\n"
+            "    return name\n"
+            "build_wheel = build_editable\n"
+        )
+        table = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        files = {**files, "pyproject.toml": f"{files['pyproject.toml']}{table}", "backend.py": backend}
+    repository = new_repository({**files, "mine.py": "word = 'one'\n", "greeting.py": "word = 'one'\n"})
+    first = await make(workbench, repository)
+    repository.commit({"mine.py": "word = 'two'\n", "greeting.py": "word = 'two'\n"})
+    second = await make(workbench, repository)
+    assert (first.error, second.error) == (None, None), first.log + second.log
+    assert any("belongs to this commit alone" in line for line in first.log)
+    assert workbench.manifest(first.build)["environment"] != workbench.manifest(second.build)["environment"]
+    words = [installed(workbench, made.build, "import os; os.chdir('/'); import mine; print(mine.word)") for made in (first, second)]
+    assert words == ["one", "two"]
+
+
+async def test_force_makes_everything_anew_and_keeps_what_a_server_may_use(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "common==1.0\n"})
+    first = await make(workbench, repository)
+    old = workbench.manifest(first.build)
+    second = await workbench.make(workbench.ask(repository.url, repository.rev("main"), force=True))
+    new = workbench.manifest(second.build)
+    assert first.build.image.name == second.build.image.name
+    assert {old["environment"], old["content"]}.isdisjoint({new["environment"], new["content"]})
+    assert not any(FOUND in line for line in second.log)
+    for place in (old, new):
+        subprocess.run([f"{place['environment']}/bin/python", "-c", "import common"], check=True)
+        assert Path(place["content"], "requirements.txt").exists()
+
+
+async def test_an_environment_that_lost_its_python_is_made_anew(workbench: Workbench, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "common==1.0\n"})
+    first = await make(workbench, repository)
+    Path(workbench.manifest(first.build)["environment"], "bin", "python").unlink()
+    assert await workbench.images.exists(first.build.image.name) is None
+    second = await make(workbench, repository)
+    assert second.error is None, second.log
+    assert await workbench.images.exists(second.build.image.name)
+
+
+async def test_a_repository_without_anything_is_a_plain_environment(workbench: Workbench, new_repository: NewRepository) -> None:
+    made = await make(workbench, new_repository({"README.md": "x"}))
+    assert made.error is None
+    assert any("plain JupyterLab" in line for line in made.log)
+    assert installed(workbench, made.build, "import base; print(base.version)") == "1.0"
+    assert workbench.manifest(made.build)["start"] is None
+
+
+async def test_credentials_and_prompts_have_no_place_in_a_build(workbench: Workbench, new_repository: NewRepository) -> None:
+    private = new_repository({"a": "b"}, login=("robot", "s3cret"))
+    assert error_of(await make(workbench, private))["code"] == "fetch_failed"
