@@ -61,6 +61,21 @@ test("half an event at a drop is not an event", async () => {
   assert.deepEqual((await numbersOf(client)).numbers, [1, 2, 3]);
 });
 
+test("a connection that says nothing any more is given up for a new one", async () => {
+  const silent = (_url, { signal }) =>
+    new Response(
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode(log(1)));
+          signal.addEventListener("abort", () => controller.error(signal.reason));
+        },
+      }),
+    );
+  const answers = [silent, () => new Response(end(2))];
+  const client = new Client("/", {}, { fetch: async (url, options) => answers.shift()(url, options), waitMs: 1, silenceMs: 20 });
+  assert.deepEqual((await numbersOf(client)).numbers, [1, 2]);
+});
+
 test("drops and returns are told", async () => {
   const { client } = scripted([log(1), end(2)]);
   const told = [];
