@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Enum, Float, HasTraits, Int, List, TraitType, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from binderhub_service.app import BinderService  # noqa: E402  # the clone's own code, wherever this is started
+from binderhub_service.modes.docker import DockerMode  # noqa: E402
 from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
@@ -27,12 +28,20 @@ from spawner.signin import OneTimeLinkAuthenticator  # noqa: E402
 
 PAGE = ROOT / "docs/configuration.md"
 MARK = "<!-- Below this line `make docs` writes; change the help texts in the code instead. -->\n"
-KINDS: dict[type[TraitType[Any, Any]], str] = {Unicode: "text", Int: "whole number", Float: "number", List: "list", Bool: "true or false"}
+KINDS: dict[type[TraitType[Any, Any]], str] = {
+    Unicode: "text",
+    Int: "whole number",
+    Float: "number",
+    List: "list",
+    Bool: "true or false",
+    Dict: "dictionary",
+}
 CLASSES: dict[type[HasTraits], str] = {
     BinderService: "The service. These go into the argument `service` of `configure()`, or into a file of the service's own.",
     Limits: "The service's limits; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
     EmbeddedMode: "Embedded mode's part of the service; in the same places.",
+    DockerMode: "Docker mode's part of the service. The spawner has none yet, so `configure()` does not take this mode in this version.",
     RepoSpawner: "Every spawner of this project. These go into `jupyterhub_config.py`.",
     ProcessSpawner: "The spawner of embedded mode; it has what `RepoSpawner` and JupyterHub's `SimpleLocalProcessSpawner` have, and:",
     OneTimeLinkAuthenticator: "The authenticator of `make run`, for one person on their own machine. A hub with people of its own keeps its own.",

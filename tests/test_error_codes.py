@@ -12,7 +12,8 @@ import pytest
 from binderhub_service import errors
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "binderhub_service").rglob("*.py"))
+PACKAGE = ROOT / "binderhub_service"
+FILES = sorted(PACKAGE.rglob("*.py"))
 ROW = re.compile(r"^\| `(?P<code>\w+)` \| (?P<status>[^|]+) \| (?P<meaning>[^|]+) \|", re.MULTILINE)
 BUILD = "build"
 # A module may have an error of its own, below one of errors.py.
@@ -28,13 +29,13 @@ def table() -> dict[str, set[str]]:
     return {row["code"]: {status.strip() for status in row["status"].split(",")} for row in rows}
 
 
-def said_by(tree: ast.AST, name: str = "") -> Iterator[tuple[str, str]]:
+def said_by(tree: ast.AST, module: str = "") -> Iterator[tuple[str, str]]:
     """Yield every code in a module with where it shows: an HTTP status, or a build's own error."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            yield from ((code, place(called(node), name)) for keyword in node.keywords if keyword.arg == "code" for code in texts(keyword.value))
+            yield from ((code, place(called(node), module)) for keyword in node.keywords if keyword.arg == "code" for code in texts(keyword.value))
         elif isinstance(node, ast.ClassDef):
-            yield from ((code, place(node.name, name)) for code in class_codes(node))
+            yield from ((code, place(node.name, module)) for code in class_codes(node))
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             yield from ((code, BUILD) for key, value in pairs if isinstance(key, ast.Constant) and key.value == "code" for code in texts(value))
@@ -56,18 +57,23 @@ def class_codes(node: ast.ClassDef) -> Iterator[str]:
 
 
 def place(class_name: str, module: str) -> str:
-    """Return where an error of a class shows; a launch that fails is an answer, though it is called as a build's failure is."""
+    """Return where an error of a class shows: what is raised while a build is made, its story tells; all else is an answer.
+
+    A launch that fails is an answer, though it is called as a build's failure is.
+    """
+    if module.startswith("builders/"):
+        return BUILD
     while not hasattr(errors, class_name):
         class_name = BASES[class_name]
     error = getattr(errors, class_name)
-    return BUILD if error is errors.BuildFailed and module != "launches" else str(error.status)
+    return BUILD if error is errors.BuildFailed and module != "launches.py" else str(error.status)
 
 
 def code_base() -> dict[str, set[str]]:
     """Return the statuses by code, as the source has them."""
     found: dict[str, set[str]] = {}
     for file in FILES:
-        for code, status in said_by(ast.parse(file.read_text(encoding="utf-8")), file.stem):
+        for code, status in said_by(ast.parse(file.read_text(encoding="utf-8")), file.relative_to(PACKAGE).as_posix()):
             found.setdefault(code, set()).add(status)
     return found | ANY_STATUS
 

@@ -50,7 +50,7 @@ def test_a_page_without_the_mark_is_left_alone(references: ModuleType) -> None:
     [
         "### `Limits.running`\n\n*whole number*\n\nHow many builds run at a time.",
         "### `RepoSpawner.build_timeout`\n\n*whole number, default `3600`*\n",
-        "### `BinderService.mode`\n\n*one of `embedded`*\n",
+        "### `BinderService.mode`\n\n*one of `embedded`, ",
         "### `state_dir`\n\n*needed*\n\nDirectory for",
     ],
 )
