@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m bench [name ...] [--quick]``. Each is one file with a function `run` that yields rows."""
