@@ -277,7 +277,7 @@ class Workshop:
         ending = [*self._tasks.values(), *self._ends.values()]
         if ending:
             await asyncio.wait(ending)
-        for story in self._stories.values():
+        for story in list(self._stories.values()):  # an ask may come meanwhile
             await story.flush()
         await self._builder.close()
 
