@@ -212,7 +212,7 @@ class HubProcess:
     def stop_server(self, user: str, name: str = "") -> None:
         """Stop a server and wait until the hub has forgotten it."""
         self._sure(self.api("DELETE", self._server(user, name)))
-        wait_for(lambda: name not in self.servers(user), f"the end of {user}'s server {name!r}")
+        wait_for(lambda: name not in self.servers(user), f"the end of {user}'s server {name!r}", every_seconds=0.2)
 
     def servers(self, user: str) -> dict[str, dict[str, Any]]:
         """Return `user`'s servers that run or are about to, by name."""

@@ -1,0 +1,62 @@
+"""A real Chromium in which people of the shared hub are signed in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.harness.hub import HubProcess
+from tests.harness.hub_config import PASSWORD
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+WAIT_MS = 20_000
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """Chromium; started once for all of these tests."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page_of(browser: Any, hub: HubProcess) -> Iterator[Callable[..., Any]]:
+    """Gives a page in which somebody is signed in: ``page_of("alice", **settings of the browser's context)``.
+
+    When the test is over, no script of a page may have failed, and nothing may have been asked of any other host.
+    """
+    with ExitStack() as stack:
+        problems: list[str] = []
+
+        def open_page(user: str, **settings: Any) -> Any:
+            context = browser.new_context(base_url=hub.url, **settings)
+            stack.callback(context.close)
+            context.set_default_timeout(WAIT_MS)
+            context.on("request", lambda request: is_foreign(request.url, hub) and problems.append(f"asked of another host: {request.url}"))
+            context.on("weberror", lambda failed: problems.append(f"a script failed: {failed.error}"))
+            page = context.new_page()
+            page.goto("/hub/login")
+            page.get_by_label("Username").fill(user)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(lambda url: "/login" not in url)
+            return page
+
+        yield open_page
+    assert problems == []
+
+
+def is_foreign(address: str, hub: HubProcess) -> bool:
+    """Whether a request leaves the hub's own host."""
+    return not address.startswith((hub.url, hub.url.replace("http", "ws", 1), "data:", "blob:"))

@@ -1,0 +1,86 @@
+"""A link that launches a repository: nothing of a stranger runs before the click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.harness.git_server import GitServer, Repository
+from tests.harness.hub import HubProcess
+from tests.harness.waiting import wait_for
+
+expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
+pytestmark = pytest.mark.browser
+BUILD_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def repository(git_server: GitServer) -> Repository:
+    """What the links lead to."""
+    return git_server.create("v2/linked", {"README.md": "# Linked\n", "requirements.txt": "six==1.16.0\n"})
+
+
+@pytest.fixture(autouse=True)
+def _no_servers_afterwards(hub: HubProcess) -> Iterator[None]:
+    yield
+    hub.stop_servers("alice")
+
+
+def link(repository: Repository, query: str = "") -> str:
+    """Return the link to a repository's branch main."""
+    return f"/services/binder/v2/git/{quote(repository.url, safe='')}/main{query}"
+
+
+def test_a_link_shows_what_would_run_and_runs_nothing(hub: HubProcess, page_of: Callable[..., Any], repository: Repository) -> None:
+    page = page_of("alice")
+    asked_before = len(repository.requests)
+    page.goto(link(repository, "?urlpath=lab/tree/README.md"))
+    expect(page.get_by_role("main").or_(page.locator("body")).first).to_contain_text(repository.url)
+    expect(page.get_by_role("button", name="Launch")).to_be_focused()
+    page.wait_for_load_state("networkidle")
+    assert hub.servers("alice") == {}
+    assert len(repository.requests) == asked_before
+
+
+def test_the_click_ends_in_the_server_and_the_same_link_comes_back_to_it(
+    hub: HubProcess, page_of: Callable[..., Any], repository: Repository
+) -> None:
+    page = page_of("alice")
+    page.goto(link(repository, "?urlpath=lab/tree/README.md"))
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url("**/user/alice/*/lab/tree/README.md**", timeout=BUILD_MS)
+    expect(page.locator(".jp-DirListing-item", has_text="requirements.txt")).to_be_visible(timeout=BUILD_MS)
+    (name,) = hub.servers("alice")
+    started = hub.servers("alice")[name]["started"]
+    assert urlsplit(page.url).path == f"/user/alice/{name}/lab/tree/README.md"
+    page.goto(link(repository, "?urlpath=lab/tree/README.md"))
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url(f"**/user/alice/{name}/lab/tree/README.md**", timeout=BUILD_MS)
+    assert hub.servers("alice")[name]["started"] == started
+
+
+def test_without_javascript_the_button_works_as_well(hub: HubProcess, page_of: Callable[..., Any], repository: Repository) -> None:
+    page = page_of("alice", java_script_enabled=False)
+    page.goto(link(repository))
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url("**/hub/spawn-pending/alice/**")
+    (server,) = wait_for(lambda: list(hub.servers("alice").values()), "alice's server")
+    assert server["user_options"] == {"repo": repository.url, "ref": "main", "path": "", "provider": "git"}
+    wait_for(lambda: all(one["ready"] for one in hub.servers("alice").values()), "the server to be ready", 120)
+
+
+def test_a_link_to_github_says_what_it_means(page_of: Callable[..., Any]) -> None:
+    page = page_of("alice")
+    page.goto("/services/binder/v2/gh/owner/project/v1.0?filepath=notebooks/a%20b.ipynb")
+    for text in ("https://github.com/owner/project", "v1.0", "notebooks/a b.ipynb"):
+        expect(page.locator("body")).to_contain_text(text)
+
+
+def test_somebody_without_access_is_told_so(page_of: Callable[..., Any], repository: Repository) -> None:
+    page = page_of("eve")
+    reply = page.goto(link(repository))
+    assert reply.status == 403
+    expect(page.get_by_role("button", name="Launch")).to_have_count(0)
