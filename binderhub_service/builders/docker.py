@@ -92,8 +92,8 @@ class DockerBuilder(DetachedBuilder):
         root: Path,
         engine: Engine,
         settings: DockerSettings,
-        limits: Limits = Limits(),
-        on_made: Callable[[str], None] = lambda name: None,  # noqa: B008  # frozen
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        on_made: Callable[[str], None] = lambda name: None,
     ) -> None:
         super().__init__(root, "repo2docker", asdict(settings), limits)
         self._engine = engine
