@@ -18,7 +18,7 @@ setup(
     packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
     package_data={
         "binderhub_service": ["openapi.json", "templates/**/*", "static/**/*", "migrations/*", "migrations/versions/*.py"],
-        "spawner": ["*.html"],
+        "spawner": ["*.html", "*.sh"],
     },
     install_requires=[
         "jupyterhub>=5.5,<7",
@@ -44,7 +44,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],
-        "jupyterhub.spawners": ["repo-process = spawner.process:ProcessSpawner"],
+        "jupyterhub.spawners": ["repo-process = spawner.process:ProcessSpawner", "repo-docker = spawner.docker:DockerRepoSpawner"],
     },
     classifiers=[
         "Framework :: Jupyter :: JupyterHub",

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 from tornado.httputil import HTTPServerRequest
 
-from .options import NAMES, CredentialsError, OptionsError, options_from_json
+from .options import NAMES, NO_CHOICES, Choices, CredentialsError, OptionsError, options_from_json
 
 # What the person whose request is being answered has typed, or followed a link with. It belongs to the request and not to
 # the spawner: the hub shows the form of the default server, whichever server the request was about.
@@ -31,14 +31,14 @@ def remember(typed: Mapping[str, str] | None, *, linked: bool = False) -> None:
     _LINKED.set(linked)
 
 
-def take_link(request: HTTPServerRequest) -> None:
+def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None:
     """Take our arguments out of a link's query, also with the prefix ``opt-``, and remember them for the form.
 
     The hub starts a server at once when it finds anything in the query, so a link by a stranger would run the stranger's
     code; once the query is empty, the hub shows the form.
     """
     taken: dict[str, str] = {}
-    for name in NAMES:
+    for name in (*NAMES, *choices):
         for key in (name, f"opt-{name}"):
             values = request.query_arguments.pop(key, [])
             if values:
@@ -47,24 +47,25 @@ def take_link(request: HTTPServerRequest) -> None:
     remember(taken or None, linked=True)
 
 
-def render(saved: Mapping[str, Any], **places: str) -> str:
+def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: str) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
         saved: the options that the hub has stored with the server.
+        choices: what the operator lets people choose besides.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
     problem = ""
     try:
-        options = options_from_json(saved if typed is None else typed)
+        options = options_from_json(saved if typed is None else typed, choices)
         fields: Mapping[str, str] = {"provider": "", **options.as_user_options()}
     except CredentialsError as error:
         fields, problem = {}, error.sentence
     except OptionsError as error:
         fields, problem = typed or {}, error.sentence
     shown = problem if typed is not None and _LINKED.get() else ""
-    return _template().render({name: "" for name in NAMES} | dict(fields), problem=shown, **places)
+    return _template().render({name: "" for name in NAMES} | dict(fields), choices=choices, chosen=fields, problem=shown, **places)
 
 
 @functools.cache

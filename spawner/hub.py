@@ -25,7 +25,7 @@ CUSTOM_SCOPES = {
 # What every user of the hub may.
 USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
 # What the service's pages may do for somebody who is signed in there, as far as that person may do it: their builds, their servers.
-PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "servers!user", "read:servers!user", "read:users:name!user")
+PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
 # From the hub's environment to the service's: how to reach the outside (proxies, certificates, package indexes). The hub passes on little else.
 PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
 

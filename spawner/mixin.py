@@ -16,7 +16,7 @@ from traitlets.config import LoggingConfigurable
 
 from . import form
 from .client import BuildClient, BuildEvent, ServiceError
-from .options import OptionsError, RepoOptions, options_from_form, options_from_json
+from .options import NO_CHOICES, Choices, OptionsError, RepoOptions, options_from_form, options_from_json
 from .rejection import Rejection, build_failed, service_refused, uncount_failure
 from .story import Story
 
@@ -69,12 +69,18 @@ class RepoSpawner(_NextInLine):
         """Add a line of plain text to the progress of the start; for leaves."""
         self._repo_story.tell(message)
 
+    @property
+    def choices(self) -> Choices:
+        """What people may choose besides the repository; a leaf that offers something overrides it."""
+        return NO_CHOICES
+
     # What was asked for
 
     async def get_options_form(self) -> str:
         """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
         return form.render(
             self.user_options,
+            self.choices,
             service=urlsplit(self.binder_url).path.rstrip("/") + "/",
             hub=self.hub.base_url,
             user=self.user.name,
@@ -85,7 +91,7 @@ class RepoSpawner(_NextInLine):
         """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form."""
         form.remember({name: str(values[0]) for name, values in form_data.items() if values})
         try:
-            return options_from_form(form_data).as_user_options()
+            return options_from_form(form_data, self.choices).as_user_options()
         except OptionsError as error:
             raise Rejection(400, error.sentence) from None
 
@@ -102,7 +108,7 @@ class RepoSpawner(_NextInLine):
         """
         await super().run_auth_state_hook(auth_state)
         if self.handler is not None and self.handler.request.method == "GET":
-            form.take_link(self.handler.request)
+            form.take_link(self.handler.request, self.choices)
 
     @default("apply_user_options")
     def _apply_nothing(self) -> Any:
@@ -120,7 +126,7 @@ class RepoSpawner(_NextInLine):
         if self._repo_story.begun:
             self._repo_story = Story()
         try:
-            self._repo_options = options_from_json(self.user_options)
+            self._repo_options = options_from_json(self.user_options, self.choices)
         except OptionsError as error:
             self._forget_options()
             raise self._reject(Rejection(400, error.sentence)) from None
@@ -136,12 +142,12 @@ class RepoSpawner(_NextInLine):
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
             story.close(server_begun=True)
+            async with asyncio.timeout(own_timeout_seconds):
+                return await starting
         except Rejection as rejection:
             raise self._reject(rejection) from rejection.__cause__
         finally:
             story.close()
-        async with asyncio.timeout(own_timeout_seconds):
-            return await starting
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
         """Return a build with an image.

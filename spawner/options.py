@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
@@ -16,6 +16,9 @@ NAMES = ("repo", "ref", "path", "provider")
 MAX_REPO_CHARACTERS = 2048
 MAX_REF_CHARACTERS = 255
 MAX_PATH_CHARACTERS = 1024
+# What an operator lets people choose besides the repository: for each option the texts that are offered.
+Choices = Mapping[str, Sequence[str]]
+NO_CHOICES: Choices = {}
 SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh"})
 
 _IGNORED_FIELDS = frozenset({"_xsrf", "display_name"})
@@ -64,19 +67,19 @@ class RepoOptions:
         ref: branch, tag or commit; empty for the default branch.
         path: a file (``a/b.ipynb``) or, with a leading slash, a URL path in the server to open; empty for the server's own default.
         provider: which of the service's providers understands `repo`; empty to let the service find out.
+        chosen: of each of the operator's choices, what was chosen.
     """
 
     repo: str
     ref: str = ""
     path: str = ""
     provider: str = ""
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def as_user_options(self) -> dict[str, str]:
-        """Return what the hub stores: ``repo``, ``ref``, ``path`` and, only if there is one, ``provider``."""
-        options: dict[str, str] = asdict(self)
-        if not self.provider:
-            del options["provider"]
-        return options
+        """Return what the hub stores: ``repo``, ``ref``, ``path``, ``provider`` only if there is one, and what was chosen."""
+        options = {"repo": self.repo, "ref": self.ref, "path": self.path, **self.chosen}
+        return options | ({"provider": self.provider} if self.provider else {})
 
     @property
     def landing_url(self) -> str:
@@ -88,34 +91,38 @@ class RepoOptions:
         return "/lab/tree/" + quote(self.path)
 
 
-def options_from_form(form: Mapping[str, Sequence[Any]]) -> RepoOptions:
+def options_from_form(form: Mapping[str, Sequence[Any]], choices: Choices = NO_CHOICES) -> RepoOptions:
     """Return the options in a submitted form, which has a list of texts for each field.
 
     Raises:
         OptionsError: they cannot be used.
     """
-    return options_from_json({name: values[0] for name, values in form.items() if values and name not in _IGNORED_FIELDS})
+    return options_from_json({name: values[0] for name, values in form.items() if values and name not in _IGNORED_FIELDS}, choices)
 
 
-def options_from_json(given: Mapping[str, Any] | None) -> RepoOptions:
+def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHOICES) -> RepoOptions:
     """Return the options in a JSON object: a REST request's, or the ones that the hub saved with a server.
+
+    Args:
+        choices: what the operator lets people choose besides; the first of each is meant where nothing is chosen.
 
     Raises:
         OptionsError: they cannot be used.
     """
     given = given or {}
-    unknown = sorted(set(given) - set(NAMES))
+    unknown = sorted(set(given) - {*NAMES, *choices})
     if "image" in unknown:
         raise OptionsError("An image cannot be chosen.", "Name a repository; its image is found or made for you.")
     if unknown:
         names = ", ".join(_shown(name) for name in unknown[:5])
-        raise OptionsError(f"There is no such option: {names}.", f"The options are {', '.join(NAMES)}.")
+        raise OptionsError(f"There is no such option: {names}.", f"The options are {', '.join([*NAMES, *choices])}.")
     texts = {name: _text(name, given.get(name)) for name in NAMES}
     provider = _check_provider(texts["provider"])
     _refuse_credentials(*texts.values())
     repo, ref, path = parse_address(texts["repo"], texts["ref"], texts["path"], shorthand=not provider)
     _refuse_credentials(repo, ref, path)
-    return RepoOptions(_check_repo(repo, provider), _check_ref(ref), _check_path(path), provider)
+    chosen = {name: _check_choice(name, given.get(name), offered) for name, offered in choices.items()}
+    return RepoOptions(_check_repo(repo, provider), _check_ref(ref), _check_path(path), provider, chosen)
 
 
 def parse_address(repo: str, ref: str = "", path: str = "", *, shorthand: bool = True) -> tuple[str, str, str]:
@@ -258,6 +265,14 @@ def _check_provider(provider: str) -> str:
     if provider and not _PROVIDER.fullmatch(provider):
         raise OptionsError("There is no such provider.", "Leave it out, and the address tells.")
     return provider
+
+
+def _check_choice(name: str, given: Any, offered: Sequence[str]) -> str:
+    if given is None or given == "":
+        return offered[0]
+    if given not in offered:
+        raise OptionsError(f"{_shown(given)} is not offered for {name}.", f"Choose one of: {', '.join(offered)}.")
+    return str(given)
 
 
 def _shown(name: object) -> str:

@@ -38,6 +38,7 @@ class FakeBuild:
         self.id = f"b{number}"
         self.repo, self.ref = repo, ref
         self.state, self.image, self.error = "queued", "img", None
+        self.commit = COMMIT
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.changed = asyncio.Event()
 
@@ -74,7 +75,7 @@ class FakeBuild:
             "provider": "git",
             "repo": self.repo,
             "ref": self.ref,
-            "commit": COMMIT,
+            "commit": self.commit,
             "image": self.image,
             "state": self.state,
             "error": self.error,
