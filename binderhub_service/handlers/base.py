@@ -83,6 +83,10 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[mis
             raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
         self.require_login()
 
+    def get_current_user(self) -> Any:
+        """Know nobody unless `prepare` has asked the hub: its own way blocks the loop, and every request's log line takes it."""
+        return None
+
     def require_login(self) -> None:
         """Raise 403 unless somebody with access to this service is asking."""
         if not self.current_user:
@@ -138,7 +142,7 @@ class ApiHandler(ServiceHandler):
             raise InvalidRequest(f"The body is larger than {_MAX_BODY_BYTES} bytes.")
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest("The body is not valid JSON.", hint='Send an object such as {"repo": "https://github.com/o/r"}.') from error
         if not isinstance(body, dict):
             raise InvalidRequest("The body is not a JSON object.")
