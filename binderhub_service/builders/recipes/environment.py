@@ -181,7 +181,7 @@ class _Installer:
             finished = self._tell.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
         except (FileNotFoundError, PermissionError) as error:
             raise BuildFailed(
-                f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: it names a program that is not here."
+                f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: the program it names is not here."
             ) from error
         if finished.status:
             raise BuildFailed(
