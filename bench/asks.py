@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from bench import hub_api
-from bench.measure import Row, median
+from bench.measure import Row, cpu_seconds, median
 from bench.service import PREFIX, Service
 from tests.harness.git_server import GitServer
 from tests.harness.hub_config import free_ports
@@ -37,19 +37,24 @@ def run(folder: Path, *, quick: bool) -> Iterator[Row]:
             "POST api/builds": _request("POST", f"{PREFIX}api/builds", body),
             "GET api/builds/ID": _request("GET", f"{PREFIX}api/builds/{build['id']}"),
         }
-        with _bare(service.get(f"api/builds/{build['id']}").content) as bare_port:
+        with _bare(service.get(f"api/builds/{build['id']}").content) as bare:
             for name, request in requests.items():
-                yield _compare(f"{CLIENTS} clients, {name}", request, service.port, bare_port, rounds, asks // rounds)
+                yield from _compare(f"{CLIENTS} clients, {name}", request, (service.pid, service.port), bare, rounds, asks // rounds)
 
 
-def _compare(name: str, request: bytes, port: int, bare_port: int, rounds: int, asks: int) -> Row:
-    ours, bare = [], []
+def _compare(name: str, request: bytes, ours: tuple[int, int], bare: tuple[int, int], rounds: int, asks: int) -> Iterator[Row]:
+    """Load our process and the bare one, each a process id and a port, in turn."""
+    loads: dict[tuple[int, int], list[dict[str, Any]]] = {bare: [], ours: []}
     for _ in range(rounds):
-        bare.append(_load(bare_port, request, asks))
-        ours.append(_load(port, request, asks))
-    details = {"ours": ours, "bare": bare}
-    measured, baseline = (median([CLIENTS * asks / one["seconds"] for one in many]) for many in (ours, bare))
-    return Row(name, measured, "answers/s", SHARE, baseline, at_least=True, details=details)
+        for server in loads:
+            used = cpu_seconds(server[0])
+            load = _load(server[1], request, asks)
+            loads[server].append(load | {"microseconds": 1e6 * (cpu_seconds(server[0]) - used) / (CLIENTS * asks)})
+    details = {"ours": loads[ours], "bare": loads[bare]}
+    measured, baseline = (median([CLIENTS * asks / load["seconds"] for load in loads[server]]) for server in (ours, bare))
+    yield Row(f"{name}: answers", measured, "per s", SHARE, baseline, at_least=True, details=details)
+    measured, baseline = (median([load["microseconds"] for load in loads[server]]) for server in (ours, bare))
+    yield Row(f"{name}: the server's processor time per answer", measured, "us", baseline=baseline)
 
 
 def _load(port: int, request: bytes, asks: int) -> dict[str, Any]:
@@ -66,8 +71,8 @@ def _request(method: str, path: str, body: str = "") -> bytes:
 
 
 @contextmanager
-def _bare(content: bytes) -> Iterator[int]:
-    """Run `bench.bare` while the block runs; give its port."""
+def _bare(content: bytes) -> Iterator[tuple[int, int]]:
+    """Run `bench.bare` while the block runs; give its process id and its port."""
     port = free_ports(1)[0]
     process = subprocess.Popen([sys.executable, "-m", "bench.bare", str(port)], stdin=subprocess.PIPE)
     assert process.stdin
@@ -82,7 +87,7 @@ def _bare(content: bytes) -> Iterator[int]:
 
     try:
         wait_for(answers, "the bare handler", 30)
-        yield port
+        yield process.pid, port
     finally:
         process.kill()
         process.wait()
