@@ -1,4 +1,4 @@
-# make run     start the hub on this machine            (PORT=8000 STATE=.state)
+# make run     start the hub on this machine            (PORT=8000 STATE=.state MODE=embedded or docker REGISTRY=)
 # make link    print a new sign-in link for that hub    (STATE=.state)
 # make test    run the tests                            (TESTS=tests HUB= ARGS=)
 # make lint types bench docs clean
@@ -6,6 +6,8 @@ PYTHON ?= python3
 PORT   ?= 8000
 STATE  ?= .state
 MODE   ?= embedded
+# Docker mode's registry, e.g. 127.0.0.1:5000; empty: images stay in the engine.
+REGISTRY ?=
 TESTS  ?= tests
 # A version of jupyterhub to test with, e.g. HUB=5.5; empty: the newest that is allowed.
 HUB    ?=
@@ -13,14 +15,14 @@ ARGS   ?=
 
 test_env := .venv-test$(if $(HUB),-$(HUB))
 comma    := ,
-extras   := embedded,postgresql,test$(if $(HUB),,$(comma)dev)
+extras   := embedded,docker,postgresql,test$(if $(HUB),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 
 .PHONY: run link test lint types bench docs clean prepare
 
 run:
-	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)"
+	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)"
 
 link:
 	@exec "$(PYTHON)" scripts/run.py --state "$(STATE)" --link

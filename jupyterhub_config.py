@@ -32,5 +32,6 @@ c.ConfigurableHTTPProxy.pid_file = str(state / "jupyterhub-proxy.pid")
 c.JupyterHub.authenticator_class = OneTimeLinkAuthenticator
 c.OneTimeLinkAuthenticator.token_file = str(state / "signin")
 
-# Servers from repositories.
-configure(c, state_dir=state, mode=os.environ.get("MODE", "embedded"), service_port=port + 3)
+# Servers from repositories: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
+mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
+configure(c, state_dir=state, mode=mode, registry=registry, service_port=port + 3)

@@ -35,7 +35,7 @@ setup(
     ],
     extras_require={
         "embedded": ["uv", "jupyterlab"],
-        "docker": ["docker", "dockerspawner"],
+        "docker": ["uv", "docker", "dockerspawner"],
         "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],

@@ -21,6 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -30,6 +31,7 @@ from prepare import ROOT, CannotPrepare, prepare, programs_path
 START_SECONDS = 120
 STOP_SECONDS = 40
 KILL_SECONDS = 5
+MODES = ("embedded", "docker")
 PARTS = ("the hub", "the hub's internal API", "the proxy's API", "the service")
 PR_SET_CHILD_SUBREAPER = 36
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -78,9 +80,20 @@ def lock(state: Path) -> IO[str]:
     return file
 
 
-def start(venv: Path, state: Path, port: int, mode: str, held: IO[str]) -> subprocess.Popen[bytes]:
-    """Start the hub, its output in STATE/jupyterhub.log."""
-    environment = os.environ | {"PORT": str(port), "STATE": str(state), "MODE": mode, "PATH": programs_path(venv), "PYTHONUNBUFFERED": "1"}
+def hub_address(venv: Path, mode: str, registry: str) -> str:
+    """Return where the hub will listen; raise `CannotRun` unless this machine has what the mode needs."""
+    if mode != "docker":
+        return "127.0.0.1"
+    command = [str(venv / "bin/python"), "-m", "spawner.docker_hub", registry]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": programs_path(venv)}, check=False)
+    if checked.returncode != 0:
+        raise CannotRun(checked.stderr.strip())
+    return checked.stdout.strip()
+
+
+def start(venv: Path, state: Path, settings: Mapping[str, str], held: IO[str]) -> subprocess.Popen[bytes]:
+    """Start the hub with `settings` in its environment, its output in STATE/jupyterhub.log."""
+    environment = os.environ | settings | {"STATE": str(state), "PATH": programs_path(venv), "PYTHONUNBUFFERED": "1"}
     with (state / "jupyterhub.log").open("ab") as log:
         return subprocess.Popen(
             [str(venv / "bin/python"), "-m", "jupyterhub", "-f", str(ROOT / "jupyterhub_config.py")],
@@ -94,13 +107,14 @@ def start(venv: Path, state: Path, port: int, mode: str, held: IO[str]) -> subpr
         )
 
 
-def wait_until_up(hub: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_until_up(hub: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:
     """Return when the hub and its service answer; raise `CannotRun` with the end of the log if they do not."""
     deadline = time.monotonic() + START_SECONDS
     hub_health, service_health = "hub/health", "services/binder/health"
     # First both by their own ports, because the proxy logs an error for everything it is asked before it knows the way.
-    order = ((port + 1, hub_health), (port + 3, service_health), (port, hub_health), (port, service_health))
-    for what in (f"http://127.0.0.1:{number}/{path}" for number, path in order):
+    here = "127.0.0.1"
+    order = ((address, port + 1, hub_health), (here, port + 3, service_health), (here, port, hub_health), (here, port, service_health))
+    for what in (f"http://{host}:{number}/{path}" for host, number, path in order):
         while not _answers(what):
             if hub.poll() is not None:
                 raise CannotRun(f"The hub ended while it started; its log, {log}, ends with:\n{_tail(log)}")
@@ -227,21 +241,23 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def run(venv: Path, state: Path, port: int, mode: str) -> int:
+def run(venv: Path, state: Path, port: int, mode: str, registry: str) -> int:
     """Do everything from preparing to the end; return the exit status."""
     _listen_to_signals()
     _watch_terminal()
     log = state / "jupyterhub.log"
     with lock(state) as held:
         check_ports(port)
-        prepare(venv, "embedded")
+        # One environment for both modes, so that changing from one to the other installs nothing anew.
+        prepare(venv, "docker,embedded")
+        address = hub_address(venv, mode, registry)
         _adopt_orphans()
         hub = None
         try:
             say(f"Starting the hub; its log is {log} ...")
-            hub = start(venv, state, port, mode, held)
+            hub = start(venv, state, {"PORT": str(port), "MODE": mode, "REGISTRY": registry}, held)
             link = new_link(venv, state, port)
-            wait_until_up(hub, port, log)
+            wait_until_up(hub, address, port, log)
             (state / "run.json").write_text(json.dumps({"port": port}), encoding="utf-8")
             say(WELCOME.format(link=link))
             status = _wait_for_end(hub)
@@ -270,13 +286,16 @@ def main() -> None:
     parser.add_argument("--port", default="8000", help="port of the hub; the next three are used as well")
     parser.add_argument("--state", default=".state", help="directory for everything that is kept, relative to the clone")
     parser.add_argument("--mode", default="embedded", help="how servers and images are made")
+    parser.add_argument("--registry", default="", help="registry that docker mode pushes images to; without one they stay in the engine")
     parser.add_argument("--link", action="store_true", help="only print a new sign-in link for the hub that runs in STATE")
     arguments = parser.parse_args()
     venv, state = ROOT / ".venv", ROOT / arguments.state
     try:
         if not arguments.port.isdigit():
             raise CannotRun(f"PORT={arguments.port} is not a number: choose one like `make run PORT=9000`.")
-        sys.exit(print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode))
+        if arguments.mode not in MODES:
+            raise CannotRun(f"There is no MODE={arguments.mode}: choose one of {', '.join(MODES)}.")
+        sys.exit(print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode, arguments.registry))
     except Stop:
         sys.exit(130)
     except (CannotRun, CannotPrepare) as error:

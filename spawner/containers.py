@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import json
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,7 +15,8 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 from dockerspawner import DockerSpawner
-from traitlets import Bool, Dict
+from traitlets import Bool, Dict, default
+from traitlets import List as ListTrait
 
 from .pulling import DISK_FULL, PullProgress, disk_full, gone, pull_problem
 from .rejection import FAILED_DEPENDENCY, Rejection
@@ -37,11 +40,12 @@ class ContainerSpawner(DockerSpawner):
         True,
         help="Whether a container is removed when its server stops; what is to stay belongs in a volume.",
     ).tag(config=True)
-    registry_logins = Dict(
-        help="""User name and password for each registry that asks for them.
+    registry_credentials = ListTrait(
+        Dict(),
+        help="""Logins for registries, each with ``registry``, ``username`` and ``password``.
 
-        Registries that are not named here are reached as Docker's own configuration of the hub's user says.
-        Example: ``{"registry.example.org": {"username": "hub", "password": "..."}}``.
+        Registries that are not named here are reached as Docker's own configuration of the hub's user says. Default: the one in the
+        environment variable ``CONTAINER_ENGINE_REGISTRY_CREDENTIALS`` (JSON with the same three).
         """,
     ).tag(config=True)
 
@@ -50,6 +54,11 @@ class ContainerSpawner(DockerSpawner):
 
     # The hub's own calls wait for no other server's stop.
     _executor = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="engine")
+
+    @default("registry_credentials")
+    def _credentials_from_environment(self) -> list[dict[str, str]]:
+        given = os.environ.get("CONTAINER_ENGINE_REGISTRY_CREDENTIALS")
+        return [json.loads(given)] if given else []
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
@@ -105,8 +114,9 @@ class ContainerSpawner(DockerSpawner):
 
         def pull() -> None:
             progress = PullProgress()
-            login = self.registry_logins.get(registry)
-            messages = self.client.pull(f"{registry}/{path.partition(':')[0]}", tag=digest, stream=True, decode=True, auth_config=login)
+            messages = self.client.pull(
+                f"{registry}/{path.partition(':')[0]}", tag=digest, stream=True, decode=True, auth_config=self._login(registry)
+            )
             with contextlib.closing(messages):
                 for message in messages:
                     if given_up.is_set():
@@ -124,19 +134,35 @@ class ContainerSpawner(DockerSpawner):
         finally:
             given_up.set()
 
+    def _login(self, registry: str) -> dict[str, str] | None:
+        """Return the login of a registry, or None to let Docker's own configuration say."""
+        found = next((login for login in self.registry_credentials if login.get("registry") == registry), None)
+        return {name: found[name] for name in ("username", "password")} if found else None
+
     async def _is_made_of_image(self, container: Mapping[str, Any]) -> bool:
         image = await self.docker("inspect_image", self.image)
         return bool(container["Image"] == image["Id"])
 
     async def _until_it_answers(self, ip: str, port: int) -> None:
         """Return when the server says anything; raise a `Rejection` as soon as it has ended."""
-        while not await _says_anything(ip, port):
+        while not (ip and await _says_anything(ip, port)):
             container = await self.get_object()
             if container is None:
                 raise Rejection(FAILED_DEPENDENCY, "The server's container is gone. Start the server again.")
             if not container["State"]["Running"]:
                 raise await self._why_it_ended(container)
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def get_ip_and_port(self) -> tuple[str, int]:
+        """Return where the server answers; raise a `Rejection` if the container has ended already, and so has no port."""
+        try:
+            address: tuple[str, int] = await super().get_ip_and_port()
+        except RuntimeError:
+            container = await self.get_object()
+            if container is None or container["State"]["Running"]:
+                raise
+            raise await self._why_it_ended(container) from None
+        return address
 
     async def _why_it_ended(self, container: Mapping[str, Any]) -> Rejection:
         last = await self._last_lines()

@@ -15,7 +15,7 @@ from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
 SERVICE = "binder"
-MODES = ("embedded",)
+MODES = ("embedded", "docker")
 
 CUSTOM_SCOPES = {
     "custom:binder:build": {"description": "Ask for images to be built from repositories."},
@@ -28,6 +28,8 @@ USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
 # From the hub's environment to the service's: how to reach the outside (proxies, certificates, package indexes). The hub passes on little else.
 PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+# In docker mode, how to reach the engine and registries as well; Docker keeps its logins and plugins in the home.
+PASSED_ON_TO_DOCKER = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME")
 
 
 def configure(
@@ -35,7 +37,11 @@ def configure(
     *,
     state_dir: str | Path,
     mode: str = "embedded",
+    registry: str = "",
+    network: str = "",
     service_port: int | None = None,
+    service_url: str = "",
+    service_token: str = "",
     service: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Add the spawner, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
@@ -47,51 +53,69 @@ def configure(
     Args:
         c: what ``get_config()`` returns in ``jupyterhub_config.py``.
         state_dir: directory for the service's store, builds, images and people's working copies.
-        mode: how images are made and servers run; "embedded" is processes on this machine, without containers.
+        mode: how images are made and servers run: "embedded" is processes on this machine, without containers; "docker" is
+            containers of the engine that ``DOCKER_HOST`` names.
+        registry: docker mode's registry that images are pushed to, e.g. ``127.0.0.1:5000``; empty to keep them in the engine alone.
+        network: docker mode's network that the hub shares with its servers, if the hub runs in a container itself.
         service_port: port on 127.0.0.1 on which the service listens behind the hub's proxy; by default one that is free.
-        service: more settings of the service, by class, e.g. ``{"BinderService": {"build_limit": 4}}``; they win.
+        service_url: where the service is if something else than the hub starts it, with settings of its own.
+        service_token: the API token of such a service.
+        service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
 
     Raises:
-        ValueError: the mode is not known, or there is a service named ``binder`` already.
+        ValueError: the mode is not known, there is a service named ``binder`` already, or docker mode cannot work here.
     """
     if mode not in MODES:
         raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
+    if mode != "docker" and (registry or network):
+        raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
     state = Path(state_dir).absolute()
-    port = service_port or _free_port()
+    url = service_url.rstrip("/") or f"http://127.0.0.1:{service_port or _free_port()}"
+    settings = _settings(state, mode, registry, service or {})
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)
-    c.JupyterHub.services.append(_service(state, mode, port, service or {}))
-    _set_spawner(c, state, port)
+    started = {"api_token": service_token} if service_url else _started_by_hub(mode, settings)
+    # The service is part of this hub, so nobody is asked whether they trust it with their name.
+    allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
+    c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
+    c.JupyterHub.allow_named_servers = True
+    c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
+    if "default_url" not in c.Spawner:
+        c.Spawner.default_url = "/lab"
+    if mode == "docker":
+        from . import docker_hub
+
+        docker_hub.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []))
+    else:
+        _use_processes(c, state)
 
 
-def _service(state: Path, mode: str, port: int, more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the service as the hub's configuration describes it; the hub starts it, again when it ends."""
-    ours = {"BinderService": {"state_dir": str(state), "mode": mode}}
-    settings = {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
-    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(PASSED_ON)}
+def _settings(state: Path, mode: str, registry: str, more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the service's settings by class, with `more` on top of ours."""
+    ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": str(state), "mode": mode}}
+    if mode == "docker":
+        ours["DockerMode"] = {"registry": registry}
+    return {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
+
+
+def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the hub starts the service, again when it ends."""
+    prefixes = (*PASSED_ON, *(PASSED_ON_TO_DOCKER if mode == "docker" else ()))
+    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {
-        "name": SERVICE,
-        "url": f"http://127.0.0.1:{port}",
         "command": [sys.executable, "-m", "binderhub_service"],
         "environment": {**passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
-        # The service is part of this hub, so nobody is asked whether they trust it with their name.
-        "oauth_no_confirm": True,
-        "oauth_client_allowed_scopes": list(PAGE_SCOPES),
     }
 
 
-def _set_spawner(c: Config, state: Path, service_port: int) -> None:
+def _use_processes(c: Config, state: Path) -> None:
     c.JupyterHub.spawner_class = "spawner.process.ProcessSpawner"
-    c.JupyterHub.allow_named_servers = True
-    c.RepoSpawner.binder_url = f"http://127.0.0.1:{service_port}{_base_url(c)}services/{SERVICE}/"
     c.ProcessSpawner.images_dir = str(state / "images")
     c.ProcessSpawner.people_dir = str(state / "people")
     if os.geteuid() == 0:  # servers are processes of the hub's own user, and Jupyter refuses to run as root unless told
         c.ProcessSpawner.args.append("--allow-root")
-    if "default_url" not in c.Spawner:
-        c.Spawner.default_url = "/lab"
 
 
 def _give_users(c: Config, scopes: Iterable[str]) -> None:

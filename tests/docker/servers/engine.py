@@ -23,24 +23,22 @@ USER jovyan
 WORKDIR /home/jovyan
 """
 # What looks like a server of a person: answers everything with how it was started.
-FAKE_SERVER = '''#!/usr/bin/python3 -I
+FAKE_SERVER = """#!/usr/bin/python3 -I
 import http.server, json, os, pathlib, signal, sys, urllib.parse
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        files = {str(path): path.read_text() for path in pathlib.Path().rglob("*") if os.access(path, os.R_OK) and path.is_file() and ".git/" not in str(path)}
+        readable = [path for path in pathlib.Path().rglob("*") if os.access(path, os.R_OK) and path.is_file() and ".git/" not in str(path)]
+        files = {str(path): path.read_text() for path in readable}
         status = pathlib.Path("/proc/self/status").read_text()
         told = {"environment": dict(os.environ), "cwd": os.getcwd(), "arguments": sys.argv, "uid": os.getuid(), "files": files, "status": status}
         self.wfile.write(json.dumps(told).encode())
     def log_message(self, *_):
         pass
-def write(*_):
-    pathlib.Path("changed.txt").write_text("mine")
-signal.signal(signal.SIGUSR1, write)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 http.server.HTTPServer(("0.0.0.0", 8888), Handler).serve_forever()
-'''
+"""
 FAKE_DOCKERFILE = f"""\
 FROM {JUPYTER_IMAGE}
 USER root

@@ -1,0 +1,51 @@
+"""Fixtures for tests with a real container engine and a real registry; without them, these tests are skipped."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, JUPYTER_DOCKERFILE, JUPYTER_IMAGE, TestEngine, reason_to_skip
+
+
+@pytest.fixture(scope="session")
+def session_engine() -> Iterator[TestEngine]:
+    """The engine for what a whole run shares."""
+    if reason := reason_to_skip():
+        pytest.skip(reason)
+    engine = TestEngine(f"t{secrets.token_hex(4)}")
+    yield engine
+    engine.clear()
+
+
+@pytest.fixture
+def test_engine(session_engine: TestEngine) -> Iterator[TestEngine]:
+    """The engine for one test; what bears its mark is removed in the end."""
+    engine = TestEngine(f"t{secrets.token_hex(4)}")
+    yield engine
+    engine.clear()
+
+
+@pytest.fixture(scope="session")
+def test_registry() -> str:
+    """The registry's host and port."""
+    if reason := reason_to_skip(registry=True):
+        pytest.skip(reason)
+    return os.environ["TEST_REGISTRY"]
+
+
+@pytest.fixture(scope="session")
+def jupyter_image(session_engine: TestEngine) -> str:
+    """An image with git, jupyterhub and jupyterlab, for Dockerfiles to begin with; the engine keeps it between runs."""
+    if not session_engine.has_image(JUPYTER_IMAGE):
+        session_engine.build(JUPYTER_IMAGE, JUPYTER_DOCKERFILE)
+    return JUPYTER_IMAGE
+
+
+@pytest.fixture(scope="session")
+def fake_image(session_engine: TestEngine, jupyter_image: str) -> str:
+    """An image whose server starts at once and answers with how it was started; as root, for Dockerfiles to begin with."""
+    return session_engine.build(f"{session_engine.mark}-fake:1", FAKE_DOCKERFILE, {"jupyterhub-singleuser": FAKE_SERVER})
