@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -116,7 +117,10 @@ class BinderService(Application):
 
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read all settings: the file's first, then the hub's, then the command line's."""
-        self.parse_command_line(argv)
+        arguments = sys.argv[1:] if argv is None else argv
+        if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
+            self.classes = [type(self), Limits, Cleaning, *map(mode_class, MODES)]
+        self.parse_command_line(arguments)
         command_line = self.cli_config
         if self.config_file:
             self.load_config_file(self.config_file)

@@ -227,7 +227,8 @@ def test_signing_in_at_the_services_pages_asks_nothing_and_gives_what_they_need(
     token = httpx.post(f"{hub.url}/hub/api/oauth2/token", data=form).raise_for_status().json()["access_token"]
     model = whoami(hub, token)
     assert {"access:services!service=binder", "custom:binder:build", f"servers!user={user}"} <= set(model["scopes"])
-    assert not any(scope.startswith(("admin", "tokens", "access:servers")) for scope in model["scopes"])
+    assert not any(scope.startswith(("admin:", "tokens", "access:servers")) for scope in model["scopes"])
+    assert ("admin-ui" in model["scopes"]) is (user == "grace")
     started = httpx.post(f"{hub.url}/hub/api/users/{user}/servers/one", headers={"Authorization": f"token {token}"})
     assert started.status_code == 202
     other = "grace" if user == "ada" else "ada"

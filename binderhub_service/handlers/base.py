@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("binderhub_service")
 _MAX_BODY_BYTES = 64 * 1024
+_ADMIN_SCOPE = "admin-ui"  # part of the hub's admin role, and of every token of an administrator that may all they may
 
 
 def error_from(exception: BaseException | None) -> BinderError:
@@ -96,10 +97,11 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[mis
 
     @property
     def caller(self) -> Caller:
-        """Who is asking."""
+        """Who is asking; an administrator only with a token that was not narrowed to less."""
         user: Mapping[str, Any] = self.current_user
         name = user["name"] if user.get("kind", "user") == "user" else f"service:{user['name']}"
-        return Caller(name=name, admin=bool(user.get("admin")), scopes=frozenset(user.get("scopes", ())))
+        scopes = frozenset(user.get("scopes", ()))
+        return Caller(name=name, admin=bool(user.get("admin")) and _ADMIN_SCOPE in scopes, scopes=scopes)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log only what nobody expected; the rest is an answer, and its address may hold what must not be logged."""
@@ -146,12 +148,13 @@ class ApiHandler(ServiceHandler):
             raise InvalidRequest("The body is not valid JSON.", hint='Send an object such as {"repo": "https://github.com/o/r"}.') from error
         if not isinstance(body, dict):
             raise InvalidRequest("The body is not a JSON object.")
-        for key, value in body.items():
+        given = {key: value for key, value in body.items() if value is not None}
+        for key, value in given.items():
             if key not in allowed:
                 raise InvalidRequest(f"The key {key!r} is not known.", hint=f"Known keys are {', '.join(allowed)}.")
             if not isinstance(value, allowed[key]):
                 raise InvalidRequest(f"The value of {key!r} has the wrong type.")
-        return body
+        return given
 
 
 def build_json(build: Build, queue: Mapping[str, Any] | None) -> dict[str, Any]:

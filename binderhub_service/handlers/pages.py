@@ -12,7 +12,7 @@ from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query, url_path
 from ..models import Build, Request, State
 from ..providers import Provider, provider_for
-from .base import ApiHandler, ServiceHandler
+from .base import ServiceHandler
 from .launches import caller_token, check_is_person
 from .rendering import hub_context
 
@@ -131,14 +131,6 @@ class NoPageHandler(PageHandler):
         raise NotFound("There is no such page.", hint="The list of builds is the way in.")
 
 
-class NoApiHandler(ApiHandler):
-    """Every other address of the API."""
-
-    async def get(self) -> None:
-        """Say that there is nothing."""
-        raise NotFound("There is nothing at this address.")
-
-
 def page_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`; the last ones match every address, so mount them last."""
     return [
@@ -147,7 +139,6 @@ def page_routes(prefix: str) -> list[tuple[Any, ...]]:
         (rf"{prefix}builds/([^/]+)", BuildHandler),
         (rf"{prefix}builds/([^/]+)/cancel", CancelHandler),
         (rf"{prefix}v2/([^/]+)/?(.*)", LaunchHandler),
-        (rf"{prefix}api/.*", NoApiHandler),
         (rf"{prefix}.*", NoPageHandler),
     ]
 

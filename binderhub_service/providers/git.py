@@ -16,7 +16,7 @@ from ..redact import has_credentials, redact
 from .base import Provider
 
 ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
-_SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
+_SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
 _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
 _MAX_ADDRESS_CHARACTERS = 2048
@@ -147,7 +147,7 @@ def checked_address(repo: str) -> str:
         )
     shorthand = _SCP.match(text) if "://" not in text else None
     if shorthand:
-        text = f"ssh://{shorthand['user'] or ''}{shorthand['host']}/{shorthand['path'].lstrip('/')}"
+        text = f"ssh://{shorthand['user']}{shorthand['host']}/{shorthand['path'].lstrip('/')}"
     scheme, host = urlsplit_or_none(text) or ("", "")
     if scheme not in ALLOWED_PROTOCOLS or not host or host.startswith("-"):
         raise InvalidRequest(

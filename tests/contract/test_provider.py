@@ -264,6 +264,7 @@ async def test_what_cannot_be_a_ref_is_refused_unasked(place: Place, repository:
         "ext::sh -c id",
         "ext::sh",
         "fd::3",
+        "javascript:alert(1)",
         "",
         "   ",
         "https://[broken/o/r",
@@ -362,7 +363,7 @@ def test_what_is_not_on_github_is_left_to_others(repo: str) -> None:
     ("repo", "canonical"),
     [
         ("git@git.example.org:o/r.git", "ssh://git@git.example.org/o/r.git"),
-        ("git.example.org:/o/r.git", "ssh://git.example.org/o/r.git"),
+        ("me@git.example.org:/o/r.git", "ssh://me@git.example.org/o/r.git"),
         ("ssh://git@git.example.org:2222/o/r.git/", "ssh://git@git.example.org:2222/o/r.git"),
         ("git://git.example.org/r", "git://git.example.org/r"),
     ],
