@@ -49,10 +49,11 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 
 @pytest.fixture(scope="session")
 def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub for the whole run; tests use it by `hub`."""
+    """One hub for the whole run; tests use it by `hub`. In the end, no request may have been answered by a traceback."""
     with HubProcess(tmp_path_factory.mktemp("hub"), outsiders={"eve"}) as hub:
         yield hub
         hub.stop_servers()
+        assert "/binderhub_service/handlers/" not in hub.log()
 
 
 @pytest.fixture

@@ -121,10 +121,14 @@ def test_a_ref_that_looks_like_code_does_no_harm(hub: HubProcess, ref: str, requ
     assert hub.is_running()
 
 
-def test_a_branch_in_braces_is_a_branch(hub: HubProcess, alice: str, requirements: Repository) -> None:
+def test_a_branch_in_braces_is_a_branch_whoever_built_its_commit_first(
+    hub: HubProcess, bobs_server: str, alice: str, bob: str, requirements: Repository
+) -> None:
     requirements.branch("{foo}/{0.__class__}")
     server = launched(hub, "alice", {"repo": requirements.url, "ref": "{foo}/{0.__class__}", "path": "{bar}.ipynb"})
     assert run_code(server, alice, "import os; print(os.environ['BINDER_REF'])") == "{foo}/{0.__class__}\n"
+    hers, his = working_copy(hub, server, alice), working_copy(hub, bobs_server, bob)
+    assert hers.name != his.name, "a copy belongs to the ref that was asked for"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
     hub: HubProcess, alice: str, admin: str, gate: Gate, new_repository: Callable[..., Repository]
 ) -> None:
     repository = new_repository({"postBuild": gate.post_build})
-    assert hub.start_server("bob", {"repo": repository.url}).status_code == 202
+    assert hub.start_server("bob", {"repo": repository.url}).is_success
     gate.wait_until_reached()
     build = hub.build(repository.url, alice)
     process = int((hub.state / "builds" / build["id"] / "pid").read_text().split()[0])

@@ -51,7 +51,7 @@ def test_cancelling_a_pending_spawn_cancels_a_build_that_nobody_else_wants(
     hub: HubProcess, admin: str, gate: Gate, new_repository: NewRepository
 ) -> None:
     repository = new_repository({"postBuild": gate.post_build})
-    assert hub.start_server("alice", {"repo": repository.url}).status_code == 202
+    assert hub.start_server("alice", {"repo": repository.url}).is_success
     gate.wait_until_reached()
     hub.stop_server("alice")
     build = build_of(hub, repository, admin)
@@ -62,7 +62,7 @@ def test_cancelling_a_pending_spawn_leaves_a_build_that_somebody_else_wants(
     hub: HubProcess, bob: str, admin: str, gate: Gate, new_repository: NewRepository
 ) -> None:
     repository = new_repository({"postBuild": gate.post_build})
-    assert hub.start_server("alice", {"repo": repository.url}).status_code == 202
+    assert hub.start_server("alice", {"repo": repository.url}).is_success
     gate.wait_until_reached()
     his = hub.build(repository.url, bob)
     assert his["id"] == build_of(hub, repository, admin)["id"], "they share one build"
@@ -74,7 +74,7 @@ def test_cancelling_a_pending_spawn_leaves_a_build_that_somebody_else_wants(
 
 def test_two_watchers_of_one_pending_spawn_both_see_the_whole_story(hub: HubProcess, alice: str, gate: Gate, new_repository: NewRepository) -> None:
     repository = new_repository({"postBuild": gate.post_build})
-    assert hub.start_server("alice", {"repo": repository.url}).status_code == 202
+    assert hub.start_server("alice", {"repo": repository.url}).is_success
     with ThreadPoolExecutor(2) as pool:
         early = pool.submit(lambda: list(hub.progress("alice", token=alice)))
         gate.wait_until_reached()
