@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from .base import Images, StoredImage, in_use
 from .engine import Engine, EngineError
 
 _CONFLICT = 409
+_NAMELESS = ":<none>"
 
 
 class DockerImages(Images):
@@ -58,10 +59,14 @@ class DockerImages(Images):
                 made=datetime.fromtimestamp(image["Created"], UTC),
                 used_by=self._users(name),
             )
-            for image in self._engine.images(labels.COMMIT)
-            for name in image.get("RepoTags") or ()
-            if name.startswith(self._prefix)
+            for name, image in self._named()
         ]
+
+    def _named(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for image in self._engine.images(labels.COMMIT):
+            for name in image.get("RepoTags") or ():
+                if name.startswith(self._prefix) and not name.endswith(_NAMELESS):
+                    yield name, image
 
     def _users(self, name: str) -> tuple[str, ...]:
         image = self._engine.inspect_image(name)
@@ -76,7 +81,7 @@ class DockerImages(Images):
             raise in_use(name)
         self._remove(name)
         key = _labels(found["Config"]).get(labels.ENVIRONMENT)
-        if key and not any(_labels(image).get(labels.ENVIRONMENT) == key for image in self._engine.images(labels.COMMIT)):
+        if key and not any(_labels(image).get(labels.ENVIRONMENT) == key for _, image in self._named()):
             self._remove(environment_name(self._prefix, key))
 
     def _remove(self, name: str) -> None:

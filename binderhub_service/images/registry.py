@@ -111,6 +111,10 @@ class RegistryImages(Images):
         if answer.status_code not in {200, 202, 404}:
             raise _unexpected(reference, answer)
 
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
     # --- manifests ---------------------------------------------------------------------------------------------------
 
     async def _digest(self, reference: Reference) -> str | None:

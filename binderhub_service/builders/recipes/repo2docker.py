@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ...environment_files import REPO2DOCKER_FILES
 from ...environments import Definition, definition_in
+from ...errors import BinderError
 from ...images import labels
 from ...images.credentials import Credentials
 from ...images.docker import environment_name
-from ...images.engine import Engine
+from ...images.engine import Engine, EngineError
 from ...images.environments import locked
 from ...models import Phase
 from ..docker import DockerSettings, clear_engine, unfinished_name
@@ -79,6 +80,8 @@ class _Making:
             self._from_environment(key)
         else:
             self._build(self.work / "content", self._labels(key))
+        if self.settings.push:
+            self.tell.phase(Phase.PUSHING, "Pushing the image")
         self._finish(unfinished_name(self.job.build_id), self.job.image)
 
     def _share(self) -> bool:
@@ -113,17 +116,18 @@ class _Making:
 
     def _finish(self, made: str, name: str) -> None:
         """Give an image its name and push it; without a push it is there from then on."""
-        before = self.engine.inspect_image(name) if self.settings.push else None
-        if self.settings.push:
-            self.tell.phase(Phase.PUSHING, "Pushing the image")
+        before = self.engine.inspect_image(name)
         self.engine.tag(made, name)
         try:
             if self.settings.push:
                 push(self.engine, name, self._credentials(), self.tell)
-        except BaseException:
+        except BinderError:
             if before is None:
                 self.engine.remove_image(name)
             raise
+        if before:
+            with contextlib.suppress(EngineError):  # a server runs from it, or it is the same
+                self.engine.remove_image(before["Id"])
 
     def _credentials(self) -> Credentials:
         return Credentials.read(Path(self.settings.logins), Path(self.settings.docker_config))
@@ -141,9 +145,7 @@ class _Making:
             else:
                 self.tell.log("Building the environment from the files that describe it.")
                 self._build(self._files_alone(), {labels.ENVIRONMENT: key})
-                self.engine.tag(unfinished_name(self.job.build_id), name)
-                if self.settings.push:
-                    push(self.engine, name, self._credentials(), self.tell)
+                self._finish(unfinished_name(self.job.build_id), name)
             put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, self._labels(key))
         self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
 

@@ -1,0 +1,107 @@
+"""Registries of a test's own, on loopback: with a login, without deleting, or denying every push."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import bcrypt
+import httpx
+import pytest
+
+from tests.harness.hub_config import free_ports
+from tests.harness.waiting import wait_for
+
+
+class OwnRegistry:
+    """A real registry, or for `denies_push` a server that answers as one that lets nobody push."""
+
+    def __init__(self, folder: Path, *, login: tuple[str, str] | None = None, deletes: bool = True, denies_push: bool = False) -> None:
+        self._folder = folder
+        self._login = login
+        self._deletes = deletes
+        self._denies_push = denies_push
+        self.host = f"127.0.0.1:{free_ports(1)[0]}"
+
+    @contextmanager
+    def running(self) -> Iterator[OwnRegistry]:
+        """Serve until the block ends."""
+        if self._denies_push:
+            with _denying(self.host):
+                yield self
+            return
+        program = shutil.which("docker-registry")
+        if program is None:
+            pytest.skip("no docker-registry")
+        process = subprocess.Popen([program, "serve", str(self._config())], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(self._answers, "the registry", 20)
+            yield self
+        finally:
+            process.terminate()
+            process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"http://{self.host}/v2/").status_code in {200, 401}
+        except httpx.TransportError:
+            return False
+
+    def _config(self) -> Path:
+        self._folder.mkdir(parents=True)
+        content = {
+            "version": 0.1,
+            "storage": {"filesystem": {"rootdirectory": str(self._folder / "data")}, "delete": {"enabled": self._deletes}},
+            "http": {"addr": self.host},
+        }
+        if self._login:
+            name, password = self._login
+            (self._folder / "htpasswd").write_text(f"{name}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
+            content["auth"] = {"htpasswd": {"realm": "test", "path": str(self._folder / "htpasswd")}}
+        config = self._folder / "config.yml"
+        config.write_text(json.dumps(content))  # JSON is YAML
+        return config
+
+
+class _Denying(BaseHTTPRequestHandler):
+    def _answer(self, status: int, code: str = "") -> None:
+        body = json.dumps({"errors": [{"code": code, "message": "requested access to the resource is denied"}]}).encode() if code else b"{}"
+        self.send_response(status)
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self._answer(200) if self.path == "/v2/" else self._answer(404, "MANIFEST_UNKNOWN")
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self._answer(403, "DENIED")
+
+    do_PUT = do_PATCH = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _denying(host: str) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", int(host.rpartition(":")[2])), _Denying)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,170 @@
+"""Images by repo2docker, from commits of a real Git server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from binderhub_service.images import labels
+from binderhub_service.models import Image
+from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Yard, containers, docker, inspect
+from tests.harness.git_server import Repository
+
+New = Callable[..., Repository]
+FILES = {"Dockerfile": DOCKERFILE, "single": SINGLEUSER}
+
+
+async def test_a_dockerfile_becomes_an_image_in_the_registry(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"))
+    assert made.error is None
+    assert made.image
+    assert made.image.digest.startswith("sha256:")
+    assert made.image.name.startswith(f"{yard.registry}/{yard.prefix}")
+    assert made.phases == ["fetching", "building", "pushing"]
+    assert "The environment belongs to this commit alone: Dockerfile may copy any file." in made.log
+    docker("pull", "--quiet", made.image.reference)
+    assert docker("run", "--rm", made.image.reference, "jupyterhub-singleuser") == "9.9.9"
+
+
+async def test_without_a_registry_the_image_stays_in_the_engine(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"), registry="")
+    assert made.image
+    assert made.image.reference == made.image.name
+    assert made.image.name.startswith(yard.prefix)
+    assert made.phases == ["fetching", "building"]
+
+
+async def test_an_old_repo2docker_builds_without_buildx(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"), repo2docker=repo2docker_2024, registry="")
+    assert made.image
+    assert "Step 1/" in made.text, "the engine's classic builder"
+    assert inspect(made.image.name)["Config"]["Labels"][labels.COMMIT] == repository.rev("main")
+
+
+async def test_labels_say_where_an_image_comes_from(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"), registry="")
+    assert made.image
+    written = inspect(made.image.name)["Config"]["Labels"]
+    assert written[labels.REPOSITORY] == repository.url
+    assert written[labels.COMMIT] == repository.rev("main")
+    assert written[labels.ENVIRONMENT] == made.image.environment
+    assert written[labels.BUILD]
+
+
+async def test_exactly_the_commit_is_built_also_when_the_branch_moved_on(yard: Yard, new_repository: New) -> None:
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE + "COPY what /what\n", "what": "first"})
+    first = repository.rev("main")
+    repository.commit({"what": "second"})
+    made = await yard.build(repository.url, first, registry="")
+    assert made.image
+    assert docker("run", "--rm", made.image.name, "cat", "/what") == "first"
+
+
+async def test_a_second_commit_finds_the_engines_layers(yard: Yard, new_repository: New) -> None:
+    dockerfile = "FROM debian:12\nRUN sleep 3 && echo slow layer\n" + DOCKERFILE.partition("\n")[2]
+    repository = new_repository({**FILES, "Dockerfile": dockerfile})
+    await yard.build(repository.url, repository.rev("main"), registry="")
+    made = await yard.build(repository.url, repository.commit({"more": "text"}), registry="")
+    assert made.image
+    assert "CACHED" in made.text
+
+
+async def test_settings_other_than_the_defaults_reach_the_build_and_the_name(yard: Yard, new_repository: New) -> None:
+    dockerfile = DOCKERFILE + "ARG NB_USER\nARG NB_UID\nARG COLOUR\nRUN echo $NB_USER $NB_UID $COLOUR > /said\n"
+    repository = new_repository({**FILES, "Dockerfile": dockerfile})
+    settings: dict[str, Any] = {"user_name": "ada", "user_id": 1234, "build_arguments": {"COLOUR": "blue"}, "registry": ""}
+    made = await yard.build(repository.url, repository.rev("main"), **settings)
+    assert made.image
+    assert docker("run", "--rm", made.image.name, "cat", "/said") == "ada 1234 blue"
+    assert len(made.image.name.rpartition(":")[2]) == 40 + 1 + 8
+    plain = await yard.build(repository.url, repository.rev("main"), registry="")
+    assert plain.image
+    assert plain.image.name.rpartition(":")[2] == repository.rev("main")
+
+
+async def test_repo2docker_is_installed_when_it_is_needed(yard: Yard, new_repository: New, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"), registry="", repo2docker="")
+    assert made.image, made.error
+    assert "Installing repo2docker 2026.4.0; this happens once." in made.log
+    again = await yard.build(repository.url, repository.rev("main"), registry="", repo2docker="")
+    assert "Installing" not in again.text
+
+
+async def test_a_stopped_build_ends_in_the_engine_and_leaves_nothing(yard: Yard, new_repository: New) -> None:
+    dockerfile = DOCKERFILE + "RUN echo begun-$((1+1)) && sleep 54321\n"
+    repository = new_repository({**FILES, "Dockerfile": dockerfile})
+    images, builder = yard.make()
+    build = yard.ask(images, repository.url, repository.rev("main"))
+    async with aclosing(builder.run(build)) as reports:
+        async for report in reports:
+            if "begun-2" in report.data.get("text", "") and "RUN" not in report.data["text"]:
+                break
+    assert _runs("sleep 54321")
+    await builder.stop(build)
+    for _ in range(50):
+        if not _runs("sleep 54321"):
+            break
+        await asyncio.sleep(0.1)
+    assert not _runs("sleep 54321")
+    assert not containers()
+    assert build.id not in docker("image", "ls", "--all")
+    assert await images.exists(build.image.name) is None
+    assert not (yard.root / "builds" / build.id / "content").exists()
+
+
+async def test_a_stopped_build_of_an_old_repo2docker_leaves_no_container(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE + "RUN echo begun-$((1+1)) && sleep 54322\n"})
+    images, builder = yard.make(repo2docker=repo2docker_2024)
+    build = yard.ask(images, repository.url, repository.rev("main"))
+    async with aclosing(builder.run(build)) as reports:
+        async for report in reports:
+            if report.data.get("text", "").startswith("begun-2"):
+                break
+    await builder.stop(build)
+    for _ in range(100):
+        if not _runs("sleep 54322"):
+            break
+        await asyncio.sleep(0.1)
+    assert not _runs("sleep 54322")
+    await asyncio.sleep(0.5)
+    assert "54322" not in docker("ps", "--all", "--no-trunc")
+
+
+async def test_a_deleted_image_is_gone_from_registry_and_engine(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"))
+    assert made.image
+    images, _ = yard.make()
+    listed = {image.name: image for image in await images.all()}
+    assert listed[made.image.name].bytes > 0
+    await images.delete(made.image.name)
+    assert await images.exists(made.image.name) is None
+    assert yard.prefix not in docker("image", "ls")
+    await images.delete(made.image.name)
+
+
+async def test_nothing_is_asked_of_an_engine_for_an_image_that_the_registry_has(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"))
+    images, _ = yard.make(engine_host="unix:///nowhere/docker.sock")
+    assert made.image
+    assert await images.exists(made.image.name) == made.image
+    assert isinstance(made.image, Image)
+    answer = httpx.get(f"http://{os.environ['TEST_REGISTRY']}/v2/{made.image.name.partition('/')[2].partition(':')[0]}/tags/list")
+    assert answer.json()["tags"] == [repository.rev("main")]
+
+
+def _runs(command: str) -> bool:
+    return any(process.info["cmdline"] and " ".join(process.info["cmdline"]).endswith(command) for process in psutil.process_iter(["cmdline"]))

@@ -1,0 +1,211 @@
+"""Everything that can go wrong on the way to an image, made to happen: each has its code, a sentence and a hint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderhub_service.errors import Unavailable
+from tests.docker.builds.registries import OwnRegistry
+from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Made, Yard, docker
+from tests.harness.git_server import Repository
+
+New = Callable[..., Repository]
+SECRET = "hunter2-very-secret"  # noqa: S105
+
+
+async def failing(yard: Yard, new_repository: New, dockerfile: str, **settings: Any) -> dict[str, Any]:
+    """Return the error that building a Dockerfile ends with."""
+    repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
+    made = await yard.build(repository.url, repository.rev("main"), **settings)
+    assert made.image is None
+    assert made.error
+    assert made.error["message"].endswith(".")
+    assert made.error["hint"]
+    return made.error
+
+
+async def test_a_failing_instruction_is_named(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE + "RUN echo one && exit 7\n")
+    assert error["code"] == "dockerfile_step_failed"
+    assert "RUN echo one && exit 7" in error["message"]
+    assert "exit status 7" in error["message"]
+
+
+async def test_a_failing_instruction_is_named_by_an_old_repo2docker(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE + "RUN echo one && exit 7\n", repo2docker=repo2docker_2024)
+    assert error["code"] == "dockerfile_step_failed"
+    assert "echo one && exit 7" in error["message"]
+
+
+async def test_a_file_that_is_to_be_copied_and_is_not_there_is_named(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE + "COPY nothing /there\n")
+    assert error["code"] == "dockerfile_step_failed"
+    assert "COPY nothing /there" in error["message"]
+
+
+async def test_a_dockerfile_that_is_none_names_the_line(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, "FROM debian:12\nPLEASE install jupyter\n")
+    assert error["code"] == "dockerfile_invalid"
+    assert "unknown instruction: PLEASE" in error["message"]
+
+
+async def test_an_empty_dockerfile_is_invalid(yard: Yard, new_repository: New) -> None:
+    assert (await failing(yard, new_repository, ""))["code"] == "dockerfile_invalid"
+
+
+async def test_a_base_image_that_is_not_there_is_named(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, f"FROM {yard.registry}/nobody/nothing:1\n")
+    assert error["code"] == "base_image_pull_failed"
+    assert f"{yard.registry}/nobody/nothing:1" in error["message"]
+
+
+async def test_a_base_image_that_is_not_there_is_found_out_by_an_old_repo2docker(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+    error = await failing(yard, new_repository, f"FROM {yard.registry}/nobody/nothing:1\n", repo2docker=repo2docker_2024)
+    assert error["code"] == "base_image_pull_failed"
+
+
+async def test_an_image_without_a_singleuser_server_is_none(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, "FROM debian:12\n")
+    assert error["code"] == "no_singleuser"
+    assert "jupyterhub-singleuser is not there" in error["message"]
+    assert "pip install jupyterhub" in error["hint"]
+
+
+async def test_a_singleuser_server_that_breaks_is_none(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE + "RUN printf '#!/bin/sh\\nexit 3\\n' > /usr/local/bin/jupyterhub-singleuser\n")
+    assert error["code"] == "no_singleuser"
+    assert "does not work" in error["message"]
+
+
+async def test_too_little_memory_is_said(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+    dockerfile = DOCKERFILE + "RUN tail /dev/zero\n"
+    error = await failing(yard, new_repository, dockerfile, repo2docker=repo2docker_2024, memory_limit_bytes=64 * 1024 * 1024)
+    assert error["code"] == "out_of_memory"
+
+
+async def test_a_full_disk_in_the_engine_is_said(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE + "RUN mkdir /full && echo 'cp: write error: No space left on device' >&2 && exit 1\n")
+    assert error["code"] == "disk_full"
+
+
+async def test_an_engine_that_is_not_there_is_said_before_a_build_begins(yard: Yard, new_repository: New) -> None:
+    _, builder = yard.make(engine_host="unix:///nowhere/docker.sock")
+    with pytest.raises(Unavailable) as caught:
+        await builder.check()
+    assert caught.value.code == "engine_unavailable"
+    assert "unix:///nowhere/docker.sock" in caught.value.message
+
+
+async def test_an_engine_that_is_gone_meanwhile_ends_the_build(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE, engine_host="unix:///nowhere/docker.sock")
+    assert error["code"] == "engine_unavailable"
+
+
+async def test_a_repo2docker_that_is_not_there_is_said(yard: Yard, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE, repo2docker="/nowhere/repo2docker")
+    assert error["code"] == "repo2docker_unavailable"
+
+
+# --- registries --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[OwnRegistry]:
+    with OwnRegistry(tmp_path / "registry", login=("hub", SECRET)).running() as registry:
+        yield registry
+
+
+def login_to(registry: OwnRegistry, password: str = SECRET) -> list[dict[str, str]]:
+    return [{"registry": registry.host, "username": "hub", "password": password}]
+
+
+async def test_a_login_from_the_settings_opens_the_registry(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
+    repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
+    made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
+    assert made.image, made.error
+    assert made.image.digest
+
+
+async def test_a_login_from_the_environment_opens_the_registry(
+    yard: Yard, guarded: OwnRegistry, new_repository: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTAINER_ENGINE_REGISTRY_CREDENTIALS", json.dumps(login_to(guarded)[0]))
+    repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
+    made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host)
+    assert made.image, made.error
+
+
+async def test_a_wrong_login_is_said_by_the_store_and_by_the_build(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
+    wrong = login_to(guarded, "wrong")
+    error = await failing(yard, new_repository, DOCKERFILE, registry=guarded.host, registry_credentials=wrong)
+    assert error["code"] == "registry_login_failed"
+    images, _ = yard.make(registry=guarded.host, registry_credentials=wrong)
+    with pytest.raises(Unavailable) as caught:
+        await images.exists(f"{guarded.host}/{yard.prefix}x:1")
+    assert caught.value.code == "registry_login_failed"
+    assert guarded.host not in docker("image", "ls"), "what was not pushed is not kept either"
+
+
+async def test_no_login_where_one_is_needed_is_said(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
+    error = await failing(yard, new_repository, DOCKERFILE, registry=guarded.host)
+    assert error["code"] == "registry_login_failed"
+
+
+async def test_a_push_that_is_not_allowed_is_said(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+    with OwnRegistry(tmp_path / "registry", denies_push=True).running() as registry:
+        error = await failing(yard, new_repository, DOCKERFILE, registry=registry.host)
+    assert error["code"] == "push_denied"
+
+
+async def test_a_registry_that_is_away_is_never_an_image_that_is_not_there(yard: Yard, new_repository: New) -> None:
+    images, _ = yard.make(registry="127.0.0.1:9")
+    with pytest.raises(Unavailable) as caught:
+        await images.exists(f"127.0.0.1:9/{yard.prefix}x:1")
+    assert caught.value.code == "registry_unavailable"
+    error = await failing(yard, new_repository, DOCKERFILE, registry="127.0.0.1:9")
+    assert error["code"] == "registry_unavailable"
+
+
+async def test_a_registry_that_does_not_delete_says_so(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+    with OwnRegistry(tmp_path / "registry", deletes=False).running() as registry:
+        repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
+        made = await yard.build(repository.url, repository.rev("main"), registry=registry.host)
+        assert made.image, made.error
+        images, _ = yard.make(registry=registry.host)
+        with pytest.raises(Exception, match="does not delete images") as caught:
+            await images.delete(made.image.name)
+        assert caught.value.code == "registry_cannot_delete"  # type: ignore[attr-defined]
+
+
+# --- secrets -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_password_is_nowhere_but_in_its_file(
+    yard: Yard, guarded: OwnRegistry, new_repository: New, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Looks through log, image, history, state directory and, again and again while it builds, the process list."""
+    watcher = subprocess.Popen(
+        ["sh", "-c", f"while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c '{SECRET[:8]}[-]'; sleep 0.02; done"],
+        stdout=(tmp_path / "seen").open("w"),
+    )
+    repository = new_repository({"Dockerfile": DOCKERFILE + "RUN sleep 1\n", "single": SINGLEUSER})
+    try:
+        made: Made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
+    finally:
+        watcher.kill()
+        watcher.wait()
+    assert made.image, made.error
+    counts = (tmp_path / "seen").read_text().split()
+    assert len(counts) > 5
+    assert set(counts) == {"0"}
+    assert SECRET not in made.text + caplog.text
+    assert SECRET not in docker("image", "inspect", made.image.name) + docker("image", "history", "--no-trunc", made.image.name)
+    files = [path for path in yard.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert files == [yard.root / "registry-logins.json"]
+    assert files[0].stat().st_mode & 0o777 == 0o600
