@@ -45,7 +45,7 @@ class FakeHub:
 
     def add(self, name: str, *scopes: str, admin: bool = False, kind: str = "user") -> str:
         """Make somebody known who may use the service; return their token."""
-        everything = ["access:services!service=binder", "custom:binder:build", *(["admin-ui"] if admin else []), *scopes]
+        everything = ["access:services!service=binder", "custom:binder:build", *scopes]
         self.users[f"token-of-{name}"] = {"name": name, "kind": kind, "admin": admin, "scopes": everything, "groups": []}
         return f"token-of-{name}"
 

@@ -94,7 +94,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     async with FakeHub().running() as hub:
         hub.add("alice")
-        hub.add("admin", admin=True)
+        hub.add("admin", "admin-ui", admin=True)
         hub.add("robot", kind="service")
         hub.users["token-of-eve"] = {"name": "eve", "kind": "user", "admin": False, "scopes": ["access:servers"], "groups": []}
         HubOAuth.clear_instance()
