@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -32,12 +32,19 @@ class HubProcess:
         url: the hub's public address with its base URL, without a slash at the end.
         state: the directory given to `configure`.
         admin_token: of a hub service that may everything.
+
+    Args:
+        config: more lines of its configuration.
+        more: more arguments of `configure`.
     """
 
-    def __init__(self, directory: Path, *, config: str = "", base_url: str = "/", outsiders: set[str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, config: str = "", base_url: str = "/", outsiders: set[str] | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
         self.directory = directory
         self.state = directory / "state"
-        self.config_file, self.url, self.admin_token = write_config(directory, base_url=base_url, outsiders=outsiders or set(), extra=config)
+        written = write_config(directory, base_url=base_url, outsiders=outsiders or set(), extra=config, more=more)
+        self.config_file, self.url, self.admin_token = written
         self.base_url = base_url
         self.service_url = f"{self.url}/services/binder"
         self._log_file = directory / "hub.log"
@@ -76,6 +83,12 @@ class HubProcess:
                 self._process.wait()
         end_builds(self.state)
         assert_none_left(self.directory)
+
+    def kill(self) -> None:
+        """Kill the hub and all its processes without a warning; `start` starts it again."""
+        end_all(self.directory)
+        assert self._process
+        self._process.wait()
 
     def is_running(self) -> bool:
         """Whether the hub itself lives."""

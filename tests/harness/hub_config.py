@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PEOPLE = ("alice", "bob", "eve")
 ADMIN = "root-admin"
@@ -30,7 +32,7 @@ c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 2}}
 outsiders = {outsiders!r}
 if outsiders:
     c.JupyterHub.load_roles = [{{"name": "user", "scopes": ["self"]}}]
-configure(c, state_dir="{state}")
+configure(c, state_dir="{state}", **{more!r})
 if outsiders:
     # What `configure` gives to everybody, only the others have; outsiders may use the hub but not the service.
     user = c.JupyterHub.load_roles[0]
@@ -42,8 +44,12 @@ if outsiders:
 """
 
 
-def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: str) -> tuple[Path, str, str]:
-    """Write the configuration into `directory`; return its file, the hub's public URL and a token that may everything."""
+def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: str, more: Mapping[str, Any] | None = None) -> tuple[Path, str, str]:
+    """Write the configuration into `directory`; return its file, the hub's public URL and a token that may everything.
+
+    Args:
+        more: arguments of `configure`.
+    """
     port, hub_port, proxy_port = free_ports(3)
     token = secrets.token_hex(16)
     text = TEMPLATE.format(
@@ -59,6 +65,7 @@ def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: 
         state=directory / "state",
         outsiders=outsiders,
         extra=extra,
+        more=dict(more or {}),
     )
     file = directory / "jupyterhub_config.py"
     file.write_text(text)

@@ -1,0 +1,192 @@
+"""Docker mode as a whole: a real hub, service, repo2docker, engine and registry; a repository becomes a server in which a cell runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.docker.servers.engine import TestEngine, reason_to_skip
+from tests.harness.git_server import Repository
+from tests.harness.hub import HubProcess
+from tests.harness.kernel import run_code
+from tests.harness.waiting import wait_for
+
+pytestmark = [
+    pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)),
+    pytest.mark.timeout(900),
+]
+NewRepository = Callable[..., Repository]
+# The hub looks after its services every 30 s.
+RESTART_SECONDS = 75
+BUILD_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def docker_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine, jupyter_image: str, test_registry: str) -> Iterator[HubProcess]:
+    """A hub in docker mode whose images, containers and volumes bear the run's mark."""
+    assert jupyter_image
+    settings = {"DockerMode": {"image_prefix": f"{session_engine.mark}-"}}
+    config = f'c.DockerRepoSpawner.prefix = "{session_engine.mark}"\nc.Spawner.consecutive_failure_limit = 5\nc.Spawner.start_timeout = 120'
+    more = {"mode": "docker", "registry": test_registry, "service": settings}
+    with HubProcess(tmp_path_factory.mktemp("docker-hub"), config=config, more=more) as hub:
+        yield hub
+        hub.stop_servers()
+        assert session_engine.containers() == []
+
+
+@pytest.fixture
+def hub(docker_hub: HubProcess) -> Iterator[HubProcess]:
+    """The hub, with what it logged during the test when the test fails."""
+    before = len(docker_hub.log())
+    yield docker_hub
+    sys.stdout.write(docker_hub.log()[before:])
+    if docker_hub.is_running():
+        docker_hub.stop_servers()
+
+
+@pytest.fixture
+def alice(hub: HubProcess) -> str:
+    """A token of alice's."""
+    return hub.token("alice")
+
+
+@pytest.fixture
+def dockerfile(jupyter_image: str) -> str:
+    """A Dockerfile that installs nothing and takes the repository in, as repo2docker's documentation asks for."""
+    return f"FROM {jupyter_image}\nCOPY --chown=jovyan . /home/jovyan/\n"
+
+
+def launched(hub: HubProcess, user: str, options: dict[str, Any], name: str = "") -> str:
+    """Launch a server and return its address."""
+    events = hub.launch(user, options, name)
+    assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
+    return f"{hub.url}{events[-1]['url']}".rstrip("/")
+
+
+def test_a_repository_with_a_dockerfile_becomes_a_server_in_which_a_cell_runs(
+    hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str, test_registry: str, session_engine: TestEngine
+) -> None:
+    repository = new_repository({"Dockerfile": dockerfile + "RUN echo built here\n", "data.txt": "forty-two\n", "analysis.ipynb": "{}"})
+    events = hub.launch("alice", {"repo": repository.url, "ref": "main", "path": "analysis.ipynb"})
+    told = "\n".join(str(event.get("message")) for event in events)
+    assert events[-1].get("ready"), told
+    assert "built here" in told
+    server = f"{hub.url}{events[-1]['url']}".rstrip("/")
+    assert run_code(server, alice, "print(6 * 7, open('data.txt').read(), end='')") == "42 forty-two\n"
+    assert run_code(server, alice, "import os; print(os.getuid(), os.path.exists('/var/run/docker.sock'))") == "1000 False\n"
+    assert run_code(server, alice, "import os; print(os.environ['JUPYTERHUB_DEFAULT_URL'])") == "/lab/tree/analysis.ipynb\n"
+    container = session_engine.client.inspect_container(f"{session_engine.mark}-alice")
+    assert container["Config"]["Image"].startswith(f"{test_registry}/{session_engine.mark}-")
+    assert "@sha256:" in container["Config"]["Image"]
+    assert container["Config"]["Labels"]["binder.commit"] == repository.rev("main")
+
+
+def test_what_a_person_changed_is_there_again_and_the_image_is_not_built_again(
+    hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str
+) -> None:
+    options = {"repo": new_repository({"Dockerfile": dockerfile, "data.txt": "theirs"}).url}
+    run_code(launched(hub, "alice", options), alice, "open('data.txt', 'w').write('mine')")
+    hub.stop_server("alice")
+    events = hub.launch("alice", options)
+    assert any("there already" in str(event.get("message")) for event in events)
+    server = f"{hub.url}{events[-1]['url']}".rstrip("/")
+    assert run_code(server, alice, "print(open('data.txt').read())") == "mine\n"
+
+
+def test_a_server_that_runs_keeps_its_image(hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str) -> None:
+    repository = new_repository({"Dockerfile": dockerfile, "data.txt": "kept"})
+    launched(hub, "alice", {"repo": repository.url})
+    admin = hub.token("root-admin")
+    [image] = [one for one in hub.service("GET", "/api/images", admin).json()["images"] if one["used_by"] == ["alice/"]]
+    reply = hub.service("DELETE", f"/api/images/{image['name']}", admin)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "image_in_use")
+
+
+@pytest.mark.parametrize("text", ["{foo}", "{0.__class__}", "$(touch x)", "`id`", "';id;'"])
+def test_a_branch_and_a_path_that_look_like_code_are_a_branch_and_a_path(
+    hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str, text: str
+) -> None:
+    repository = new_repository({"Dockerfile": dockerfile, f"{text}.txt": "as it is"})
+    branch = text.replace(" ", "-")
+    repository.branch(branch)
+    server = launched(hub, "alice", {"repo": repository.url, "ref": branch, "path": f"{text}.txt"})
+    assert run_code(server, alice, f"import os; print(os.environ['BINDER_REF'], open({text!r} + '.txt').read())") == f"{branch} as it is\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ref": "--build-arg=x"},
+        {"ref": "-v/:/host"},
+        {"repo": "--config=/etc/passwd"},
+        {"repo": "-oProxyCommand=id"},
+        {"path": "../../etc/passwd"},
+        {"image": "debian:12"},
+        {"cmd": ["id"]},
+        {"volumes": {"/": "/host"}},
+    ],
+)
+def test_options_that_mean_harm_are_refused(hub: HubProcess, new_repository: NewRepository, dockerfile: str, options: dict[str, Any]) -> None:
+    repository = new_repository({"Dockerfile": dockerfile})
+    reply = hub.start_server("alice", {"repo": repository.url, **options})
+    assert reply.status_code == 400, reply.text
+    assert hub.servers("alice") == {}
+
+
+def test_five_builds_that_fail_do_not_end_the_hub(hub: HubProcess, new_repository: NewRepository, jupyter_image: str) -> None:
+    for number in range(5):
+        repository = new_repository({"Dockerfile": f"FROM {jupyter_image}\nRUN echo it is number {number} && false\n"}, f"bad-{number}")
+        events = hub.launch("alice", {"repo": repository.url})
+        assert events[-1].get("failed"), events[-1]
+        assert "whole log" in str(events[-1].get("html_message", events[-1]["message"]))
+    assert hub.is_running()
+    assert hub.servers("alice") == {}
+
+
+def test_an_image_without_a_server_in_it_says_how_to_add_one(hub: HubProcess, new_repository: NewRepository) -> None:
+    events = hub.launch("alice", {"repo": new_repository({"Dockerfile": "FROM debian:12\nRUN useradd -m -u 1000 jovyan\nUSER jovyan\n"}).url})
+    assert events[-1].get("failed"), events[-1]
+    assert "jupyterhub" in events[-1]["message"]
+    assert "install" in events[-1]["message"]
+
+
+def test_a_service_killed_during_a_build_goes_on_with_the_same_build(
+    hub: HubProcess, alice: str, new_repository: NewRepository, jupyter_image: str
+) -> None:
+    steps = "RUN echo standing in the build && sleep 20 && echo went on\n"
+    repository = new_repository({"Dockerfile": f"FROM {jupyter_image}\n{steps}COPY --chown=jovyan . /home/jovyan/\n"})
+    assert hub.start_server("alice", {"repo": repository.url}).status_code == 202
+    build = hub.build(repository.url, alice)
+    seen = []
+    for event in hub.events(build["id"], alice):
+        seen.append(event)
+        if "standing in the build" in str(event.data.get("text")) and "RUN" not in str(event.data.get("text")):
+            break
+    hub.kill_service()
+    wait_for(lambda: not hub.service_is_up(), "the end of the service", 10)
+    wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+    rest = hub.follow(build["id"], alice, after=seen[-1].number)
+    assert [event.number for event in seen + rest] == list(range(1, len(seen + rest) + 1))
+    assert rest[-1].data["state"] == "ready", rest[-1].data
+    wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
+    assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
+
+
+def test_a_hub_that_was_killed_finds_its_servers_again(hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str) -> None:
+    server = launched(hub, "alice", {"repo": new_repository({"Dockerfile": dockerfile, "data.txt": "here"}).url})
+    hub.kill()
+    hub.start()
+    assert hub.servers("alice")[""]["ready"]
+    assert run_code(server, alice, "print(open('data.txt').read())") == "here\n"
+    hub.stop_server("alice")
+
+
+def test_nothing_secret_is_in_the_containers_environment(hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str) -> None:
+    server = launched(hub, "alice", {"repo": new_repository({"Dockerfile": dockerfile}).url})
+    names = run_code(server, alice, "import os; print(' '.join(os.environ))").split()
+    assert not [name for name in names if name.startswith(("DOCKER_", "BINDERHUB_", "CONTAINER_ENGINE_", "CONFIGPROXY_"))]
+    assert os.environ["DOCKER_HOST"] not in run_code(server, alice, "import os; print(os.environ)")
