@@ -122,14 +122,19 @@ class BinderService(Application):
             self.classes = [type(self), Limits, Cleaning, *map(mode_class, MODES)]
         self.parse_command_line(arguments)
         command_line = self.cli_config
-        if self.config_file:
+        from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
+        self._update_from(from_hub, command_line)
+        if self.config_file:  # either of them may name it
             self.load_config_file(self.config_file)
-        self.update_config(Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}"))))
-        self.update_config(command_line)
+            self._update_from(from_hub, command_line)
         for name in ("binderhub_service", "tornado"):
             logger = logging.getLogger(name)
             logger.setLevel(self.log.level)
             logger.handlers = self.log.handlers
+
+    def _update_from(self, *configs: Config) -> None:
+        for config in configs:
+            self.update_config(config)
 
     def _log_level_default(self) -> int:
         return logging.INFO
