@@ -412,7 +412,7 @@ async def test_a_waiting_build_says_its_place(service: Service, gate: asyncio.Ev
     assert second["queue"] == {"position": 1, "estimate_seconds": None}
     assert (await service.ask("GET", f"/builds/{second['id']}")).json()["queue"]["position"] == 1
     gate.set()
-    assert [event.kind for event in await service.events(second["id"])][0] == "queue"
+    assert (await service.events(second["id"]))[0].kind == "queue"
 
 
 # Stories

@@ -1,0 +1,199 @@
+"""Reading the settings and putting everything together."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from traitlets import TraitError
+from traitlets.config import Configurable
+
+from binderhub_service import app as module
+from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret
+from binderhub_service.metrics import Metrics
+from binderhub_service.settings import Cleaning, Limits
+from tests.harness.waiting import wait_for
+
+CLASSES = [BinderService, Limits, Cleaning]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    BinderService.clear_instance()
+    yield
+    BinderService.clear_instance()
+
+
+def service(*arguments: str) -> BinderService:
+    app = BinderService()
+    app.initialize(list(arguments))
+    return app
+
+
+def give(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    """Give settings the way the hub's configuration does."""
+    monkeypatch.setenv(CONFIG_VARIABLE, json.dumps({"BinderService": settings}))
+
+
+def file_with(tmp_path: Path, text: str, name: str = "settings.py") -> str:
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+# Where settings come from
+
+
+def test_nothing_needs_to_be_set() -> None:
+    app = service()
+    assert (app.mode, app.state_dir, app.database_url, app.git_timeout_seconds) == ("embedded", ".state", "", 30)
+
+
+def test_a_file_of_either_kind_is_read(tmp_path: Path) -> None:
+    assert service("--config", file_with(tmp_path, "c.BinderService.state_dir = '/file'")).state_dir == "/file"
+    assert service("--config", file_with(tmp_path, '{"BinderService": {"state_dir": "/json"}}', "settings.json")).state_dir == "/json"
+
+
+def test_the_hubs_settings_win_over_the_file_and_the_command_line_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file_with(
+        tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.git_timeout_seconds = 1\nc.BinderService.github_url = 'http://file'\n"
+    )
+    give(monkeypatch, state_dir="/hub", git_timeout_seconds=2)
+    app = service("--config", path, "--state-dir", "/line")
+    assert (app.state_dir, app.git_timeout_seconds, app.github_url) == ("/line", 2, "http://file")
+
+
+def test_a_file_is_read_that_the_hubs_settings_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file_with(tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.github_url = 'http://file'\n")
+    give(monkeypatch, config_file=path, state_dir="/hub")
+    app = service()
+    assert (app.state_dir, app.github_url) == ("/hub", "http://file")
+
+
+def test_settings_of_other_classes_reach_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, json.dumps({"Limits": {"running": 7}}))
+    app = service("--Limits.per_person=3")
+    limits = Limits(parent=app)
+    assert (limits.running, limits.per_person) == (7, 3)
+
+
+@pytest.mark.parametrize("argument", ["--BinderService.mode=kubern", "--BinderService.git_timeout_seconds=0"])
+def test_a_setting_that_cannot_be_is_refused(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises((SystemExit, TraitError)):
+        service(argument)
+
+
+def test_a_mode_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TraitError, match="embedded"):
+        BinderService(mode="no such mode")
+
+
+# What they say about themselves
+
+
+@pytest.mark.parametrize("configurable", CLASSES)
+def test_every_setting_says_what_it_is_and_its_default(configurable: type[Configurable]) -> None:
+    own = configurable.class_own_traits(config=True)
+    assert own
+    for name, trait in own.items():
+        assert "Default:" in trait.help, f"{configurable.__name__}.{name}"
+        assert trait.help.strip()[0].isupper(), name
+
+
+def test_the_help_shows_every_setting_of_every_class() -> None:
+    done = subprocess.run([sys.executable, "-m", "binderhub_service", "--help-all"], capture_output=True, text=True, timeout=60, check=True)
+    for configurable in CLASSES:
+        for name in configurable.class_own_traits(config=True):
+            assert f"--{configurable.__name__}.{name}" in done.stdout
+
+
+# What is kept
+
+
+def test_the_cookie_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
+    first = cookie_secret(tmp_path)
+    assert len(first) == 32
+    assert cookie_secret(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "cookie_secret").stat().st_mode) == 0o600
+    assert cookie_secret(tmp_path_of_another(tmp_path)) != first
+
+
+def tmp_path_of_another(tmp_path: Path) -> Path:
+    other = tmp_path / "other"
+    other.mkdir()
+    return other
+
+
+async def test_the_store_is_a_file_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:
+    for url, path in (("", tmp_path / "service.sqlite"), (f"sqlite:///{tmp_path / 'mine'}", tmp_path / "mine")):
+        store = service("--state-dir", str(tmp_path), f"--BinderService.database_url={url}").make_store(Metrics("embedded"))
+        await store.open()
+        await store.close()
+        assert path.exists()
+
+
+def test_a_hub_s_own_github_is_asked_before_everything_else() -> None:
+    providers = service("--BinderService.github_url=https://github.example.org/").make_providers()
+    assert [provider.name for provider in providers] == ["gh", "git"]
+    assert providers[0].understands("https://github.example.org/o/r")
+    assert not providers[0].understands("https://github.com/o/r")
+
+
+@pytest.mark.parametrize("mode", module.MODES)
+def test_every_mode_has_its_class(mode: str) -> None:
+    assert module.mode_class(mode).__name__.lower().startswith(mode)
+
+
+# The whole process
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def test_the_service_serves_until_it_is_told_to_stop(tmp_path: Path, port: int) -> None:
+    """With a hub that is away: it says so in its health, and stops in good order."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB_")} | {
+        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        "JUPYTERHUB_SERVICE_PREFIX": "/services/binder/",
+        "JUPYTERHUB_SERVICE_NAME": "binder",
+        "JUPYTERHUB_CLIENT_ID": "service-binder",
+        "JUPYTERHUB_API_TOKEN": "t",
+        "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api",
+        CONFIG_VARIABLE: json.dumps({"BinderService": {"state_dir": str(tmp_path / "state")}}),
+    }
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "binderhub_service"], env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}/services/binder"
+
+        def answers() -> httpx.Response | None:
+            try:
+                return httpx.get(f"{url}/health", timeout=10)
+            except httpx.TransportError:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                return None
+
+        health = wait_for(lambda: (answers(),), "an answer", 30)[0] or wait_for(answers, "an answer", 30)
+        assert health.status_code == 503
+        assert {check["service"]: check["ok"] for check in health.json()["checks"]} == {"JupyterHub API": False, "store": True, "builder": True}
+        assert httpx.get(f"{url}/versions").json()["builder_info"] == {"mode": "embedded"}
+        assert (tmp_path / "state" / "service.sqlite").exists()
+        process.terminate()
+        assert process.wait(15) == 0, (tmp_path / "log").read_text()
+        assert "Traceback" not in (tmp_path / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,140 @@
+"""The rooms of the house: imports point down only."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SERVICE = ROOT / "binderhub_service"
+FILES = sorted(SERVICE.rglob("*.py"))
+# From the top down: files and packages. A file may import what stands below its own floor, and its own package, as long as nothing goes round.
+FLOORS = [
+    ["__main__"],
+    ["app"],
+    ["handlers", "modes"],
+    ["parts", "settings"],
+    ["cleaning", "launches", "metrics"],
+    ["builds"],
+    ["workshop"],
+    ["stories", "limits", "queue"],
+    ["store"],
+    ["builders"],
+    ["images"],
+    ["providers"],
+    ["access", "environments", "names", "redact"],
+    ["environment_files"],
+    ["models", "errors", "schema", "migrations"],
+]
+HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
+# What may import a heavy or foreign package, by the beginning of the file's name.
+RESERVED = {
+    "tornado.web": ("app", "handlers"),
+    "kubernetes_asyncio": ("builders.kubernetes",),
+    "docker": ("builders.docker", "images.docker"),
+    "sqlalchemy": ("store", "schema", "migrations"),
+    "alembic": ("store", "migrations"),
+    "prometheus_client": ("metrics",),
+    "traitlets": ("app", "settings", "modes"),
+    "jupyterhub": ("app", "handlers", "modes", "launches"),
+}
+
+
+def name_of(file: Path) -> str:
+    parts = file.relative_to(SERVICE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = [name_of(file) for file in FILES if "versions" not in file.parts]
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Yield the absolute names of the modules that a file imports when it runs; ``from . import x`` yields ``...x`` as well."""
+    package = ["binderhub_service", *file.relative_to(SERVICE).parts[:-1]]
+    tree = ast.parse(file.read_text())
+    for_types = {
+        child for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported_by(file: Path) -> set[str]:
+    found = {name.removeprefix("binderhub_service").lstrip(".") for name in imports_of(file) if name.split(".")[0] == "binderhub_service"}
+    return {name for name in found if name in NAMES}
+
+
+def room_of(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_every_room_has_a_floor_and_every_floor_its_rooms() -> None:
+    assert sorted(HEIGHT) == sorted({room_of(name) for name in NAMES if name})
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if name_of(file)], ids=name_of)
+def test_imports_point_down(file: Path) -> None:
+    room = room_of(name_of(file))
+    others = {room_of(other) for other in rooms_imported_by(file) if other} - {room}
+    assert {other for other in others if HEIGHT[other] >= HEIGHT[room] and {room, other} != {"models", "errors"}} == set()
+
+
+def test_no_imports_go_round() -> None:
+    graph = {name_of(file): rooms_imported_by(file) - {"", name_of(file)} for file in FILES}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("package", RESERVED)
+def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
+    users = {name_of(file) for file in FILES for name in imports_of(file) if name == package or name.startswith(f"{package}.")}
+    assert {user for user in users if not user.startswith(RESERVED[package])} == set()
+
+
+def test_the_spawner_and_the_service_share_no_code() -> None:
+    assert not [file for file in FILES if any(name.split(".")[0] == "spawner" for name in imports_of(file))]
+    for file in (ROOT / "spawner").rglob("*.py"):
+        assert "binderhub_service" not in {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        }, file
+
+
+@pytest.mark.parametrize(
+    "file", [SERVICE / "builds.py", SERVICE / "workshop.py", *sorted((SERVICE / "handlers").rglob("*.py"))], ids=lambda file: file.stem
+)
+def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
+    assert not re.search(r"\bif\b.*(?:kube|docker)", file.read_text(), re.IGNORECASE)
+
+
+def test_errors_are_caught_broadly_in_one_place() -> None:
+    broad = [
+        name_of(file)
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+    ]
+    assert broad == ["workshop"]
+
+
+def test_a_build_process_imports_little() -> None:
+    """Every build starts a process; what it does not need makes every build late."""
+    code = "import sys, binderhub_service.builders.worker, binderhub_service.builders.recipes.environment; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"tornado", "sqlalchemy", "jupyterhub", "traitlets", "prometheus_client"} & set(loaded)
