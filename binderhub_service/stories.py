@@ -67,20 +67,27 @@ class Story:
         return None if self.typical_seconds is None else max(0.0, self.typical_seconds - self.running_seconds())
 
     def tell_log(self, text: str, *, cursor: str | None = None, limit_bytes: int = 0) -> None:
-        """Add a line of the log; beyond the limit, say once that it is cut."""
-        line = text.encode()
-        left = limit_bytes - self._log_bytes if limit_bytes else len(line) + 1
-        self._log_bytes += len(line)
-        if len(line) < left:
-            self.tell(Kind.LOG, {"text": text}, cursor=cursor)
-        elif left > 0:
-            self.tell(Kind.LOG, {"text": line[:left].decode(errors="ignore")}, cursor=cursor)
+        """Add a line of the log; beyond the limit, say once that it is cut.
+
+        What counts is what is stored, as JSON. A log that was cut is stored up to its limit at least, so that it stays
+        cut after a restart.
+        """
+        data = json.dumps({"text": text})
+        left = limit_bytes - self._log_bytes
+        self._log_bytes += len(data)
+        if not limit_bytes or len(data) <= left:
+            self._add(Kind.LOG, data, cursor)
+        elif left >= 0:
+            self.tell(Kind.LOG, {"text": text[:left]}, cursor=cursor)
             self.tell(Kind.LOG, {"text": f"The log is cut here, at {limit_bytes} bytes. The build goes on."}, cursor=cursor)
 
     def tell(self, kind: Kind, data: Mapping[str, Any], *, cursor: str | None = None) -> None:
         """Add an event; it is stored, with the record as it is then, in the next batch."""
+        self._add(kind, json.dumps(data), cursor)
+
+    def _add(self, kind: Kind, data: str, cursor: str | None) -> None:
         self._last_number += 1
-        self._waiting.append(Event(self._last_number, kind, json.dumps(data)))
+        self._waiting.append(Event(self._last_number, kind, data))
         if cursor is not None:
             self._cursor = cursor
         if self._flushing is None or self._flushing.done():
