@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from typing import Any
 from ..errors import BuildFailed, Unavailable
 from ..models import Build, Kind, Report
 from .base import Builder
-from .guards import Guard
+from .guards import Guard, disk_full
 from .job import Job, JobDirectory, Limits
 from .processes import MARK, end_all_of
 from .worker import clean_environment
@@ -52,7 +53,12 @@ class DetachedBuilder(Builder):
         """Start the build's process unless it was started before, and follow what it writes; the cursor is a byte offset."""
         directory = self._directory(build)
         if directory.pid() is None:
-            self._start(directory, build)
+            try:
+                self._start(directory, build)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise disk_full() from error
+                raise
         async for report in self._follow(directory, build, int(after or 0)):
             yield report
         await self._end(directory, build)

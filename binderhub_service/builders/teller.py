@@ -40,12 +40,13 @@ class Teller:
 
     Args:
         path: the file to append to.
-        log_bytes: how much log to write; 0 for all. What comes after is dropped: the service has cut it by then.
+        log_bytes: how much log the service keeps; 0 for all. Twice as much is written, since the service takes credentials
+            out before it counts; what comes after is dropped, as the service has cut it by then.
     """
 
     def __init__(self, path: Path, log_bytes: int = 0) -> None:
         self._file = path.open("ab", buffering=0)
-        self._left = log_bytes or float("inf")
+        self._left = 2 * log_bytes or float("inf")
 
     def phase(self, phase: Phase, message: str) -> None:
         """Tell that something new begins."""
@@ -57,8 +58,8 @@ class Teller:
         for line in lines:
             if self._left < 0:
                 break
-            self._left -= len(line.encode()) + 1
             told.append({"kind": Kind.LOG, "data": {"text": line}})
+            self._left -= len(json.dumps(told[-1]["data"]))
         self._write(told)
 
     def run(
@@ -118,8 +119,10 @@ class Teller:
                     process.wait(_POLL_SECONDS)
 
     def _write(self, told: Sequence[Mapping[str, Any]]) -> None:
+        text = b"".join(json.dumps(report).encode() + b"\n" for report in told)
         try:
-            self._file.write(b"".join(json.dumps(report).encode() + b"\n" for report in told))
+            if self._file.write(text) < len(text):
+                raise disk_full()
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise disk_full() from error

@@ -183,6 +183,8 @@ class _Installer:
             raise BuildFailed(
                 f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: the program it names is not here."
             ) from error
+        if finished.status and _NO_SPACE.search(finished.tail):
+            raise disk_full()
         if finished.status:
             raise BuildFailed(
                 f"The script {script} failed with exit status {finished.status}.",
