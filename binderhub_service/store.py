@@ -42,6 +42,7 @@ class Store:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
         self._on_answer = on_answer
         self._uses: dict[str, datetime] = {}
+        self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     async def open(self) -> None:
@@ -49,8 +50,9 @@ class Store:
         await self._run(lambda: _migrate(self._engine))
 
     async def close(self) -> None:
-        """Finish what was asked and let go of the database."""
+        """Finish what was asked and let go of the database; whoever asks later finds it unavailable."""
         await self._run(self._engine.dispose)
+        self._closed = True
         self._thread.shutdown()
 
     async def check(self) -> None:
@@ -206,6 +208,8 @@ class Store:
         await self._run(write)
 
     async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unavailable("The service is stopping.", code="store_unavailable", hint="Try again in a moment; nothing was lost.")
         begun = time.perf_counter()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
