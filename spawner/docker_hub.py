@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -73,7 +74,8 @@ def bridge_address() -> str:
     """
     address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     try:
-        [settings, *_] = docker.APIClient(version="auto", timeout=ANSWER_SECONDS, **kwargs_from_env()).inspect_network("bridge")["IPAM"]["Config"]
+        with contextlib.closing(docker.APIClient(version="auto", timeout=ANSWER_SECONDS, **kwargs_from_env())) as engine:
+            [settings, *_] = engine.inspect_network("bridge")["IPAM"]["Config"]
     except (DockerException, OSError) as error:
         raise EngineMissing(f"The container engine at {address} does not answer: start it, or say in DOCKER_HOST where it is.") from error
     gateway = str(settings.get("Gateway") or next(ipaddress.ip_network(settings["Subnet"]).hosts()))

@@ -1,0 +1,141 @@
+"""Docker mode in a hub's configuration: where the hub listens, what the service is told, and one sentence when something is missing."""
+
+from __future__ import annotations
+
+import gc
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
+
+from spawner import configure, docker_hub
+
+GATEWAY = "172.17.0.1"
+
+
+@pytest.fixture(autouse=True)
+def bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine whose network has this address."""
+    monkeypatch.setattr(docker_hub, "bridge_address", lambda: GATEWAY)
+
+
+def service_of(c: Config) -> dict[str, Any]:
+    services = c.JupyterHub.services
+    found: dict[str, Any] = (services.get_value([]) if isinstance(services, LazyConfigValue) else services)[-1]
+    return found
+
+
+def settings_of(c: Config) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"])
+    return found
+
+
+def test_one_call_sets_up_service_and_spawner(tmp_path: Path) -> None:
+    c = Config()
+    configure(c, state_dir=tmp_path, mode="docker", registry="127.0.0.1:5000", service={"DockerMode": {"image_prefix": "mine-"}})
+    assert settings_of(c)["BinderService"]["mode"] == "docker"
+    assert settings_of(c)["DockerMode"] == {"registry": "127.0.0.1:5000", "image_prefix": "mine-"}
+    assert c.JupyterHub.spawner_class == "spawner.docker.DockerRepoSpawner"
+    assert c.JupyterHub.allow_named_servers is True
+    assert "ProcessSpawner" not in c
+
+
+@pytest.mark.parametrize(
+    ("given", "listens", "connects"),
+    [
+        ({}, f"http://{GATEWAY}:8081", GATEWAY),
+        ({"hub_port": 9001}, f"http://{GATEWAY}:9001", GATEWAY),
+        ({"hub_bind_url": "http://127.0.0.1:8001"}, f"http://{GATEWAY}:8001", GATEWAY),
+        ({"hub_bind_url": "http://0.0.0.0:8001"}, "http://0.0.0.0:8001", GATEWAY),
+        ({"hub_ip": "0.0.0.0"}, None, GATEWAY),
+        ({"hub_ip": "0.0.0.0", "hub_connect_ip": "host.docker.internal"}, None, "host.docker.internal"),
+    ],
+)
+def test_a_hub_on_the_engines_machine_listens_where_containers_reach_it(
+    tmp_path: Path, given: dict[str, Any], listens: str | None, connects: str
+) -> None:
+    c = Config({"JupyterHub": given})
+    configure(c, state_dir=tmp_path, mode="docker")
+    assert c.JupyterHub.get("hub_bind_url") == listens
+    assert c.JupyterHub.hub_connect_ip == connects
+
+
+def test_a_hub_in_a_container_listens_to_the_network_that_it_shares_with_servers(tmp_path: Path) -> None:
+    c = Config({"JupyterHub": {"hub_connect_ip": "hub"}})
+    configure(c, state_dir=tmp_path, mode="docker", network="servers")
+    assert (c.JupyterHub.hub_bind_url, c.JupyterHub.hub_connect_ip, c.DockerSpawner.network_name) == ("http://0.0.0.0:8081", "hub", "servers")
+
+
+def test_a_service_that_runs_elsewhere_is_not_started(tmp_path: Path) -> None:
+    c = Config()
+    configure(c, state_dir=tmp_path, mode="docker", service_url="http://service:8585/", service_token="t" * 32)
+    service = service_of(c)
+    assert (service["url"], service["api_token"], "command" in service) == ("http://service:8585", "t" * 32, False)
+    assert c.RepoSpawner.binder_url == "http://service:8585/services/binder/"
+
+
+def test_hubs_with_other_states_do_not_take_each_others_containers(tmp_path: Path) -> None:
+    prefixes = []
+    for state in ("one", "two", "one"):
+        c = Config()
+        configure(c, state_dir=tmp_path / state, mode="docker")
+        prefixes.append(c.DockerRepoSpawner.prefix)
+    assert prefixes[0] == prefixes[2] != prefixes[1]
+
+
+def test_an_operators_prefix_stays(tmp_path: Path) -> None:
+    c = Config({"DockerSpawner": {"prefix": "jupyter"}})
+    configure(c, state_dir=tmp_path, mode="docker")
+    assert "prefix" not in c.DockerRepoSpawner
+
+
+def test_servers_images_are_pulled_with_the_services_logins(tmp_path: Path) -> None:
+    c = Config()
+    login = {"registry": "registry.example.org", "username": "hub", "password": "sekret"}
+    configure(c, state_dir=tmp_path, mode="docker", service={"DockerMode": {"registry_credentials": [login]}})
+    assert c.DockerRepoSpawner.registry_credentials == [login]
+
+
+def test_the_service_learns_how_to_reach_the_engine_in_docker_mode_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://engine:2376")
+    for mode, passed_on in (("docker", True), ("embedded", False)):
+        c = Config()
+        configure(c, state_dir=tmp_path, mode=mode)
+        assert ("DOCKER_HOST" in service_of(c)["environment"]) is passed_on
+
+
+@pytest.mark.parametrize("more", [{"registry": "127.0.0.1:5000"}, {"network": "servers"}])
+def test_embedded_mode_has_neither_registry_nor_network(tmp_path: Path, more: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="set mode to 'docker'"):
+        configure(Config(), state_dir=tmp_path, **more)
+
+
+def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(docker_hub.EngineMissing, match=r"none\.sock does not answer: start it"):
+        configure(Config(), state_dir=tmp_path, mode="docker")
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()  # docker's client leaves a socket open when its constructor fails
+
+
+def test_a_machine_without_dockers_program_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(docker_hub.EngineMissing, match="docker is missing"):
+        docker_hub.check_machine("")
+
+
+@pytest.mark.parametrize(("status", "registry", "word"), [(1, "", "buildx plugin is missing"), (0, "127.0.0.1:9", "does not answer")])
+def test_a_machine_without_buildx_or_registry_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, registry: str, word: str
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\nexit {status}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(docker_hub.EngineMissing, match=word):
+        docker_hub.check_machine(registry)
