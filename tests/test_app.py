@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import stat
@@ -28,9 +29,14 @@ CLASSES = [BinderService, Limits, Cleaning]
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado")]
+    before = [(logger.level, logger.handlers) for logger in loggers]
     BinderService.clear_instance()
     yield
     BinderService.clear_instance()
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers = handlers
 
 
 def service(*arguments: str) -> BinderService:
