@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -22,14 +20,14 @@ from ..models import Build, Kind, Report
 from .base import Builder
 from .guards import Guard, disk_full
 from .job import Job, JobDirectory, Limits
-from .processes import MARK, end_all_of
+from .processes import MARK, end_all_of, end_family_of
 from .worker import clean_environment
 
 log = logging.getLogger("binderhub_service")
 _SHORTEST_WAIT_SECONDS = 0.02
 _LONGEST_WAIT_SECONDS = 0.25
 _READ_BYTES = 256 * 1024
-_TERM_SECONDS = 5.0
+_GONE_SECONDS = 5.0
 
 
 class DetachedBuilder(Builder):
@@ -161,12 +159,11 @@ def _jobs(builds: Path) -> Iterator[JobDirectory]:
 
 
 def _stop_process(directory: JobDirectory, build_id: str) -> None:
-    """End a job's process, gently first, and whatever it started; returns when all are gone."""
+    """End a job's process and whatever it started; returns when all are gone."""
     pid = directory.pid()
     if pid is not None and directory.is_running():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGTERM)
-        _wait_until_gone(directory, _TERM_SECONDS)
+        end_family_of(pid)
+        _wait_until_gone(directory, _GONE_SECONDS)
     end_all_of(build_id)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import BinderError
 from .job import JobDirectory
-from .processes import MARK, end_all_of
+from .processes import MARK, adopt_orphans, end_all_of, end_descendants_of
 from .teller import Teller
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
@@ -37,6 +37,7 @@ def main(path: Path) -> None:
     lock = directory.lock()
     if lock is None or directory.read_exit() is not None:
         return
+    adopt_orphans()
     directory.note_start()
     job = directory.read_job()
     recipe = importlib.import_module(f"{__package__}.recipes.{job.recipe}")
@@ -46,6 +47,7 @@ def main(path: Path) -> None:
     except BinderError as failure:
         error = failure.as_dict()
     end_all_of(job.build_id)
+    end_descendants_of(os.getpid())
     directory.write_exit(error)
 
 
