@@ -137,11 +137,15 @@ class Rounds:
         await self.ask_again(repositories)
 
     async def ask(self, url: str) -> dict[str, Any] | None:
-        """Ask for a build; None if the service was killed before it answered."""
+        """Ask for a build; None if the service was killed before it answered, or says that it stops."""
         try:
-            build = await self.service.build(url, self._choice.choice(("alice", "bob")))
+            reply = await self.service.ask("POST", "builds", self._choice.choice(("alice", "bob")), json={"repo": url})
         except httpx.TransportError:
             return None
+        if reply.status_code == 503:
+            return None
+        assert reply.is_success, reply.text
+        build: dict[str, Any] = reply.json()
         self.accepted[build["id"]] = build
         return build
 
