@@ -32,6 +32,7 @@ setup(
         "httpx",
         "httpx-sse",
         "psutil",
+        "cachetools",
     ],
     extras_require={
         "embedded": ["uv", "jupyterlab"],
@@ -40,7 +41,7 @@ setup(
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
         "test": ["pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "openapi-spec-validator", "playwright", "schemathesis"],
-        "dev": ["mypy", "pre-commit", "ruff", "types-psutil"],
+        "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-psutil"],
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],

@@ -42,6 +42,7 @@ from .parts import Parts
 from .providers import Provider
 from .providers.git import GitProvider
 from .providers.github import GitHubProvider
+from .remembering import RememberingStore
 from .settings import Cleaning, Limits
 from .store import Store
 
@@ -143,7 +144,7 @@ class BinderService(Application):
 
     def make_store(self, metrics: Metrics) -> Store:
         """Return the store; it is not open yet."""
-        return Store(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
+        return RememberingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
 
     def make_providers(self) -> list[Provider]:
         """Return the providers, most specific first."""
