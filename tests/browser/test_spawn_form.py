@@ -47,9 +47,10 @@ def start(form: Any) -> None:
 
 
 def run_first_cell(page: Any) -> None:
-    """Run the first cell of the notebook that is open."""
-    page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
+    """Run the first cell of the notebook that is open, once its kernel is ready and the cell has the keyboard."""
     expect(page.locator(".jp-StatusBar-TextItem", has_text="| Idle")).to_be_visible(timeout=BUILD_MS)
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    expect(page.locator(".jp-Notebook.jp-mod-editMode")).to_be_visible()
     page.keyboard.press("Shift+Enter")
 
 

@@ -136,7 +136,7 @@ def test_a_branch_in_braces_is_a_branch_whoever_built_its_commit_first(
     [
         ({"image": "evil"}, "image"),
         ({"profile": "big"}, "profile"),
-        ({"repo": "https://robot:hunter2@host.invalid/o/r"}, "token or a password"),
+        ({"repo": "https://robot:correct-horse@host.invalid/o/r"}, "token or a password"),
         ({"repo": "-oProxyCommand=id"}, "dash"),
         ({"repo": 7}, "text"),
         ({"ref": "--upload-pack=id"}, "name"),
@@ -148,7 +148,7 @@ def test_options_that_cannot_be_used_are_refused_and_not_kept(hub: HubProcess, r
     reply = hub.start_server("alice", {"repo": requirements.url, "ref": "", "path": ""} | more)
     assert reply.status_code == 400, reply.text
     assert word in reply.json()["message"]
-    assert "hunter2" not in reply.text + hub.api("GET", "/users/alice").text + hub.log()
+    assert "correct-horse" not in reply.text + hub.api("GET", "/users/alice").text + hub.log()
     assert hub.servers("alice") == {}
 
 
