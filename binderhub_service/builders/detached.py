@@ -41,7 +41,7 @@ class DetachedBuilder(Builder):
     """
 
     def __init__(self, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> None:
-        self._root = root
+        self._root = root.resolve()  # it becomes part of what is made, where it is compared
         self._recipe = recipe
         self._settings = settings
         self._limits = limits

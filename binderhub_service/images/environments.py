@@ -41,6 +41,7 @@ class EnvironmentImages(Images):
     """
 
     def __init__(self, root: Path, settings: str) -> None:
+        root = root.resolve()  # paths are compared, and one that leads over a link is another one
         self._images = root / "images"
         self._environments = root / "environments"
         self._settings = settings
