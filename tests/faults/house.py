@@ -49,6 +49,7 @@ class Ended:
 class House:
     """Real builds with their policy."""
 
+    store: Store
     builds: Builds
     workbench: Workbench
 
@@ -78,7 +79,7 @@ async def house(workbench: Workbench, database: Path, limits: BuildLimits, proce
     builder = workbench.builder(processes)
     builds = Builds(store=store, providers=[GitProvider(timeout_seconds=git_seconds)], images=workbench.images, builder=builder, limits=limits)
     try:
-        yield House(builds, workbench)
+        yield House(store, builds, workbench)
     finally:
         await builds.close()
         await store.close()
