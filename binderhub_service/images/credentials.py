@@ -168,7 +168,7 @@ def _from_entry(entry: Mapping[str, str] | None, registry: str) -> Login | None:
     username, password = entry.get("username", ""), entry.get("password", "")
     if entry.get("auth"):
         try:
-            username, _, password = base64.b64decode(entry["auth"]).decode().rstrip("\0").partition(":")
+            username, _, password = base64.b64decode(entry["auth"], validate=True).decode().rstrip("\0").partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise _unusable(f"The login for {registry} in Docker's configuration file cannot be read.") from error
     login = Login(registry, username, password, entry.get("identitytoken", ""))

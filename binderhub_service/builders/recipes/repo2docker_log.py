@@ -23,7 +23,7 @@ _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _MEMORY = re.compile(r"ResourceExhausted|cannot allocate memory|signal: killed|OOM", re.IGNORECASE)
 _BASE = re.compile(
     r"^ > \[internal\] load metadata for (?P<buildkit>\S+?):?$|pull access denied for (?P<denied>[^\s,]+)|manifest for (?P<manifest>\S+) not found"
-    r"|failed to resolve source metadata for (?P<source>\S+?):|Get \"(?P<classic>https?://[^/\"]+/v2/)",
+    r"|failed to resolve source metadata for (?P<source>\S+): |Get \"(?P<classic>https?://[^/\"]+/v2/)",
     re.MULTILINE,
 )
 _SYNTAX = re.compile(

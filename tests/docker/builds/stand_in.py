@@ -28,13 +28,14 @@ CMD ["jupyterhub-singleuser"]
 
 def tell(message: str, phase: str = "building") -> None:
     """Write a line of log."""
-    print(json.dumps({"message": message + "\n", "phase": phase}), flush=True)
+    sys.stdout.write(json.dumps({"message": message + "\n", "phase": phase}) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
     """Build."""
     if "--version" in sys.argv:
-        print("2026.4.0")
+        sys.stdout.write("2026.4.0\n")
         return 0
     folder = Path(sys.argv[-1])
     options = dict(word.removeprefix("--").partition("=")[::2] for word in sys.argv[1:-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -55,8 +54,8 @@ class DockerBench(Bench):
 
 
 @pytest.fixture
-async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_yard: Yard, tmp_path: Path) -> AsyncIterator[Bench]:
-    yield DockerBench(stand_in_yard, git_server, request.node.originalname, tmp_path / "gate")
+async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_yard: Yard, tmp_path: Path) -> Bench:
+    return DockerBench(stand_in_yard, git_server, request.node.originalname, tmp_path / "gate")
 
 
 async def test_a_failure_says_its_code_to_whoever_follows_even_late(bench: Bench) -> None:
