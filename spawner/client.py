@@ -143,6 +143,8 @@ class BuildClient:
             patience.connected()
             try:
                 async for sent in source.aiter_sse():
+                    if not sent.data:  # a comment, behind which the parser repeats the last event's number
+                        continue
                     yield BuildEvent(int(sent.id), sent.event, _json_object(sent.data))
             except (httpx_sse.SSEError, ValueError) as error:
                 raise _nonsense(source.response) from error

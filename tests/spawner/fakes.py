@@ -210,6 +210,8 @@ class _Events(_Handler):
             for number, (kind, data) in enumerate(build.events[position:], position + 1):
                 # Not escaped, as other services may: the line separator U+2028 is no end of a line here.
                 self.write(f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n")
+                if self.service.keep_alives:
+                    self.write(": still here\n\n")
                 await self.flush()
                 if number in self.service.drops:
                     self.service.drops.remove(number)
