@@ -1,0 +1,29 @@
+"""Builds that several tests of the wire read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.harness.git_server import GitServer, Repository
+from tests.harness.hub import HubProcess
+
+
+@pytest.fixture(scope="session")
+def finished(shared_hub: HubProcess, alice: str, git_server: GitServer) -> dict[str, Any]:
+    """A build of alice's that ended well."""
+    repository = git_server.create("api/finished", {"README.md": "hello\n"})
+    build = shared_hub.finished(repository.url, alice)
+    assert build["state"] == "ready", build["error"]
+    return build
+
+
+@pytest.fixture
+def hanging(hub: HubProcess, alice: str, new_repository: Callable[..., Repository]) -> dict[str, Any]:
+    """A build of alice's that goes on until the Git server answers, which it does not."""
+    repository = new_repository({"a": "b"})
+    commit = repository.rev("main")
+    repository.hang()
+    return hub.build(repository.url, alice, ref=commit)
