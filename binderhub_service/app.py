@@ -126,6 +126,8 @@ class BinderService(Application):
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
         self._update_from(from_hub, command_line)
         if self.config_file:  # either of them may name it
+            if not Path(self.config_file).is_file():
+                raise SystemExit(f"The configuration file {self.config_file} does not exist.")
             self.load_config_file(self.config_file)
             self._update_from(from_hub, command_line)
         for name in ("binderhub_service", "tornado"):

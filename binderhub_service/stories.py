@@ -34,6 +34,7 @@ class Story:
 
     Attributes:
         typical_seconds: how long such builds took before, if that is known.
+        resumed: whether it was running already when the service started.
         followers: how many follow now.
     """
 
@@ -50,6 +51,7 @@ class Story:
         self._last_number = build.last_event
         self._flushing: asyncio.Task[None] | None = None
         self._log_bytes = log_bytes
+        self.resumed = False
         self.typical_seconds: float | None = None
         self.followers = 0
 

@@ -32,6 +32,7 @@ _MESSAGES = {
     Phase.PUSHING: "Pushing the image",
     Phase.DONE: "Done",
 }
+_RESUMED_SECONDS = 10.0  # for a build that ended in time while nobody followed it
 _CONFIRM_WAITS_SECONDS = (1, 3, 9)
 _CANCELLED = {"code": "cancelled", "message": "The build was cancelled.", "hint": "Ask again to build it."}
 
@@ -115,6 +116,7 @@ class Workshop:
         """Take up a build that had not ended when the service did; `cursor` is of its builder's last stored report."""
         story = await self._story(build, cursor, log_bytes=await self._store.log_bytes(build.id))
         if build.state is State.RUNNING:
+            story.resumed = True
             self._register(story)
             self._start(story)
         else:
@@ -186,11 +188,11 @@ class Workshop:
         except asyncio.CancelledError:
             if build.id not in self._cancelled:
                 raise  # the service stops; the build goes on without it
-            await self._builder.stop(build)
+            await self._stop(build)
             await self._end(story, State.CANCELLED, error=_CANCELLED)
         except Exception:
             log.exception("Build %s ended by an error that nobody expected", build.id)
-            await self._builder.stop(build)
+            await self._stop(build)
             await self._end(story, State.FAILED, error=INTERNAL_ERROR.as_dict())
         else:
             await self._end(story, State.READY, image=image)
@@ -206,19 +208,29 @@ class Workshop:
 
     async def _follow_builder(self, story: Story) -> None:
         limit_seconds = self._limits.build_seconds
+        left_seconds = max(_RESUMED_SECONDS if story.resumed else 0.0, limit_seconds - story.running_seconds()) if limit_seconds else None
         try:
-            async with asyncio.timeout(limit_seconds - story.running_seconds() if limit_seconds else None):
+            async with asyncio.timeout(left_seconds) as timeout:
                 async with aclosing(self._builder.run(story.build, story.cursor)) as reports:
                     async for report in reports:
                         self._tell(story, report)
                         await story.tell_in_time()
         except TimeoutError as error:
-            await self._builder.stop(story.build)
+            if not timeout.expired():
+                raise
+            await self._stop(story.build)
             raise BuildFailed(
                 f"The build took longer than {limit_seconds:g} seconds and was ended.",
                 code="build_timeout",
                 hint="Make the environment smaller, or ask an administrator for more time.",
             ) from error
+
+    async def _stop(self, build: Build) -> None:
+        """Stop the builder; the build ends all the same if that cannot be done."""
+        try:
+            await self._builder.stop(build)
+        except (BinderError, OSError):
+            log.exception("What the builder does for build %s could not be stopped", build.id)
 
     async def _confirm(self, story: Story) -> Image:
         """Ask the image store, which alone may say that a build is ready; several times if it does not answer."""

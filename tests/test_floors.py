@@ -25,6 +25,7 @@ FLOORS = [
     ["builds"],
     ["workshop"],
     ["stories", "limits", "queue"],
+    ["remembering"],
     ["store"],
     ["builders"],
     ["images"],

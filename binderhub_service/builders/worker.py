@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from .teller import Teller
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
 _KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_LOCK_TRIES = 20
+_LOCK_WAIT_SECONDS = 0.02
 _KEPT_PREFIXES = ("LC_", "UV_", "PIP_", "XDG_")
 _KEPT_LOWER = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 
@@ -34,7 +37,7 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def main(path: Path) -> None:
     """Make what the job says, unless it has been made or is being made by another process."""
     directory = JobDirectory(path)
-    lock = directory.lock()
+    lock = _patient_lock(directory)
     if lock is None or directory.read_exit() is not None:
         return
     adopt_orphans()
@@ -49,6 +52,16 @@ def main(path: Path) -> None:
     end_all_of(job.build_id)
     end_descendants_of(os.getpid())
     directory.write_exit(error)
+
+
+def _patient_lock(directory: JobDirectory) -> int | None:
+    """Return the job's lock, or None if another process keeps it; the service holds it for a moment when it looks who lives."""
+    for _ in range(_LOCK_TRIES):
+        lock = directory.lock()
+        if lock is not None:
+            return lock
+        time.sleep(_LOCK_WAIT_SECONDS)
+    return None
 
 
 if __name__ == "__main__":

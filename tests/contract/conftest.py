@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from binderhub_service.remembering import RememberingStore
 from binderhub_service.store import Store
 from tests.harness.index_server import PackageIndex
 from tests.harness.workbench import Workbench
@@ -21,10 +22,10 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
+@pytest.fixture(params=[Store, RememberingStore], ids=lambda kind: kind.__name__)
+async def store(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[Store]:
     """An open, empty store of each kind."""
-    store = Store(store_url)
+    store = request.param(store_url)
     await store.open()
     yield store
     await store.close()
