@@ -23,7 +23,12 @@ _ADMIN_SCOPE = "admin-ui"  # part of the hub's admin role, and of every token of
 
 
 def error_from(exception: BaseException | None) -> BinderError:
-    """Return the error to show for an exception that reached a handler's edge; unknown ones stay unknown."""
+    """Return the error to show for an exception that reached a handler's edge; unknown ones stay unknown.
+
+    There is none where Tornado ends a handler that was cancelled; that happens when the service stops.
+    """
+    if exception is None:
+        return Unavailable("The service is stopping.", hint="Ask again in a moment; what was accepted goes on.")
     if isinstance(exception, BinderError):
         return exception
     if isinstance(exception, web.MissingArgumentError):
