@@ -51,7 +51,7 @@ def _error_from_http(exception: web.HTTPError) -> BinderError:
     return error
 
 
-class ServiceHandler(HubOAuthenticated, web.RequestHandler):  # type: ignore[misc]  # jupyterhub is not typed
+class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     """A handler that knows the service's parts and who is asking.
 
     Subclasses set `public` where no login is needed.
