@@ -43,9 +43,13 @@ def push(engine: Engine, name: str, credentials: Credentials, tell: Teller) -> N
 
 def pull(engine: Engine, name: str, credentials: Credentials, tell: Teller) -> bool:
     """Pull an image if a registry has it; say whether it is there now."""
-    tell.log(f"Looking for {name} in the registry")
     login = credentials.login_for(Reference.parse(name).registry)
-    return not _follow(engine.pull(name, _header(login)), tell)
+    told = engine.pull(name, _header(login))
+    first = next(told, {})
+    if first.get("error"):
+        return False
+    tell.log(f"Pulling {name}")
+    return not _follow(told, tell)
 
 
 def push_error(problem: str, registry: str, login: Login | None) -> BinderError:

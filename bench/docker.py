@@ -1,0 +1,125 @@
+"""Docker mode beside Docker's own commands: a Dockerfile, the next commit of an environment, an image that is there.
+
+Needs an engine and a registry: DOCKER_HOST and TEST_REGISTRY; without them there are no rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from bench.measure import Row, median
+from tests.docker.builds.yard import SINGLEUSER, Yard, docker, reason_to_skip, stand_in_program
+from tests.harness.git_server import GitServer
+
+ROUNDS = 5
+ASKS = 50
+_FROM = "FROM debian:12\nCOPY single /usr/local/bin/jupyterhub-singleuser\n"
+_WORK = "RUN sleep 10 && echo {mark} > /mark\n"
+
+
+def run(folder: Path, *, quick: bool) -> Iterator[Row]:
+    """Measure; images of the bench are removed afterwards."""
+    reason = reason_to_skip()
+    if reason:
+        sys.stderr.write(f"docker: {reason}\n")
+        return
+    with GitServer(folder / "git").running() as git:
+        yield from asyncio.run(_rows(folder, git, 2 if quick else ROUNDS))
+
+
+async def _rows(folder: Path, git: GitServer, rounds: int) -> list[Row]:
+    registry = os.environ["TEST_REGISTRY"]
+    (folder / "stand-in").mkdir()
+    real = _Service(Yard(folder / "state", "", registry))
+    stand_in = _Service(Yard(folder / "state-of-stand-in", stand_in_program(folder / "stand-in"), registry))
+    try:
+        return [
+            await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=None),
+            await _dockerfile(folder, git, real, "a step of 10 s", _WORK, rounds, goal=1.2),
+            *await _next_commit(git, stand_in, rounds),
+        ]
+    finally:
+        await real.yard.close()
+        await stand_in.yard.close()
+
+
+class _Service:
+    """Image store and builder, made once, as in a service."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.yard = yard
+        self.images, self._builder = yard.make(registry_answer_seconds=0)
+
+    async def build(self, url: str, commit: str) -> float:
+        """Return how many seconds it takes until an image is made and the registry has said so."""
+        begun = time.perf_counter()
+        build = self.yard.ask(self.images, url, commit)
+        assert await self.images.exists(build.image.name) is None
+        made = await self.yard.follow(self.images, self._builder, build)
+        assert made.image, made.error
+        return time.perf_counter() - begun
+
+
+async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str, step: str, rounds: int, goal: float | None) -> Row:
+    """Compare a build of a new commit with a build and a push by hand of the same; nothing of either is in a cache."""
+    repository = git.create(f"bench/{secrets.token_hex(4)}", {"README.md": "x"})
+    await service.build(repository.url, repository.commit({"Dockerfile": _FROM, "single": SINGLEUSER}))  # installs repo2docker
+    ours, bare = [], []
+    for number in range(rounds):
+        marks = [secrets.token_hex(8) for _ in range(2)]
+        files = [{"Dockerfile": _FROM + step.format(mark=mark), "single": SINGLEUSER + f"# {mark}\n"} for mark in marks]
+        ours.append(await service.build(repository.url, repository.commit(files[0])))
+        bare.append(_by_hand(folder / "by-hand", files[1], f"{service.yard.registry}/{service.yard.prefix}by-hand:{number}"))
+    return Row(
+        f"Dockerfile, {what}: ask to ready / build + push by hand", median(ours), "s", goal, median(bare), details={"ours": ours, "bare": bare}
+    )
+
+
+async def _next_commit(git: GitServer, service: _Service, rounds: int) -> list[Row]:
+    """Time commits with an environment that takes 10 s and is there; made by what stands in for repo2docker."""
+    mark = secrets.token_hex(4)
+    repository = git.create(f"bench/{mark}", {"requirements.txt": f"slow # {mark}\n", "data.bin": secrets.token_bytes(500_000)})
+    first = await service.build(repository.url, repository.rev("main"))
+    times = [await service.build(repository.url, repository.commit({"new": secrets.token_hex(8)})) for _ in range(rounds)]
+    name = service.yard.ask(service.images, repository.url, repository.rev("main")).image.name
+    return [
+        Row("environment of 10 s, first commit: ask to ready (stand-in)", first, "s"),
+        Row("environment of 10 s, next commit: ask to ready (stand-in)", median(times), "s", 1.0, details={"ours": times}),
+        await _image_there(service, name),
+    ]
+
+
+async def _image_there(service: _Service, name: str) -> Row:
+    """Compare asking the store, with nothing kept, with one bare question to the registry."""
+    host, _, rest = name.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    ours, bare = [], []
+    async with httpx.AsyncClient() as client:
+        for _ in range(ASKS):
+            begun = time.perf_counter()
+            await client.head(f"http://{host}/v2/{repository}/manifests/{tag}", headers={"Accept": "*/*"})
+            bare.append((time.perf_counter() - begun) * 1000)
+            begun = time.perf_counter()
+            assert await service.images.exists(name)
+            ours.append((time.perf_counter() - begun) * 1000)
+    return Row("image there: asking the store / one question to the registry", median(ours), "ms", 1.0, median(bare), allowance=5)
+
+
+def _by_hand(context: Path, files: dict[str, str], image: str) -> float:
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir()
+    for name, content in files.items():
+        (context / name).write_text(content)
+    begun = time.perf_counter()
+    docker("build", "--quiet", f"--tag={image}", str(context))
+    docker("push", "--quiet", image)
+    return time.perf_counter() - begun
