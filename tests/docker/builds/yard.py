@@ -128,7 +128,7 @@ def inspect(name: str) -> dict[str, Any]:
 
 def containers() -> list[str]:
     """Return the names of all containers that builds made."""
-    return docker("ps", "--all", "--filter=label=binder.build", "--format={{.Names}}").splitlines()
+    return docker("ps", "--all", "--filter=name=binder-build-", "--format={{.Names}}").splitlines()
 
 
 def uv() -> str:
