@@ -69,8 +69,8 @@ class Bench:
         return self.git.create(f"bench/{name}", {"requirements.txt": requirements, "README.md": "first\n", **notebooks})
 
     def launch(self, hub: HubProcess, options: dict[str, Any], times: Times, what: str) -> Server:
-        """Ask a hub for a server; note when the server answers and when the hub says that it is ready."""
-        begun = time.perf_counter()
+        """Ask a hub for a server; note when its process begins, when it answers, and when the hub says that it is ready."""
+        begun, begun_since_boot = time.perf_counter(), time.clock_gettime(time.CLOCK_BOOTTIME)
         reply = hub.start_server(USER, options)
         assert reply.is_success, reply.text
         server = Server([], {}, Path(), self.port, SERVER_PATH)
@@ -79,7 +79,9 @@ class Bench:
         last = list(hub.progress(USER))[-1]
         assert last.get("ready"), last
         times.note(f"{what}: hub says ready", time.perf_counter() - begun)
-        return Server.of(_listener(self.port), self.port, SERVER_PATH)
+        pid = _listener(self.port)
+        times.note(f"{what}: process begins", _begun_since_boot(pid) - begun_since_boot)
+        return Server.of(pid, self.port, SERVER_PATH)
 
     def by_hand(self, server: Server, hub: HubProcess) -> Server:
         """Return how to start a hub's server by hand, with a token that is still good when its own is revoked."""
@@ -130,6 +132,7 @@ def _again(bench: Bench, rounds: int, stack: ExitStack) -> Iterator[Row]:
     plain.stop()
     yield times.row("same commit: ask to server answers, beside by hand", "launch: server answers", "by hand", 1.1)
     yield times.row("same commit: ask to server answers, beside a plain hub", "launch: server answers", "plain hub: server answers", 1.1)
+    yield times.row("same commit: ask to server's process begins, beside a plain hub", "launch: process begins", "plain hub: process begins", None)
     yield times.row("same commit: ask to hub says ready, beside a plain hub", "launch: hub says ready", "plain hub: hub says ready", None)
 
 
@@ -212,3 +215,9 @@ def _listener(port: int) -> int:
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
             return int(connection.pid)
     raise LookupError(f"nobody listens on port {port}")
+
+
+def _begun_since_boot(pid: int) -> float:
+    """Return when a process was forked, in seconds since the machine's start, as the kernel counts them in its ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
