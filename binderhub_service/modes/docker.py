@@ -150,9 +150,10 @@ class DockerMode(Mode):
     def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
         """Return what the builder needs to know; no secret is in it."""
         certificates = environment.get("DOCKER_CERT_PATH", "") if environment.get("DOCKER_TLS_VERIFY") else ""
+        prefix = f"{self.registry.rstrip('/')}/{self.image_prefix}" if self.registry else self.image_prefix
         return DockerSettings(
             engine=EngineAddress(self.engine_host, certificates),
-            image_prefix=f"{self.registry.rstrip('/')}/{self.image_prefix}" if self.registry else self.image_prefix,
+            image_prefix=prefix.replace("_", "-").lower(),  # as in every name that begins with it
             push=bool(self.registry),
             docker_config=str(docker_config_directory(environment)),
             logins=str(state / "registry-logins.json"),

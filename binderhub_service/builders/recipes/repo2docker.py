@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...environment_files import REPO2DOCKER_FILES
 from ...environments import Definition, definition_in
-from ...errors import BinderError
+from ...errors import BinderError, BuildFailed
 from ...images import labels
 from ...images.credentials import Credentials
 from ...images.docker import environment_name
@@ -26,6 +26,8 @@ from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Builder
+
+_MAY_LACK_FILES = {"build_failed", "dockerfile_step_failed"}
 
 
 def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
@@ -75,11 +77,9 @@ class _Making:
     def make(self) -> None:
         """Make the image and push it."""
         self.tell.phase(Phase.BUILDING, "Building the image")
-        key = self.definition.key(self.job.image, self.settings.environment_text())
-        if self._share():
-            self._from_environment(key)
-        else:
-            self._build(self.work / "content", self._labels(key))
+        if not (self._share() and self._from_environment(self._key(self.definition))):
+            tied = replace(self.definition, tied_to_commit=self.definition.tied_to_commit or "it is built as a whole")
+            self._build(self.work / "content", self._labels(self._key(tied)))
         if self.settings.push:
             self.tell.phase(Phase.PUSHING, "Pushing the image")
         self._finish(unfinished_name(self.job.build_id), self.job.image)
@@ -95,6 +95,9 @@ class _Making:
             files = ", ".join(self.definition.files) or "nothing"
             self.tell.log(f"The environment is described by {files}; it is shared by all commits that describe it the same way.")
         return self.settings.reuse_environments and not reason
+
+    def _key(self, definition: Definition) -> str:
+        return definition.key(self.job.image, self.settings.environment_text())
 
     def _labels(self, key: str) -> dict[str, str]:
         return {
@@ -134,20 +137,33 @@ class _Making:
 
     # --- environment and content -------------------------------------------------------------------------------------
 
-    def _from_environment(self, key: str) -> None:
-        """Put the content on top of the environment's image, which is made now unless it is there."""
+    def _from_environment(self, key: str) -> bool:
+        """Put the content on top of the environment's image, which is made now unless it is there; say whether that worked out."""
         name = environment_name(self.settings.image_prefix, key)
         locks = Path(self.settings.state) / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with locked(locks, key, lambda: self.tell.log("Waiting for another build that is making the same environment.")):
             if not self.job.force and self._found(name):
                 self.tell.log(f"Found the environment {key}; nothing to install.")
-            else:
-                self.tell.log("Building the environment from the files that describe it.")
-                self._build(self._files_alone(), {labels.ENVIRONMENT: key})
+            elif self._build_environment(key):
                 self._finish(unfinished_name(self.job.build_id), name)
+            else:
+                return False
             put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, self._labels(key))
         self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
+        return True
+
+    def _build_environment(self, key: str) -> bool:
+        """Build an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""
+        self.tell.log("Building the environment from the files that describe it.")
+        try:
+            self._build(self._files_alone(), {labels.ENVIRONMENT: key})
+        except BuildFailed as error:
+            if error.code not in _MAY_LACK_FILES:
+                raise
+            self.tell.log(f"{error.message} It may need other files; building once more, with the whole repository.")
+            return False
+        return True
 
     def _found(self, name: str) -> bool:
         if self.engine.inspect_image(name):

@@ -1,7 +1,8 @@
 """Stands in for repo2docker where its base image and conda are not to be had: same options, same log, another Dockerfile.
 
 It notes every run and the files it was given in PROGRAM.notes, one line a run. In the folder that is to be built, a file
-``tell`` holds lines that are told, ``wait-for`` names a file that is waited for, ``fail`` makes it fail, and every "slow" in
+``tell`` holds lines that are told, ``wait-for`` names a file that is waited for, ``fail`` makes it fail, ``install.R`` needs ``needed``, and
+every "slow" in
 requirements.txt takes ten seconds.
 """
 
@@ -47,7 +48,8 @@ def main() -> int:
         gate = Path((folder / "wait-for").read_text().strip())
         while not gate.exists():
             time.sleep(0.05)
-    if (folder / "fail").exists():
+    lacks = (folder / "install.R").exists() and not (folder / "needed").exists()
+    if (folder / "fail").exists() or lacks:
         tell("Error during build: no", "failed")
         return 0
     seconds = (folder / "requirements.txt").read_text().count("slow") if (folder / "requirements.txt").exists() else 0

@@ -46,6 +46,14 @@ async def test_the_environment_is_built_from_its_own_files_alone(stand_in_yard: 
     assert "data.csv" in content_of(made.image.name)
 
 
+async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_yard: Yard, new_repository: New) -> None:
+    repository = new_repository({"install.R": "scan('needed')\n", "needed": "numpy"})
+    made = await stand_in_yard.build(repository.url, repository.rev("main"))
+    assert made.image, made.error
+    assert runs_of(stand_in_yard.repo2docker) == [["install.R"], ["install.R", "needed"]]
+    assert any("building once more, with the whole repository" in line for line in made.log)
+
+
 async def test_a_start_script_is_executable_on_top_as_well(stand_in_yard: Yard, new_repository: New) -> None:
     repository = new_repository({"requirements.txt": "", "start": 'exec "$@"\n'})
     made = await stand_in_yard.build(repository.url, repository.rev("main"))
