@@ -9,7 +9,7 @@ c = get_config()  # noqa: F821  given by JupyterHub
 c.JupyterHub.bind_url = "http://0.0.0.0:8000"
 c.JupyterHub.hub_connect_ip = "hub"  # what other containers call this one
 c.JupyterHub.db_url = os.environ["DATABASE_URL"]
-c.JupyterHub.cookie_secret_file = "/srv/state/cookie_secret"
+c.JupyterHub.cookie_secret_file = "/srv/state/cookie_secret"  # noqa: S105  # a path
 
 # Anybody who knows the password is who they say: for a try among friends. Choose another authenticator for anything else.
 c.JupyterHub.authenticator_class = "shared-password"
