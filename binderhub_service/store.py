@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
-from .errors import Unavailable
+from .errors import InvalidRequest, Unavailable
 from .models import Build, Event, Image, Kind, Phase, Source, State
 from .schema import askers, builds, events, images
 
@@ -213,6 +213,8 @@ class Store:
         begun = time.perf_counter()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except DataError as error:
+            raise InvalidRequest("The database cannot hold or look for such a value.") from error
         except DBAPIError as error:
             raise Unavailable(
                 "The service's database did not answer.", code="store_unavailable", hint="Try again in a moment; nothing was lost."

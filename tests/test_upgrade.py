@@ -18,7 +18,7 @@ import binderhub_service.store as store_module
 from binderhub_service import stories
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds import Builds
-from binderhub_service.errors import Unavailable
+from binderhub_service.errors import InvalidRequest, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
 from binderhub_service.store import Store
@@ -251,3 +251,11 @@ async def test_a_service_finds_everything_again_when_postgresql_was_restarted_un
         own_postgresql.stop()
         own_postgresql.start()
         assert await whole(builds.follow(build.id, ALICE)) == story
+
+
+async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_askers_mistake(postgresql_url: str) -> None:
+    async with opened(postgresql_url) as store, builds_on(store) as builds:
+        with pytest.raises(InvalidRequest):
+            await builds.list(ADMIN, owner="a\0b")
+        with pytest.raises(InvalidRequest):
+            await builds.get("\0", ADMIN)
