@@ -158,7 +158,7 @@ class DockerMode(Mode):
             docker_config=str(docker_config_directory(environment)),
             logins=str(state / "registry-logins.json"),
             state=str(state / "repo2docker"),
-            uv="" if self.repo2docker else find_uv(),
+            uv="" if self.repo2docker else _uv(),
             repo2docker=self.repo2docker,
             repo2docker_version=self.repo2docker_version,
             repo2docker_arguments=tuple(self.repo2docker_arguments),
@@ -178,3 +178,11 @@ class DockerMode(Mode):
         given = [login_from(content, "Every entry of DockerMode.registry_credentials") for content in self.registry_credentials]
         from_environment = login_from_environment(os.environ)
         return Credentials([*given, *([from_environment] if from_environment else [])], docker_config)
+
+
+def _uv() -> str:
+    """Return the uv program; raises `SystemExit` if there is none."""
+    try:
+        return find_uv()
+    except SystemExit as error:
+        raise SystemExit("Docker mode installs repo2docker with uv; install uv, or set DockerMode.repo2docker to a program.") from error

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,7 +95,7 @@ class Builder:
         with locked(self._state, prefix.name, lambda: self._tell.log("Waiting for another build that is installing repo2docker.")):
             if not complete.exists():
                 self._tell.log(f"Installing repo2docker {version}; this happens once.")
-                self._uv("venv", "--clear", str(prefix))
+                self._uv("venv", "--clear", "--python", sys.executable, str(prefix))
                 self._uv("pip", "install", "--python", str(prefix / "bin" / "python"), f"jupyter-repo2docker=={version}")
                 complete.touch()
         return str(program)
