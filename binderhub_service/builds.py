@@ -195,7 +195,7 @@ class Builds:
         if access.may_cancel_for_all(caller, build):
             await self._workshop.cancel(build_id)
         else:
-            await self._release(build_id, caller)
+            await self._release(build, caller)
         return await self._known(build_id)
 
     async def withdraw(self, build_id: str, caller: Caller) -> Build:
@@ -206,16 +206,18 @@ class Builds:
         """
         build = await self.get(build_id, caller)
         if not build.state.ended:
-            await self._release(build_id, caller)
+            await self._release(build, caller)
         return await self._known(build_id)
 
-    async def _release(self, build_id: str, caller: Caller) -> None:
-        askers = await self._store.askers(build_id)
-        if caller.name not in askers:
-            raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
-        await self._store.set_asker(build_id, caller.name, wants=False)
-        if not any(wants for name, wants in askers.items() if name != caller.name):
-            await self._workshop.cancel(build_id)
+    async def _release(self, build: Build, caller: Caller) -> None:
+        """Take a wish back; nobody can join meanwhile, so a build that is wanted is not ended."""
+        async with self._decision(build.image.name):
+            askers = await self._store.askers(build.id)
+            if caller.name not in askers:
+                raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
+            await self._store.set_asker(build.id, caller.name, wants=False)
+            if not any(wants for name, wants in askers.items() if name != caller.name):
+                await self._workshop.cancel(build.id)
 
     async def delete_image(self, name: str) -> None:
         """Remove an image, so that the next ask for it builds it.
