@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -440,3 +441,32 @@ def test_the_promises_hold_whatever_happens_in_whatever_order() -> None:
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=profile)  # type: ignore[no-untyped-call]  # Hypothesis says so
+
+
+@pytest.mark.parametrize("head_start", [*range(-12, 13)])
+def test_who_joins_at_the_moment_when_the_last_wish_is_taken_back_gets_a_build_that_goes_on(head_start: int) -> None:
+    """Whichever comes first, by however many turns of the loop."""
+    machine = Machine()
+
+    async def meet() -> None:
+        first, _ = await machine.builds.ensure(Request(REPO, "one"), ALICE)
+        machine.given_up[first.id] = {ALICE.name}
+        asking = asyncio.create_task(after(max(0, -head_start), machine.builds.ensure(Request(REPO, "one"), BOB)))
+        await after(max(0, head_start), machine.builds.withdraw(first.id, ALICE))
+        joined, is_new = await asking
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert (await machine.builds.get(joined.id, BOB)).state is State.RUNNING
+        assert is_new == (joined.id != first.id)
+
+    try:
+        machine.runner.run(meet())
+    finally:
+        machine.teardown()
+
+
+async def after(count: int, what: Coroutine[Any, Any, T]) -> T:
+    """Wait for some turns of the loop, then for an answer."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+    return await what
