@@ -40,7 +40,17 @@ setup(
         "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
-        "test": ["bcrypt", "pytest", "pytest-asyncio>=1", "pytest-cov", "pytest-timeout", "hypothesis", "openapi-spec-validator", "playwright", "schemathesis"],
+        "test": [
+            "bcrypt",
+            "pytest",
+            "pytest-asyncio>=1",
+            "pytest-cov",
+            "pytest-timeout",
+            "hypothesis",
+            "openapi-spec-validator",
+            "playwright",
+            "schemathesis",
+        ],
         "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-psutil"],
     },
     entry_points={
