@@ -87,7 +87,7 @@ class Builds:
             return await self._workshop.begin(_new_build(source, Image(name), caller, force=force)), True
         await self._store.note_use(name, now(), _USE_NOTED_SECONDS)
         ready = await self._store.newest_ready(name)
-        if ready is None:
+        if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
             return await self._workshop.found(_new_build(source, image, caller), image), False
         await self._store.set_asker(ready.id, caller.name, wants=True)
         return ready, False

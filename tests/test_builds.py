@@ -297,6 +297,14 @@ async def test_what_is_there_is_found_without_building(house: House) -> None:
     assert house.builder.runs == [first.id]
 
 
+async def test_another_image_of_the_same_name_is_recorded_anew(house: House) -> None:
+    done = await house.end_of(await house.ask())
+    house.images.there[done.image.name] = replace(done.image, digest="sha256:another")
+    found = await house.ask()
+    assert (found.id != done.id, found.state, found.image.reference) == (True, State.READY, f"{done.image.name}@sha256:another")
+    assert (await house.ask()).id == found.id
+
+
 async def test_an_image_that_nobody_remembers_building_is_found_and_recorded(house: House) -> None:
     source = await house.provider.resolve(MAIN)
     name = house.images.name_for(source)
