@@ -132,7 +132,7 @@ class Rounds:
             repository.recover()
         if not self.service.is_running():
             await self.service.start()
-        for build_id in [build["id"] for build in [*builds, *(ask.result() for ask in asks)] if build]:
+        for build_id in {build["id"] for ask in asks if (build := ask.result())}:
             await self.check_ended(build_id, may_be_lost=build_id in killed, may_be_cancelled=build_id in cancelled)
         await self.ask_again(repositories)
 
