@@ -24,6 +24,8 @@ from binderhub_service.modes.docker import DockerMode  # noqa: E402
 from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
+from spawner.containers import ContainerSpawner  # noqa: E402
+from spawner.docker import DockerRepoSpawner  # noqa: E402
 from spawner.signin import OneTimeLinkAuthenticator  # noqa: E402
 
 PAGE = ROOT / "docs/configuration.md"
@@ -41,9 +43,11 @@ CLASSES: dict[type[HasTraits], str] = {
     Limits: "The service's limits; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
     EmbeddedMode: "Embedded mode's part of the service; in the same places.",
-    DockerMode: "Docker mode's part of the service. The spawner has none yet, so `configure()` does not take this mode in this version.",
+    DockerMode: "Docker mode's part of the service; in the same places.",
     RepoSpawner: "Every spawner of this project. These go into `jupyterhub_config.py`.",
     ProcessSpawner: "The spawner of embedded mode; it has what `RepoSpawner` and JupyterHub's `SimpleLocalProcessSpawner` have, and:",
+    DockerRepoSpawner: "The spawner of docker mode; it has what `RepoSpawner` and DockerSpawner have, and:",
+    ContainerSpawner: "More of docker mode's spawner; `DockerRepoSpawner` may stand in place of this name.",
     OneTimeLinkAuthenticator: "The authenticator of `make run`, for one person on their own machine. A hub with people of its own keeps its own.",
 }
 
