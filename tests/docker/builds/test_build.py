@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from binderhub_service.errors import Conflict
 from binderhub_service.images import labels
 from binderhub_service.models import Image
 from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Yard, containers, docker, inspect
@@ -153,6 +154,36 @@ async def test_a_deleted_image_is_gone_from_registry_and_engine(yard: Yard, new_
     assert await images.exists(made.image.name) is None
     assert yard.prefix not in docker("image", "ls")
     await images.delete(made.image.name)
+
+
+async def test_an_image_that_a_server_runs_from_stays(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(FILES)
+    made = await yard.build(repository.url, repository.rev("main"))
+    assert made.image
+    images, _ = yard.make()
+    written = [f"--label={labels.USER}=ada", f"--label={labels.SERVER}=maths"]
+    container = docker("create", *written, made.image.name, "true")
+    try:
+        assert {image.name: image.used_by for image in await images.all()}[made.image.name] == ("ada/maths",)
+        with pytest.raises(Conflict) as caught:
+            await images.delete(made.image.name)
+        assert caught.value.code == "image_in_use"
+        assert await images.exists(made.image.name)
+    finally:
+        docker("rm", "--force", container)
+    await images.delete(made.image.name)
+    assert await images.exists(made.image.name) is None
+
+
+async def test_a_forced_build_replaces_the_image_and_the_store_says_the_new_digest(yard: Yard, new_repository: New) -> None:
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE + "ADD time /\n", "time": "x"})
+    images, builder = yard.make(registry_answer_seconds=60)
+    first = await yard.follow(images, builder, yard.ask(images, repository.url, repository.rev("main")))
+    again = await yard.follow(images, builder, yard.ask(images, repository.url, repository.rev("main"), force=True))
+    assert first.image
+    assert again.image
+    assert again.image.name == first.image.name
+    assert again.image.digest != first.image.digest, "the label with the build's id is another"
 
 
 async def test_nothing_is_asked_of_an_engine_for_an_image_that_the_registry_has(yard: Yard, new_repository: New) -> None:
