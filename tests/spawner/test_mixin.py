@@ -17,6 +17,7 @@ from jupyterhub import orm
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
 from spawner.mixin import RepoSpawner
+from spawner.rejection import Rejection
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, ask_server, make_environment, running_hub, xsrf
 
 # A whole hub runs in here; its warnings are its own.
@@ -437,6 +438,21 @@ async def test_servers_that_do_not_start_are_counted_as_ever(hub: Hub, service: 
         await start(hub, "alice", {"repo": REPO})
         await until(lambda: not spawner_of(hub, "alice").pending, "the failure")
         assert hub.app.tornado_application.settings["failure_count"] == count
+
+
+async def test_a_server_that_the_image_cannot_start_is_a_sentence_and_no_failure_of_the_hub(
+    hub: Hub, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: object) -> None:
+        raise Rejection(422, "The image has no server.")
+
+    service.on_ask = lambda build: build.ready()
+    monkeypatch.setattr(SimpleLocalProcessSpawner, "start", refuse)
+    hub.add("alice")
+    await start(hub, "alice", {"repo": REPO})
+    await until(lambda: not spawner_of(hub, "alice").pending, "the failure")
+    assert "The image has no server." in str(spawner_of(hub, "alice")._spawn_future.exception())
+    assert hub.app.tornado_application.settings["failure_count"] == 0
 
 
 @pytest.mark.parametrize(

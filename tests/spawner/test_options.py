@@ -137,3 +137,29 @@ def test_an_overlong_address_is_refused() -> None:
 def test_the_hub_stores_a_provider_only_where_there_is_one() -> None:
     assert options_from_json({"repo": "o/r"}).as_user_options() == {"repo": REPO, "ref": "", "path": ""}
     assert options_from_json({"repo": "o/r", "provider": "gh"}).as_user_options() == {"repo": "o/r", "ref": "", "path": "", "provider": "gh"}
+
+
+# --- choices ---------------------------------------------------------------------------------------------------------
+
+CHOICES = {"memory": ["1G", "2G"], "cpu": ["1"]}
+
+
+def test_the_first_of_what_is_offered_is_meant_where_nothing_is_chosen() -> None:
+    assert options_from_json({"repo": "o/r", "memory": ""}, CHOICES).chosen == {"memory": "1G", "cpu": "1"}
+
+
+def test_what_was_chosen_is_stored_and_read_again() -> None:
+    options = options_from_json({"repo": "o/r", "memory": "2G"}, CHOICES)
+    assert options.as_user_options() == {"repo": "https://github.com/o/r", "ref": "", "path": "", "memory": "2G", "cpu": "1"}
+    assert options_from_json(options.as_user_options(), CHOICES) == options
+
+
+@pytest.mark.parametrize("more", [{"memory": "3G"}, {"memory": 1}, {"memory": ["1G"]}, {"memory": {}}, {"disk": "1G"}, {"image": "evil"}])
+def test_nothing_but_what_is_offered_can_be_chosen(more: dict[str, Any]) -> None:
+    with pytest.raises(OptionsError):
+        options_from_json({"repo": "o/r", **more}, CHOICES)
+
+
+def test_without_choices_there_is_nothing_to_choose() -> None:
+    with pytest.raises(OptionsError, match="no such option: memory"):
+        options_from_json({"repo": "o/r", "memory": "1G"})
