@@ -48,6 +48,7 @@ from .store import Store
 
 MODES = ("embedded", "docker")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
+_FIRST_PROBLEM = 400
 _HUB_CHECK_SECONDS = 3.0
 
 
@@ -226,7 +227,13 @@ def make_application(parts: Parts, secret: bytes) -> web.Application:
         *system_routes(prefix),
         *page_routes(prefix),
     ]
-    return web.Application(routes, parts=parts, cookie_secret=secret, log_function=log_request)
+    return web.Application(routes, parts=parts, cookie_secret=secret, log_function=log_problem)
+
+
+def log_problem(handler: web.RequestHandler) -> None:
+    """Log an answer as the hub does, without secrets, if something was wrong with it; the proxy knows the others."""
+    if handler.get_status() >= _FIRST_PROBLEM:
+        log_request(handler)
 
 
 def cookie_secret(state: Path) -> bytes:

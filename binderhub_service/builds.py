@@ -15,7 +15,7 @@ from .builders import Builder
 from .errors import Conflict, NotAllowed, NotFound, Unavailable
 from .images import Images
 from .limits import BuildLimits
-from .models import Build, Caller, Event, Image, Phase, Request, Source, State, now
+from .models import Batch, Build, Caller, Image, Phase, Request, Source, State, now
 from .providers import Provider, provider_for
 from .store import Store
 from .stories import follow_stored
@@ -46,8 +46,10 @@ class Builds:
         self._store = store
         self._providers = providers
         self._images = images
+        self._builder = builder
         self._limits = limits
         self._workshop = Workshop(store=store, images=images, builder=builder, limits=limits, observer=observer)
+        self._closing = False
         self._resolving: dict[Request, asyncio.Task[Source]] = {}
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -94,6 +96,8 @@ class Builds:
 
     async def _resolve(self, request: Request) -> Source:
         """Ask a provider which commit is meant; equal questions that come meanwhile wait for the same answer."""
+        if self._closing:
+            raise Unavailable("The service is stopping.", code="service_stopping", hint="Try again in a moment.")
         task = self._resolving.get(request)
         if task is None:
             task = asyncio.create_task(self._ask_provider(request))
@@ -128,7 +132,8 @@ class Builds:
             NotAllowed: the caller did not ask for it and may not read everybody's.
         """
         build = await self._known(build_id)
-        if not access.may_read_all(caller) and not access.may_read(caller, await self._store.askers(build_id)):
+        may_all = caller.name == build.owner or access.may_read_all(caller)
+        if not may_all and not access.may_read(caller, await self._store.askers(build_id)):
             raise NotAllowed("This build was asked for by somebody else.", hint=f"Reading everybody's builds takes the scope {access.READ_SCOPE}.")
         return build
 
@@ -148,7 +153,7 @@ class Builds:
         stored = await self._store.newest(asker=asker, filters=filters, before=before, limit=limit)
         return [story.build if (story := self._workshop.story(build.id)) else build for build in stored]
 
-    async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Sequence[Event]]:
+    async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Batch]:
         """Yield the build's story in batches from the event behind `after` on; live while it goes on.
 
         Raises:
@@ -161,7 +166,7 @@ class Builds:
             async for batch in batches:
                 yield batch
 
-    async def story_so_far(self, build_id: str, caller: Caller) -> AsyncGenerator[Sequence[Event]]:
+    async def story_so_far(self, build_id: str, caller: Caller) -> AsyncGenerator[Batch]:
         """Yield what has been told of the build's story, in batches, without waiting for more.
 
         Raises:
@@ -219,6 +224,10 @@ class Builds:
             if not any(wants for name, wants in askers.items() if name != caller.name):
                 await self._workshop.cancel(build.id)
 
+    async def tidy_images(self) -> None:
+        """Remove what image stores keep though no image leads there any more."""
+        await self._images.tidy({build.id for build in self._workshop.unfinished()})
+
     async def delete_image(self, name: str) -> None:
         """Remove an image, so that the next ask for it builds it.
 
@@ -237,13 +246,21 @@ class Builds:
     async def resume(self) -> int:
         """Take up every build that had not ended when the service did; return how many."""
         unfinished = await self._store.unfinished()
+        await self._builder.forget_all_but({build.id for build, _ in unfinished})
         for build, cursor in sorted(unfinished, key=lambda one: one[0].state is not State.RUNNING):  # they have their places already
             await self._workshop.resume(build, cursor)
         return len(unfinished)
 
     async def close(self) -> None:
         """Stop following, in good order; the builds go on and `resume` takes them up again."""
+        self._closing = True
+        resolving = list(self._resolving.values())
+        for task in resolving:
+            task.cancel()
+        if resolving:
+            await asyncio.wait(resolving)
         await self._workshop.close()
+        await self._images.close()
 
     async def _known(self, build_id: str) -> Build:
         story = self._workshop.story(build_id)

@@ -85,7 +85,8 @@ class Cleaner:
                 log.warning("Cleaning was put off: %s", error.message)
 
     async def clean(self) -> list[str]:
-        """Remove what the budget does not allow; return the names of the images that are gone."""
+        """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
+        await self._builds.tidy_images()
         if self._budget.log_seconds:
             await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
         if not (self._budget.image_bytes or self._budget.image_seconds):

@@ -161,6 +161,15 @@ class Event:
         return f"id: {self.number}\nevent: {self.kind}\ndata: {self.data}\n\n".encode()
 
 
+class Batch(list[Event]):
+    """Events that follow each other, not to be changed; followers at the same place share it."""
+
+    @cached_property
+    def frames(self) -> bytes:
+        """All events as server-sent events, joined once for every follower."""
+        return b"".join([event.frame for event in self])
+
+
 @dataclass(frozen=True)
 class Report:
     """What a builder tells: one step of a build, and where in the builder's own story it stands.

@@ -11,6 +11,7 @@ import re
 import secrets
 import string
 from datetime import datetime
+from functools import lru_cache
 
 import escapism
 
@@ -44,6 +45,7 @@ def image_name(source: Source, prefix: str, settings: str = "") -> str:
     return name.replace("_", "-").lower()
 
 
+@lru_cache
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""
     return f"{safe_slug(source.slug, 120)}-{source.commit}-{digest(settings, 8)}".lower()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cachetools import LRUCache
 
-from .models import Build, Event, Kind, State
+from .models import Batch, Build, Event, Kind, State
 from .store import Store
 
 _KEPT_BUILDS = 2000
@@ -29,8 +29,8 @@ class RememberingStore(Store):
         self._ended: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
         self._newest_ready: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
         self._askers: LRUCache[str, dict[str, bool]] = LRUCache(_KEPT_BUILDS)
-        self._pages: LRUCache[Page, list[Event]] = LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of)
-        self._reading: dict[Page, asyncio.Task[list[Event]]] = {}
+        self._pages: LRUCache[Page, Batch] = LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of)
+        self._reading: dict[Page, asyncio.Task[Batch]] = {}
 
     async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
         """Store, and remember a build that has ended."""
@@ -67,7 +67,7 @@ class RememberingStore(Store):
         await super().set_asker(build_id, name, wants=wants)
         self._askers.pop(build_id, None)
 
-    async def events(self, build_id: str, after: int, limit: int) -> list[Event]:
+    async def events(self, build_id: str, after: int, limit: int) -> Batch:
         """Return events; readers that want the same page at the same time share one answer."""
         page = (build_id, after, limit)
         if page in self._pages:
@@ -85,7 +85,7 @@ class RememberingStore(Store):
         self._pages.clear()
         return dropped
 
-    async def _read_page(self, page: Page) -> list[Event]:
+    async def _read_page(self, page: Page) -> Batch:
         found = await super().events(*page)
         whole = len(found) == page[2] or (found and found[-1].kind is Kind.END)
         if whole and _size_of(found) <= _KEPT_EVENT_BYTES:

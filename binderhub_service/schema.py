@@ -30,10 +30,13 @@ builds = sa.Table(
     sa.Column("cursor", sa.String(255), nullable=False),
     sa.Column("digest", sa.String(80), nullable=False, server_default=""),
 )
-sa.Index("builds_by_image", builds.c.image, builds.c.id)
+sa.Index("builds_by_image", builds.c.image, builds.c.state, builds.c.id)
 sa.Index("builds_by_state", builds.c.state, builds.c.id)
 sa.Index("builds_by_repo", builds.c.repo, builds.c.id)
+sa.Index("builds_by_repo_and_state", builds.c.repo, builds.c.state, builds.c.id)
 sa.Index("builds_by_owner", builds.c.owner, builds.c.id)
+sa.Index("builds_by_owner_and_state", builds.c.owner, builds.c.state, builds.c.id)
+sa.Index("builds_by_end", builds.c.finished)
 
 _UNFINISHED = sa.text("state IN ('queued', 'running')")
 sa.Index("one_unfinished_build_per_image", builds.c.image, unique=True, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError
 
 from .errors import InvalidRequest, Unavailable
-from .models import Build, Event, Image, Kind, Phase, Source, State
+from .models import Batch, Build, Event, Image, Kind, Phase, Source, State
 from .schema import askers, builds, events, images
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0002"
+_SCHEMA_HEAD = "0003"
 _TYPICAL_BUILDS = 10
 T = TypeVar("T")
 
@@ -46,8 +46,9 @@ class Store:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     async def open(self) -> None:
-        """Bring the schema up to date."""
+        """Bring the schema, and what the database knows about the size of its tables, up to date."""
         await self._run(lambda: _migrate(self._engine))
+        await self._run(lambda: _analyze(self._engine))
 
     async def close(self) -> None:
         """Finish what was asked and let go of the database; whoever asks later finds it unavailable."""
@@ -130,10 +131,10 @@ class Store:
             query = query.where(newest < before)
         return [_build_from(row) for row in await self._read(query.order_by(newest.desc()).limit(limit))]
 
-    async def events(self, build_id: str, after: int, limit: int) -> list[Event]:
+    async def events(self, build_id: str, after: int, limit: int) -> Batch:
         """Return at most `limit` events of a story, from the one numbered `after` + 1 on."""
         query = sa.select(events).where(events.c.build_id == build_id, events.c.number > after).order_by(events.c.number).limit(limit)
-        return [Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query)]
+        return Batch(Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query))
 
     async def log_bytes(self, build_id: str) -> int:
         """Return how much log of a build is stored, as JSON."""
@@ -246,6 +247,14 @@ def _migrate(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _analyze(engine: sa.Engine) -> None:
+    """Let SQLite choose indexes by what is in the tables; other databases look after that themselves."""
+    if engine.dialect.name == "sqlite":
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA analysis_limit=400")
+            connection.exec_driver_sql("ANALYZE")
 
 
 def _row_from(build: Build) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import Unavailable
-from .models import Build, Event, Kind, now
+from .models import Batch, Build, Event, Kind, now
 from .store import Store
 
 log = logging.getLogger("binderhub_service")
@@ -19,7 +19,7 @@ _FIRST_RETRY_SECONDS = 0.1
 _LAST_RETRY_SECONDS = 5.0
 _MAX_WAITING_EVENTS = 1000
 _KEPT_BYTES = 4 * 1024 * 1024  # of the newest events; who is further behind reads from the store
-_PAGE_EVENTS = 1000
+_PAGE_EVENTS = 500
 
 
 class Story:
@@ -46,6 +46,7 @@ class Story:
         self._recent: list[Event] = []
         self._recent_bytes = 0
         self._over = False
+        self._shared = Batch()
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._last_number = build.last_event
@@ -142,7 +143,7 @@ class Story:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def follow(self, after: int) -> AsyncGenerator[Sequence[Event]]:
+    async def follow(self, after: int) -> AsyncGenerator[Batch]:
         """Yield the story in batches from the event behind `after` on, live, until its end."""
         self.followers += 1
         try:
@@ -161,14 +162,18 @@ class Story:
         finally:
             self.followers -= 1
 
-    async def _next_batch(self, after: int) -> Sequence[Event]:
+    async def _next_batch(self, after: int) -> Batch:
         if not self._recent or after + 1 < self._recent[0].number:
             return await self._store.events(self.build.id, after, _PAGE_EVENTS)
         start = after + 1 - self._recent[0].number
-        return self._recent[start : start + _PAGE_EVENTS]
+        batch = Batch(self._recent[start : start + _PAGE_EVENTS])
+        if batch and self._shared and (batch[0], batch[-1]) == (self._shared[0], self._shared[-1]):
+            return self._shared
+        self._shared = batch
+        return batch
 
 
-async def follow_stored(store: Store, build_id: str, after: int) -> AsyncGenerator[Sequence[Event]]:
+async def follow_stored(store: Store, build_id: str, after: int) -> AsyncGenerator[Batch]:
     """Yield the stored story of a build that has ended, in batches."""
     while batch := await store.events(build_id, after, _PAGE_EVENTS):
         yield batch

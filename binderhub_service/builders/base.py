@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 
 from ..models import Build, Report
 
@@ -32,6 +32,9 @@ class Builder(ABC):
     @abstractmethod
     async def forget(self, build: Build) -> None:
         """Drop the builder's own records of a build whose story is stored."""
+
+    async def forget_all_but(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most builders keep no records of their own
+        """Drop the builder's records of all builds but these, which have not ended; called before any is resumed."""
 
     async def check(self) -> None:  # noqa: B027  # most builders need nothing that can be away
         """Raise `Unavailable` if no build could be begun now."""

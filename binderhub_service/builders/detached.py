@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ class DetachedBuilder(Builder):
     async def forget(self, build: Build) -> None:
         """Remove the job directory."""
         await asyncio.to_thread(shutil.rmtree, self._directory(build).path, ignore_errors=True)
+
+    async def forget_all_but(self, build_ids: Collection[str]) -> None:
+        """End and remove the jobs of all other builds: their end was stored right before the service was killed."""
+        for directory in _jobs(self._root / "builds"):
+            if directory.path.name not in build_ids:
+                await asyncio.to_thread(_stop_process, directory, directory.path.name)
+                await asyncio.to_thread(shutil.rmtree, directory.path, ignore_errors=True)
 
     async def check(self) -> None:
         """Raise `Unavailable` if there is no space for another build."""

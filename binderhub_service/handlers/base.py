@@ -125,6 +125,9 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         """Write the error as JSON; pages write a page."""
         self.finish_json({"error": error.as_dict()})
 
+    def compute_etag(self) -> None:
+        """Compute none: answers are not kept by anybody."""
+
     def finish_json(self, value: object) -> None:
         """Finish the answer with `value` as JSON."""
         self.set_header("Content-Type", "application/json")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import InvalidRequest
-from ..models import Build, Event, Kind, Request, State
+from ..models import Batch, Build, Kind, Request, State
 from .base import ApiHandler, build_json
 
 KEEPALIVE_SECONDS = 15.0
@@ -125,8 +125,8 @@ class EventsHandler(BuildHandler):
         finally:
             gone.cancel()
 
-    async def _send(self, batches: AsyncGenerator[Sequence[Event]], gone: asyncio.Task[bool]) -> None:
-        coming: asyncio.Future[Sequence[Event]] = asyncio.ensure_future(anext(batches))
+    async def _send(self, batches: AsyncGenerator[Batch], gone: asyncio.Task[bool]) -> None:
+        coming: asyncio.Future[Batch] = asyncio.ensure_future(anext(batches))
         try:
             while not gone.done():
                 waited_for: list[asyncio.Future[Any]] = [coming, gone]
@@ -134,7 +134,7 @@ class EventsHandler(BuildHandler):
                 if not coming.done():
                     self.write(b": still here\n\n")
                 else:
-                    self.write(b"".join([event.frame for event in coming.result()]))
+                    self.write(coming.result().frames)
                     coming = asyncio.ensure_future(anext(batches))
                 await self.flush()
         except StopAsyncIteration:

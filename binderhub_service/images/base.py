@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +51,13 @@ class Images(ABC):
             Unavailable: the store could not be asked.
         """
 
+    async def tidy(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most stores keep nothing else
+        """Remove what is left of images that were replaced, and of builds that are gone.
+
+        Args:
+            build_ids: the builds that go on; what they are making is left alone.
+        """
+
     @abstractmethod
     async def delete(self, name: str) -> None:
         """Make the image go away; nothing happens if it is not there.
@@ -58,6 +66,9 @@ class Images(ABC):
             Conflict: a server runs from it.
             Unavailable: the store could not be asked.
         """
+
+    async def close(self) -> None:  # noqa: B027  # most stores hold nothing
+        """Let go of connections."""
 
 
 def in_use(name: str) -> Conflict:

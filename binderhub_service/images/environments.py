@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,15 @@ class EnvironmentImages(Images):
         """Remove the image and, unless another image uses it, its environment."""
         await asyncio.to_thread(self._delete, name)
 
+    async def tidy(self, build_ids: Collection[str]) -> None:
+        """Remove directories that no link leads to and no server runs from."""
+        await asyncio.to_thread(self._tidy, build_ids)
+
     def _read(self, link: Path) -> Image | None:
         manifest = _manifest(link)
         if manifest is None:
             return None
-        there = (Path(manifest["environment"]) / "bin" / "python").exists() and Path(manifest["content"]).is_dir()
+        there = os.path.exists(f"{manifest['environment']}/bin/python") and os.path.isdir(manifest["content"])  # noqa: PTH110, PTH112  # asked often
         return Image(name=link.name, environment=manifest["key"]) if there else None
 
     def _links(self) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -102,6 +106,16 @@ class EnvironmentImages(Images):
             if manifest["environment"] not in used:
                 _remove_made(self._environments / manifest["key"], Path(manifest["environment"]))
 
+    def _tidy(self, build_ids: Collection[str]) -> None:
+        folders = (self._images, self._environments)
+        kept = {link.resolve() for folder in folders for link in folder.glob("*") if link.is_symlink()}
+        kept |= {Path(manifest["environment"]) for _, manifest in self._links()}
+        kept |= {Path(directory) for directory in _users_by_directory(self._environments / MADE)}
+        builds = {*build_ids, *(_build_of(directory) for directory in kept)}  # an environment may lead into the checkout of its build
+        for made in (made for folder in folders for made in (folder / MADE).glob("*") if made.is_dir()):
+            if _build_of(made) not in builds:
+                shutil.rmtree(made, ignore_errors=True)
+
 
 @contextlib.contextmanager
 def locked(made: Path, key: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -121,6 +135,10 @@ def locked(made: Path, key: str, on_wait: Callable[[], None] = lambda: None) -> 
         yield
     finally:
         os.close(descriptor)
+
+
+def _build_of(made: Path) -> str:
+    return made.name.rpartition(".")[2]
 
 
 def _manifest(link: Path) -> dict[str, Any] | None:

@@ -80,22 +80,25 @@ class GitProvider(Provider):
         raise _ref_not_found(url, ref)
 
     async def _ls_remote(self, url: str, names: list[str]) -> str:
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            "-c",
-            "http.lowSpeedLimit=1",
-            "-c",
-            f"http.lowSpeedTime={max(1, int(self._timeout_seconds))}",
-            "ls-remote",
-            "--end-of-options",
-            url,
-            *names,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=git_environment(os.environ),
-            start_new_session=True,
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                "git",
+                "-c",
+                "http.lowSpeedLimit=1",
+                "-c",
+                f"http.lowSpeedTime={max(1, int(self._timeout_seconds))}",
+                "ls-remote",
+                "--end-of-options",
+                url,
+                *names,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=git_environment(os.environ),
+                start_new_session=True,
+            )
         )
+        process = await _whole(starting)
         try:
             out, err = await asyncio.wait_for(process.communicate(), self._timeout_seconds)
         except TimeoutError as error:
@@ -111,6 +114,17 @@ class GitProvider(Provider):
         if process.returncode != 0:
             raise _error_from(url, err.decode(errors="replace"))
         return out.decode(errors="replace")
+
+
+async def _whole(starting: asyncio.Task[asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """Return the process once it has started; who is cancelled meanwhile waits for that, and kills it: asyncio cannot be stopped half-way."""
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
 
 
 def git_environment(environment: Mapping[str, str]) -> dict[str, str]:

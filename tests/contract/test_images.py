@@ -185,6 +185,27 @@ async def test_deleting_an_image_leaves_the_older_environment_that_another_one_h
     assert await directories.images.exists("a") == Image("a", "shared")
 
 
+def made_in(directories: EnvironmentShelf) -> set[str]:
+    return {path.name for path in directories.root.glob("*/.made/*.b*")}
+
+
+async def test_tidying_removes_what_was_replaced_and_what_was_left_half_made(directories: EnvironmentShelf) -> None:
+    directories.put("a")
+    directories.put("a", force=True)
+    directories.make_environment("half-made")
+    await directories.images.tidy(set())
+    assert made_in(directories) == {"key.b3", "a.b4"}
+    assert await directories.images.exists("a") == Image("a", "key")
+
+
+async def test_tidying_leaves_what_builds_are_making_and_what_older_images_need(directories: EnvironmentShelf) -> None:
+    directories.put("a", "shared")
+    directories.put("b", "shared", force=True)
+    directories.make_environment("being-made")
+    await directories.images.tidy({"b5"})
+    assert made_in(directories) == {"shared.b1", "a.b2", "shared.b3", "b.b4", "being-made.b5"}
+
+
 async def test_a_directory_that_cannot_be_read_is_not_an_absent_image(directories: EnvironmentShelf) -> None:
     (directories.root / "images").mkdir()
     (directories.root / "images" / "a").symlink_to("a")
