@@ -50,6 +50,7 @@ setup(
             "openapi-spec-validator",
             "playwright",
             "schemathesis",
+            "websocket-client",
         ],
         "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-psutil"],
     },

@@ -72,6 +72,14 @@ class ProcessSpawner(RepoSpawner, SimpleLocalProcessSpawner):
     def _lab(self) -> str:
         return "/lab"
 
+    @default("interrupt_timeout")
+    def _seconds_for_a_goodbye(self) -> int:
+        return 10
+
+    @default("term_timeout")
+    def _seconds_for_a_second_one(self) -> int:
+        return 5
+
     @default("env_keep")
     def _neutral_variables(self) -> list[str]:
         """Keep what any program needs; the hub's own Python must not show through in somebody's environment."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlencode
+
+from tornado.iostream import StreamClosedError
 
 from ..errors import InvalidRequest
 from ..models import Batch, Build, Kind, Request, State
@@ -94,9 +97,10 @@ class LogHandler(BuildHandler):
     async def get(self, build_id: str) -> None:
         """Answer with all lines told so far, as text."""
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        async for batch in self.parts.builds.story_so_far(build_id, self.caller):
-            self.write("".join(f"{event.payload['text']}\n" for event in batch if event.kind is Kind.LOG))
-            await self.flush()
+        with contextlib.suppress(StreamClosedError):  # the reader has gone
+            async for batch in self.parts.builds.story_so_far(build_id, self.caller):
+                self.write("".join(f"{event.payload['text']}\n" for event in batch if event.kind is Kind.LOG))
+                await self.flush()
 
 
 class EventsHandler(BuildHandler):
@@ -117,11 +121,12 @@ class EventsHandler(BuildHandler):
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
-        await self.flush()
         gone = asyncio.create_task(self._gone.wait())
         try:
-            async with aclosing(self.parts.builds.follow(build_id, self.caller, after)) as batches:
-                await self._send(batches, gone)
+            with contextlib.suppress(StreamClosedError):  # the follower has gone while something was being sent
+                await self.flush()
+                async with aclosing(self.parts.builds.follow(build_id, self.caller, after)) as batches:
+                    await self._send(batches, gone)
         finally:
             gone.cancel()
 

@@ -104,6 +104,12 @@ function understandFields(field) {
 }
 
 function fillFields(repo, ref, path) {
+  if (repo.value !== repo.defaultValue) {
+    // What the form was filled with belongs to the repository that it was filled with.
+    for (const other of [ref, path].filter((field) => field.value === field.defaultValue)) {
+      other.value = other.defaultValue = "";
+    }
+  }
   try {
     const found = understand(repo.value, ref.value, path.value);
     if (found.ref !== ref.value || found.path !== path.value) {

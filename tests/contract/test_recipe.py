@@ -59,7 +59,7 @@ FAILING = {
     "a version that is not there": ({"requirements.txt": "common==9\n"}, "requirement_not_found", "common==9"),
     "requirements that contradict": ({"requirements.txt": "left\nright\n"}, "requirements_conflict", "contradict"),
     "a requirement that cannot be built": ({"requirements.txt": "unbuildable\n"}, "requirement_build_failed", "unbuildable"),
-    "a Python that is not there": ({"runtime.txt": "python-3.99"}, "python_not_available", "Python version"),
+    "a Python that is not there": ({"runtime.txt": "python-3.99"}, "python_not_available", "Python 3.99"),
     "a script that fails": ({"postBuild": "#!/bin/sh\necho why\nexit 7\n"}, "post_build_failed", "exit status 7"),
     "a script without a first line": ({"postBuild": "echo why\nfalse"}, "post_build_failed", "exit status 1"),
     "a script for a program that is not there": ({"postBuild": "#!/no/such/program\n"}, "post_build_failed", "postBuild"),

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...environments import Definition, definition_in
@@ -25,7 +26,7 @@ _UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found 
 _NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
-_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python", re.IGNORECASE)
+_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python|Invalid version request", re.IGNORECASE)
 _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -141,7 +142,7 @@ class _Installer:
     def install(self) -> None:
         """Make the environment; raises `BuildFailed`."""
         python = self._definition.python or self._settings["python"]
-        self._uv(_python_error, "venv", "--python", python, "--prompt", "binder", str(self._prefix))
+        self._uv(partial(_python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
         if self._definition.locked:
             project = self._content / self._definition.folder
             self._uv(_install_error, "sync", "--frozen", "--active", "--project", str(project))
@@ -193,10 +194,10 @@ class _Installer:
             )
 
 
-def _python_error(tail: str) -> BuildFailed:
+def _python_error(python: str, tail: str) -> BuildFailed:
     if _NO_PYTHON.search(tail):
         return BuildFailed(
-            "The Python version that the repository asks for is not available here.",
+            f"Python {python}, which the repository asks for, is not available here.",
             code="python_not_available",
             hint="Ask for another version in runtime.txt, .python-version or requires-python, or have an administrator install this one.",
         )
