@@ -146,7 +146,7 @@ class Builder:
     def _limited_builder(self, environment: Mapping[str, str]) -> str:
         """Return the name of a BuildKit builder that has the limits; the engine's own BuildKit knows none."""
         settings = self._settings
-        options = [f"image={settings.buildkit_image}", "network=host"]
+        options = [f"image={settings.buildkit_image}"]
         if settings.memory_bytes:
             options += [f"memory={settings.memory_bytes}", f"memory-swap={settings.memory_bytes}"]
         if settings.cpus:
