@@ -97,13 +97,18 @@ class Builds:
     async def _resolve(self, request: Request) -> Source:
         """Ask a provider which commit is meant; equal questions that come meanwhile wait for the same answer."""
         if self._closing:
-            raise Unavailable("The service is stopping.", code="service_stopping", hint="Try again in a moment.")
+            raise _stopping()
         task = self._resolving.get(request)
         if task is None:
             task = asyncio.create_task(self._ask_provider(request))
             self._resolving[request] = task
             task.add_done_callback(lambda done: self._resolved(request, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._closing and task.cancelled():
+                raise _stopping() from None
+            raise
 
     async def _ask_provider(self, request: Request) -> Source:
         """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
@@ -282,3 +287,7 @@ def _new_build(source: Source, image: Image, caller: Caller, *, force: bool = Fa
         created=created,
         force=force,
     )
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The service is stopping.", code="service_stopping", hint="Try again in a moment.")

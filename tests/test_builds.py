@@ -19,7 +19,7 @@ from binderhub_service.builds import Builds
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, NotAllowed, NotFound, TooMany, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.limits import BuildLimits
-from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, State
+from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State
 from binderhub_service.store import Store
 from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, READER, TableProvider, commit, until, whole
 
@@ -712,6 +712,24 @@ async def test_closing_at_the_very_end_of_a_build_waits_for_it(house: House, mon
     async with asyncio.timeout(5):
         await closing
     assert house.builder.forgotten == [build.id]
+
+
+async def test_an_ask_that_is_being_resolved_while_the_service_stops_is_told_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def resolve(_request: Request) -> Source:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(house.provider, "resolve", resolve)
+    asking = asyncio.create_task(house.ask())
+    await asked.wait()
+    await house.builds.close()
+    with pytest.raises(Unavailable, match="stopping"):
+        await asking
+    with pytest.raises(Unavailable, match="stopping"):
+        await house.ask()
 
 
 @pytest.mark.parametrize("state", ["begun", "running", "cancelling"])
