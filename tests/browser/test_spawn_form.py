@@ -58,7 +58,7 @@ def test_a_pasted_address_ends_with_a_cell_that_has_run(form: Any, new_repositor
     repository = new_repository(cases.load("requirements").files())
     fill(form, repository.url, path="analysis.ipynb")
     start(form)
-    expect(form.get_by_role("log")).to_contain_text("six", timeout=BUILD_MS)
+    expect(form.get_by_role("log")).to_contain_text("Fetching", timeout=BUILD_MS)
     form.wait_for_url("**/user/alice/lab/tree/analysis.ipynb**", timeout=BUILD_MS)
     expect(form.locator(".jp-DirListing-item", has_text="requirements.txt")).to_be_visible(timeout=BUILD_MS)
     run_first_cell(form)
