@@ -159,19 +159,18 @@ def test_make_link_prints_a_new_link_and_the_old_one_stops_working(prepared: Pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_end_takes_detached_builds_along(prepared: Path, port: int, number: signal.Signals) -> None:
     directory = prepared / STATE / "builds" / "one"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    build = subprocess.Popen([sys.executable, "-c", BUILD, str(directory)], start_new_session=True)
-    try:
-        wait_for(lambda: (directory / "pid").exists() and (directory / "pid").read_text(), "the build to hold its lock")
-        with running(prepared, port) as run:
-            run.link(NEXT_START_SECONDS)
+    with running(prepared, port) as run:
+        run.link(NEXT_START_SECONDS)
+        directory.mkdir(parents=True)
+        build = subprocess.Popen([sys.executable, "-c", BUILD, str(directory)], start_new_session=True)
+        try:
+            wait_for(lambda: (directory / "pid").exists() and (directory / "pid").read_text(), "the build to hold its lock")
             run.end(number)
-            assert build.wait(1) == -signal.SIGTERM
-    finally:
-        build.kill()
-        build.wait()
-        shutil.rmtree(directory)
+            assert build.wait(1) == -signal.SIGKILL
+        finally:
+            build.kill()
+            build.wait()
+            shutil.rmtree(directory)
 
 
 def test_closing_the_terminal_ends_everything(prepared: Path, port: int) -> None:
