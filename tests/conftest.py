@@ -21,6 +21,15 @@ from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_u
 __all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
 @pytest.fixture(scope="session")
 def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     """A real smart-HTTP Git server on loopback for the whole run; give repositories names of their own."""

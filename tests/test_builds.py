@@ -8,7 +8,6 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,8 +95,8 @@ class House:
 
 
 @pytest.fixture
-async def make(tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
-    store = MayAway(f"sqlite:///{tmp_path / 'store.sqlite'}")
+async def make(store_url: str) -> AsyncIterator[Callable[..., House]]:
+    store = MayAway(store_url)
     await store.open()
     yield lambda **parts: House(store, **parts)
     tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("build ")]

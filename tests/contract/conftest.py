@@ -13,15 +13,6 @@ from tests.harness.index_server import PackageIndex
 from tests.harness.workbench import Workbench
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
-
-
 @pytest.fixture(params=[Store, RememberingStore], ids=lambda kind: kind.__name__)
 async def store(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[Store]:
     """An open, empty store of each kind."""
