@@ -92,6 +92,8 @@ def run(folder: Path, *, quick: bool) -> Iterator[Row]:
 
 async def _measure(folder: Path, counts: tuple[int, ...], rounds: int) -> list[Row]:
     stores = Stores(folder, counts)
+    for store in stores.by_count.values():
+        await store.open()
     rows = []
     for name, work in _works(stores).items():
         await stores.milliseconds(work, 10)

@@ -87,6 +87,7 @@ class Cleaner:
     async def clean(self) -> list[str]:
         """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
         await self._builds.tidy_images()
+        await self._store.analyze()
         if self._budget.log_seconds:
             await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
         if not (self._budget.image_bytes or self._budget.image_seconds):

@@ -48,6 +48,10 @@ class Store:
     async def open(self) -> None:
         """Bring the schema, and what the database knows about the size of its tables, up to date."""
         await self._run(lambda: _migrate(self._engine))
+        await self.analyze()
+
+    async def analyze(self) -> None:
+        """Let the database look at the size of its tables, so that it chooses the right indexes; takes milliseconds."""
         await self._run(lambda: _analyze(self._engine))
 
     async def close(self) -> None:
