@@ -88,9 +88,8 @@ def _make(content: Path, commit: str, copy: Path) -> None:
         with contextlib.suppress(_GitFailed):
             _git(aside, "config", PLACED, commit)
         aside.rename(copy)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # there is none any more if it has been renamed
 
 
 def _update(content: Path, commit: str, copy: Path) -> str:

@@ -62,6 +62,7 @@ class _Git:
         self._environment = git_environment(environment)
 
     def run(self, *arguments: str) -> Finished:
+        """Run git; return how it ended, the last time it was tried."""
         finished = self._once(arguments)
         for seconds in _RETRY_SECONDS:
             if not finished.status or not _TRANSIENT.search(finished.tail):
