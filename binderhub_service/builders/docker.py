@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,68 +14,42 @@ from ..errors import BinderError
 from ..images.engine import Engine, EngineAddress
 from ..models import Build, Report
 from .detached import DetachedBuilder
+from .image_settings import ImageSettings
 from .job import Limits
 
 log = logging.getLogger("binderhub_service")
-DEFAULT_REPO2DOCKER = "2026.4.0"
-_SHAPING = ("base_image", "appendix", "build_arguments", "user_name", "user_id", "repo2docker_arguments", "repo2docker_version")
 
 
-@dataclass(frozen=True)
-class DockerSettings:
-    """How images are made; what is in `_SHAPING` shapes them.
+@dataclass(frozen=True, kw_only=True)
+class DockerSettings(ImageSettings):
+    """How a container engine makes images.
 
     Attributes:
-        image_prefix: comes before every image's name.
         push: whether `image_prefix` names a registry that images are pushed to.
         docker_config: Docker's configuration directory of whoever runs this hub.
         logins: a file with registry logins that are not in Docker's configuration; it may be missing.
         state: a directory for repo2docker itself, the builders of limited builds, and locks.
         uv: the uv program, which installs repo2docker.
         repo2docker: a repo2docker program to use instead of installing `repo2docker_version`; empty for none.
-        memory_bytes: what a build may use; 0 for any amount.
         cpus: how many processors a build may use; 0 for all.
         buildkit_image: what limited builds run in (repo2docker 2025 and newer).
-        reuse_environments: whether commits with the same environment share one.
-        singleuser_seconds: how long ``jupyterhub-singleuser --version`` may take in a new image.
     """
 
     engine: EngineAddress
-    image_prefix: str
     push: bool
     docker_config: str
     logins: str
     state: str
     uv: str
     repo2docker: str = ""
-    repo2docker_version: str = DEFAULT_REPO2DOCKER
-    repo2docker_arguments: tuple[str, ...] = ()
-    base_image: str = ""
-    appendix: str = ""
-    build_arguments: Mapping[str, str] = field(default_factory=dict)
-    user_name: str = "jovyan"
-    user_id: int = 1000
-    memory_bytes: int = 0
     cpus: float = 0.0
     buildkit_image: str = "moby/buildkit:buildx-stable-1"
-    reuse_environments: bool = True
-    singleuser_seconds: float = 60.0
 
     @classmethod
     def from_job(cls, content: Mapping[str, Any]) -> DockerSettings:
         """Return the settings that a job file holds."""
         lists = {"repo2docker_arguments": tuple(content["repo2docker_arguments"])}
         return cls(**{**content, **lists, "engine": EngineAddress(**content["engine"])})
-
-    def name_text(self) -> str:
-        """Return what differs from the defaults, as text; empty if nothing does, and then names are BinderHub's."""
-        defaults = {one.name: one.default for one in fields(self)} | {"build_arguments": {}}
-        changed = {name: value for name in _SHAPING if (value := getattr(self, name)) != defaults[name]}
-        return json.dumps(changed, sort_keys=True) if changed else ""
-
-    def environment_text(self) -> str:
-        """Return all that shapes environments, as text; part of every environment's key."""
-        return json.dumps({name: getattr(self, name) for name in _SHAPING}, sort_keys=True)
 
 
 class DockerBuilder(DetachedBuilder):

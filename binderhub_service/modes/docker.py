@@ -11,7 +11,8 @@ from traitlets import Integer as IntegerTrait
 from traitlets import List as ListTrait
 
 from ..builders import Builder
-from ..builders.docker import DEFAULT_REPO2DOCKER, DockerBuilder, DockerSettings
+from ..builders.docker import DockerBuilder, DockerSettings
+from ..builders.image_settings import DEFAULT_REPO2DOCKER
 from ..builders.job import Limits
 from ..images import Images
 from ..images.credentials import Credentials, docker_config_directory, login_from, login_from_environment

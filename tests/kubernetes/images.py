@@ -1,0 +1,92 @@
+"""Images for tests on the cluster, built by this machine's buildah and pushed to the cluster's registry."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+PROJECT = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py", "binderhub_service", "spawner", "chart/images")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+LOCK = Path(tempfile.gettempdir()) / "images-for-kubernetes-tests.lock"
+
+
+def registry() -> str:
+    """Return the cluster's registry, host and port."""
+    return os.environ["KUBE_TEST_REGISTRY"]
+
+
+def debian() -> str:
+    """Return the image that all others begin with; it trusts what this machine trusts."""
+    return f"{registry()}/debian:12"
+
+
+def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args: str) -> str:
+    """Build an image of a folder and push it, unless the registry has it of the same folder and arguments; return its name."""
+    image = f"{registry()}/{name}:{_digest(context, dockerfile, build_args)}"
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _there(image):
+            arguments = [f"--build-arg={key}={value}" for key, value in build_args.items()]
+            file = context / dockerfile
+            _buildah(
+                "bud", "--quiet", "--layers", "--isolation=chroot", "--tls-verify=false", *arguments, f"--file={file}", f"--tag={image}", str(context)
+            )
+            _buildah("push", "--quiet", "--tls-verify=false", image)
+    return image
+
+
+def singleuser_image() -> str:
+    """Return an image that servers start from."""
+    return built("singleuser", Path(__file__).parent / "singleuser", BASE=debian())
+
+
+def builder_image() -> str:
+    """Return the image that builds run in, made of this working tree."""
+    return _built_of_project("builder")
+
+
+def hub_image() -> str:
+    """Return the image that the hub runs in, made of this working tree."""
+    return _built_of_project("hub")
+
+
+def _built_of_project(name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        for part in PROJECT:
+            source, copy = ROOT / part, Path(folder) / part
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, copy, ignore=IGNORED) if source.is_dir() else shutil.copy(source, copy)
+        return built(f"binder-{name}", Path(folder), f"chart/images/{name}/Dockerfile", BASE=debian())
+
+
+def _digest(context: Path, dockerfile: str, build_args: dict[str, str]) -> str:
+    files = {str(path.relative_to(context)): _content(path) for path in context.rglob("*") if path.is_symlink() or path.is_file()}
+    text = json.dumps([dockerfile, build_args, files], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _content(path: Path) -> list[object]:
+    if path.is_symlink():
+        return [str(path.readlink())]
+    return [path.stat().st_mode & 0o777, hashlib.sha256(path.read_bytes()).hexdigest()]
+
+
+def _there(image: str) -> bool:
+    host, _, rest = image.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    return httpx.head(f"http://{host}/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST}).status_code == 200
+
+
+def _buildah(*arguments: str) -> None:
+    done = subprocess.run(["buildah", *arguments], capture_output=True, text=True)
+    assert not done.returncode, f"buildah {' '.join(arguments)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
