@@ -1,79 +1,45 @@
-"""Every image store: one that remembers names, and one of directories."""
+"""Every image store: one that remembers names, one of directories, a real engine's and a real registry's."""
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from binderhub_service.errors import Unavailable
-from binderhub_service.images import Images
+from binderhub_service.errors import Conflict, Unavailable
+from binderhub_service.images import labels
 from binderhub_service.images.environments import MADE, EnvironmentImages
-from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Image
+from tests.contract.shelves import EngineShelf, EnvironmentShelf, FakeShelf, RegistryShelf, Shelf
+from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
 
 
-class Shelf(ABC):
-    """A store of images, and how something gets into it."""
-
-    images: Images
-
-    @abstractmethod
-    def put(self, name: str, key: str = "key") -> None:
-        """Make an image complete."""
+def engine_shelf(kind: str) -> EngineShelf:
+    """Return the shelf of the engine or of the registry; skip the test where there is none."""
+    if reason := reason_to_skip(registry=kind == "registry"):
+        pytest.skip(reason)
+    engine = TestEngine(f"t{secrets.token_hex(4)}")
+    return RegistryShelf(engine, os.environ["TEST_REGISTRY"]) if kind == "registry" else EngineShelf(engine)
 
 
-class FakeShelf(Shelf):
-    def __init__(self) -> None:
-        self.images: FakeImages = FakeImages()
-
-    def put(self, name: str, key: str = "key") -> None:
-        self.images.there[name] = Image(name, key)
-
-
-class EnvironmentShelf(Shelf):
-    """Writes what the recipe writes, step by step: see `binderhub_service.images.environments`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.images: EnvironmentImages = EnvironmentImages(root, "settings")
-        self._builds = 0
-
-    def put(self, name: str, key: str = "key", *, force: bool = False) -> None:
-        link = self.root / "environments" / key
-        if force or not link.exists():
-            self.link("environments", key, self.make_environment(key))
-        self.link("images", name, self.make_image(name, key, link.resolve()))
-
-    def make_environment(self, key: str) -> Path:
-        self._builds += 1
-        made = self.root / "environments" / MADE / f"{key}.b{self._builds}"
-        (made / "bin").mkdir(parents=True)
-        (made / "bin" / "python").touch()
-        return made
-
-    def make_image(self, name: str, key: str, environment: Path) -> Path:
-        self._builds += 1
-        made = self.root / "images" / MADE / f"{name}.b{self._builds}"
-        (made / "content").mkdir(parents=True)
-        manifest = {"environment": str(environment), "key": key, "content": str(made / "content"), "content_bytes": 1, "environment_bytes": 1}
-        (made / "image.json").write_text(json.dumps(manifest))
-        return made
-
-    def link(self, folder: str, name: str, made: Path) -> None:
-        link = self.root / folder / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(made)
+@pytest.fixture(params=["fake", "environments", "engine", "registry"])
+async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
+    makers: dict[str, Callable[[], Shelf]] = {"fake": FakeShelf, "environments": lambda: EnvironmentShelf(tmp_path)}
+    shelf = makers[request.param]() if request.param in makers else engine_shelf(request.param)
+    yield shelf
+    await shelf.close()
 
 
-@pytest.fixture(params=["fake", "environments"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    return FakeShelf() if request.param == "fake" else EnvironmentShelf(tmp_path)
+@pytest.fixture(params=["engine", "registry"])
+async def containers(request: pytest.FixtureRequest) -> AsyncIterator[EngineShelf]:
+    shelf = engine_shelf(request.param)
+    yield shelf
+    await shelf.close()
 
 
 @pytest.fixture
@@ -88,47 +54,85 @@ async def test_a_name_is_a_function_of_the_source(shelf: Shelf) -> None:
     assert name != shelf.images.name_for(source(1, repo="https://git.example.org/o/other"))
 
 
+async def key_of(shelf: Shelf, name: str) -> str | None:
+    """Return the key of an image's environment, or None if the image is not there."""
+    image = await shelf.images.exists(name)
+    assert image is None or image.name == name
+    return image.environment if image else None
+
+
 async def test_an_image_is_there_when_it_was_made_and_says_its_environment(shelf: Shelf) -> None:
-    assert await shelf.images.exists("a") is None
-    shelf.put("a", "key-of-a")
-    assert await shelf.images.exists("a") == Image("a", "key-of-a")
-    assert await shelf.images.exists("b") is None
+    a, b = shelf.name("a"), shelf.name("b")
+    assert await key_of(shelf, a) is None
+    shelf.put(a, "key-of-a")
+    assert await key_of(shelf, a) == "key-of-a"
+    assert await key_of(shelf, b) is None
 
 
 async def test_all_that_is_there_is_listed(shelf: Shelf) -> None:
     assert await shelf.images.all() == []
-    shelf.put("a")
-    shelf.put("b")
+    both = {shelf.name("a"), shelf.name("b")}
+    for name in both:
+        shelf.put(name)
     stored = await shelf.images.all()
-    assert {image.name for image in stored} == {"a", "b"}
+    assert {image.name for image in stored} == both
     assert all(image.bytes > 0 and image.used_by == () for image in stored)
 
 
 async def test_a_deleted_image_is_gone_and_others_stay(shelf: Shelf) -> None:
-    shelf.put("a", "key-of-a")
-    shelf.put("b", "key-of-b")
-    await shelf.images.delete("a")
-    await shelf.images.delete("a")
-    await shelf.images.delete("never there")
-    assert await shelf.images.exists("a") is None
-    assert await shelf.images.exists("b") == Image("b", "key-of-b")
-    assert [image.name for image in await shelf.images.all()] == ["b"]
+    a, b = shelf.name("a"), shelf.name("b")
+    shelf.put(a, "key-of-a")
+    shelf.put(b, "key-of-b")
+    await shelf.images.delete(a)
+    await shelf.images.delete(a)
+    await shelf.images.delete(shelf.name("never-there"))
+    assert await key_of(shelf, a) is None
+    assert await key_of(shelf, b) == "key-of-b"
+    assert [image.name for image in await shelf.images.all()] == [b]
 
 
 async def test_an_image_can_come_back(shelf: Shelf) -> None:
-    shelf.put("a")
-    await shelf.images.delete("a")
-    shelf.put("a")
-    assert await shelf.images.exists("a")
+    a = shelf.name("a")
+    shelf.put(a)
+    await shelf.images.delete(a)
+    shelf.put(a)
+    assert await shelf.images.exists(a)
 
 
 async def test_a_shared_environment_outlives_the_first_of_its_images_but_not_the_last(shelf: Shelf) -> None:
-    shelf.put("a", "shared")
-    shelf.put("b", "shared")
-    await shelf.images.delete("a")
-    assert await shelf.images.exists("b") == Image("b", "shared")
-    await shelf.images.delete("b")
-    assert await shelf.images.exists("b") is None
+    a, b = shelf.name("a"), shelf.name("b")
+    shelf.put(a, "shared")
+    shelf.put(b, "shared")
+    await shelf.images.delete(a)
+    assert await key_of(shelf, b) == "shared"
+    await shelf.images.delete(b)
+    assert await key_of(shelf, b) is None
+
+
+# Engines and registries
+
+
+async def test_a_deleted_image_is_gone_from_the_engine_in_any_case(containers: EngineShelf) -> None:
+    a = containers.name("a")
+    containers.put(a)
+    await containers.images.delete(a)
+    assert not containers.engine.has_image(a)
+
+
+async def test_an_image_that_a_server_runs_from_stays(containers: EngineShelf) -> None:
+    a = containers.name("a")
+    containers.put(a)
+    server = containers.engine.client.create_container(
+        a, name=f"{containers.engine.mark}-server", labels={labels.USER: "ada", labels.SERVER: "maths"}
+    )
+    assert [(image.name, image.used_by) for image in await containers.images.all()] == [(a, ("ada/maths",))]
+    with pytest.raises(Conflict) as caught:
+        await containers.images.delete(a)
+    assert caught.value.code == "image_in_use"
+    assert await containers.images.exists(a)
+    containers.engine.client.remove_container(server["Id"])
+    await containers.images.delete(a)
+    assert await containers.images.exists(a) is None
 
 
 # Directories

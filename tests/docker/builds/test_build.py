@@ -12,7 +12,6 @@ import httpx
 import psutil
 import pytest
 
-from binderhub_service.errors import Conflict
 from binderhub_service.images import labels
 from binderhub_service.models import Image
 from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Yard, containers, docker, inspect
@@ -141,38 +140,6 @@ async def test_a_stopped_build_of_an_old_repo2docker_leaves_no_container(yard: Y
     assert not _runs("sleep 54322")
     await asyncio.sleep(0.5)
     assert "54322" not in docker("ps", "--all", "--no-trunc")
-
-
-async def test_a_deleted_image_is_gone_from_registry_and_engine(yard: Yard, new_repository: New) -> None:
-    repository = new_repository(FILES)
-    made = await yard.build(repository.url, repository.rev("main"))
-    assert made.image
-    images, _ = yard.make()
-    listed = {image.name: image for image in await images.all()}
-    assert listed[made.image.name].bytes > 0
-    await images.delete(made.image.name)
-    assert await images.exists(made.image.name) is None
-    assert yard.prefix not in docker("image", "ls")
-    await images.delete(made.image.name)
-
-
-async def test_an_image_that_a_server_runs_from_stays(yard: Yard, new_repository: New) -> None:
-    repository = new_repository(FILES)
-    made = await yard.build(repository.url, repository.rev("main"))
-    assert made.image
-    images, _ = yard.make()
-    written = [f"--label={labels.USER}=ada", f"--label={labels.SERVER}=maths"]
-    container = docker("create", *written, made.image.name, "true")
-    try:
-        assert {image.name: image.used_by for image in await images.all()}[made.image.name] == ("ada/maths",)
-        with pytest.raises(Conflict) as caught:
-            await images.delete(made.image.name)
-        assert caught.value.code == "image_in_use"
-        assert await images.exists(made.image.name)
-    finally:
-        docker("rm", "--force", container)
-    await images.delete(made.image.name)
-    assert await images.exists(made.image.name) is None
 
 
 async def test_a_forced_build_replaces_the_image_and_the_store_says_the_new_digest(yard: Yard, new_repository: New) -> None:
