@@ -15,9 +15,10 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, NotFound
 from dockerspawner import DockerSpawner
-from traitlets import Bool, Dict, default
+from traitlets import Bool, Dict, Integer, default
 from traitlets import List as ListTrait
 
+from .docker_hub import SERVERS_NETWORK
 from .pulling import DISK_FULL, PullProgress, disk_full, gone, pull_problem
 from .rejection import FAILED_DEPENDENCY, Rejection
 
@@ -49,6 +50,12 @@ class ContainerSpawner(DockerSpawner):
         """,
     ).tag(config=True)
 
+    pids_limit = Integer(
+        4096,
+        min=0,
+        help="How many processes and threads a server may have; 0 for any number. Not less than JupyterLab and a few kernels need, some hundreds.",
+    ).tag(config=True)
+
     extra_create_kwargs: Any
     extra_host_config: Any
 
@@ -60,10 +67,14 @@ class ContainerSpawner(DockerSpawner):
         given = os.environ.get("CONTAINER_ENGINE_REGISTRY_CREDENTIALS")
         return [json.loads(given)] if given else []
 
+    @default("use_internal_ip")
+    def _where_the_hub_is_in_the_servers_network(self) -> bool:
+        return self.network_name not in {"bridge", "host", SERVERS_NETWORK}  # in these, ports are published on loopback
+
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.extra_create_kwargs = self._with_ours(self.extra_create_kwargs, lambda: {"labels": _literal(self.labels())})
-        self.extra_host_config = self._with_ours(self.extra_host_config, _host_config)
+        self.extra_host_config = self._with_ours(self.extra_host_config, self._host_config)
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the container."""
@@ -216,6 +227,11 @@ class ContainerSpawner(DockerSpawner):
         """Return what templates of names may use; an image's digest has no place in a name."""
         return {**super().template_namespace(), "imagename": self.image.partition("@")[0].replace("/", "-").replace(":", "-")}
 
+    def _host_config(self) -> dict[str, Any]:
+        # Removing is ours: the engine would take a container's last words with it.
+        own = {"auto_remove": False, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+        return {**own, **({"pids_limit": self.pids_limit} if self.pids_limit else {})}
+
     def _with_ours(self, theirs: Any, ours: Callable[[], dict[str, Any]]) -> Callable[[Any], Awaitable[dict[str, Any]]]:
         """Return a setting that is the operator's (a dict or a function, maybe a coroutine) with ours below it, labels above."""
 
@@ -250,11 +266,6 @@ def engine_problems() -> Iterator[None]:
 
 def _explanation(error: APIError) -> str:
     return str(error.explanation or error)
-
-
-def _host_config() -> dict[str, Any]:
-    # Removing is ours: the engine would take a container's last words with it.
-    return {"auto_remove": False, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
 
 
 def _literal(texts: Mapping[str, str]) -> dict[str, str]:

@@ -15,18 +15,22 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 from traitlets.config import Config
 
 DEFAULT_HUB_PORT = 8081
 ANSWER_SECONDS = 10
+# All hubs of an engine share it: nobody in it reaches anybody else in it.
+SERVERS_NETWORK = "binder-isolated"
+NO_TALK = {"com.docker.network.bridge.enable_icc": "false"}
+CONFLICT = 409
 
 
 class EngineMissing(ValueError):
@@ -34,10 +38,11 @@ class EngineMissing(ValueError):
 
 
 def set_up(c: Config, state: Path, network: str, logins: Iterable[Mapping[str, Any]]) -> None:
-    """Make servers containers that reach the hub, and that no other hub takes for its own.
+    """Make servers containers that reach the hub, not each other, and that no other hub takes for its own.
 
     Args:
-        network: the network that a hub in a container shares with its servers; empty for a hub on the engine's machine.
+        network: the network that a hub in a container shares with its servers; empty for a hub on the engine's machine, whose servers
+            are in a network that is made for them, unless ``c`` names one.
         logins: of the registries that servers' images are pulled from.
 
     Raises:
@@ -51,9 +56,13 @@ def set_up(c: Config, state: Path, network: str, logins: Iterable[Mapping[str, A
     if network:
         c.DockerSpawner.network_name = network
         _listen(c, "0.0.0.0", socket.gethostname())  # noqa: S104  (to that network, which nobody but servers is in)
-    elif "hub_connect_ip" not in c.JupyterHub and "hub_connect_url" not in c.JupyterHub:
+        return
+    if "hub_connect_ip" not in c.JupyterHub and "hub_connect_url" not in c.JupyterHub:
         bridge = bridge_address()
         _listen(c, bridge, bridge)
+    if "network_name" not in c.DockerSpawner and "network_name" not in c.DockerRepoSpawner:
+        make_servers_network()
+        c.DockerSpawner.network_name = SERVERS_NETWORK
 
 
 def _listen(c: Config, ip: str, connect_ip: str) -> None:
@@ -72,12 +81,8 @@ def bridge_address() -> str:
     Raises:
         EngineMissing: the engine does not answer, or is not on this machine.
     """
-    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    try:
-        with contextlib.closing(docker.APIClient(version="auto", timeout=ANSWER_SECONDS, **kwargs_from_env())) as engine:
-            [settings, *_] = engine.inspect_network("bridge")["IPAM"]["Config"]
-    except (DockerException, OSError) as error:
-        raise EngineMissing(f"The container engine at {address} does not answer: start it, or say in DOCKER_HOST where it is.") from error
+    with _engine() as engine:
+        [settings, *_] = engine.inspect_network("bridge")["IPAM"]["Config"]
     gateway = str(settings.get("Gateway") or next(ipaddress.ip_network(settings["Subnet"]).hosts()))
     try:
         with socket.socket() as probe:
@@ -88,6 +93,36 @@ def bridge_address() -> str:
             "or set JupyterHub.hub_ip and hub_connect_ip before configure() is called."
         ) from error
     return gateway
+
+
+def make_servers_network() -> None:
+    """Make the network of servers, unless the engine has one of this name already.
+
+    The hub is no member: servers reach it at the machine's address on the engine's default network, which stays when this one is removed.
+
+    Raises:
+        EngineMissing: the engine does not answer, or makes no network.
+    """
+    with _engine() as engine:
+        try:
+            engine.create_network(SERVERS_NETWORK, driver="bridge", options=NO_TALK, check_duplicate=True)
+        except APIError as error:
+            if error.status_code != CONFLICT:
+                raise EngineMissing(
+                    f"The container engine cannot make the network {SERVERS_NETWORK} for servers ({error.explanation}): "
+                    "make one, and name it in DockerRepoSpawner.network_name before configure() is called."
+                ) from error
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[docker.APIClient]:
+    """Give the engine that the environment names; raise `EngineMissing` if it does not answer."""
+    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    try:
+        with contextlib.closing(docker.APIClient(version="auto", timeout=ANSWER_SECONDS, **kwargs_from_env())) as engine:
+            yield engine
+    except (DockerException, OSError) as error:
+        raise EngineMissing(f"The container engine at {address} does not answer: start it, or say in DOCKER_HOST where it is.") from error
 
 
 def check_machine(registry: str) -> None:

@@ -19,8 +19,9 @@ GATEWAY = "172.17.0.1"
 
 @pytest.fixture(autouse=True)
 def bridge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine whose network has this address."""
+    """An engine whose network has this address, and in which servers have a network of their own."""
     monkeypatch.setattr(docker_hub, "bridge_address", lambda: GATEWAY)
+    monkeypatch.setattr(docker_hub, "make_servers_network", lambda: None)
 
 
 def service_of(c: Config) -> dict[str, Any]:
@@ -68,6 +69,13 @@ def test_a_hub_in_a_container_listens_to_the_network_that_it_shares_with_servers
     c = Config({"JupyterHub": {"hub_connect_ip": "hub"}})
     configure(c, state_dir=tmp_path, mode="docker", network="servers")
     assert (c.JupyterHub.hub_bind_url, c.JupyterHub.hub_connect_ip, c.DockerSpawner.network_name) == ("http://0.0.0.0:8081", "hub", "servers")
+
+
+def test_servers_are_in_a_network_of_their_own_unless_the_operator_names_one(tmp_path: Path) -> None:
+    for given, used in (({}, docker_hub.SERVERS_NETWORK), ({"network_name": "mine"}, "mine")):
+        c = Config({"DockerSpawner": given})
+        configure(c, state_dir=tmp_path, mode="docker")
+        assert c.DockerSpawner.network_name == used
 
 
 def test_a_service_that_runs_elsewhere_is_not_started(tmp_path: Path) -> None:

@@ -98,6 +98,22 @@ def test_what_a_person_changed_is_there_again_and_the_image_is_not_built_again(
     assert run_code(server, alice, "print(open('data.txt').read())") == "mine\n"
 
 
+def test_servers_of_two_people_reach_the_hub_and_not_each_other(
+    hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str, session_engine: TestEngine
+) -> None:
+    options = {"repo": new_repository({"Dockerfile": dockerfile}).url}
+    servers = {name: (launched(hub, name, options), hub.token(name)) for name in ("alice", "bob")}
+    inspected = {name: session_engine.client.inspect_container(f"{session_engine.mark}-{name}") for name in servers}
+    addresses = {name: next(iter(found["NetworkSettings"]["Networks"].values()))["IPAddress"] for name, found in inspected.items()}
+    ask = "import os, urllib.request\ntry:\n    print(urllib.request.urlopen({}, timeout=3).status)\nexcept OSError as error:\n    print(error)"
+    for name, other in (("alice", "bob"), ("bob", "alice")):
+        server, token = servers[name]
+        assert run_code(server, token, ask.format("os.environ['JUPYTERHUB_API_URL']")) == "200\n"
+        assert "200" in run_code(server, token, ask.format(f"'http://{addresses[name]}:8888/user/{name}/api'")), "its own"
+        assert "timed out" in run_code(server, token, ask.format(f"'http://{addresses[other]}:8888/user/{other}/api'"))
+        assert inspected[name]["HostConfig"]["PidsLimit"] == 4096
+
+
 def test_a_server_that_runs_keeps_its_image(hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str) -> None:
     repository = new_repository({"Dockerfile": dockerfile, "data.txt": "kept"})
     launched(hub, "alice", {"repo": repository.url})
