@@ -23,6 +23,9 @@ from .image_settings import ImageSettings
 STEPS = ("fetch", "build", "push")
 MODULE = "binderhub_service.builders.pod"
 WORK = Path("/work")
+"""What `fetch` leaves; the other steps can only read it."""
+IMAGE = Path("/image")
+"""What `build` leaves; `push` can only read it, and does not believe it."""
 JOB = Path("/job/job.json")
 LOGINS = Path("/registry/logins.json")
 GIT_CREDENTIALS = Path("/git/git-credentials")
