@@ -116,7 +116,7 @@ class Credentials:
         if self._given:
             descriptor = os.open(logins, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                json.dump([vars(login) for login in self._given.values()], file)
+                file.write(logins_text(self.given))
 
     @property
     def given(self) -> Sequence[Login]:
@@ -160,6 +160,11 @@ class Credentials:
                     return found
         entries = config.get("auths", {})
         return next((login for address in addresses if (login := _from_entry(entries.get(address), registry))), None)
+
+
+def logins_text(logins: Sequence[Login]) -> str:
+    """Return logins as `Credentials.read` reads them; it holds their secrets."""
+    return json.dumps([vars(login) for login in logins])
 
 
 def _from_entry(entry: Mapping[str, str] | None, registry: str) -> Login | None:

@@ -1,0 +1,9 @@
+"""Builds in pods of a Kubernetes cluster: one pod a build, and one watch for all of them."""
+
+from __future__ import annotations
+
+from .builder import KubernetesBuilder
+from .cluster import Cluster
+from .settings import KubernetesSettings
+
+__all__ = ["Cluster", "KubernetesBuilder", "KubernetesSettings"]

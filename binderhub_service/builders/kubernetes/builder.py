@@ -1,0 +1,181 @@
+"""Builds as pods: made once, followed by whoever comes, and removed when their story is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from ...errors import Unavailable
+from ...images.credentials import Credentials
+from ...images.reference import Reference
+from ...models import Build, Kind, Report
+from ..base import Builder
+from ..job import Limits
+from ..pod_job import STEPS, PodSettings
+from . import endings
+from .cluster import Cluster
+from .endings import Stand, Waiting, failure, never_started, phase, stand, waiting, went_well
+from .logs import StepLog
+from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector
+from .settings import KubernetesSettings
+from .watch import FollowedPod, PodWatch
+
+log = logging.getLogger("binderhub_service")
+_GRACE_SECONDS = 1
+_GONE_SECONDS = 30.0
+_SETTLED_SECONDS = 15.0  # the end of a container is known before why the pod ended
+_SLOW_START_SECONDS = 15.0
+
+
+@dataclass
+class _Place:
+    """Where a story stands, as text ``step:number`` and, while a pod waits, ``step:number:what-was-told-about-it``."""
+
+    step: str = STEPS[0]
+    number: int = 0
+    noted: str = ""
+
+    @classmethod
+    def parse(cls, cursor: str) -> _Place:
+        step, number, *noted = cursor.split(":") if cursor else (STEPS[0], "0")
+        return cls(step, int(number), "".join(noted))
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.number}" + (f":{self.noted}" if self.noted else "")
+
+
+class KubernetesBuilder(Builder):
+    """Makes images in pods of a cluster.
+
+    Args:
+        credentials: where the logins come from that a build's registry wants; looked up once a build.
+        limits: what the steps may use.
+        on_made: called with the name of every image that was made.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: KubernetesSettings,
+        pod_settings: PodSettings,
+        credentials: Credentials,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        on_made: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._pod_settings = pod_settings
+        self._credentials = credentials
+        self._limits = limits
+        self._on_made = on_made
+        self._selector = selector(settings)
+        self._watch = PodWatch(cluster, self._selector)
+        self._left: set[str] = set()
+
+    async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
+        """Create the build's pod unless that was done before, and follow its steps; see `_Place` for the cursor."""
+        if not after:
+            await self._create(build)
+        place = _Place.parse(after)
+        async with self._watch.following(pod_name(build.id)) as pod:
+            for step in STEPS[STEPS.index(place.step) :]:
+                place = place if step == place.step else _Place(step)
+                async with aclosing(self._follow(pod, place)) as reports:
+                    async for report in reports:
+                        yield report
+                if not went_well(pod.now, step):
+                    await pod.until(lambda now: now is None or phase(now) in {"Succeeded", "Failed"}, _SETTLED_SECONDS)
+                    raise failure(pod.now, step)
+        self._on_made(build.image.name)
+
+    async def stop(self, build: Build) -> None:
+        """Delete the build's pod, and wait until nothing of it runs; its secret goes with it."""
+        await self._delete(build.id, wait=True)
+
+    async def forget(self, build: Build) -> None:
+        """Delete the build's pod; one that cannot be deleted now is when the next build is forgotten."""
+        self._left.add(build.id)
+        for build_id in list(self._left):
+            try:
+                await self._delete(build_id, wait=False)
+            except Unavailable as error:
+                log.warning("The pod of build %s could not be removed yet: %s", build_id, error.message)
+                return
+            self._left.discard(build_id)
+
+    async def forget_all_but(self, build_ids: Collection[str]) -> None:
+        """Delete the pods of all other builds of this instance."""
+        try:
+            pods, _ = await self._cluster.pods(self._selector)
+            for build_id in {build_of(pod) for pod in pods} - set(build_ids):
+                await self._delete(build_id, wait=False)
+        except Unavailable as error:
+            log.warning("Pods of builds that have ended could not be removed: %s", error.message)
+
+    async def check(self) -> None:
+        """Raise `Unavailable` if the cluster does not answer, or does not let us see pods."""
+        await self._cluster.check(self._selector)
+
+    async def close(self) -> None:
+        """Let go of the watch and of all connections; pods go on."""
+        await self._watch.close()
+        await self._cluster.close()
+
+    async def _create(self, build: Build) -> None:
+        """Create the pod, then the secret that belongs to it; each is left alone if it is there."""
+        registry = Reference.parse(build.image.name).registry
+        login = await asyncio.to_thread(self._credentials.login_for, registry)  # may run a program
+        pod = await self._cluster.create_pod(pod_manifest(build, self._settings))
+        job = job_text(build, self._pod_settings, self._limits)
+        logins = [login] if login else []
+        await self._cluster.create_secret(secret_manifest(build, self._settings, job, logins, pod["metadata"]["uid"]))
+
+    async def _follow(self, pod: FollowedPod, place: _Place) -> AsyncGenerator[Report]:
+        """Yield what happens in a step, until it is over."""
+        async with aclosing(self._wait_for_start(pod, place)) as notes:
+            async for note in notes:
+                yield note
+        if endings.has_run(pod.now, place.step):
+            async with aclosing(StepLog(self._cluster, pod, place.step, place.number).follow()) as reports:
+                async for report in reports:
+                    yield report
+        await pod.until(lambda now: stand(now, place.step) is Stand.ENDED, _SETTLED_SECONDS)
+
+    async def _wait_for_start(self, pod: FollowedPod, place: _Place) -> AsyncGenerator[Report]:
+        """Wait until a step has started, or never will; say once what it waits for, and do not wait for ever."""
+        kind, since = None, time.monotonic()
+        while pod.now is not None and stand(pod.now, place.step) is Stand.WAITING and "deletionTimestamp" not in pod.now["metadata"]:
+            now = waiting(pod.now, place.step)
+            if now.kind is not kind:
+                kind, since = now.kind, time.monotonic()
+            waited_seconds = time.monotonic() - since
+            limit_seconds = self._limit_seconds(now)
+            if waited_seconds >= limit_seconds:
+                raise never_started(now, limit_seconds)
+            if place.noted != kind and (now.why or waited_seconds >= _SLOW_START_SECONDS):
+                place.noted = kind
+                yield Report(Kind.LOG, {"text": endings.note_of(now)}, str(place))
+            quiet_seconds = _SLOW_START_SECONDS - waited_seconds
+            await pod.changed(min(limit_seconds - waited_seconds, quiet_seconds if quiet_seconds > 0 else limit_seconds))
+
+    def _limit_seconds(self, now: Waiting) -> float:
+        if now.hopeless:
+            return 0.0
+        return self._settings.unschedulable_seconds if now.kind is endings.Kind.NODE else self._settings.image_pull_seconds
+
+    async def _delete(self, build_id: str, *, wait: bool) -> None:
+        name = pod_name(build_id)
+        if not wait:
+            await self._cluster.delete_pod(name, _GRACE_SECONDS)
+            return
+        async with self._watch.following(name) as pod:
+            if pod.now is None:
+                return
+            await self._cluster.delete_pod(name, _GRACE_SECONDS)
+            if not await pod.until(lambda now: now is None, _GONE_SECONDS):
+                log.warning("The pod of build %s does not end; its node may be gone", build_id)
+                await self._cluster.delete_pod(name, 0)

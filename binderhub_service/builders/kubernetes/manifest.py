@@ -1,0 +1,178 @@
+"""A build as Kubernetes is told about it: a pod, and a secret that goes with it; pure.
+
+What people typed is in the secret and in annotations only. Kubernetes puts variables into commands, arguments and
+environment values (``$(HOME)``), and takes no free text in names and labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ...images.credentials import Login, logins_text
+from ...models import Build
+from ...redact import redact
+from ..job import Job, Limits
+from ..pod_job import GIT_CREDENTIALS, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
+from .settings import KubernetesSettings
+
+COMPONENT = "binderhub-build"
+_STOP_SECONDS = 5
+_MAX_ANNOTATION = 2000
+_READABLE = 0o444  # the steps are different users; what may see a file is decided by where it is mounted
+# What buildah needs to unpack layers and to run the instructions of a Dockerfile in a chroot, and such instructions to install packages.
+_BUILD_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")
+_SECRETS = {"job": JOB, "registry": LOGINS, "git": GIT_CREDENTIALS}
+_MOUNTS = {
+    "fetch": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent, "git": GIT_CREDENTIALS.parent},
+    "build": {"work": WORK, "job": JOB.parent, "storage": STORAGE},
+    "push": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent},
+}
+
+
+def pod_name(build_id: str) -> str:
+    """Return the name of a build's pod, and of the secret that goes with it."""
+    return f"build-{build_id}"
+
+
+def build_of(pod: Mapping[str, Any]) -> str:
+    """Return the id of the build that a pod belongs to."""
+    return str(pod["metadata"]["labels"]["binder.build"])
+
+
+def selector(settings: KubernetesSettings) -> str:
+    """Return what finds all build pods of this service."""
+    return f"component={COMPONENT},binder.instance={settings.instance}"
+
+
+def pod_manifest(build: Build, settings: KubernetesSettings) -> dict[str, Any]:
+    """Return the pod that makes a build's image."""
+    fetch, work, push = (_container(step, settings) for step in STEPS)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _STOP_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [fetch, work],
+        "containers": [push],
+        "volumes": _volumes(build, settings),
+    }
+    wanted = {
+        "activeDeadlineSeconds": settings.deadline_seconds,
+        "nodeSelector": dict(settings.node_selector),
+        "tolerations": list(settings.tolerations),
+        "affinity": dict(settings.affinity),
+        "priorityClassName": settings.priority_class,
+        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": pod_name(build.id), "labels": _labels(build, settings), "annotations": _annotations(build, settings)},
+        "spec": spec | {name: value for name, value in wanted.items() if value},
+    }
+
+
+def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins: Sequence[Login], pod_uid: str) -> dict[str, Any]:
+    """Return the secret that holds the job and the logins; Kubernetes removes it when the pod is gone."""
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": pod_name(build.id), "uid": pod_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": pod_name(build.id), "labels": _labels(build, settings), "ownerReferences": [owner]},
+        "type": "Opaque",
+        "stringData": {JOB.name: job, LOGINS.name: logins_text(logins), GIT_CREDENTIALS.name: settings.git_credentials},
+    }
+
+
+def job_text(build: Build, pod_settings: PodSettings, limits: Limits) -> str:
+    """Return what the steps are to do, as they read it."""
+    source = build.source
+    job = Job(
+        build_id=build.id,
+        url=source.url,
+        repo=source.repo,
+        ref=source.ref,
+        commit=source.commit,
+        image=build.image.name,
+        force=build.force,
+        root=str(WORK),
+        recipe="",
+        settings=asdict(pod_settings),
+        limits=limits,
+    )
+    return json.dumps(asdict(job))
+
+
+def _labels(build: Build, settings: KubernetesSettings) -> dict[str, str]:
+    return {**settings.labels, "component": COMPONENT, "binder.instance": settings.instance, "binder.build": build.id}
+
+
+def _annotations(build: Build, settings: KubernetesSettings) -> dict[str, str]:
+    told = {"binder.repository": redact(build.source.repo), "binder.commit": build.source.commit, "binder.image": build.image.name}
+    told = {name: text[:_MAX_ANNOTATION] for name, text in told.items()}
+    return {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", **settings.annotations, **told}
+
+
+def _container(step: str, settings: KubernetesSettings) -> dict[str, Any]:
+    mounts = [{"name": name, "mountPath": str(path), "readOnly": name in _SECRETS} for name, path in _MOUNTS[step].items()]
+    container: dict[str, Any] = {
+        "name": step,
+        "image": settings.builder_image,
+        "command": ["python3", "-m", MODULE, step],
+        "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(settings.environment.items())],
+        "resources": _resources(settings),
+        "volumeMounts": mounts + (list(settings.extra_volume_mounts) if step == "build" else []),
+        "securityContext": _build_rights(settings) if step == "build" else _plain_rights(),
+        "terminationMessagePath": str(TERMINATION_MESSAGE),
+    }
+    if settings.image_pull_policy:
+        container["imagePullPolicy"] = settings.image_pull_policy
+    return container
+
+
+def _plain_rights() -> dict[str, Any]:
+    return {
+        "runAsUser": USER_ID,
+        "runAsGroup": USER_ID,
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _build_rights(settings: KubernetesSettings) -> dict[str, Any]:
+    return {
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"], "add": list(_BUILD_CAPABILITIES)},
+        "seccompProfile": dict(settings.seccomp_profile),
+        **settings.security_context,
+    }
+
+
+def _resources(settings: KubernetesSettings) -> dict[str, dict[str, str]]:
+    requests = {"memory": settings.memory_request_bytes, "cpu": settings.cpu_request}
+    limits = {"memory": settings.memory_limit_bytes, "cpu": settings.cpu_limit, "ephemeral-storage": settings.ephemeral_storage_limit_bytes}
+    return {
+        "requests": {name: f"{amount:g}" if name == "cpu" else str(amount) for name, amount in requests.items() if amount},
+        "limits": {name: f"{amount:g}" if name == "cpu" else str(amount) for name, amount in limits.items() if amount},
+    }
+
+
+def _volumes(build: Build, settings: KubernetesSettings) -> list[dict[str, Any]]:
+    """Return the volumes: each step is shown one file of the secret at a time."""
+    limit = {"sizeLimit": str(settings.ephemeral_storage_limit_bytes)} if settings.ephemeral_storage_limit_bytes else {}
+    secrets = [
+        {
+            "name": name,
+            "secret": {"secretName": pod_name(build.id), "defaultMode": _READABLE, "items": [{"key": path.name, "path": path.name}]},
+        }
+        for name, path in _SECRETS.items()
+    ]
+    storage = {"name": "storage", **(settings.cache_volume or {"emptyDir": limit})}
+    return [*secrets, {"name": "work", "emptyDir": limit}, storage, *(dict(volume) for volume in settings.extra_volumes)]

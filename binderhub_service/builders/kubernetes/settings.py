@@ -1,0 +1,67 @@
+"""What shapes build pods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_LABEL_VALUE = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesSettings:
+    """What the operator says about build pods; dictionaries and lists are as in a pod's manifest.
+
+    Attributes:
+        builder_image: the image that all steps run in.
+        instance: tells the pods of several services in one namespace apart; a label's value.
+        image_pull_policy: of the builder image; empty for Kubernetes' own default.
+        image_pull_secrets: names of secrets that the builder image is pulled with.
+        labels: more labels; those that pods are found by cannot be replaced.
+        extra_volumes: more volumes of the pod.
+        extra_volume_mounts: where `build` finds them; that step runs what repositories say, so what is mounted here is everybody's.
+        cache_volume: the source of a volume for buildah's storage, e.g. ``{"persistentVolumeClaim": {"claimName": "cache"}}``; empty for one
+            that goes with the pod.
+        environment: variables of all steps, e.g. proxies, taken literally; everybody who builds can read them.
+        memory_request_bytes: of each step; 0 to ask for none. The same holds for the others.
+        ephemeral_storage_limit_bytes: how much disk a pod may use; 0 for any amount.
+        deadline_seconds: after how long Kubernetes ends a pod; 0 for never.
+        seccomp_profile: of the step `build`.
+        security_context: replaces entries of the step `build`'s security context.
+        unschedulable_seconds: how long a pod may wait for a node.
+        image_pull_seconds: how long a pod may take to start on its node, pulling the builder image included.
+        git_credentials: logins of Git servers, as Git's credential store keeps them (one address a line); its `repr` tells none.
+    """
+
+    builder_image: str
+    instance: str = "binder"
+    image_pull_policy: str = ""
+    image_pull_secrets: Sequence[str] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Sequence[Mapping[str, Any]] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    priority_class: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    extra_volumes: Sequence[Mapping[str, Any]] = ()
+    extra_volume_mounts: Sequence[Mapping[str, Any]] = ()
+    cache_volume: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory_request_bytes: int = 0
+    memory_limit_bytes: int = 0
+    cpu_request: float = 0.0
+    cpu_limit: float = 0.0
+    ephemeral_storage_limit_bytes: int = 0
+    deadline_seconds: int = 0
+    seccomp_profile: Mapping[str, Any] = field(default_factory=lambda: {"type": "RuntimeDefault"})
+    security_context: Mapping[str, Any] = field(default_factory=dict)
+    unschedulable_seconds: float = 300.0
+    image_pull_seconds: float = 300.0
+    git_credentials: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if `instance` cannot be a label's value."""
+        if not _LABEL_VALUE.fullmatch(self.instance):
+            raise ValueError(f"instance must be up to 63 letters, digits, dots, dashes or underscores, not {self.instance!r}")
