@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -15,6 +16,8 @@ import bcrypt
 import httpx
 import pytest
 
+from binderhub_service.images.credentials import Login
+from binderhub_service.images.engine import Engine, EngineAddress
 from tests.harness.hub_config import free_ports
 from tests.harness.waiting import wait_for
 
@@ -46,6 +49,18 @@ class OwnRegistry:
         finally:
             process.terminate()
             process.wait()
+
+    def push(self, image: str, name: str, login: tuple[str, str]) -> None:
+        """Push an image of the engine's under another name, and take that name from the engine again."""
+        full = f"{self.host}/{name}"
+        engine = Engine(EngineAddress(os.environ["DOCKER_HOST"]))
+        try:
+            engine.tag(image, full)
+            said = list(engine.push(full, Login(self.host, *login).header()))
+            engine.remove_image(full)
+        finally:
+            engine.close()
+        assert not [line for line in said if "error" in line], said
 
     def _answers(self) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +143,41 @@ async def test_a_login_from_the_environment_opens_the_registry(
     monkeypatch.setenv("CONTAINER_ENGINE_REGISTRY_CREDENTIALS", json.dumps(login_to(guarded)[0]))
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
     made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host)
+    assert made.image, made.error
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnRegistry]:
+    """Give a registry whose login only Docker's credential store knows."""
+    config, programs = tmp_path / "docker-config", tmp_path / "programs"
+    for folder in (config, programs):
+        folder.mkdir()
+    (config / "cli-plugins").symlink_to(Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker")) / "cli-plugins")
+    (config / "config.json").write_text(json.dumps({"credsStore": "test"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    with OwnRegistry(tmp_path / "stores", login=("stored", SECRET)).running() as registry:
+        known = json.dumps({"ServerURL": registry.host, "Username": "stored", "Secret": SECRET})
+        program = programs / "docker-credential-test"
+        program.write_text(
+            '#!/bin/sh\n[ "$1" = list ] && { echo \'' + json.dumps({registry.host: "stored"}) + "'; exit; }\nread where\n"
+            f"[ \"$1 $where\" = 'get {registry.host}' ] && {{ echo '{known}'; exit; }}\n"
+            "echo 'credentials not found in native keychain'; exit 1\n"
+        )
+        program.chmod(0o755)
+        yield registry
+
+
+@pytest.mark.parametrize("version", ["repo2docker", "repo2docker_2024"])
+async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dockers_store(
+    yard: Yard, guarded: OwnRegistry, store: OwnRegistry, new_repository: New, request: pytest.FixtureRequest, version: str
+) -> None:
+    for registry, name in ((guarded, "hub"), (store, "stored")):
+        registry.push("debian:12", "base:1", (name, SECRET))
+    dockerfile = f"FROM {store.host}/base:1 AS other\n{DOCKERFILE.replace('debian:12', f'{guarded.host}/base:1')}COPY --from=other /etc/hostname /\n"
+    repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
+    settings: dict[str, Any] = {"registry": "", "registry_credentials": login_to(guarded), "repo2docker": request.getfixturevalue(version)}
+    made = await yard.build(repository.url, repository.rev("main"), **settings)
     assert made.image, made.error
 
 
