@@ -13,9 +13,9 @@ from traitlets import Dict, Unicode
 from traitlets import List as ListTrait
 
 from . import working_copy
+from .choices import Choices, Offered
 from .containers import ContainerSpawner
 from .mixin import RepoSpawner
-from .options import Choices
 
 SINGLEUSER = "jupyterhub-singleuser"
 _ROOT = frozenset({"", "root", "0"})
@@ -52,10 +52,9 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
     # The image's own settings: its user, working directory, environment.
     _image_config = Dict()
 
-    @property
-    def choices(self) -> Choices:
-        """What the operator offers, as texts."""
-        return {name: [str(value) for value in values] for name, values in self.resource_choices.items() if values}
+    async def get_choices(self) -> Choices:
+        """Return what the operator offers, as texts."""
+        return Offered({name: [str(value) for value in values] for name, values in self.resource_choices.items() if values})
 
     async def use_image(self, build: Mapping[str, Any]) -> None:
         """Take the image from wherever it is; there is plenty of time for that here, and it is told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from importlib import resources
 from typing import Any
@@ -12,7 +12,8 @@ import jinja2
 from markupsafe import Markup, escape
 from tornado.httputil import HTTPServerRequest
 
-from .options import NAMES, NO_CHOICES, Choices, CredentialsError, OptionsError, options_from_json
+from .choices import NO_CHOICES, Choices, OptionsError
+from .options import NAMES, CredentialsError, options_from_json
 
 # What the person whose request is being answered has typed, or followed a link with. It belongs to the request and not to
 # the spawner: the hub shows the form of the default server, whichever server the request was about.
@@ -38,7 +39,7 @@ def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None
     code; once the query is empty, the hub shows the form.
     """
     taken: dict[str, str] = {}
-    for name in (*NAMES, *choices):
+    for name in (*NAMES, *choices.names):
         for key in (name, f"opt-{name}"):
             values = request.query_arguments.pop(key, [])
             if values:
@@ -47,25 +48,48 @@ def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None
     remember(taken or None, linked=True)
 
 
-def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: str) -> str:
+def render(
+    saved: Mapping[str, Any], choices: Choices = NO_CHOICES, more: Callable[[Mapping[str, str]], str] = lambda _chosen: "", **places: str
+) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
         saved: the options that the hub has stored with the server.
         choices: what the operator lets people choose besides.
+        more: returns more fields, as HTML of the operator's, from what of the choices was made.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
+    given = saved if typed is None else typed
     problem = ""
     try:
-        options = options_from_json(saved if typed is None else typed, choices)
+        options = options_from_json(given, choices)
         fields: Mapping[str, str] = {"provider": "", **options.as_user_options()}
     except CredentialsError as error:
         fields, problem = {}, error.sentence
     except OptionsError as error:
         fields, problem = typed or {}, error.sentence
     shown = problem if typed is not None and _LINKED.get() else ""
-    return _template().render({name: "" for name in NAMES} | dict(fields), choices=choices, chosen=fields, problem=shown, **places)
+    chosen = _chosen(given, choices)
+    return _template().render(
+        {name: str(fields.get(name, "")) for name in NAMES},
+        selects=choices.selects,
+        chosen=chosen,
+        more=_OperatorsHTML(more(chosen)),
+        problem=shown,
+        **places,
+    )
+
+
+class _OperatorsHTML(str):
+    """What the operator has written, which goes into the form as it is."""
+
+
+def _chosen(given: Mapping[str, Any], choices: Choices) -> dict[str, str]:
+    try:
+        return choices.check(given or {})
+    except OptionsError:
+        return {}
 
 
 @functools.cache
@@ -77,4 +101,6 @@ def _template() -> jinja2.Template:
 
 def _inert(value: object) -> Markup:
     """Return `value` as HTML in which nothing is markup, neither now nor if somebody renders the form as a template again."""
+    if isinstance(value, _OperatorsHTML):
+        return Markup(value)  # noqa: S704  (the operator's own)
     return Markup(str(escape(value)).replace("{", "&#123;").replace("}", "&#125;"))  # noqa: S704  (escaped, then made stricter)

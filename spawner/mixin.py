@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +16,9 @@ from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from . import form
+from .choices import NO_CHOICES, Choices, OptionsError
 from .client import BuildClient, BuildEvent, ServiceError
-from .options import NO_CHOICES, Choices, OptionsError, RepoOptions, options_from_form, options_from_json
+from .options import RepoOptions, options_from_form, options_from_json
 from .rejection import Rejection, build_failed, service_refused, uncount_failure
 from .story import Story
 
@@ -69,29 +71,40 @@ class RepoSpawner(_NextInLine):
         """Add a line of plain text to the progress of the start; for leaves."""
         self._repo_story.tell(message)
 
-    @property
-    def choices(self) -> Choices:
-        """What people may choose besides the repository; a leaf that offers something overrides it."""
+    async def get_choices(self) -> Choices:
+        """Return what people may choose besides the repository; a leaf that offers something overrides it."""
         return NO_CHOICES
+
+    def choices_form(self, choices: Choices, chosen: Mapping[str, str]) -> str:
+        """Return the choices' fields as HTML of the operator's, where they are more than lists; a leaf that has such overrides it."""
+        return ""
 
     # What was asked for
 
     async def get_options_form(self) -> str:
         """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
+        choices = await self.get_choices()
         return form.render(
             self.user_options,
-            self.choices,
+            choices,
+            partial(self.choices_form, choices),
             service=urlsplit(self.binder_url).path.rstrip("/") + "/",
             hub=self.hub.base_url,
             user=self.user.name,
             server=self.name,
         )
 
-    def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-        """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form."""
+    def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> Awaitable[dict[str, str]]:
+        """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form.
+
+        A plain function, because the hub waits for what it returns in another context than the one that shows the form.
+        """
         form.remember({name: str(values[0]) for name, values in form_data.items() if values})
+        return self._options_of(form_data)
+
+    async def _options_of(self, form_data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         try:
-            return options_from_form(form_data, self.choices).as_user_options()
+            return options_from_form(form_data, await self.get_choices()).as_user_options()
         except OptionsError as error:
             raise Rejection(400, error.sentence) from None
 
@@ -108,7 +121,7 @@ class RepoSpawner(_NextInLine):
         """
         await super().run_auth_state_hook(auth_state)
         if self.handler is not None and self.handler.request.method == "GET":
-            form.take_link(self.handler.request, self.choices)
+            form.take_link(self.handler.request, await self.get_choices())
 
     @default("apply_user_options")
     def _apply_nothing(self) -> Any:
@@ -125,20 +138,16 @@ class RepoSpawner(_NextInLine):
         """
         if self._repo_story.begun:
             self._repo_story = Story()
-        try:
-            self._repo_options = options_from_json(self.user_options, self.choices)
-        except OptionsError as error:
-            self._forget_options()
-            raise self._reject(Rejection(400, error.sentence)) from None
         own_timeout_seconds = self.start_timeout
         self.start_timeout = own_timeout_seconds + self.build_timeout + PREPARE_SECONDS
-        return self._build_then_start(self._repo_options, own_timeout_seconds)
+        return self._build_then_start(own_timeout_seconds)
 
-    async def _build_then_start(self, options: RepoOptions, own_timeout_seconds: int) -> Any:
+    async def _build_then_start(self, own_timeout_seconds: int) -> Any:
         self.start_timeout = own_timeout_seconds
         story = self._repo_story
         try:
-            self.repo_build = await self._build(options)
+            self._repo_options = await self._check_options()
+            self.repo_build = await self._build(self._repo_options)
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
             story.close(server_begun=True)
@@ -148,6 +157,14 @@ class RepoSpawner(_NextInLine):
             raise self._reject(rejection) from rejection.__cause__
         finally:
             story.close()
+
+    async def _check_options(self) -> RepoOptions:
+        """Return the options, which may have come unseen through the REST API, or have been saved while others were valid."""
+        try:
+            return options_from_json(self.user_options, await self.get_choices())
+        except OptionsError as error:
+            self._forget_options()
+            raise Rejection(400, error.sentence) from None
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
         """Return a build with an image.
@@ -266,9 +283,11 @@ class RepoSpawner(_NextInLine):
         async for event in story.follow():
             yield event
         if story.server_begun:
+            percent = SERVER_PERCENT
             async with aclosing(super().progress()) as events:
                 async for event in events:
-                    yield {**event, "progress": SERVER_PERCENT + int(event.get("progress", 0)) * (100 - SERVER_PERCENT) // 100}
+                    percent = max(percent, SERVER_PERCENT + int(event.get("progress", 0)) * (100 - SERVER_PERCENT) // 100)
+                    yield {**event, "progress": percent}
 
     def get_env(self) -> dict[str, str]:
         """Return the server's environment; what people typed is added last, behind everything that treats values as templates."""

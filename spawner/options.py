@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+from .choices import CONTROL, NO_CHOICES, Choices, OptionsError, shown, text_of
+
 NAMES = ("repo", "ref", "path", "provider")
 MAX_REPO_CHARACTERS = 2048
 MAX_REF_CHARACTERS = 255
 MAX_PATH_CHARACTERS = 1024
-# What an operator lets people choose besides the repository: for each option the texts that are offered.
-Choices = Mapping[str, Sequence[str]]
-NO_CHOICES: Choices = {}
 SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh"})
 
 _IGNORED_FIELDS = frozenset({"_xsrf", "display_name"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHORTHAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+/?")
 _HOST_FIRST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/.+")
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^\s/].*)")
@@ -33,25 +31,6 @@ _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|gl
 _SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|api[_-]?key|auth")
 _GITHUB_VIEWS = frozenset({"tree", "blob", "raw", "commit", "commits"})
 _HTTPS_TWINS = frozenset({"github.com", "gitlab.com"})
-
-
-class OptionsError(ValueError):
-    """What was asked for cannot be used.
-
-    Attributes:
-        message: one sentence that says what is wrong; it never repeats a credential.
-        hint: what to do about it; may be empty.
-    """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    @property
-    def sentence(self) -> str:
-        """The message and the hint, for people."""
-        return f"{self.message} {self.hint}".strip()
 
 
 class CredentialsError(OptionsError):
@@ -104,25 +83,25 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     """Return the options in a JSON object: a REST request's, or the ones that the hub saved with a server.
 
     Args:
-        choices: what the operator lets people choose besides; the first of each is meant where nothing is chosen.
+        choices: what the operator lets people choose besides.
 
     Raises:
         OptionsError: they cannot be used.
     """
     given = given or {}
-    unknown = sorted(set(given) - {*NAMES, *choices})
+    known = [*NAMES, *choices.names]
+    unknown = sorted(set(given) - set(known))
     if "image" in unknown:
         raise OptionsError("An image cannot be chosen.", "Name a repository; its image is found or made for you.")
     if unknown:
-        names = ", ".join(_shown(name) for name in unknown[:5])
-        raise OptionsError(f"There is no such option: {names}.", f"The options are {', '.join([*NAMES, *choices])}.")
-    texts = {name: _text(name, given.get(name)) for name in NAMES}
+        names = ", ".join(shown(name) for name in unknown[:5])
+        raise OptionsError(f"There is no such option: {names}.", f"The options are {', '.join(known)}.")
+    texts = {name: text_of(name, given.get(name)) for name in NAMES}
     provider = _check_provider(texts["provider"])
     _refuse_credentials(*texts.values())
     repo, ref, path = parse_address(texts["repo"], texts["ref"], texts["path"], shorthand=not provider)
     _refuse_credentials(repo, ref, path)
-    chosen = {name: _check_choice(name, given.get(name), offered) for name, offered in choices.items()}
-    return RepoOptions(_check_repo(repo, provider), _check_ref(ref), _check_path(path), provider, chosen)
+    return RepoOptions(_check_repo(repo, provider), _check_ref(ref), _check_path(path), provider, choices.check(given))
 
 
 def parse_address(repo: str, ref: str = "", path: str = "", *, shorthand: bool = True) -> tuple[str, str, str]:
@@ -188,17 +167,6 @@ def _segments(path: str) -> list[str]:
     return [segment for segment in path.split("/") if segment]
 
 
-def _text(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise OptionsError(f"The option {name} has to be a text.")
-    text = value.strip()
-    if _CONTROL.search(text):
-        raise OptionsError(f"The option {name} has control characters in it.", "Type it again, or copy it from the address bar.")
-    return text
-
-
 def _refuse_credentials(*texts: str) -> None:
     if any(_has_credentials(text) for text in texts):
         raise CredentialsError(
@@ -251,7 +219,7 @@ def _check_path(path: str) -> str:
     if len(path) > MAX_PATH_CHARACTERS:
         raise OptionsError(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.")
     plain = unquote(path)
-    if _CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME_FIRST.match(plain):
+    if CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME_FIRST.match(plain):
         hint = "Give a file such as notebooks/first.ipynb, or a path such as /lab."
         raise OptionsError("The path to open has to be in the repository or in the server.", hint)
     if ".." in plain.partition("?")[0].split("/"):
@@ -265,15 +233,3 @@ def _check_provider(provider: str) -> str:
     if provider and not _PROVIDER.fullmatch(provider):
         raise OptionsError("There is no such provider.", "Leave it out, and the address tells.")
     return provider
-
-
-def _check_choice(name: str, given: Any, offered: Sequence[str]) -> str:
-    if given is None or given == "":
-        return offered[0]
-    if given not in offered:
-        raise OptionsError(f"{_shown(given)} is not offered for {name}.", f"Choose one of: {', '.join(offered)}.")
-    return str(given)
-
-
-def _shown(name: object) -> str:
-    return _CONTROL.sub("?", str(name))[:40]

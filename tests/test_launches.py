@@ -15,7 +15,8 @@ from binderhub_service.names import server_name
 from binderhub_service.providers import Provider
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
-from spawner.options import OptionsError, options_from_json
+from spawner.choices import OptionsError
+from spawner.options import options_from_json
 from tests.fake_hub import FakeHub
 
 REPO = "https://github.com/o/r"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from spawner.options import OptionsError, RepoOptions, options_from_form, options_from_json
+from spawner.choices import Offered, OptionsError
+from spawner.options import RepoOptions, options_from_form, options_from_json
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "addresses.json").read_text())
 REPO = "https://github.com/o/r"
@@ -141,7 +142,7 @@ def test_the_hub_stores_a_provider_only_where_there_is_one() -> None:
 
 # --- choices ---------------------------------------------------------------------------------------------------------
 
-CHOICES = {"memory": ["1G", "2G"], "cpu": ["1"]}
+CHOICES = Offered({"memory": ["1G", "2G"], "cpu": ["1"]})
 
 
 def test_the_first_of_what_is_offered_is_meant_where_nothing_is_chosen() -> None:
