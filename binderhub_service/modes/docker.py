@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from traitlets import Bool, Dict, Float, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Unicode, default
 from traitlets import Integer as IntegerTrait
 from traitlets import List as ListTrait
 
 from ..builders import Builder
-from ..builders.docker import DockerBuilder, DockerSettings
+from ..builders.docker import DockerBuilder
+from ..builders.docker_job import DockerSettings
 from ..builders.image_settings import DEFAULT_REPO2DOCKER
 from ..builders.job import Limits
 from ..images import Images
@@ -22,6 +23,8 @@ from ..images.registry import RegistryImages
 from ..images.registry_client import RegistryClient
 from .base import Mode
 from .embedded import find_uv
+
+_PROXIES = {"HTTP_PROXY": "httpProxy", "HTTPS_PROXY": "httpsProxy", "NO_PROXY": "noProxy", "FTP_PROXY": "ftpProxy", "ALL_PROXY": "allProxy"}
 
 
 class DockerMode(Mode):
@@ -97,7 +100,19 @@ class DockerMode(Mode):
     ).tag(config=True)
     build_arguments = Dict(
         Unicode(),
-        help="""Build arguments (``ARG`` in Dockerfiles). They stay readable in the image: no secrets. Default: none.""",
+        help="""Build arguments (``ARG`` in Dockerfiles). They stay readable in the image: no secrets. Default: none.
+
+        Example: ``{"PIP_INDEX_URL": "https://pypi.example.org/simple"}``, for Dockerfiles with ``ARG PIP_INDEX_URL``.
+        """,
+    ).tag(config=True)
+    build_proxies = Dict(
+        key_trait=Enum(list(_PROXIES)),
+        value_trait=Unicode(),
+        help="""Proxies that every step of a build sees, by the names of environment variables.
+
+        They change neither images nor their names. Every repository can read them: no passwords. Without this setting, ``proxies`` in
+        Docker's own configuration is heeded. Default: none. Example: ``{"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost"}``.
+        """,
     ).tag(config=True)
     user_name = Unicode("jovyan", help="""The user in images that servers run as. Default: ``jovyan``.""").tag(config=True)
     user_id = IntegerTrait(1000, min=1, help="""That user's number; 0 (root) is not possible. Default: 1000.""").tag(config=True)
@@ -171,6 +186,7 @@ class DockerMode(Mode):
             memory_bytes=self.memory_limit_bytes,
             cpus=self.cpu_limit,
             buildkit_image=self.buildkit_image,
+            build_proxies={_PROXIES[name]: value for name, value in self.build_proxies.items()},
             reuse_environments=self.reuse_environments,
         )
 

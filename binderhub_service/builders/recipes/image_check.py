@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import BuildFailed
 from ...images import labels
 from ...images.engine import Engine, EngineError
-from ..docker import container_name, unfinished_name
+from ..docker_job import container_name, unfinished_name
 from ..teller import Teller
 
 _PROGRAM = "jupyterhub-singleuser"

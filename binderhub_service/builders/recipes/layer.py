@@ -11,7 +11,7 @@ from typing import IO, Any
 from ...errors import BuildFailed
 from ...images import labels
 from ...images.engine import Engine
-from ..docker import container_name, unfinished_name
+from ..docker_job import container_name, unfinished_name
 
 
 def put_on_top(

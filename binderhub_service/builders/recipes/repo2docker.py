@@ -17,7 +17,7 @@ from ...images.docker import environment_name
 from ...images.engine import Engine, EngineError
 from ...images.environments import locked
 from ...models import Phase
-from ..docker import DockerSettings, clear_engine, unfinished_name
+from ..docker_job import DockerSettings, clear_engine, unfinished_name
 from ..guards import Guard
 from ..job import Job
 from ..teller import Teller
@@ -26,6 +26,7 @@ from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Builder
+from .workplace import Workplace
 
 _MAY_LACK_FILES = {"build_failed", "dockerfile_step_failed"}
 
@@ -113,8 +114,8 @@ class _Making:
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
         guard = Guard(self.job.limits, Path(self.job.root))
-        program = Builder(self.settings, self.work, self.tell, guard, self.environment)
-        program.build(folder, unfinished_name(self.job.build_id), self.job.commit, written)
+        place = Workplace(self.settings, self.work, self.tell, guard, self.environment)
+        Builder(place).build(folder, unfinished_name(self.job.build_id), self.job.commit, written)
         check_singleuser(self.engine, self.job.build_id, self.settings.singleuser_seconds, self.tell)
 
     def _finish(self, made: str, name: str) -> None:

@@ -18,7 +18,11 @@ _INSTRUCTION = re.compile(
 )
 _FAILED_STEP = re.compile(r"^ > \[[^\]]*\d+/\d+\] (?P<step>.+?):?$", re.MULTILINE)
 _ENGINE = re.compile(r"Cannot connect to the Docker daemon|error during connect|engine initialization|fetching server API version", re.IGNORECASE)
-_TOOLS = re.compile(r"The (?P<what>\S+ commandline client|buildx plugin) must be installed")
+_TOOLS = re.compile(
+    r"The (?P<what>\S+ commandline client|buildx plugin) must be installed"
+    r"|^(?:docker: )?(?:unknown flag: --progress|'buildx' is not a docker command|unknown command: docker buildx)",
+    re.MULTILINE,
+)
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _MEMORY = re.compile(r"ResourceExhausted|cannot allocate memory|signal: killed|OOM", re.IGNORECASE)
 _BASE = re.compile(
@@ -35,11 +39,11 @@ _SYNTAX = re.compile(
 _KILLED = "137"
 
 
-class Log:
-    """Makes repo2docker's JSON log into lines for people.
+class Lines:
+    """Makes an engine's output into lines for people.
 
     Attributes:
-        failed: whether repo2docker said that it failed; its exit status does not always.
+        failed: whether the output says so; a program's exit status does not always.
     """
 
     def __init__(self) -> None:
@@ -47,14 +51,20 @@ class Log:
         self._last = ""
 
     def lines(self, raw: str) -> Sequence[str]:
-        """Return what a line of output has to say: lines without JSON around them, transfers and repetitions left out."""
-        message = self._message(raw)
+        """Return what a line of output has to say: transfers and repetitions left out."""
         told = []
-        for line in re.split(r"[\r\n]+", message):
+        for line in re.split(r"[\r\n]+", self._message(raw)):
             if line.strip() and line != self._last and not _TRANSFER.match(line):
                 told.append(line)
                 self._last = line
         return told
+
+    def _message(self, raw: str) -> str:
+        return raw
+
+
+class Log(Lines):
+    """Makes repo2docker's JSON log, with what the engine says in it, into lines for people."""
 
     def _message(self, raw: str) -> str:
         try:
@@ -78,7 +88,9 @@ def error_from(tail: str, *, limited: bool) -> BinderError:
         return Unavailable("The container engine does not answer.", code="engine_unavailable", hint="Ask an administrator to start it.")
     tools = _TOOLS.search(tail)
     if tools:
-        return Unavailable(f"The {tools['what']} is missing.", code="engine_tools_missing", hint="Ask an administrator to install it.")
+        return Unavailable(
+            f"The {tools['what'] or 'buildx plugin'} is missing.", code="engine_tools_missing", hint="Ask an administrator to install it."
+        )
     if _NO_SPACE.search(tail):
         return disk_full()
     return (

@@ -37,7 +37,8 @@ class Builder:
             Unavailable: the engine, repo2docker or a registry could not be asked.
         """
         version = self._version()
-        with_buildx = not version or int(version.partition(".")[0]) >= _FIRST_WITH_BUILDX
+        year = _VERSION.match(version)
+        with_buildx = year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
         environment = self._place.prepare(with_buildx=with_buildx)
         safe_labels = {name: _LABEL_UNSAFE.sub("_", value) for name, value in labels.items()}
         dockerfile = self._plain_dockerfile(folder, environment)
@@ -113,13 +114,16 @@ class Builder:
         return match[0] if match else ""
 
     def _asked(self, program: str) -> str:
+        """Return what a program says to ``--version``, for as long as it stays the same program."""
+        place = self._place
         try:
             mark = f"{program}\0{Path(program).stat().st_mtime_ns}"
-            kept = self._place.state / f"repo2docker-version-{names.digest(mark, 8)}"
+            kept = place.state / f"repo2docker-version-{names.digest(mark, 8)}"
             if not kept.exists():
-                self._place.state.mkdir(parents=True, exist_ok=True)
+                place.state.mkdir(parents=True, exist_ok=True)
+                command = (program, "--version")
                 asked = subprocess.run(  # noqa: S603  # a program of the operator's
-                    (program, "--version"), env=self._place.environment, cwd=self._place.work, capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
+                    command, env=place.environment, cwd=place.work, capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
                 )
                 kept.write_text(asked.stdout)
             return kept.read_text()
