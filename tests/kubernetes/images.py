@@ -52,21 +52,26 @@ def singleuser_image() -> str:
 
 def builder_image() -> str:
     """Return the image that builds run in, made of this working tree."""
-    return _built_of_project("builder")
+    return _built_of_project("builder", debian())
 
 
 def hub_image() -> str:
     """Return the image that the hub runs in, made of this working tree."""
-    return _built_of_project("hub")
+    return _built_of_project("hub", hub_base_image())
 
 
-def _built_of_project(name: str) -> str:
+def hub_base_image() -> str:
+    """Return what stands in for zero-to-jupyterhub's images of the hub and of the proxy."""
+    return built("hub-base", Path(__file__).parent / "chart/hub_base", BASE=debian())
+
+
+def _built_of_project(name: str, base: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for part in PROJECT:
             source, copy = ROOT / part, Path(folder) / part
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(source, copy, ignore=IGNORED) if source.is_dir() else shutil.copy(source, copy)
-        return built(f"binder-{name}", Path(folder), f"chart/images/{name}/Dockerfile", BASE=debian())
+        return built(f"binder-{name}", Path(folder), f"chart/images/{name}/Dockerfile", BASE=base)
 
 
 def _digest(context: Path, dockerfile: str, build_args: dict[str, str]) -> str:
