@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from traitlets import Dict, Unicode
 from traitlets import List as ListTrait
 
-from . import working_copy
+from . import start, working_copy
 from .choices import Choices, Offered
 from .containers import ContainerSpawner
 from .mixin import RepoSpawner
-
-SINGLEUSER = "jupyterhub-singleuser"
-_ROOT = frozenset({"", "root", "0"})
 
 
 class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
@@ -72,9 +68,8 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         """Return the command: what puts the copy in place, then the server's own."""
         content = self._content
         copy = self._copy(content) if self.home_volume and content else ""
-        root = ["--allow-root"] if self._image_config.get("User", "").partition(":")[0] in _ROOT else []
-        command = [*(self.cmd or [SINGLEUSER]), *self.get_args(), *root]
-        return ["sh", "-c", _start_script(), "binder", content, copy, str(self.repo_build.get("commit", "")), *command]
+        server = [*(self.cmd or [start.SINGLEUSER]), *self.get_args()]
+        return start.command(server, str(self.repo_build.get("commit", "")), content=content, copy=copy)
 
     @property
     def _content(self) -> str:
@@ -98,8 +93,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
 
     def labels(self) -> dict[str, str]:
         """Return who and what the container is for; the service asks for these, too."""
-        written = {name: str(self.repo_build.get(key) or "") for name, key in (("build", "id"), ("repository", "repo"), ("commit", "commit"))}
-        return {f"binder.{name}": text for name, text in {**written, "user": self.user.name, "server": self.name}.items()}
+        return start.written(self.repo_build, self.user.name, self.name)
 
     @property
     def volume_binds(self) -> dict[str, dict[str, str]]:
@@ -115,11 +109,6 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
             home = PurePosixPath(self.home_dir)
             await self.docker("put_archive", self.container_id, str(home.parent), _open_folder(home.name))
         await super().start_object()
-
-
-def _start_script() -> str:
-    lines = resources.files(__package__).joinpath("start.sh").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 
 def _open_folder(name: str) -> bytes:

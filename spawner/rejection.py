@@ -14,6 +14,11 @@ from .story import plain
 
 MAX_SENTENCE_CHARACTERS = 2000
 FAILED_DEPENDENCY = 424
+COMMAND_NOT_FOUND = 127
+NO_SERVER_PROGRAM = (
+    "There is no jupyterhub-singleuser in the image that this repository makes, so no server can start from it. "
+    "Install it, e.g. in its Dockerfile with: RUN pip install jupyterhub jupyterlab"
+)
 # Hubs that know SpawnException do not count an HTTP error below 500 as a failure of the hub; older ones count everything.
 _HUB_COUNTS_REJECTIONS = not hasattr(jupyterhub.spawner, "SpawnException")
 
@@ -54,6 +59,27 @@ def build_failed(build: dict[str, Any], log_url: str) -> Rejection:
         return Rejection(409, f"{sentence} {error.get('hint') or 'Start it again if you need it.'}", log_url=log_url)
     sentence = error.get("message") or "The repository could not be made into an environment."
     return Rejection(422, f"{sentence} {error.get('hint') or ''}".strip(), log_url=log_url)
+
+
+def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) -> Rejection:
+    """Return the rejection that a server which ended while it started means.
+
+    Args:
+        status: its exit status.
+        said_last: its last lines, as far as they are known.
+        out_of_memory: whether it was ended for taking more memory than it may.
+    """
+    if out_of_memory:
+        return Rejection(422, "The server needs more memory than it may have, so it was ended while it started.")
+    if status == COMMAND_NOT_FOUND and "missing program: " in said_last:
+        return Rejection(422, NO_SERVER_PROGRAM)
+    last = f" It said last: {said_last}" if said_last else ""
+    return Rejection(422, f"The server ended with status {status} while it started.{last}")
+
+
+def cannot_be_started(said: str) -> Rejection:
+    """Return the rejection of an image whose program an engine cannot even start."""
+    return Rejection(422, f"The image that this repository makes cannot be started: {said}")
 
 
 def uncount_failure(settings: MutableMapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 # What a container's server is started by, in any sh, as the image's own user. Arguments: the folder with the repository's
-# content, the person's copy of it, the content's commit, then the server's command. Without a copy it only starts the server.
-content=$1 copy=$2 commit=$3
-shift 3
+# content (if it is not known, REPO_DIR or where the image works), the person's copy of it, the content's commit, the folders that
+# volumes lie over, with colons between them, then the server's command. Without a copy it only starts the server.
+content=${1:-${REPO_DIR:-$PWD}} copy=$2 commit=$3 volumes=$4
+shift 4
 
 say() { printf 'binder: %s\n' "$1" >&2; }
 
@@ -30,6 +31,22 @@ update_copy() {
     fi
 }
 
+# Whether a volume lies over the content.
+is_hidden() {
+    rest=${volumes:+$volumes:}
+    while [ -n "$rest" ]; do
+        case $content/ in "${rest%%:*}"/*) return 0 ;; esac
+        rest=${rest#*:}
+    done
+    return 1
+}
+
+if [ -n "$copy" ] && is_hidden; then
+    say "The image has the repository's content in $content, where a volume hides it. An administrator can mount the volume elsewhere."
+    copy=
+elif [ "$content" = / ]; then
+    copy=
+fi
 if [ -n "$copy" ]; then
     if [ -e "$copy" ] || [ -L "$copy" ]; then
         trusting=$(mktemp) && printf '[safe]\n\tdirectory = *\n' >"$trusting"
@@ -46,4 +63,6 @@ if ! command -v "$1" >/dev/null; then
     say "missing program: $1"
     exit 127
 fi
+# Jupyter refuses to run as root unless it is told to.
+[ "$(id -u)" != 0 ] || set -- "$@" --allow-root
 exec "$@"
