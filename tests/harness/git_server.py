@@ -104,13 +104,17 @@ class Repository(BareRepository):
 
 
 class GitServer:
-    """Serves repositories below `root` at `url`; start it by `running`."""
+    """Serves repositories below `root` at `url`; start it by `running`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        host: the address of this machine to listen on.
+    """
+
+    def __init__(self, root: Path, host: str = "127.0.0.1") -> None:
         self.root = root
         self.repositories: dict[str, Repository] = {}
-        self._http = _Server(self)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._http = _Server(self, host)
+        self.url = f"http://{host}:{self._http.server_port}"
 
     def create(self, name: str, files: Files | Path | None = None, login: tuple[str, str] | None = None) -> Repository:
         """Make the repository `name` (``owner/project``), with a first commit of `files` (or of a folder's files) if given.
@@ -148,8 +152,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     git: GitServer
 
-    def __init__(self, git: GitServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, git: GitServer, host: str) -> None:
+        super().__init__((host, 0), _Handler)
         self.git = git
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -1,0 +1,71 @@
+"""The rights that the service needs, exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from binderhub_service.errors import Unavailable
+from tests.kubernetes.builds.yard import Outside, Yard, followed
+from tests.kubernetes.kubectl import kubectl
+
+RULES = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+]
+
+
+def kubeconfig_with(rules: list[dict[str, list[str]]], namespace: str, folder: Path) -> str:
+    """Return a kubeconfig file of a service account that has these rights in a namespace and no others."""
+    name = "binder-builder"
+    metadata = {"name": name, "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    objects = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    ]
+    kubectl("apply", "--filename=-", content={"apiVersion": "v1", "kind": "List", "items": objects})
+    file = folder / "kubeconfig"
+    file.write_text(kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    token = kubectl("create", "token", name, f"--namespace={namespace}")
+    kubectl("config", f"--kubeconfig={file}", "set-credentials", name, f"--token={token}")
+    kubectl("config", f"--kubeconfig={file}", "set-context", "--current", f"--user={name}")
+    return str(file)
+
+
+
+
+async def test_the_service_works_with_these_rights(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
+    yard = Yard(namespace, stand_in, outside, kubeconfig_with(RULES, namespace, tmp_path))
+    build, cancelled = yard.ask(lines=["one"]), yard.ask(lines=["here"], seconds=60)
+    builder = yard.builder()
+    await builder.check()
+    await builder.forget_all_but(set())
+    _, error = await followed(builder, build)
+    assert error is None
+    await builder.forget(build)
+    async for _ in builder.run(cancelled):
+        break
+    await builder.stop(cancelled)
+    assert yard.pods() == []
+    await yard.close()
+
+
+async def test_missing_rights_are_said_before_anything_is_built(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
+    yard = Yard(namespace, stand_in, outside, kubeconfig_with(RULES[1:], namespace, tmp_path))
+    with pytest.raises(Unavailable) as caught:
+        await yard.builder().check()
+    assert caught.value.code == "cluster_refused"
+    _, error = await followed(yard.builder(), yard.ask())
+    assert error
+    assert error.code == "cluster_refused"
+    await yard.close()

@@ -1,0 +1,49 @@
+"""The cluster of the tests, by kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.harness.waiting import wait_for
+
+
+def reason_to_skip() -> str:
+    """Return why there is no cluster to test with; empty if there is one."""
+    missing = [name for name in ("KUBECONFIG", "KUBE_TEST_REGISTRY", "KUBE_TEST_HOST") if not os.environ.get(name)]
+    return f"no cluster: {' and '.join(missing)} not set" if missing else ""
+
+
+def kubectl(*arguments: str, content: Any = None, check: bool = True) -> str:
+    """Run kubectl and return what it prints.
+
+    Args:
+        content: given to it as JSON on its standard input.
+    """
+    given = None if content is None else json.dumps(content)
+    done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True)
+    assert not check or not done.returncode, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def found(kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
+    """Return all objects of a kind in a namespace."""
+    items: list[dict[str, Any]] = json.loads(kubectl("get", kind, f"--namespace={namespace}", "--output=json", *arguments))["items"]
+    return items
+
+
+@contextmanager
+def fresh_namespace() -> Iterator[str]:
+    """Give a namespace that is there while the block runs, with all that pods need."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    try:
+        wait_for(lambda: kubectl("get", "serviceaccount", "default", f"--namespace={name}", "--output=name", check=False), "its service account")
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
