@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Undefined, Unicode
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -103,7 +103,7 @@ def _nature(trait: TraitType[Any, Any], help_text: str) -> Iterator[str]:
         if isinstance(trait, Enum)
         else next(text for kind, text in KINDS.items() if isinstance(trait, kind))
     )
-    if "default" not in help_text.lower() and trait.default_value:
+    if "default" not in help_text.lower() and trait.default_value and trait.default_value is not Undefined:
         yield f"default `{trait.default_value}`"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from docker.auth import resolve_index_name
 from docker.errors import APIError, DockerException, NotFound
 from dockerspawner import DockerSpawner
 from traitlets import Bool, Dict, Integer, default
@@ -20,18 +21,14 @@ from traitlets import List as ListTrait
 
 from .docker_hub import SERVERS_NETWORK
 from .pulling import DISK_FULL, PullProgress, disk_full, gone, pull_problem
-from .rejection import FAILED_DEPENDENCY, Rejection
+from .rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended
 
 ENGINE_THREADS = 16
 ANSWER_SECONDS = 1.0
 WATCH_SECONDS = 0.1
 LOG_LINES = 20
-NOT_FOUND, COMMAND_NOT_FOUND = 404, 127
-
-NO_SERVER_PROGRAM = (
-    "There is no jupyterhub-singleuser in the image that this repository makes, so no server can start from it. "
-    "Install it, e.g. in its Dockerfile with: RUN pip install jupyterhub jupyterlab"
-)
+LOGIN_VARIABLE = "CONTAINER_ENGINE_REGISTRY_CREDENTIALS"
+NOT_FOUND = 404
 
 
 class ContainerSpawner(DockerSpawner):
@@ -45,11 +42,10 @@ class ContainerSpawner(DockerSpawner):
         Dict(),
         help="""Logins for registries, each with ``registry``, ``username`` and ``password``.
 
-        Registries that are not named here are reached as Docker's own configuration of the hub's user says. Default: the one in the
-        environment variable ``CONTAINER_ENGINE_REGISTRY_CREDENTIALS`` (JSON with the same three).
+        Registries that are not named here are reached as Docker's own configuration of the hub's user says. A login in the environment
+        variable ``CONTAINER_ENGINE_REGISTRY_CREDENTIALS`` (JSON with the same three) wins over both.
         """,
     ).tag(config=True)
-
     pids_limit = Integer(
         4096,
         min=0,
@@ -61,11 +57,6 @@ class ContainerSpawner(DockerSpawner):
 
     # The hub's own calls wait for no other server's stop.
     _executor = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="engine")
-
-    @default("registry_credentials")
-    def _credentials_from_environment(self) -> list[dict[str, str]]:
-        given = os.environ.get("CONTAINER_ENGINE_REGISTRY_CREDENTIALS")
-        return [json.loads(given)] if given else []
 
     @default("use_internal_ip")
     def _where_the_hub_is_in_the_servers_network(self) -> bool:
@@ -147,7 +138,8 @@ class ContainerSpawner(DockerSpawner):
 
     def _login(self, registry: str) -> dict[str, str] | None:
         """Return the login of a registry, or None to let Docker's own configuration say."""
-        found = next((login for login in self.registry_credentials if login.get("registry") == registry), None)
+        given = [*_logins_from_environment(), *self.registry_credentials]
+        found = next((login for login in given if resolve_index_name(login["registry"]) == registry), None)
         return {name: found[name] for name in ("username", "password")} if found else None
 
     async def _is_made_of_image(self, container: Mapping[str, Any]) -> bool:
@@ -180,11 +172,7 @@ class ContainerSpawner(DockerSpawner):
         self.log.warning("The server %s ended at once; its last lines:\n%s", self._log_name, last)
         status = container["State"]["ExitCode"]
         await self.remove_object()
-        if container["State"].get("OOMKilled"):
-            return Rejection(422, "The server needs more memory than it may have, so it was ended while it started.")
-        if status == COMMAND_NOT_FOUND and "missing program: " in last:
-            return Rejection(422, NO_SERVER_PROGRAM)
-        return Rejection(422, f"The server ended with status {status} while it started. It said last: {last}")
+        return server_ended(status, last, out_of_memory=bool(container["State"].get("OOMKilled")))
 
     async def _last_lines(self) -> str:
         output: bytes = await self.docker("logs", self.container_id, tail=LOG_LINES)
@@ -258,7 +246,7 @@ def engine_problems() -> Iterator[None]:
         if DISK_FULL in said.lower():
             raise disk_full() from error
         if "executable file not found" in said:
-            raise Rejection(422, f"The image that this repository makes cannot be started: {said}") from error
+            raise cannot_be_started(said) from error
         raise Rejection(FAILED_DEPENDENCY, f"The container engine could not start the server: {said}") from error
     except (DockerException, OSError) as error:
         raise Rejection(FAILED_DEPENDENCY, "The container engine does not answer. Ask an administrator to start it.") from error
@@ -266,6 +254,14 @@ def engine_problems() -> Iterator[None]:
 
 def _explanation(error: APIError) -> str:
     return str(error.explanation or error)
+
+
+def _logins_from_environment() -> list[dict[str, str]]:
+    given = os.environ.get(LOGIN_VARIABLE)
+    try:
+        return [json.loads(given)] if given else []
+    except json.JSONDecodeError as error:
+        raise Rejection(FAILED_DEPENDENCY, f"The hub's {LOGIN_VARIABLE} is no JSON. Ask an administrator to correct it.") from error
 
 
 def _literal(texts: Mapping[str, str]) -> dict[str, str]:

@@ -86,11 +86,11 @@ class TestEngine:
             return False
         return True
 
-    def push(self, name: str, registry: str) -> str:
+    def push(self, name: str, registry: str, login: Mapping[str, str] | None = None) -> str:
         """Push an image, forget it, and return its name with its digest."""
         remote = f"{registry}/{name}"
         self.client.tag(name, remote.rpartition(":")[0], name.rpartition(":")[2])
-        for line in self.client.push(remote, stream=True, decode=True):
+        for line in self.client.push(remote, stream=True, decode=True, auth_config=login and dict(login)):
             if "error" in line:
                 raise RuntimeError(line["error"])
         [digest] = [one for one in self.client.inspect_image(remote)["RepoDigests"] if one.startswith(f"{registry}/")]

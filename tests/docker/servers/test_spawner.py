@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from spawner.docker import DockerRepoSpawner
+from tests.docker.builds.registries import OwnRegistry
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.spawner.fakes import REPO, FakeService, Hub, ask_server, running_hub, xsrf
 
@@ -366,6 +367,46 @@ async def test_an_image_in_a_registry_is_pulled_by_its_digest_and_the_pull_is_to
     await servers.stop()
     await servers.started(reference)
     assert test_engine.client.inspect_container(f"{test_engine.mark}-alice")["Config"]["Image"] == reference
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[OwnRegistry]:
+    """A registry with a login."""
+    with OwnRegistry(tmp_path / "registry", login=("hub", "sekret")).running() as registry:
+        yield registry
+
+
+Logins = tuple[dict[str, Any] | None, list[dict[str, Any]]]
+LOGIN = {"username": "hub", "password": "sekret"}
+LOGINS: dict[str, Callable[[str], Logins]] = {
+    "in the environment alone": lambda host: ({"registry": host, **LOGIN}, []),
+    "in the environment and wrong in the settings": lambda host: ({"registry": host, **LOGIN}, [{"registry": host, **LOGIN, "password": "old"}]),
+    "in the settings, another one's in the environment": lambda host: (
+        {"registry": "ghcr.io", **LOGIN, "password": "x"},
+        [{"registry": f"https://{host}", **LOGIN}],
+    ),
+}
+
+
+@pytest.mark.parametrize("where", LOGINS)
+async def test_an_image_is_pulled_with_the_login_that_is_given(
+    servers: Servers, test_engine: TestEngine, guarded: OwnRegistry, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    small = test_engine.build(f"{test_engine.mark}-image:small", "FROM scratch\nCOPY a.txt /\n", {"a.txt": ""})
+    reference = test_engine.push(small, guarded.host, LOGIN)
+    assert "does not let this hub pull" in await servers.refused(reference)
+    in_environment, in_settings = LOGINS[where](guarded.host)
+    monkeypatch.setenv("CONTAINER_ENGINE_REGISTRY_CREDENTIALS", json.dumps(in_environment))
+    monkeypatch.setitem(servers.hub.app.config.DockerRepoSpawner, "registry_credentials", in_settings)
+    assert "cannot be started" in await servers.refused(reference), "it was pulled, and has nothing that runs"
+    assert test_engine.has_image(reference)
+
+
+async def test_a_login_in_the_environment_that_is_none_is_a_sentence(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "sekret")
+    said = await servers.refused(f"127.0.0.1:9/image:1@sha256:{'0' * 64}")
+    assert "CONTAINER_ENGINE_REGISTRY_CREDENTIALS is no JSON" in said
+    assert "sekret" not in said
 
 
 async def test_an_image_that_the_registry_does_not_have_any_more_is_a_sentence(servers: Servers, image: str, test_registry: str) -> None:
