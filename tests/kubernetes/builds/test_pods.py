@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import aclosing
 
-from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder
+from binderhub_service.builders.kubernetes import Cluster
 from binderhub_service.builders.kubernetes.manifest import pod_manifest
-from binderhub_service.models import Build, Kind, Report
+from binderhub_service.models import Kind
 from tests.harness.records import until
-from tests.kubernetes.builds.yard import LOGIN, Yard, followed, texts
+from tests.kubernetes.builds.yard import LOGIN, Yard, followed, texts, up_to
 from tests.kubernetes.kubectl import found, kubectl
-
-
-async def up_to(builder: KubernetesBuilder, build: Build, text: str) -> list[Report]:
-    """Follow a build until a line was told, then stop following."""
-    seen = []
-    async with aclosing(builder.run(build)) as reports:
-        async for report in reports:
-            seen.append(report)
-            if report.data.get("text") == text:
-                break
-    return seen
 
 
 async def test_a_build_goes_through_its_steps_and_strangers_code_sees_no_login(yard: Yard) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import Unavailable
-from tests.kubernetes.builds.yard import Outside, Yard, followed
+from tests.kubernetes.builds.yard import Outside, Yard, followed, up_to
 from tests.kubernetes.kubectl import kubectl
 
 RULES = [
@@ -42,8 +42,6 @@ def kubeconfig_with(rules: list[dict[str, list[str]]], namespace: str, folder: P
     return str(file)
 
 
-
-
 async def test_the_service_works_with_these_rights(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
     yard = Yard(namespace, stand_in, outside, kubeconfig_with(RULES, namespace, tmp_path))
     build, cancelled = yard.ask(lines=["one"]), yard.ask(lines=["here"], seconds=60)
@@ -53,8 +51,7 @@ async def test_the_service_works_with_these_rights(namespace: str, stand_in: str
     _, error = await followed(builder, build)
     assert error is None
     await builder.forget(build)
-    async for _ in builder.run(cancelled):
-        break
+    await up_to(builder, cancelled, "here")
     await builder.stop(cancelled)
     assert yard.pods() == []
     await yard.close()

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -115,6 +115,17 @@ async def followed(builder: KubernetesBuilder, build: Build, after: str = "") ->
     except BinderError as error:
         return reports, error
     return reports, None
+
+
+async def up_to(builder: KubernetesBuilder, build: Build, text: str) -> list[Report]:
+    """Follow a build until a line was told, then stop following."""
+    seen = []
+    async with aclosing(builder.run(build)) as reports:
+        async for report in reports:
+            seen.append(report)
+            if report.data.get("text") == text:
+                break
+    return seen
 
 
 def texts(reports: list[Report]) -> list[str]:

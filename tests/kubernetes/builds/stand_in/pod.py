@@ -42,7 +42,7 @@ def build(script):
     for line in range(script.get("count", 0)):
         tell("log", text=f"line {line}")
     if "disk_mb" in script:
-        with open("/work/large", "wb") as file:
+        with pathlib.Path("/work/large").open("wb") as file:
             for _ in range(script["disk_mb"]):
                 file.write(os.urandom(1024 * 1024))
     taken = [b"x" * 1024 * 1024 for _ in range(script.get("memory_mb", 0))]
@@ -67,7 +67,7 @@ def main(step):
         pathlib.Path("/work/plan").write_text("plan")
     elif step == "build":
         build(script)
-        seen = [name for name in ("/registry", "/git", "/var/run/secrets/kubernetes.io") if os.path.exists(name)]
+        seen = [name for name in ("/registry", "/git", "/var/run/secrets/kubernetes.io") if pathlib.Path(name).exists()]
         tell("log", text=f"build sees {seen} of what is secret")
     else:
         tell("phase", phase="pushing", message="Pushing")
