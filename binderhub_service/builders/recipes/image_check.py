@@ -8,7 +8,7 @@ from ...images.engine import Engine, EngineError
 from ..docker_job import container_name, unfinished_name
 from ..teller import Teller
 
-_PROGRAM = "jupyterhub-singleuser"
+PROGRAM = "jupyterhub-singleuser"
 _BYTES = 1024 * 1024 * 1024
 _HINT = (
     "Let the Dockerfile install it, for instance by RUN python3 -m pip install jupyterhub jupyterlab, for the user that the image runs as; "
@@ -27,7 +27,7 @@ def check_singleuser(engine: Engine, build_id: str, seconds: float, tell: Teller
     limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200}
     content = {
         "Image": unfinished_name(build_id),
-        "Cmd": [_PROGRAM, "--version"],
+        "Cmd": [PROGRAM, "--version"],
         "Tty": True,
         "Labels": {labels.BUILD: build_id},
         "HostConfig": limits,
@@ -41,9 +41,18 @@ def check_singleuser(engine: Engine, build_id: str, seconds: float, tell: Teller
         status, output = 127, error.message
     finally:
         engine.remove_container(container)
+    judge(status, output, seconds, tell)
+
+
+def judge(status: int | None, output: str, seconds: float, tell: Teller) -> None:
+    """Say what the answer of a new image means; a status of None is no answer in time.
+
+    Raises:
+        BuildFailed: the program is not there or does not work.
+    """
     if status == 0:
-        tell.log(f"{_PROGRAM} {output.splitlines()[-1] if output else ''}".strip())
+        tell.log(f"{PROGRAM} {output.splitlines()[-1] if output else ''}".strip())
         return
     tell.log(*output.splitlines()[-20:])
     what = f"did not end within {seconds:g} seconds" if status is None else "is not there" if status in {126, 127} else "does not work"
-    raise BuildFailed(f"The image cannot be used by a hub: {_PROGRAM} {what}.", code="no_singleuser", hint=_HINT)
+    raise BuildFailed(f"The image cannot be used by a hub: {PROGRAM} {what}.", code="no_singleuser", hint=_HINT)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from ... import names
 from ...environment_files import REPO2DOCKER_FILES
 from ...environments import Definition, definition_in
 from ...errors import BinderError, BuildFailed
 from ...images import labels
 from ...images.credentials import Credentials
-from ...images.docker import environment_name
 from ...images.engine import Engine, EngineError
-from ...images.environments import locked
+from ...images.locks import locked
 from ...models import Phase
 from ..docker_job import DockerSettings, clear_engine, unfinished_name
 from ..guards import Guard
@@ -26,9 +26,8 @@ from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Builder
+from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key, write_files_alone
 from .workplace import Workplace
-
-_MAY_LACK_FILES = {"build_failed", "dockerfile_step_failed"}
 
 
 def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
@@ -78,37 +77,12 @@ class _Making:
     def make(self) -> None:
         """Make the image and push it."""
         self.tell.phase(Phase.BUILDING, "Building the image")
-        if not (self._share() and self._from_environment(self._key(self.definition))):
-            tied = replace(self.definition, tied_to_commit=self.definition.tied_to_commit or "it is built as a whole")
-            self._build(self.work / "content", self._labels(self._key(tied)))
+        shared = is_shared(self.definition, self.settings, self.tell)
+        if not (shared and self._from_environment(shared_key(self.definition, self.job, self.settings))):
+            self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
         if self.settings.push:
             self.tell.phase(Phase.PUSHING, "Pushing the image")
         self._finish(unfinished_name(self.job.build_id), self.job.image)
-
-    def _share(self) -> bool:
-        """Decide whether the environment is shared with other commits, and tell why."""
-        reason = self.definition.tied_to_commit
-        if not self.settings.reuse_environments:
-            self.tell.log("The image is built as a whole: this hub does not share environments between commits.")
-        elif reason:
-            self.tell.log(f"The environment belongs to this commit alone: {reason}.")
-        else:
-            files = ", ".join(self.definition.files) or "nothing"
-            self.tell.log(f"The environment is described by {files}; it is shared by all commits that describe it the same way.")
-        return self.settings.reuse_environments and not reason
-
-    def _key(self, definition: Definition) -> str:
-        return definition.key(self.job.image, self.settings.environment_text())
-
-    def _labels(self, key: str) -> dict[str, str]:
-        return {
-            "repo2docker.repo": self.job.repo,
-            "repo2docker.ref": self.job.commit,
-            labels.REPOSITORY: self.job.repo,
-            labels.COMMIT: self.job.commit,
-            labels.ENVIRONMENT: key,
-            labels.BUILD: self.job.build_id,
-        }
 
     # --- the whole at once -------------------------------------------------------------------------------------------
 
@@ -140,7 +114,7 @@ class _Making:
 
     def _from_environment(self, key: str) -> bool:
         """Put the content on top of the environment's image, which is made now unless it is there; say whether that worked out."""
-        name = environment_name(self.settings.image_prefix, key)
+        name = names.environment_name(self.settings.image_prefix, key)
         locks = Path(self.settings.state) / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with locked(locks, key, lambda: self.tell.log("Waiting for another build that is making the same environment.")):
@@ -150,7 +124,7 @@ class _Making:
                 self._finish(unfinished_name(self.job.build_id), name)
             else:
                 return False
-            put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, self._labels(key))
+            put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, labels_of(self.job, key))
         self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
         return True
 
@@ -158,9 +132,10 @@ class _Making:
         """Build an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""
         self.tell.log("Building the environment from the files that describe it.")
         try:
-            self._build(self._files_alone(), {labels.ENVIRONMENT: key})
+            folder = write_files_alone(self.definition, self.work / "content", self.work / "environment")
+            self._build(folder, {labels.ENVIRONMENT: key})
         except BuildFailed as error:
-            if error.code not in _MAY_LACK_FILES:
+            if error.code not in MAY_LACK_FILES:
                 raise
             self.tell.log(f"{error.message} It may need other files; building once more, with the whole repository.")
             return False
@@ -170,14 +145,3 @@ class _Making:
         if self.engine.inspect_image(name):
             return True
         return self.settings.push and pull(self.engine, name, self._credentials(), self.tell)
-
-    def _files_alone(self) -> Path:
-        """Return a folder with nothing but the files that define the environment."""
-        folder = self.work / "environment"
-        for path, content in self.definition.files.items():
-            copy = folder / path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(content)
-            copy.chmod((self.work / "content" / path).stat().st_mode)
-        folder.mkdir(exist_ok=True)
-        return folder

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 
-from ...errors import BinderError, BuildFailed, Unavailable
+from ...errors import BinderError, Unavailable
 from ..guards import disk_full
+from .build_errors import KILLED, failed_instruction, invalid_dockerfile, no_base_image, not_built, out_of_memory
 
 _FAILED = "failed"
 _TRANSFER = re.compile(r"^#\d+ (?:sha256:[0-9a-f]+ [\d.]+[kMG]?B / |extracting sha256:[0-9a-f]+ [\d.]+s$)")
@@ -36,7 +37,6 @@ _SYNTAX = re.compile(
     r"|(?P<other>failed to (?:read dockerfile|create LLB definition)[^\n]*)",
     re.IGNORECASE,
 )
-_KILLED = "137"
 
 
 class Lines:
@@ -93,12 +93,7 @@ def error_from(tail: str, *, limited: bool) -> BinderError:
         )
     if _NO_SPACE.search(tail):
         return disk_full()
-    return (
-        _failed_step(tail, limited)
-        or _failed_base(tail)
-        or _failed_syntax(tail)
-        or BuildFailed("The image could not be built.", code="build_failed", hint="The end of the log says why.")
-    )
+    return _failed_step(tail, limited) or _failed_base(tail) or _failed_syntax(tail) or not_built()
 
 
 def _failed_step(tail: str, limited: bool) -> BinderError | None:
@@ -107,37 +102,18 @@ def _failed_step(tail: str, limited: bool) -> BinderError | None:
         return None
     parts = found.groupdict() if found else {}
     status = next((parts[name] for name in ("old_status", "new_status", "classic_status") if parts.get(name)), "")
-    if (status == _KILLED and limited) or _MEMORY.search(parts.get("why") or ""):
-        return BuildFailed(
-            "The build needed more memory than it may use.",
-            code="out_of_memory",
-            hint="Install fewer or smaller packages, in several steps, or ask an administrator for more memory.",
-        )
-    what = step["step"] if step else next(parts[name] for name in ("old", "new", "classic") if parts.get(name))
-    ending = f"failed with exit status {status}" if status else "failed"
-    hint = "The log shows what it printed; correct it." + (" Status 137 often means that memory ran out." if status == _KILLED else "")
-    return BuildFailed(f"The instruction {_short(what)} {ending}.", code="dockerfile_step_failed", hint=hint)
+    if (status == KILLED and limited) or _MEMORY.search(parts.get("why") or ""):
+        return out_of_memory()
+    return failed_instruction(step["step"] if step else next(parts[name] for name in ("old", "new", "classic") if parts.get(name)), status)
 
 
 def _failed_base(tail: str) -> BinderError | None:
     found = _BASE.search(tail)
-    if found is None:
-        return None
-    return BuildFailed(
-        f"The base image {next(name for name in found.groups() if name)} could not be pulled.",
-        code="base_image_pull_failed",
-        hint="Check the name in FROM. If it is right, the registry may be down, or the hub may lack a login for it.",
-    )
+    return no_base_image(next(name for name in found.groups() if name)) if found else None
 
 
 def _failed_syntax(tail: str) -> BinderError | None:
     found = _SYNTAX.search(tail)
     if found is None:
         return None
-    where = f" in line {found['line']}" if found["line"] else ""
-    why = _short(next(found[name] for name in ("why", "word", "empty", "other") if found[name]))
-    return BuildFailed(f"The Dockerfile cannot be understood{where}: {why}.", code="dockerfile_invalid", hint="Correct the Dockerfile.")
-
-
-def _short(text: str, length: int = 200) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return invalid_dockerfile(next(found[name] for name in ("why", "word", "empty", "other") if found[name]), found["line"] or "")

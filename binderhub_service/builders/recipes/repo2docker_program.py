@@ -11,15 +11,16 @@ from pathlib import Path
 
 from ... import names
 from ...errors import Unavailable
-from ...images.environments import locked
+from ...images.locks import locked
+from . import repo2docker_call
 from .dockerfile import build_command, build_variables, dockerfile_in
+from .repo2docker_call import safe_labels, write_configuration
 from .repo2docker_log import Lines, Log, error_from
 from .workplace import Workplace
 
 _VERSION = re.compile(r"^(?P<year>\d{4})\.\d\S*", re.MULTILINE)
 _FIRST_WITH_BUILDX = 2025
 _ASK_SECONDS = 60
-_LABEL_UNSAFE = re.compile(r"[^A-Za-z0-9 ._~:/?#@!&()*+,;=%-]")
 
 
 class Builder:
@@ -40,13 +41,12 @@ class Builder:
         year = _VERSION.match(version)
         with_buildx = year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
         environment = self._place.prepare(with_buildx=with_buildx)
-        safe_labels = {name: _LABEL_UNSAFE.sub("_", value) for name, value in labels.items()}
         dockerfile = self._plain_dockerfile(folder, environment)
         if dockerfile:
-            command = build_command(self._place, folder, dockerfile, image, version, safe_labels, with_buildx=with_buildx)
+            command = build_command(self._place, folder, dockerfile, image, version, safe_labels(labels), with_buildx=with_buildx)
             environment |= build_variables(with_buildx=with_buildx)
         else:
-            command = self._command(folder, image, commit, safe_labels, with_buildx=with_buildx)
+            command = self._command(folder, image, commit, labels, with_buildx=with_buildx)
         log = Lines() if dockerfile else Log()
         finished = self._place.run(command, environment, translate=log.lines)
         if finished.status or log.failed:
@@ -59,27 +59,18 @@ class Builder:
         return dockerfile_in(folder)
 
     def _command(self, folder: Path, image: str, commit: str, labels: Mapping[str, str], *, with_buildx: bool) -> list[str]:
-        config = self._place.configuration / "repo2docker_config.py"
-        config.write_text(self._config(with_buildx))
+        configuration = self._place.configuration / "repo2docker_config.py"
+        more = ["c.DockerEngine.extra_buildx_build_args = ['--load']"] if with_buildx else []
+        write_configuration(configuration, self._settings, {} if with_buildx else self._limits(), more)
         program = self._settings.repo2docker or self._installed()
-        user = [f"--user-name={self._settings.user_name}", f"--user-id={self._settings.user_id}"]
-        command = [program, f"--config={config}", "--json-logs", "--no-run", "--no-push", *user, f"--ref={commit}", f"--image-name={image}"]
-        return [*command, *(f"--label={name}={value}" for name, value in labels.items()), *self._settings.repo2docker_arguments, str(folder)]
+        return repo2docker_call.build_command(program, configuration, self._settings, folder, image, commit, labels)
 
-    def _config(self, with_buildx: bool) -> str:
-        """Return repo2docker's configuration, a Python file; values enter it as literals only."""
-        settings = self._settings
-        lines = ["from repo2docker.contentproviders import Local", "c.Repo2Docker.content_providers = [Local]"]
-        arguments = dict(settings.build_arguments)
-        values: dict[str, object] = {"base_image": settings.base_image, "appendix": settings.appendix, "extra_build_args": arguments}
-        if not with_buildx and self._place.is_limited:
-            limits = {"memory": settings.memory_bytes, "memswap": settings.memory_bytes} if settings.memory_bytes else {}
-            cpus = {"cpusetcpus": self._place.processors} if self._place.processors else {}
-            values["extra_build_kwargs"] = {"container_limits": limits | cpus}
-        lines += [f"c.Repo2Docker.{name} = {value!r}" for name, value in values.items() if value]
-        if with_buildx:
-            lines.append("c.DockerEngine.extra_buildx_build_args = ['--load']")
-        return "\n".join(lines) + "\n"
+    def _limits(self) -> dict[str, object]:
+        """Return what makes an engine without buildx limit a build."""
+        memory, processors = self._settings.memory_bytes, self._place.processors
+        limits = {"memory": memory, "memswap": memory} if memory else {}
+        cpus = {"cpusetcpus": processors} if processors else {}
+        return {"extra_build_kwargs": {"container_limits": limits | cpus}} if self._place.is_limited else {}
 
     # --- what runs ---------------------------------------------------------------------------------------------------
 
