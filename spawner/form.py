@@ -87,7 +87,7 @@ class _OperatorsHTML(str):
 
 def _chosen(given: Mapping[str, Any], choices: Choices) -> dict[str, str]:
     try:
-        return choices.check(given or {})
+        return choices.check(given) if given else {}
     except OptionsError:
         return {}
 

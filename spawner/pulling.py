@@ -76,6 +76,11 @@ def pull_problem(said: str, image: str) -> Rejection:
     return Rejection(FAILED_DEPENDENCY, f"The image could not be pulled from {registry}: {said} Ask an administrator to look at the registry.")
 
 
+def may_pass(said: str) -> bool:
+    """Say whether trying again may help: there is no word of an image that is missing or refused."""
+    return not any(word in said.lower() for word in (*_REFUSED, *_MISSING))
+
+
 def gone() -> Rejection:
     """Return the rejection of an image that is nowhere."""
     return Rejection(409, "The image is not there any more. Start the server again, and it will be made anew.")

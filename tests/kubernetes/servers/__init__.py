@@ -1,0 +1,1 @@
+"""BinderSpawner on a real cluster."""
