@@ -45,6 +45,11 @@ def image_name(source: Source, prefix: str, settings: str = "") -> str:
     return name.replace("_", "-").lower()
 
 
+def environment_name(prefix: str, key: str) -> str:
+    """Return the name of the image that holds an environment without any commit's content."""
+    return f"{prefix}environment:{key}".replace("_", "-").lower()
+
+
 @lru_cache
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""

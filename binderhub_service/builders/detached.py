@@ -24,7 +24,8 @@ from .processes import MARK, end_all_of, end_family_of
 from .worker import clean_environment
 
 log = logging.getLogger("binderhub_service")
-_SHORTEST_WAIT_SECONDS = 0.02
+_SHORTEST_WAIT_SECONDS = 0.01
+_WAITS_GROW_BY = 1.1  # so that what happens is seen late by a tenth of the silence before it, at most
 _LONGEST_WAIT_SECONDS = 0.25
 _READ_BYTES = 256 * 1024
 _GONE_SECONDS = 5.0
@@ -127,7 +128,7 @@ class DetachedBuilder(Builder):
                 yield Report(Kind(told["kind"]), told["data"], cursor=str(offset))
             if not chunk and not running:
                 return
-            wait = _SHORTEST_WAIT_SECONDS if chunk else min(_LONGEST_WAIT_SECONDS, wait * 1.5)
+            wait = _SHORTEST_WAIT_SECONDS if chunk else min(_LONGEST_WAIT_SECONDS, wait * _WAITS_GROW_BY)
             await asyncio.sleep(wait)
 
     def _is_running(self, directory: JobDirectory, build: Build) -> bool:

@@ -82,7 +82,7 @@ class DockerImages(Images):
         self._remove(name)
         key = _labels(found["Config"]).get(labels.ENVIRONMENT)
         if key and not any(_labels(image).get(labels.ENVIRONMENT) == key for _, image in self._named()):
-            self._remove(environment_name(self._prefix, key))
+            self._remove(names.environment_name(self._prefix, key))
 
     def _remove(self, name: str) -> None:
         try:
@@ -91,11 +91,6 @@ class DockerImages(Images):
             if error.answer == _CONFLICT:
                 raise in_use(name) from error
             raise
-
-
-def environment_name(prefix: str, key: str) -> str:
-    """Return the name of the image that holds an environment without any commit's content."""
-    return f"{prefix}environment:{key}".replace("_", "-").lower()
 
 
 def _labels(content: Mapping[str, Any]) -> Mapping[str, str]:

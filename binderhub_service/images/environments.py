@@ -10,13 +10,11 @@ need not be movable, half-made ones are never seen, and a forced rebuild leaves 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from .. import names
 from ..errors import Unavailable
 from ..models import Image, Source
 from .base import Images, StoredImage, in_use
+from .locks import locked
 
 MADE = ".made"
 MANIFEST = "image.json"
@@ -115,26 +114,6 @@ class EnvironmentImages(Images):
         for made in (made for folder in folders for made in (folder / MADE).glob("*") if made.is_dir()):
             if _build_of(made) not in builds:
                 shutil.rmtree(made, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def locked(made: Path, key: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Keep everybody else from making or removing an environment meanwhile; the lock ends with the process.
-
-    Args:
-        made: the directory that environments are made in.
-        on_wait: called if somebody else has the lock.
-    """
-    descriptor = os.open(made / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _build_of(made: Path) -> str:

@@ -14,11 +14,9 @@ _USUAL_PLATFORM = "linux/amd64"
 
 
 def dockerfile_in(content: Path) -> Path | None:
-    """Return the Dockerfile that decides how a repository's image is made; None if there is none, or repo2docker has to say why not."""
-    folders = [content / name for name in _FOLDERS if (content / name).is_dir()]
-    if len(folders) > 1:
-        return None
-    dockerfile = (folders or [content])[0] / "Dockerfile"
+    """Return the Dockerfile that decides how a repository's image is made, or None if there is none; looks where repo2docker does."""
+    folder = next((content / name for name in _FOLDERS if (content / name).is_dir()), content)
+    dockerfile = folder / "Dockerfile"
     return dockerfile if dockerfile.exists() else None
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ...environments import Definition, definition_in
 from ...errors import BuildFailed
-from ...images.environments import MADE, MANIFEST, locked
+from ...images.environments import MADE, MANIFEST
+from ...images.locks import locked
 from ...models import Phase
 from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
