@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -93,13 +94,60 @@ async def test_settings_other_than_the_defaults_reach_the_build_and_the_name(yar
     assert plain.image.name.rpartition(":")[2] == repository.rev("main")
 
 
-async def test_repo2docker_is_installed_when_it_is_needed(yard: Yard, new_repository: New, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_repo2docker_is_installed_when_it_is_needed(yard: Yard, new_repository: New) -> None:
     repository = new_repository(FILES)
-    made = await yard.build(repository.url, repository.rev("main"), registry="", repo2docker="")
+    plain = await yard.build(repository.url, repository.rev("main"), registry="", repo2docker="")
+    assert plain.image, plain.error
+    assert "Installing" not in plain.text, "Docker's own program builds a Dockerfile"
+    needed: dict[str, Any] = {"registry": "", "repo2docker": "", "repo2docker_arguments": ["--debug"]}
+    made = await yard.build(repository.url, repository.rev("main"), **needed)
     assert made.image, made.error
     assert "Installing repo2docker 2026.4.0; this happens once." in made.log
-    again = await yard.build(repository.url, repository.rev("main"), registry="", repo2docker="")
+    again = await yard.build(repository.url, repository.rev("main"), **needed)
     assert "Installing" not in again.text
+
+
+@pytest.mark.parametrize("version", ["repo2docker", "repo2docker_2024"])
+async def test_a_dockerfile_becomes_the_image_that_repo2docker_would_make(
+    yard: Yard, new_repository: New, request: pytest.FixtureRequest, version: str
+) -> None:
+    dockerfile = "FROM debian:12\nARG NB_USER\nARG NB_UID\nARG COLOUR=red\nARG REPO_DIR=none\nENV SAID=$NB_USER-$NB_UID-$COLOUR-$REPO_DIR\n"
+    dockerfile += "COPY . /all/\nRUN cp /all/single /usr/local/bin/jupyterhub-singleuser && chown -R $NB_UID /all\nUSER $NB_UID\n"
+    files = {".binder/Dockerfile": dockerfile, "single": SINGLEUSER, "Dockerfile": "FROM nothing", "a/b": "c", ".dockerignore": "secret\n.git\n"}
+    repository = new_repository({**files, "secret": "x"})
+    settings: dict[str, Any] = {"registry": "", "repo2docker": request.getfixturevalue(version), "build_arguments": {"COLOUR": "blue"}}
+    ours = await yard.build(repository.url, repository.rev("main"), **settings)
+    theirs = await yard.build(repository.url, repository.rev("main"), **settings, repo2docker_arguments=["--debug"])
+    assert ours.image, ours.error
+    assert theirs.image, theirs.error
+    assert ours.image.name != theirs.image.name
+    images = [inspect(made.image.name) for made in (ours, theirs) if made.image]
+    assert images[0]["Config"]["Env"][-1] == "SAID=jovyan-1000-blue-none"
+    assert images[0]["RootFS"] == images[1]["RootFS"], "the same layers, from the cache"
+    for image in images:
+        del image["Config"]["Labels"][labels.BUILD], image["Config"]["Labels"][labels.ENVIRONMENT]
+        image["Config"].pop("Image", None)  # the classic builder's trace of its last step
+        image["Config"].pop("Hostname", None)
+    assert images[0]["Config"] == images[1]["Config"]
+    assert {key: images[0][key] for key in ("Architecture", "Os")} == {key: images[1][key] for key in ("Architecture", "Os")}
+    assert "Using DockerBuildPack builder" in theirs.log
+    assert "Using DockerBuildPack builder" not in ours.log
+
+
+@pytest.mark.parametrize("version", ["repo2docker", "repo2docker_2024"])
+async def test_steps_of_a_build_see_the_proxies_and_images_do_not_keep_them(
+    yard: Yard, new_repository: New, request: pytest.FixtureRequest, version: str
+) -> None:
+    address = "http://proxy.example.org:3128"
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE + "ARG MARK\nRUN echo said $HTTP_PROXY $https_proxy $NO_PROXY\n"})
+    proxies = {"HTTP_PROXY": address, "HTTPS_PROXY": f"{address}/s", "NO_PROXY": "localhost"}
+    settings: dict[str, Any] = {"registry": "", "repo2docker": request.getfixturevalue(version), "build_proxies": proxies}
+    for arguments in ([], ["--debug"]):
+        cold = {"build_arguments": {"MARK": secrets.token_hex(8)}}  # nothing of it is in the engine's cache
+        made = await yard.build(repository.url, repository.rev("main"), **settings, **cold, repo2docker_arguments=arguments)
+        assert made.image, made.error
+        assert f"said {address} {address}/s localhost" in made.text
+        assert "proxy.example" not in docker("image", "inspect", made.image.name) + docker("image", "history", "--no-trunc", made.image.name)
 
 
 async def test_a_stopped_build_ends_in_the_engine_and_leaves_nothing(yard: Yard, new_repository: New) -> None:
