@@ -3,11 +3,11 @@
 
 import os
 import sys
+from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from z2jh import get_config, get_name, get_secret_value, set_config_if_not_none
-
 
 c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 c.ConfigurableHTTPProxy.api_url = f"http://{get_name('proxy-api')}:8001"

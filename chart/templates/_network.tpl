@@ -1,0 +1,16 @@
+{{- /* Rules for names, and for the outside without what must stay closed. */}}
+{{- define "binder.egress" -}}
+{{- with .Values.networkPolicy.dns -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+  to: {{- toYaml . | nindent 4 }}
+{{ end -}}
+- to:
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except: {{- toYaml .Values.networkPolicy.closedRanges | nindent 10 }}
+    - ipBlock:
+        cidr: ::/0
+        except: {{- toYaml .Values.networkPolicy.closedRangesIPv6 | nindent 10 }}
+{{- end }}

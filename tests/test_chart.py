@@ -1,0 +1,260 @@
+"""What helm makes of the chart; zero-to-jupyterhub is stood in for."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, Objects, Values, by_name, helm, packed, template
+
+needs_helm = pytest.mark.skipif(bool(REASON), reason=REASON)
+REGISTRY = {"prefix": "registry.example.org/binder"}
+LOGIN = {**REGISTRY, "username": "me", "password": "secret of mine"}
+OWN = {"registry": REGISTRY, "service": {"own": True}}
+EXAMPLES = sorted(path.name for path in (CHART / "examples").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(tmp_path_factory.mktemp("chart"))
+
+
+def objects(chart: Path, values: Values | None = None) -> Objects:
+    return by_name(template(chart, values))
+
+
+def secret(made: Objects, name: str, key: str) -> str:
+    return base64.b64decode(made["Secret", name]["data"][key]).decode()
+
+
+# --- everything that may be set ------------------------------------------------------------------------------------------
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"registry": LOGIN},
+        OWN,
+        {**OWN, "database": {"url": "postgresql+psycopg://me:word@db/binder"}},
+        {**OWN, "service": {"own": True, "state": {"persistent": False}, "pdb": {"enabled": False}, "serviceAccount": {"create": False}}},
+        {**OWN, "registry": {**REGISTRY, "existingSecret": "mine"}, "database": {"existingSecret": "db"}},
+        {"networkPolicy": {"enabled": False}, "rbac": {"create": False}},
+        {"builder": {"namespace": "builds"}},
+        {"monitoring": {"serviceMonitor": {"enabled": True}, "grafanaDashboard": {"enabled": True}}},
+        {**OWN, "monitoring": {"serviceMonitor": {"enabled": True}}, "jupyterhub": {"hub": {"baseUrl": "/hub-of-ours/"}}},
+    ],
+    ids=lambda values: json.dumps(values)[:60],
+)
+def test_helm_makes_sound_objects_of(chart: Path, values: Values) -> None:
+    helm("lint", str(chart), f"--kube-version={KUBERNETES}", values=values)
+    made = template(chart, values)
+    names = [(thing["kind"], thing["metadata"].get("namespace"), thing["metadata"]["name"]) for thing in made]
+    assert len(names) == len(set(names))
+    ours = [thing for thing in made if thing["metadata"]["labels"].get("app.kubernetes.io/name") == "binderspawner"]
+    assert {thing["metadata"]["labels"]["app.kubernetes.io/instance"] for thing in ours} == {"binder"}
+    assert "secret of mine" not in json.dumps(made)
+
+
+@needs_helm
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_can_be_installed_as_it_is(chart: Path, name: str) -> None:
+    made = by_name(template(chart, None, f"--values={CHART / 'examples' / name}"))
+    values = json.loads(secret(made, "binder-config", "values.json"))
+    assert values["registry"]["prefix"]
+    assert values["pullSecret"] == "binder-registry"
+
+
+@needs_helm
+def test_the_release_gets_no_more_rights_than_builds_need(chart: Path) -> None:
+    made = objects(chart)
+    assert {tuple(rule["resources"]): rule["verbs"] for rule in made["Role", "binder-builds"]["rules"]} == {
+        ("pods",): ["create", "get", "list", "watch", "delete"],
+        ("pods/log",): ["get"],
+        ("secrets",): ["create"],
+        ("configmaps",): ["get"],
+    }
+    assert made["Role", "binder-builds"]["rules"][-1]["resourceNames"] == ["binder-builds"]
+    assert not {kind for kind, _ in made} & {"ClusterRole", "ClusterRoleBinding"}
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("values", "account"),
+    [
+        ({}, "hub"),
+        (OWN, "binder-service"),
+        ({**OWN, "service": {"own": True, "serviceAccount": {"create": False, "name": "mine"}}}, "mine"),
+        ({"jupyterhub": {"hub": {"serviceAccount": {"name": "theirs"}}}}, "theirs"),
+    ],
+)
+def test_rights_go_to_whoever_runs_builds(chart: Path, values: Values, account: str) -> None:
+    made = objects(chart, {**values, "builder": {"namespace": "builds"}})
+    binding = made["RoleBinding", "binder-builds"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "binder"}]
+    assert binding["metadata"]["namespace"] == made["ConfigMap", "binder-builds"]["metadata"]["namespace"] == "builds"
+
+
+@needs_helm
+def test_builds_reach_the_outside_and_what_is_named_and_nobody_reaches_them(chart: Path) -> None:
+    inside = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 5000}]}
+    policy = objects(chart, {"networkPolicy": {"builderEgress": [inside]}})["NetworkPolicy", "binder-builds"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == {"component": "binderhub-build", "binder.instance": "binder"}
+    assert policy["ingress"] == []
+    names, outside, registry = policy["egress"]
+    assert {entry["port"] for entry in names["ports"]} == {53}
+    assert registry == inside
+    closed = {entry["ipBlock"]["cidr"]: entry["ipBlock"]["except"] for entry in outside["to"]}
+    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(closed["0.0.0.0/0"])
+    assert "fc00::/7" in closed["::/0"]
+
+
+@needs_helm
+def test_hub_and_proxy_reach_the_service_wherever_it_is(chart: Path) -> None:
+    made = objects(chart)
+    assert {"name": "binder", "port": 8585, "targetPort": 8585} in made["Service", "hub"]["spec"]["ports"]
+    [from_proxy] = [rule for rule in made["NetworkPolicy", "hub"]["spec"]["ingress"] if rule["ports"][0]["port"] == 8585]
+    assert from_proxy["from"] == [{"podSelector": {"matchLabels": {"component": "proxy"}}}]
+    [to_service] = [rule for rule in made["NetworkPolicy", "proxy"]["spec"]["egress"] if rule["ports"][0]["port"] == 8585]
+    assert [peer["podSelector"]["matchLabels"]["component"] for peer in to_service["to"]] == ["hub", "binder-service"]
+    own = objects(chart, OWN)["NetworkPolicy", "binder-service"]["spec"]
+    assert [peer["podSelector"]["matchLabels"]["component"] for peer in own["ingress"][0]["from"]] == ["hub", "proxy"]
+
+
+@needs_helm
+def test_the_hubs_pod_has_the_values_and_logins_where_the_hub_looks_for_them(chart: Path) -> None:
+    pod = objects(chart, {"registry": LOGIN})["Deployment", "hub"]["spec"]["template"]["spec"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "binder"]
+    secrets = {source["secret"]["name"]: source["secret"].get("optional", False) for source in volume["projected"]["sources"]}
+    assert secrets == {"binder-config": False, "binder-registry": True, "binder-database": True}
+    assert {"name": "binder", "mountPath": "/etc/binder", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+
+
+# --- credentials -----------------------------------------------------------------------------------------------------------
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("prefix", "address"),
+    [("docker.io/example", "https://index.docker.io/v1/"), ("registry:5000/a/b", "registry:5000"), ("ghcr.io/example", "ghcr.io")],
+)
+def test_a_login_becomes_a_secret_that_the_service_and_nodes_both_read(chart: Path, prefix: str, address: str) -> None:
+    made = objects(chart, {"registry": {**LOGIN, "prefix": prefix}})
+    assert made["Secret", "binder-registry"]["type"] == "kubernetes.io/dockerconfigjson"
+    auths = json.loads(secret(made, "binder-registry", ".dockerconfigjson"))["auths"]
+    assert {name: base64.b64decode(entry["auth"]) for name, entry in auths.items()} == {address: b"me:secret of mine"}
+    assert json.loads(secret(made, "binder-config", "values.json"))["pullSecret"] == "binder-registry"
+    assert "secret of mine" not in secret(made, "binder-config", "values.json")
+
+
+@needs_helm
+def test_secrets_of_ones_own_are_used_by_name(chart: Path) -> None:
+    values = {**OWN, "registry": {**REGISTRY, "existingSecret": "mine"}, "database": {"existingSecret": "theirs"}}
+    made = objects(chart, values)
+    assert {name for kind, name in made if kind == "Secret"} == {"hub", "binder-config"}
+    volumes = made["Deployment", "binder-service"]["spec"]["template"]["spec"]["volumes"]
+    assert [source["secret"]["name"] for source in volumes[0]["projected"]["sources"]] == ["binder-config", "mine", "theirs"]
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"registry": {**REGISTRY, "existingSecret": "mine"}}, "the hub's pod mounts no Secret mine"),
+        ({"registry": {**LOGIN, "existingSecret": "mine"}}, "not both"),
+        ({"registry": {"username": "me"}}, "whose login it is"),
+        ({"database": {"url": "x", "existingSecret": "y"}}, "not both"),
+        ({"jupyterhub": {"enabled": False}}, "jupyterhub.enabled must be true"),
+    ],
+)
+def test_what_would_not_work_is_refused_with_a_sentence(chart: Path, values: Values, words: str) -> None:
+    with pytest.raises(HelmFailed, match=words):
+        template(chart, values)
+
+
+# --- the service on its own --------------------------------------------------------------------------------------------------
+
+
+@needs_helm
+def test_a_service_of_its_own_runs_without_privileges_is_looked_after_and_keeps_its_state(chart: Path) -> None:
+    made = objects(chart, {**OWN, "jupyterhub": {"hub": {"baseUrl": "/ours"}}})
+    spec = made["Deployment", "binder-service"]["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {
+        "/ours/services/binder/versions"
+    }
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["JUPYTERHUB_API_URL"] == "http://hub:8081/ours/hub/api"
+    assert environment["JUPYTERHUB_API_TOKEN"] is None
+    assert made["PodDisruptionBudget", "binder-service"]["spec"]["maxUnavailable"] == 1
+    assert ("PersistentVolumeClaim", "binder-service-state") in made
+
+
+@needs_helm
+def test_the_services_token_is_random_unless_it_is_given(chart: Path) -> None:
+    tokens = {secret(objects(chart, OWN), "binder-config", "service-token") for _ in range(2)}
+    assert {len(token) for token in tokens} == {64}
+    assert len(tokens) == 2
+    given = objects(chart, {**OWN, "service": {"own": True, "apiToken": "a token"}})
+    assert secret(given, "binder-config", "service-token") == "a token"
+
+
+@needs_helm
+@pytest.mark.parametrize(("values", "component"), [({}, "hub"), (OWN, "binder-service")])
+def test_prometheus_is_told_where_the_metrics_are(chart: Path, values: Values, component: str) -> None:
+    made = objects(chart, {**values, "monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}})
+    monitor = made["ServiceMonitor", "binder"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    service = next(thing for (kind, _), thing in made.items() if kind == "Service" and thing["metadata"]["labels"].get("component") == component)
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] in {port.get("name") for port in service["spec"]["ports"]}
+
+
+@needs_helm
+def test_the_dashboard_asks_for_metrics_that_there_are(chart: Path) -> None:
+    made = objects(chart, {"monitoring": {"grafanaDashboard": {"enabled": True}}})
+    dashboard = json.loads(made["ConfigMap", "binder-dashboard"]["data"]["binder.json"])
+    text = (Path(CHART).parent / "binderhub_service/metrics.py").read_text()
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            words = target["expr"].replace("(", " ").replace("[", " ").replace(")", " ").split()
+            [name] = [word for word in words if word.startswith(("binder_", "process_"))]
+            known = name.removesuffix("_total").removesuffix("_bucket")
+            assert known.startswith("process_") or known in text or f'"{known.removeprefix("binder_")}"' in text, name
+
+
+# --- what people read ----------------------------------------------------------------------------------------------------------
+
+
+def notes(chart: Path, values: Values) -> str:
+    """Return what helm says after an install, which `helm template` says of other templates only."""
+    if not (chart / "templates" / "notes.yaml").exists():
+        (chart / "NOTES.txt").write_text((chart / "templates" / "NOTES.txt").read_text())
+        template_of_notes = '{kind: Notes, metadata: {name: notes, labels: {}}, text: {{ tpl (.Files.Get "NOTES.txt") . | toJson }}}'
+        (chart / "templates" / "notes.yaml").write_text(template_of_notes)
+    text: str = objects(chart, values)["Notes", "notes"]["text"]
+    return text
+
+
+@needs_helm
+def test_the_notes_say_how_to_reach_it_and_what_is_missing(tmp_path: Path) -> None:
+    chart = packed(tmp_path)
+    bare = notes(chart, {})
+    assert "port-forward service/proxy-public" in bare
+    for words in ("registry.prefix is not set", "builder.image.name is binderspawner-builder", "everybody may sign in as anybody"):
+        assert words in bare
+    hub = {"image": {"name": "r/h"}, "config": {"JupyterHub": {"authenticator_class": "github"}}}
+    complete = {"builder": {"image": {"name": "r/b"}}, "jupyterhub": {"hub": hub}, "registry": LOGIN}
+    assert "What is missing" not in notes(chart, complete)
+    assert "registry.password still has its placeholder" in notes(chart, {**complete, "registry": {**LOGIN, "password": "REPLACE-me"}})
+    assert "the code of strangers" in notes(chart, {**complete, "networkPolicy": {"enabled": False}})
+    assert "secret of mine" not in notes(chart, complete)

@@ -1,0 +1,110 @@
+"""What the chart's values come to in the hub and in the service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spawner import chart
+
+CHART = Path(__file__).parents[1] / "chart"
+
+
+def mounted(folder: Path, **more: Any) -> Path:
+    """Write what the chart mounts with its own defaults and `more`."""
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    values = {
+        "config": {},
+        "builder": defaults["builder"],
+        "release": "binder",
+        "namespace": "hubs",
+        "buildNamespace": "builds",
+        "baseUrl": "/ours/",
+        "registry": {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": False},
+        "pullSecret": "",
+        "own": False,
+        **more,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "values.json").write_text(json.dumps(values))
+    (folder / "service-token").write_text("the token")
+    return folder
+
+
+def settings(folder: Path, **more: Any) -> dict[str, dict[str, Any]]:
+    return chart.service_settings(chart.read_values(mounted(folder, **more)), folder)
+
+
+def test_amounts_are_read_as_kubernetes_reads_them() -> None:
+    assert [chart.amount(text) for text in ("250m", "2", 1.5, "512Mi", "4G", "1k", "2Ti")] == [0.25, 2, 1.5, 512 * 2**20, 4e9, 1000, 2**41]
+    with pytest.raises(ValueError, match="'much' is no amount"):
+        chart.amount("much")
+
+
+def test_the_service_learns_where_and_how_to_build(tmp_path: Path) -> None:
+    mode = settings(tmp_path)["KubernetesMode"]
+    assert mode["namespace"] == "builds"
+    assert mode["instance"] == "binder"
+    assert mode["owner"] == "binder-builds"
+    assert mode["builder_image"] == "binderspawner-builder:0.1.0"
+    assert mode["memory_limit_bytes"] == 4 * 2**30
+    assert mode["cpu_request"] == 0.25
+    assert "plain_http_registries" not in mode
+
+
+def test_a_registry_without_tls_is_named_by_its_host(tmp_path: Path) -> None:
+    registry = {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": True}
+    assert settings(tmp_path, registry=registry)["KubernetesMode"]["plain_http_registries"] == ["registry:5000"]
+
+
+def test_config_wins_over_everything_and_goes_to_any_class(tmp_path: Path) -> None:
+    made = settings(tmp_path, config={"KubernetesMode": {"cpu_limit": 8}, "Limits": {"running": 7}, "Novel": {"trait": 1}})
+    assert made["KubernetesMode"]["cpu_limit"] == 8
+    assert made["KubernetesMode"]["namespace"] == "builds"
+    assert made["Limits"] == {"running": 7}
+    assert made["Novel"] == {"trait": 1}
+
+
+def test_the_databases_url_comes_from_its_secret(tmp_path: Path) -> None:
+    assert "database_url" not in settings(tmp_path)["BinderService"]
+    (tmp_path / "database").mkdir()
+    (tmp_path / "database" / "url").write_text("postgresql+psycopg://me:word@db/binder\n")
+    assert settings(tmp_path)["BinderService"]["database_url"] == "postgresql+psycopg://me:word@db/binder"
+
+
+def test_a_hub_without_a_registry_says_what_to_set(tmp_path: Path) -> None:
+    mounted(tmp_path, registry={"prefix": "", "imagePrefix": "b-", "plainHttp": False})
+    with pytest.raises(ValueError, match=r"registry\.prefix"):
+        chart.read_values(tmp_path)
+
+
+def test_the_hub_is_ended_when_its_values_change_and_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted(tmp_path)
+    monkeypatch.setattr(chart, "WATCH_SECONDS", 0.01)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as hub:
+        watch = threading.Thread(target=chart.end_hub_on_change, args=(tmp_path / "values.json", hub.pid))
+        watch.start()
+        watch.join(0.2)
+        assert hub.poll() is None
+        mounted(tmp_path, release="other")
+        watch.join(10)
+        assert hub.wait(10) == -signal.SIGTERM
+
+
+def test_the_program_becomes_the_service_with_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(chart, "FOLDER", mounted(tmp_path))
+    monkeypatch.setattr(chart.os, "execv", lambda program, arguments: started.append(arguments))
+    monkeypatch.setenv("BINDERHUB_SERVICE_CONFIG", "")
+    chart.become_service()
+    assert started == [[sys.executable, "-m", "binderhub_service"]]
+    assert json.loads(os.environ["BINDERHUB_SERVICE_CONFIG"])["BinderService"]["mode"] == "kubernetes"
