@@ -16,9 +16,8 @@ from ...models import Build, Kind, Report
 from ..base import Builder
 from ..job import Limits
 from ..pod_job import STEPS, PodSettings
-from . import endings
 from .cluster import Cluster
-from .endings import Stand, Waiting, failure, never_started, phase, stand, waiting, went_well
+from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
 from .logs import StepLog
 from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector
 from .settings import KubernetesSettings
@@ -139,7 +138,7 @@ class KubernetesBuilder(Builder):
         async with aclosing(self._wait_for_start(pod, place)) as notes:
             async for note in notes:
                 yield note
-        if endings.has_run(pod.now, place.step):
+        if has_run(pod.now, place.step):
             async with aclosing(StepLog(self._cluster, pod, place.step, place.number).follow()) as reports:
                 async for report in reports:
                     yield report
@@ -147,25 +146,25 @@ class KubernetesBuilder(Builder):
 
     async def _wait_for_start(self, pod: FollowedPod, place: _Place) -> AsyncGenerator[Report]:
         """Wait until a step has started, or never will; say once what it waits for, and do not wait for ever."""
-        kind, since = None, time.monotonic()
+        cause, since = None, time.monotonic()
         while pod.now is not None and stand(pod.now, place.step) is Stand.WAITING and "deletionTimestamp" not in pod.now["metadata"]:
             now = waiting(pod.now, place.step)
-            if now.kind is not kind:
-                kind, since = now.kind, time.monotonic()
+            if now.cause is not cause:
+                cause, since = now.cause, time.monotonic()
             waited_seconds = time.monotonic() - since
             limit_seconds = self._limit_seconds(now)
             if waited_seconds >= limit_seconds:
                 raise never_started(now, limit_seconds)
-            if place.noted != kind and (now.why or waited_seconds >= _SLOW_START_SECONDS):
-                place.noted = kind
-                yield Report(Kind.LOG, {"text": endings.note_of(now)}, str(place))
+            if place.noted != cause and (now.why or waited_seconds >= _SLOW_START_SECONDS):
+                place.noted = cause
+                yield Report(Kind.LOG, {"text": note_of(now)}, str(place))
             quiet_seconds = _SLOW_START_SECONDS - waited_seconds
             await pod.changed(min(limit_seconds - waited_seconds, quiet_seconds if quiet_seconds > 0 else limit_seconds))
 
     def _limit_seconds(self, now: Waiting) -> float:
         if now.hopeless:
             return 0.0
-        return self._settings.unschedulable_seconds if now.kind is endings.Kind.NODE else self._settings.image_pull_seconds
+        return self._settings.unschedulable_seconds if now.cause is Cause.NODE else self._settings.image_pull_seconds
 
     async def _delete(self, build_id: str, *, wait: bool) -> None:
         name = pod_name(build_id)

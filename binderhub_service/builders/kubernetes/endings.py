@@ -30,7 +30,7 @@ class Stand(StrEnum):
     ENDED = "ended"
 
 
-class Kind(StrEnum):
+class Cause(StrEnum):
     """What a step that has not started waits for."""
 
     NODE = "node"
@@ -47,7 +47,7 @@ class Waiting:
         hopeless: whether waiting cannot help.
     """
 
-    kind: Kind
+    cause: Cause
     why: str = ""
     hopeless: bool = False
 
@@ -86,19 +86,19 @@ def waiting(pod: Pod, step: str) -> Waiting:
     """Return what a step waits for that has not started."""
     scheduled: Mapping[str, Any] = next((one for one in pod.get("status", {}).get("conditions", ()) if one["type"] == "PodScheduled"), {})
     if not pod["spec"].get("nodeName") and scheduled.get("status") != "True":
-        return Waiting(Kind.NODE, scheduled.get("message", "")[:_MAX_TOLD])
+        return Waiting(Cause.NODE, scheduled.get("message", "")[:_MAX_TOLD])
     state = _state(pod, step).get("waiting", {})
     reason, message = state.get("reason", ""), state.get("message", "")[:_MAX_TOLD]
     if reason in _IMAGE_TROUBLE | _HOPELESS_IMAGE:
-        return Waiting(Kind.IMAGE, f"{reason}: {message}" if message else reason, hopeless=reason in _HOPELESS_IMAGE)
-    return Waiting(Kind.START, f"{reason}: {message}" if reason in _START_TROUBLE else "")
+        return Waiting(Cause.IMAGE, f"{reason}: {message}" if message else reason, hopeless=reason in _HOPELESS_IMAGE)
+    return Waiting(Cause.START, f"{reason}: {message}" if reason in _START_TROUBLE else "")
 
 
 def note_of(waited: Waiting) -> str:
     """Return what people are told while a step waits."""
-    if waited.kind is Kind.NODE:
+    if waited.cause is Cause.NODE:
         text = "Waiting for a node of the cluster with room for the build"
-    elif waited.kind is Kind.IMAGE:
+    elif waited.cause is Cause.IMAGE:
         text = "The image that builds run in cannot be pulled yet"
     else:
         text = "Waiting for the build pod to start on its node"
@@ -107,13 +107,13 @@ def note_of(waited: Waiting) -> str:
 
 def never_started(waited: Waiting, seconds: float) -> Unavailable:
     """Return the error of a step that waited too long to start, or waits in vain."""
-    if waited.kind is Kind.NODE:
+    if waited.cause is Cause.NODE:
         return Unavailable(
             f"No node of the cluster had room for the build within {seconds:g} seconds.",
             code="unschedulable",
             hint="Ask again when less is going on; if it stays so, ask an administrator.",
         )
-    if waited.kind is Kind.IMAGE:
+    if waited.cause is Cause.IMAGE:
         return Unavailable("The image that builds run in cannot be pulled.", code="builder_image_pull_failed", hint="Tell an administrator.")
     return Unavailable(f"The build pod did not start within {seconds:g} seconds.", code="pod_cannot_start", hint="Tell an administrator.")
 

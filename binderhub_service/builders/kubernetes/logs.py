@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _FIRST_WAIT_SECONDS = 0.3
 _LONGEST_WAIT_SECONDS = 10.0
 _END_SECONDS = 10.0  # a container's end is seen in its log before it is seen in its pod
 _TRIES_OF_ENDED = 4
+_DELETED_SECONDS = 60.0
 _UNREADABLE = "The rest of this step's log cannot be read."
 
 
@@ -41,11 +43,12 @@ class StepLog:
     step: str
     known: int = 0
     foreign: int = 0
+    _deleted_at: float = 0.0
 
     async def follow(self) -> AsyncGenerator[Report]:
         """Yield the reports behind `known`, until the step has ended or its pod is gone."""
         wait_seconds, in_vain = _FIRST_WAIT_SECONDS, 0
-        while self.pod.now is not None:
+        while self.pod.now is not None and not self._given_up():
             ended = stand(self.pod.now, self.step) is Stand.ENDED
             known, whole = self.known, False
             try:
@@ -63,6 +66,13 @@ class StepLog:
                 return
             wait_seconds = _FIRST_WAIT_SECONDS if self.known > known else min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
             await self.pod.changed(wait_seconds)
+
+    def _given_up(self) -> bool:
+        """Say whether the pod has been about to go for so long that nobody is left who would end it."""
+        if self.pod.now and "deletionTimestamp" in self.pod.now["metadata"]:
+            self._deleted_at = self._deleted_at or time.monotonic()
+            return time.monotonic() - self._deleted_at > _DELETED_SECONDS
+        return False
 
     async def _ends(self) -> bool:
         """Say whether the step is over; its log has just ended."""
