@@ -40,8 +40,8 @@ class Builder:
         version = self._version()
         year = _VERSION.match(version)
         with_buildx = year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
-        environment = self._place.prepare(with_buildx=with_buildx)
-        dockerfile = self._plain_dockerfile(folder, environment)
+        dockerfile = self._plain_dockerfile(folder)
+        environment = self._place.prepare(with_buildx=with_buildx, with_docker=with_buildx or dockerfile is not None)
         if dockerfile:
             command = build_command(self._place, folder, dockerfile, image, version, safe_labels(labels), with_buildx=with_buildx)
             environment |= build_variables(with_buildx=with_buildx)
@@ -52,9 +52,9 @@ class Builder:
         if finished.status or log.failed:
             raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
 
-    def _plain_dockerfile(self, folder: Path, environment: Mapping[str, str]) -> Path | None:
+    def _plain_dockerfile(self, folder: Path) -> Path | None:
         """Return the Dockerfile that Docker's own program can build as repo2docker does; not if the operator gives that arguments."""
-        if self._settings.repo2docker_arguments or not shutil.which("docker", path=environment.get("PATH")):
+        if self._settings.repo2docker_arguments or not shutil.which("docker", path=self._place.environment.get("PATH")):
             return None
         return dockerfile_in(folder)
 

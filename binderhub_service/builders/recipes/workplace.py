@@ -63,29 +63,37 @@ class Workplace:
                 f"The program {command[0]} is missing.", code="engine_tools_missing", hint="Ask an administrator to install it."
             ) from error
 
-    def prepare(self, *, with_buildx: bool) -> dict[str, str]:
-        """Write Docker's configuration for this build, and return the environment of programs that build."""
-        self._write_docker_config()
+    def prepare(self, *, with_buildx: bool, with_docker: bool) -> dict[str, str]:
+        """Write Docker's configuration for this build, and return the environment of programs that build.
+
+        Args:
+            with_docker: whether it is Docker's own program that builds, not the library that a repo2docker without buildx has.
+        """
+        self._write_docker_config(with_docker)
         environment = self.environment | {"DOCKER_CONFIG": str(self.configuration)}
         if with_buildx and self.is_limited:
             environment["BUILDX_BUILDER"] = self._limited_builder(environment)
         return environment
 
-    def _write_docker_config(self) -> None:
-        """Write the operator's configuration with the logins and proxies that were given."""
+    def _write_docker_config(self, with_docker: bool) -> None:
+        """Write the operator's configuration with the logins and proxies that were given.
+
+        Docker's own program takes a login from this file only if neither `credsStore` nor a helper is to be asked for its registry: a helper
+        without a name says so. The library looks here in any case, and stumbles over such a helper.
+        """
         theirs, own = Path(self.settings.docker_config), self.configuration
         own.mkdir(mode=0o700, exist_ok=True)
         content = json.loads((theirs / "config.json").read_text()) if (theirs / "config.json").exists() else {}
         content["cliPluginsExtraDirs"] = [*content.get("cliPluginsExtraDirs", ()), str(theirs / "cli-plugins")]
-        auths, helpers = dict(content.get("auths", {})), dict(content.get("credHelpers", {}))
-        for login in Credentials.read(Path(self.settings.logins), None).given:
-            auths[login.address] = {"auth": login.basic()}
-            helpers[login.address] = ""  # no program, not even `credsStore`: what stands in this file counts
+        given = {login.address: {"auth": login.basic()} for login in Credentials.read(Path(self.settings.logins), None).given}
+        helpers = {address: helper for address, helper in content.get("credHelpers", {}).items() if address not in given}
+        content["credHelpers"] = helpers | (dict.fromkeys(given, "") if with_docker else {})
+        content["auths"] = content.get("auths", {}) | given
         if self.settings.build_proxies:
             content["proxies"] = {"default": dict(self.settings.build_proxies)}
         descriptor = os.open(own / "config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(content | {"auths": auths, "credHelpers": helpers}, file)
+            json.dump(content, file)
 
     def _limited_builder(self, environment: Mapping[str, str]) -> str:
         """Return the name of a BuildKit builder that has the limits; the engine's own BuildKit knows none."""

@@ -168,16 +168,18 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnRegist
         yield registry
 
 
+@pytest.mark.parametrize("arguments", [[], ["--label=by=repo2docker"]], ids=["docker", "repo2docker"])
 @pytest.mark.parametrize("version", ["repo2docker", "repo2docker_2024"])
 async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dockers_store(
-    yard: Yard, guarded: OwnRegistry, store: OwnRegistry, new_repository: New, request: pytest.FixtureRequest, version: str
+    yard: Yard, guarded: OwnRegistry, store: OwnRegistry, new_repository: New, request: pytest.FixtureRequest, version: str, arguments: list[str]
 ) -> None:
+    """By Docker's own program, and by repo2docker itself, which the operator gives arguments."""
     for registry, name in ((guarded, "hub"), (store, "stored")):
         registry.push("debian:12", "base:1", (name, SECRET))
     dockerfile = f"FROM {store.host}/base:1 AS other\n{DOCKERFILE.replace('debian:12', f'{guarded.host}/base:1')}COPY --from=other /etc/hostname /\n"
     repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
     settings: dict[str, Any] = {"registry": "", "registry_credentials": login_to(guarded), "repo2docker": request.getfixturevalue(version)}
-    made = await yard.build(repository.url, repository.rev("main"), **settings)
+    made = await yard.build(repository.url, repository.rev("main"), repo2docker_arguments=arguments, **settings)
     assert made.image, made.error
 
 
