@@ -15,13 +15,10 @@ from kubespawner import clients
 from tests.kubernetes.kubectl import fresh_namespace, kubectl
 
 # As the hub's Role in zero-to-jupyterhub's chart.
+SEE = ["get", "watch", "list"]
 RULES = [
-    {
-        "apiGroups": [""],
-        "resources": ["pods", "persistentvolumeclaims", "secrets", "services"],
-        "verbs": ["get", "watch", "list", "create", "delete"],
-    },
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "watch", "list"]},
+    {"apiGroups": [""], "resources": ["pods", "persistentvolumeclaims", "secrets", "services"], "verbs": [*SEE, "create", "delete"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": SEE},
 ]
 
 

@@ -24,20 +24,17 @@ pytestmark = [
     pytest.mark.timeout(300),  # the first test may build images
 ]
 START_SECONDS = 40
-# Asks for nothing where only one server fits at a time.
+CPUS = {
+    "half": {"display_name": "Half", "kubespawner_override": {"cpu_limit": 0.5}},
+    "one": {"display_name": "One", "kubespawner_override": {"cpu_limit": 1}},
+}
+IMAGES = {"theirs": {"display_name": "Theirs", "kubespawner_override": {"image": "evil:latest"}}}
 PROFILES = [
-    {"display_name": "Small", "slug": "small", "kubespawner_override": {"mem_limit": "128M", "image": "evil:latest"}},
+    {"display_name": "Small", "kubespawner_override": {"mem_limit": "128M", "image": "evil:latest"}},
     {
         "display_name": "Big",
-        "slug": "big",
         "kubespawner_override": {"mem_limit": "256M"},
-        "profile_options": {
-            "cpu": {
-                "display_name": "CPU",
-                "choices": {"half": {"kubespawner_override": {"cpu_limit": 0.5}}, "one": {"kubespawner_override": {"cpu_limit": 1}}},
-            },
-            "image": {"display_name": "Image", "choices": {"theirs": {"kubespawner_override": {"image": "evil:latest"}}}},
-        },
+        "profile_options": {"cpu": {"display_name": "CPU", "choices": CPUS}, "image": {"display_name": "Image", "choices": IMAGES}},
     },
 ]
 
@@ -193,8 +190,8 @@ async def test_a_server_runs_in_a_pod_that_says_what_it_is_for(servers: Servers,
     assert servers.spawner().orm_spawner.state["binder"] == {"id": "b1", "image": image}
 
 
-@pytest.mark.parametrize("text", ["{foo}", "{unescaped_username.__class__}", "$(HOME)", "$$(HOME)$$", "`id`", '"${HOME}"'])
-async def test_what_looks_like_code_arrives_as_it_is(servers: Servers, image: str, text: str) -> None:
+async def test_what_looks_like_code_arrives_as_it_is(servers: Servers, image: str) -> None:
+    text = '{foo}{unescaped_username.__class__}$(HOME)$$(HOME)$$`id`"${HOME}"'
     repo = f"https://git.example.org/o/{text}"
     told = await servers.started(image, repo=repo, ref=text, path=f"{text}.ipynb")
     assert (told["environment"]["BINDER_REPO_URL"], told["environment"]["BINDER_REF"]) == (repo, text)
@@ -206,4 +203,238 @@ async def test_stopping_removes_the_pod_and_servers_have_pods_of_their_own(serve
     assert len(servers.pods()) == 2
     await servers.stop()
     await servers.stop("second")
+    assert servers.pods() == []
+
+
+# --- profiles --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_profile_reaches_the_pod_but_its_image_does_not(servers: Servers, image: str, settings: Any) -> None:
+    settings(profile_list=PROFILES)
+    await servers.started(image, profile="big", cpu="one")
+    container = servers.container()
+    assert container["resources"]["limits"] == {"cpu": "1", "memory": str(256 * 2**20)}
+    assert container["image"] == image
+    assert servers.spawner().orm_spawner.user_options == {"repo": REPO, "profile": "big", "cpu": "one"}
+    await servers.stop()
+    await servers.started(image, profile="small")
+    assert servers.container()["resources"]["limits"] == {"memory": str(128 * 2**20)}
+    assert servers.container()["image"] == image
+
+
+@pytest.mark.parametrize("more", [{"profile": "huge"}, {"profile": "big", "cpu": "ten"}, {"cpu": "one"}, {"profile": "big", "image": "theirs"}])
+async def test_what_no_profile_offers_is_refused(servers: Servers, image: str, settings: Any, more: dict[str, Any]) -> None:
+    settings(profile_list=PROFILES)
+    spawner = await servers.ask(image, **more)
+    assert spawner._spawn_future.exception().status_code == 400
+    assert servers.service.asks == []
+
+
+async def test_one_form_has_the_repository_and_the_profiles(servers: Servers, image: str, settings: Any) -> None:
+    settings(profile_list=PROFILES)
+    servers.service.on_ask = lambda build: build.ready(image)
+    async with servers.hub.browser("alice") as browser:
+        page = (await browser.get("spawn", params={"repo": REPO, "profile": "big", "profile-option-big--cpu": "one"})).text
+        assert f'value="{REPO}"' in page
+        assert re.search(r'value="big"\s+checked', page)
+        assert '"cpu": "one"' in page
+        assert "profile-option-big--image" not in page
+        fields = {"repo": REPO, "ref": "", "path": "", "profile": "big", "profile-option-big--cpu": "one"}
+        answer = await browser.post("spawn", params=xsrf(browser), data={**fields, "profile-option-big--cpu": "ten"})
+        assert "ten is not offered for cpu" in answer.text
+        answer = await browser.post("spawn", params=xsrf(browser), data=fields)
+        assert answer.status_code == 302, answer.text
+    await until(lambda: servers.spawner().ready, "the server")
+    assert servers.container()["resources"]["limits"]["cpu"] == "1"
+
+
+# --- the home --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(settings: Any, storage_class: str) -> None:
+    """A home that stays, as zero-to-jupyterhub sets it up: a claim of one's own over the place where images have their content."""
+    settings(
+        storage_pvc_ensure=True,
+        storage_class=storage_class,
+        storage_capacity="1Gi",
+        pvc_name_template=f"claim-{storage_class[-20:]}",
+        volumes={"home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}},
+        volume_mounts={"home": {"name": "home", "mountPath": "/home/jovyan"}},
+    )
+
+
+@pytest.mark.usefixtures("home")
+async def test_the_content_is_there_although_the_home_stays_and_is_never_overwritten(servers: Servers, image: str) -> None:
+    told = await servers.started(image)
+    assert told["environment"]["HOME"] == "/home/person"
+    assert told["cwd"].startswith("/home/person/default/r-")
+    assert told["files"]["a.txt"] == "theirs"
+    servers.inside(f"echo mine > {told['cwd']}/a.txt; touch ~/in-home")
+    await servers.stop()
+    again = await servers.started(image)
+    assert (again["cwd"], again["files"]["a.txt"]) == (told["cwd"], "mine\n")
+    assert servers.inside("ls ~").split() == ["default", "in-home"]
+
+
+@pytest.mark.usefixtures("home")
+async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_is(servers: Servers, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    commits = Commits(repository)
+    image, commit = commits.add("one")
+    told = await servers.started(image, commit=commit)
+    assert (told["files"]["a.txt"], told["uid"]) == ("one", 2000)
+    await servers.stop()
+    image, newer = commits.add("two")
+    told = await servers.started(image, commit=newer)
+    assert told["files"]["a.txt"] == "two"
+    assert servers.inside(f"git -C {told['cwd']} rev-parse HEAD") == newer
+
+
+async def test_content_that_a_volume_hides_is_told(servers: Servers, image: str, settings: Any) -> None:
+    settings(
+        volumes=[{"name": "home", "emptyDir": {}}, {"name": "other", "emptyDir": {}}],
+        volume_mounts=[{"name": "home", "mountPath": "/home/person"}, {"name": "other", "mountPath": "/home"}],
+    )
+    told = await servers.started(image)
+    assert (told["cwd"], told["files"]) == ("/home/jovyan", {})
+    [pod] = servers.pods()
+    assert "where a volume hides it" in kubectl("logs", "-n", servers.namespace, pod["metadata"]["name"])
+
+
+# --- starts that fail ------------------------------------------------------------------------------------------------
+
+
+async def test_an_image_that_is_not_in_the_registry_is_told_within_seconds(servers: Servers) -> None:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    assert "made anew" in await servers.refused(f"{registry()}/fake-server:1@sha256:{'0' * 64}")
+    assert clock() - begun < 15
+
+
+async def test_an_image_without_a_digest_is_never_pulled(servers: Servers) -> None:
+    assert "no digest" in await servers.refused(f"{registry()}/fake-server:1")
+
+
+async def test_six_images_without_a_server_say_how_to_add_it_and_do_not_stop_the_hub(servers: Servers, image: str, settings: Any) -> None:
+    settings(cmd=["no-jupyterhub-singleuser"])
+    for _ in range(6):
+        assert "pip install jupyterhub jupyterlab" in await servers.refused(image)
+    await asyncio.sleep(2.2)  # a hub that stops itself does so after two seconds
+    async with servers.hub.browser("bob") as browser:
+        assert (await browser.get("home")).status_code == 200
+
+
+async def test_a_server_that_ends_at_once_says_its_last_words(servers: Servers, image: str, settings: Any) -> None:
+    settings(cmd=["sh", "-c", "echo no such extension >&2; exit 3"])
+    said = await servers.refused(image)
+    assert "status 3" in said
+    assert "no such extension" in said
+
+
+async def test_an_image_without_a_shell_is_a_sentence(servers: Servers) -> None:
+    empty = by_digest(made("empty", "FROM scratch\nCOPY a.txt /\n", {"a.txt": ""}))
+    assert "cannot be started" in await servers.refused(empty)
+
+
+async def test_a_server_that_takes_too_much_memory_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+    settings(cmd=["python3", "-c", "print(len(bytes(2**29)))"], mem_limit="64M")
+    assert "more memory than it may have" in await servers.refused(image)
+
+
+async def test_no_room_in_the_cluster_is_told_at_once_and_refused_in_the_end(servers: Servers, image: str, settings: Any) -> None:
+    settings(node_selector={"no": "such-node"}, start_timeout=6)
+    spawner = await servers.begin(image)
+    told = [str(event["message"]) for event in await servers.events()]
+    assert any("didn't match Pod's node affinity/selector" in text for text in told[:-1])
+    assert "no room in the cluster" in told[-1]
+    assert spawner._spawn_future.exception().status_code == 424
+    await until(lambda: not servers.pods(), "the end of the pod")
+    assert servers.hub.app.tornado_application.settings["failure_count"] == 0
+
+
+async def test_a_quota_is_a_sentence_and_no_token_is_logged(
+    servers: Servers, image: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubectl("create", "quota", "none", "--hard=pods=0", "-n", servers.namespace)
+    request.addfinalizer(lambda: kubectl("delete", "quota", "none", "-n", servers.namespace))
+    assert "exceeded quota: none" in await servers.refused(image)
+    assert "JUPYTERHUB_API_TOKEN" not in caplog.text
+
+
+async def test_what_the_cluster_refuses_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+    settings(extra_pod_config={"priorityClassName": "no-such-class"})
+    assert "no-such-class" in await servers.refused(image)
+
+
+async def test_a_pod_that_somebody_deletes_while_it_starts_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+    settings(node_selector={"no": "such-node"})
+    spawner = await servers.begin(image)
+    await until(servers.pods, "the pod")
+    kubectl("delete", "pods", "--all", "-n", servers.namespace, "--wait=false")
+    await until(lambda: not spawner.pending, "the end of a start")
+    assert "was deleted" in spawner._spawn_future.exception().jupyterhub_message
+
+
+# --- cancelling ------------------------------------------------------------------------------------------------------
+
+
+async def test_cancelling_a_start_leaves_no_pod_and_the_next_one_tells_nothing_of_it(servers: Servers, image: str, settings: Any) -> None:
+    settings(node_selector={"no": "such-node"})
+    spawner = await servers.begin(image)
+    await until(servers.pods, "the pod")
+    await until(lambda: spawner.events, "an event")
+    async with servers.hub.api("alice") as api:
+        assert (await api.delete("users/alice/server")).status_code in {202, 204}
+    await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
+    settings(node_selector={})
+    await servers.begin(image)
+    told = [str(event["message"]) for event in await servers.events()]
+    assert servers.spawner().ready
+    assert any("Started container notebook" in text or "Container started" in text for text in told), told
+    assert not any("node affinity" in text for text in told)
+
+
+async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: Servers, image: str) -> None:
+    spawner = await servers.begin(image)
+    await until(lambda: spawner._creating, "the request")
+    async with servers.hub.api("alice") as api:
+        assert (await api.delete("users/alice/server")).status_code in {202, 204}
+    await until(lambda: not spawner.pending, "the end of a start")
+    await asyncio.sleep(1)
+    assert servers.pods() == []
+
+
+# --- what a dead hub leaves ------------------------------------------------------------------------------------------
+
+
+async def test_a_pod_that_a_dead_hub_left_half_started_makes_way(servers: Servers, image: str) -> None:
+    spawner = servers.spawner()
+    spec = {"containers": [{"name": "notebook", "image": image}], "nodeSelector": {"no": "such-node"}, "terminationGracePeriodSeconds": 0}
+    metadata = {"name": spawner.pod_name, "labels": {"component": "singleuser-server"}}
+    kubectl("create", "-n", servers.namespace, "-f", "-", content={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    assert (await servers.started(image))["files"]["a.txt"] == "theirs"
+    told = [str(event["message"]) for event in await servers.events()]
+    assert not any("node affinity" in text for text in told)
+
+
+async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: Servers, image: str) -> None:
+    await servers.started(image)
+    state = servers.spawner().get_state()
+    again = BinderSpawner(user=servers.hub.user("alice"), hub=servers.hub.app.hub, config=servers.hub.app.config)
+    again.load_state(state)
+    assert await again.poll() is None
+    assert again.repo_build["image"] == image
+    await again.stop()
+    assert servers.pods() == []
+    assert await again.poll() is not None
+
+
+async def test_a_server_that_the_cluster_ends_leaves_no_pod(servers: Servers, image: str, settings: Any) -> None:
+    settings(extra_pod_config={"activeDeadlineSeconds": 4})
+    await servers.started(image)
+    spawner = servers.spawner()
+    await until(lambda: spawner._named_pod()["status"]["phase"] == "Failed", "the end of the pod")
+    assert await spawner.poll() is not None
     assert servers.pods() == []
