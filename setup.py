@@ -47,6 +47,7 @@ setup(
             "pytest-cov",
             "pytest-timeout",
             "hypothesis",
+            "jupyter-repo2docker==2026.4.0",
             "openapi-spec-validator",
             "playwright",
             "schemathesis",
@@ -56,6 +57,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],
+        "repo2docker.engines": ["buildah = binderhub_service.builders.buildah_engine:BuildahEngine"],
         "jupyterhub.spawners": ["repo-process = spawner.process:ProcessSpawner", "repo-docker = spawner.docker:DockerRepoSpawner"],
     },
     classifiers=[

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ class Teller:
     """Writes reports for the service to read, each as it happens.
 
     Args:
-        path: the file to append to.
+        target: the file to append to.
         log_bytes: how much log the service keeps; 0 for all. Twice as much is written, since the service takes credentials
             out before it counts; what comes after is dropped, as the service has cut it by then.
     """
 
-    def __init__(self, path: Path, log_bytes: int = 0) -> None:
-        self._file = path.open("ab", buffering=0)
+    def __init__(self, target: Path | FileIO, log_bytes: int = 0) -> None:
+        self._file = target.open("ab", buffering=0) if isinstance(target, Path) else target
         self._left = 2 * log_bytes or float("inf")
 
     def phase(self, phase: Phase, message: str) -> None:

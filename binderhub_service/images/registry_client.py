@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -23,6 +23,7 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_LONG = httpx.Timeout(300.0, connect=5.0)
 _POOL = httpx.Limits(max_connections=20, keepalive_expiry=60)
 _RETRY_SECONDS = (0.2, 1.0)
 _PASSING = {429, 500, 502, 503, 504}
@@ -30,6 +31,9 @@ _TOKEN_SECONDS = 60.0  # what a token that does not say is good for
 _TOKEN_SPARE_SECONDS = 10.0
 _CHALLENGE = re.compile(r"""\s*(?P<scheme>[A-Za-z]+)\s+(?P<parameters>.*)""", re.DOTALL)
 _PARAMETER = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))""")
+
+
+Body = Callable[[], bytes | AsyncIterable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -76,27 +80,72 @@ class RegistryClient:
         Raises:
             Unavailable: the registry could not be asked, or does not let us in.
         """
-        url = f"{self._scheme(reference.host)}://{reference.host}/v2/{path}"
         headers = {"Accept": ", ".join(accept)} if accept else {}
-        key = (reference.host, reference.repository, method if method == "DELETE" else "GET")
-        proof = self._kept_proof(key)
-        answer = await self._send(method, url, reference, headers | ({"Authorization": proof} if proof else {}))
-        if answer.status_code == 401:
-            fresh = await self._prove(key, reference, answer)
-            answer = await self._send(method, url, reference, headers | {"Authorization": fresh})
+        kind = method if method == "DELETE" else "GET"
+        answer = await self._proven(kind, method, self._address(reference, path), reference, headers)
         if answer.status_code == 401 or answer.status_code == 403:
             await self._refused(reference, answer)
+        return answer
+
+    async def write(
+        self, method: str, reference: Reference, path: str, *, kind: str = "PUSH", headers: Mapping[str, str] | None = None, body: Body | None = None
+    ) -> httpx.Response:
+        """Return a registry's answer to a part of a push, refusals as well; its token is kept for all parts of the same kind.
+
+        Args:
+            path: what follows ``/v2/``, or an address that the registry gave.
+            body: makes what is sent, anew for every try.
+
+        Raises:
+            Unavailable: the registry could not be asked, or we have no login that it would take.
+        """
+        return await self._proven(kind, method, self._address(reference, path), reference, headers or {}, body)
+
+    async def blob(self, reference: Reference, digest: str) -> AsyncIterator[bytes]:
+        """Yield a blob's content as it arrives.
+
+        Raises:
+            Unavailable: it cannot be had.
+        """
+        url = self._address(reference, f"{reference.repository}/blobs/{digest}")
+        proof = self._kept_proof((reference.host, reference.repository, "GET"))
+        headers = {"Authorization": proof} if proof else {}
+        try:
+            async with self._client.stream("GET", url, headers=headers, follow_redirects=True, timeout=_LONG) as answer:
+                if answer.status_code != 200:
+                    raise _unavailable(reference, f"it answers {answer.status_code}")
+                async for chunk in answer.aiter_bytes():
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
+
+    def _address(self, reference: Reference, path: str) -> str:
+        return urljoin(f"{self._scheme(reference.host)}://{reference.host}/v2/", path)
+
+    async def _proven(
+        self, kind: str, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None
+    ) -> httpx.Response:
+        """Send a request with a proof of who we are, if the registry wants one."""
+        key = (reference.host, reference.repository, kind)
+        proof = self._kept_proof(key)
+        answer = await self._send(method, url, reference, {**headers} | ({"Authorization": proof} if proof else {}), body)
+        if answer.status_code == 401:
+            fresh = await self._prove(key, reference, answer)
+            answer = await self._send(method, url, reference, {**headers, "Authorization": fresh}, body)
         return answer
 
     def _scheme(self, host: str) -> str:
         name = urlsplit(f"//{host}").hostname or ""
         return "http" if host in self._plain_http or name in {"localhost", "::1"} or name.startswith("127.") else "https"
 
-    async def _send(self, method: str, url: str, reference: Reference, headers: Mapping[str, str], **more: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None, **more: Any
+    ) -> httpx.Response:
         """Send a request, again if it fails for a passing reason; credentials do not follow redirects to other hosts."""
         for seconds in (*_RETRY_SECONDS, None):
+            content = {"content": body(), "timeout": _LONG} if body else {"follow_redirects": True}
             try:
-                answer = await self._client.request(method, url, headers=headers, follow_redirects=True, **more)
+                answer = await self._client.request(method, url, headers=headers, **content, **more)
             except httpx.HTTPError as error:
                 if seconds is None:
                     raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,15 +24,18 @@ _TRANSIENT = re.compile(
 _NO_SPACE = re.compile(r"No space left on device", re.IGNORECASE)
 
 
-def fetch(job: Job, content: Path, tell: Teller, environment: Mapping[str, str]) -> None:
+def fetch(job: Job, content: Path, tell: Teller, environment: Mapping[str, str], logins: Path | None = None) -> None:
     """Check out exactly the job's commit at `content`: alone where the server allows that, with all history where it does not.
+
+    Args:
+        logins: a file in the format of Git's credential store, for servers that ask who is there.
 
     Raises:
         BuildFailed: it cannot be fetched, or is too large.
     """
     content.mkdir(parents=True)
     tell.log(f"Fetching {job.repo} at {job.commit}")
-    git = _Git(content, tell, environment, Guard(job.limits, Path(job.root), content))
+    git = _Git(content, tell, environment, Guard(job.limits, Path(job.root), content), logins)
     git.run("init", "--quiet")
     git.run("remote", "add", "origin", job.url)
     if git.run("fetch", "--quiet", "--no-tags", "--depth=1", "origin", job.commit).status:
@@ -55,8 +59,9 @@ def fetch(job: Job, content: Path, tell: Teller, environment: Mapping[str, str])
 class _Git:
     """Runs git in a checkout; what fails for a passing reason is tried again, with growing waits."""
 
-    def __init__(self, content: Path, tell: Teller, environment: Mapping[str, str], guard: Guard) -> None:
+    def __init__(self, content: Path, tell: Teller, environment: Mapping[str, str], guard: Guard, logins: Path | None) -> None:
         self.guard = guard
+        self._command = (*_GIT, "-c", f"credential.helper=store --file={shlex.quote(str(logins))}") if logins else _GIT
         self._content = content
         self._tell = tell
         self._environment = git_environment(environment)
@@ -75,4 +80,4 @@ class _Git:
         return finished
 
     def _once(self, arguments: tuple[str, ...]) -> Finished:
-        return self._tell.run((*_GIT, *arguments), cwd=self._content, environment=self._environment, guard=self.guard)
+        return self._tell.run((*self._command, *arguments), cwd=self._content, environment=self._environment, guard=self.guard)
