@@ -128,7 +128,8 @@ class KubernetesBuilder(Builder):
         """Create the pod, then the secret that belongs to it; each is left alone if it is there."""
         registry = Reference.parse(build.image.name).registry
         login = await asyncio.to_thread(self._credentials.login_for, registry)  # may run a program
-        pod = await self._cluster.create_pod(pod_manifest(build, self._settings))
+        owner_uid = await self._cluster.config_map_uid(self._settings.owner) if self._settings.owner else ""
+        pod = await self._cluster.create_pod(pod_manifest(build, self._settings, owner_uid))
         job = job_text(build, self._pod_settings, self._limits)
         logins = [login] if login else []
         await self._cluster.create_secret(secret_manifest(build, self._settings, job, logins, pod["metadata"]["uid"]))

@@ -72,6 +72,11 @@ class Cluster:
                 raise
         return await self._ask("read_namespaced_pod", manifest["metadata"]["name"], self.namespace)
 
+    async def config_map_uid(self, name: str) -> str:
+        """Return what tells a ConfigMap from others that had or will have its name."""
+        answer = await self._ask("read_namespaced_config_map", name, self.namespace)
+        return str(answer["metadata"]["uid"])
+
     async def create_secret(self, manifest: Mapping[str, Any]) -> None:
         """Create a secret, unless there is one of that name."""
         try:

@@ -47,8 +47,9 @@ def selector(settings: KubernetesSettings) -> str:
     return f"component={COMPONENT},binder.instance={settings.instance}"
 
 
-def pod_manifest(build: Build, settings: KubernetesSettings) -> dict[str, Any]:
-    """Return the pod that makes a build's image."""
+def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = "") -> dict[str, Any]:
+    """Return the pod that makes a build's image; `owner_uid` is of the ConfigMap `settings.owner`, if that is to own it."""
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": settings.owner, "uid": owner_uid}
     fetch, work, push = (_container(step, settings) for step in STEPS)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -68,10 +69,11 @@ def pod_manifest(build: Build, settings: KubernetesSettings) -> dict[str, Any]:
         "priorityClassName": settings.priority_class,
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
     }
+    metadata: dict[str, Any] = {"name": pod_name(build.id), "labels": _labels(build, settings), "annotations": _annotations(build, settings)}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": pod_name(build.id), "labels": _labels(build, settings), "annotations": _annotations(build, settings)},
+        "metadata": metadata | ({"ownerReferences": [owner]} if owner_uid else {}),
         "spec": spec | {name: value for name, value in wanted.items() if value},
     }
 

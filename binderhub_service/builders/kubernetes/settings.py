@@ -16,6 +16,7 @@ class KubernetesSettings:
 
     Attributes:
         builder_image: the image that all steps run in.
+        owner: a ConfigMap beside the pods that owns them: when it is deleted, Kubernetes deletes them; empty for none.
         instance: tells the pods of several services in one namespace apart; a label's value.
         image_pull_policy: of the builder image; empty for Kubernetes' own default.
         image_pull_secrets: names of secrets that the builder image is pulled with.
@@ -37,6 +38,7 @@ class KubernetesSettings:
 
     builder_image: str
     instance: str = "binder"
+    owner: str = ""
     image_pull_policy: str = ""
     image_pull_secrets: Sequence[str] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
