@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlencode
 
 import httpx
@@ -44,7 +45,12 @@ class RegistryWriter:
 
     async def put_file(self, blob: Blob, path: Path) -> None:
         """Upload a blob from a file; raises `Refused` or `Unavailable`."""
-        await self._put(blob, lambda: _chunks(path))
+        with path.open("rb") as file:
+            await self.put_open(blob, file)
+
+    async def put_open(self, blob: Blob, file: IO[bytes]) -> None:
+        """Upload a blob from an open file; raises `Refused` or `Unavailable`."""
+        await self._put(blob, lambda: _chunks(file))
 
     async def put_bytes(self, blob: Blob, content: bytes) -> None:
         """Upload a blob from memory; raises `Refused` or `Unavailable`."""
@@ -113,7 +119,7 @@ class RegistryWriter:
         return f"{self.reference.repository}/{kind}/{what}"
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

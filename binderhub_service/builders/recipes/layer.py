@@ -11,11 +11,11 @@ from typing import IO, Any
 from ...errors import BuildFailed
 from ...images import labels
 from ...images.engine import Engine
-from ..docker_job import container_name, unfinished_name
+from ...images.traces import Traces
 
 
 def put_on_top(
-    engine: Engine, environment_image: str, work: Path, build_id: str, start: str | None, user_id: int, written: Mapping[str, str]
+    engine: Engine, traces: Traces, environment_image: str, work: Path, build_id: str, start: str | None, user_id: int, written: Mapping[str, str]
 ) -> None:
     """Make the build's unfinished image of an environment's image and the content in `work`.
 
@@ -29,32 +29,40 @@ def put_on_top(
     found = engine.inspect_image(environment_image)
     if found is None:
         raise BuildFailed("The environment's image is gone.", code="environment_missing", hint="Ask again; it is made anew.")
-    container = container_name(build_id)
+    container = traces.container(build_id)
     engine.remove_container(container)
     with tempfile.TemporaryFile(dir=work) as archive:
-        _pack(work / "content", archive, start, user_id)
+        pack(work / "content", archive, start, user_id)
         archive.seek(0)
         runs = found["Config"].get("Cmd") or found["Config"].get("Entrypoint")
         engine.create_container(container, {"Image": environment_image, "Labels": {labels.BUILD: build_id}} | ({} if runs else {"Cmd": ["true"]}))
-        engine.put_archive(container, _folder(found["Config"]), archive)
-    engine.commit(container, unfinished_name(build_id), "the repository's content", written)
+        engine.put_archive(container, content_folder(found["Config"]), archive)
+    engine.commit(container, traces.image(build_id), "the repository's content", written)
     engine.remove_container(container)
 
 
-def _folder(config: Mapping[str, Any]) -> str:
+def content_folder(config: Mapping[str, Any]) -> str:
     """Return where repo2docker puts the content in an image."""
     variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
     return variables.get("REPO_DIR") or str(config.get("WorkingDir") or "") or variables.get("HOME", "/")
 
 
-def _pack(content: Path, archive: IO[bytes], start: str | None, user_id: int) -> None:
+def pack(content: Path, archive: IO[bytes], start: str | None, user_id: int, folder: str = "") -> None:
+    """Write the content as a tar file in which all belongs to one user.
+
+    Args:
+        start: the path of a script that must be executable.
+        folder: where the content is in the tar file.
+    """
+
     def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = user_id
         entry.uname = entry.gname = ""
-        if entry.name == start:
+        if start and entry.name == f"{inside}{start}":
             entry.mode |= 0o111
         return entry
 
+    inside = f"{folder.strip('/')}/" if folder.strip("/") else ""
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for child in sorted(content.iterdir()):
-            tar.add(child, child.name, filter=owned)
+            tar.add(child, f"{inside}{child.name}", filter=owned)

@@ -56,7 +56,7 @@ class Plan:
 async def make_plan(
     job: Job, settings: PodSettings, client: RegistryClient, tell: Teller, environment: Mapping[str, str], git_logins: Path | None
 ) -> None:
-    """Check out the commit, find out what there is to do, and write that down.
+    """Check out the commit, find out what there is to do, and write that down; with an engine, its recipe finds out itself.
 
     Raises:
         BuildFailed: it cannot be fetched, or its environment's definition cannot be understood.
@@ -67,8 +67,10 @@ async def make_plan(
     tell.phase(Phase.FETCHING, "Fetching the repository")
     fetch(job, content, tell, environment, git_logins)
     definition = definition_in(content, REPO2DOCKER_FILES)
+    if settings.engine_host:
+        return
     tell.phase(Phase.BUILDING, "Building the image")
-    key = shared_key(definition, job, settings) if not settings.engine_host and is_shared(definition, settings, tell) else ""
+    key = shared_key(definition, job, settings) if is_shared(definition, settings, tell) else ""
     found = bool(key) and not job.force and await _there(client, environment_name(settings.image_prefix, key), settings)
     if found:
         tell.log(f"Found the environment {key}; nothing to install.")

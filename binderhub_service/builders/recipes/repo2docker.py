@@ -17,7 +17,7 @@ from ...images.credentials import Credentials
 from ...images.engine import Engine, EngineError
 from ...images.locks import locked
 from ...models import Phase
-from ..docker_job import DockerSettings, clear_engine, unfinished_name
+from ..docker_job import DockerSettings
 from ..guards import Guard
 from ..job import Job
 from ..teller import Teller
@@ -50,6 +50,12 @@ def make_image(job: Job, tell: Teller, environment: Mapping[str, str]) -> None:
                 shutil.rmtree(work / made, ignore_errors=True)
 
 
+def make_of_checkout(job: Job, settings: DockerSettings, work: Path, tell: Teller, environment: Mapping[str, str]) -> None:
+    """Make the job's image of what is checked out at ``work/content`` already; raises as `make_image` does."""
+    with _engine_of(settings, job) as engine:
+        _Making(job, settings, engine, work, tell, environment, definition_in(work / "content", REPO2DOCKER_FILES)).make()
+
+
 @contextlib.contextmanager
 def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
     """Yield the engine; afterwards nothing of the build is left in it but a finished image."""
@@ -58,7 +64,7 @@ def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
     try:
         yield engine
     finally:
-        clear_engine(engine, job.build_id)
+        settings.traces.clear(engine, job.build_id)
         engine.close()
 
 
@@ -82,15 +88,19 @@ class _Making:
             self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
         if self.settings.push:
             self.tell.phase(Phase.PUSHING, "Pushing the image")
-        self._finish(unfinished_name(self.job.build_id), self.job.image)
+        self._finish(self._unfinished, self.job.image)
+
+    @property
+    def _unfinished(self) -> str:
+        return self.settings.traces.image(self.job.build_id)
 
     # --- the whole at once -------------------------------------------------------------------------------------------
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
         guard = Guard(self.job.limits, Path(self.job.root))
         place = Workplace(self.settings, self.work, self.tell, guard, self.environment)
-        Builder(place).build(folder, unfinished_name(self.job.build_id), self.job.commit, written)
-        check_singleuser(self.engine, self.job.build_id, self.settings.singleuser_seconds, self.tell)
+        Builder(place).build(folder, self._unfinished, self.job.commit, written)
+        check_singleuser(self.engine, self.settings.traces, self.job.build_id, self.settings.singleuser_seconds, self.tell)
 
     def _finish(self, made: str, name: str) -> None:
         """Give an image its name and push it; without a push it is there from then on."""
@@ -121,10 +131,19 @@ class _Making:
             if not self.job.force and self._found(name):
                 self.tell.log(f"Found the environment {key}; nothing to install.")
             elif self._build_environment(key):
-                self._finish(unfinished_name(self.job.build_id), name)
+                self._finish(self._unfinished, name)
             else:
                 return False
-            put_on_top(self.engine, name, self.work, self.job.build_id, self.definition.start, self.settings.user_id, labels_of(self.job, key))
+            put_on_top(
+                self.engine,
+                self.settings.traces,
+                name,
+                self.work,
+                self.job.build_id,
+                self.definition.start,
+                self.settings.user_id,
+                labels_of(self.job, key),
+            )
         self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
         return True
 
