@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import BinderError
 from ..images.engine import Engine
+from ..images.traces import Trace, sweep
 from ..models import Build, Report
 from .detached import DetachedBuilder
-from .docker_job import DockerSettings, clear_engine
+from .docker_job import DockerSettings
 from .job import Limits
 
 log = logging.getLogger("binderhub_service")
@@ -37,6 +38,7 @@ class DockerBuilder(DetachedBuilder):
     ) -> None:
         super().__init__(root, "repo2docker", asdict(settings), limits)
         self._engine = engine
+        self._mark = settings.mark
         self._on_made = on_made
 
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
@@ -44,6 +46,14 @@ class DockerBuilder(DetachedBuilder):
         async for report in super().run(build, after):
             yield report
         self._on_made(build.image.name)
+
+    async def forget_all_but(self, build_ids: Collection[str]) -> None:
+        """Remove the jobs of all other builds, and what they have left in the engine."""
+        await super().forget_all_but(build_ids)
+        try:
+            await asyncio.to_thread(sweep, self._engine, self._mark, lambda build_id: build_id not in build_ids)
+        except BinderError as error:
+            log.warning("What builds left in the engine could not be removed: %s", error.message)
 
     async def check(self) -> None:
         """Raise `Unavailable` if the engine does not answer."""
@@ -53,7 +63,7 @@ class DockerBuilder(DetachedBuilder):
     def clear(self, build_id: str) -> None:
         """Remove the build's container, its unfinished image and its checkout."""
         try:
-            clear_engine(self._engine, build_id)
+            Trace(self._mark, build_id).clear(self._engine)
         except BinderError as error:
             log.warning("What build %s left in the engine could not be removed: %s", build_id, error.message)
         for made in ("content", "environment", "docker"):

@@ -1,4 +1,4 @@
-"""What the service and a build process share in docker mode: how images are made, and what a build's things in the engine are called."""
+"""What the service and a build process share in docker mode: how images are made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..images.engine import Engine, EngineAddress
+from ..images.engine import EngineAddress
 from .image_settings import ImageSettings
 
 
@@ -18,6 +18,7 @@ class DockerSettings(ImageSettings):
         push: whether `image_prefix` names a registry that images are pushed to.
         docker_config: Docker's configuration directory of whoever runs this hub.
         logins: a file with registry logins that are not in Docker's configuration; it may be missing.
+        mark: tells what builds have in the engine from what others have there, see `traces`.
         state: a directory for repo2docker itself, the builders of limited builds, and locks.
         uv: the uv program, which installs repo2docker.
         repo2docker: a repo2docker program to use instead of installing `repo2docker_version`; empty for none.
@@ -30,6 +31,7 @@ class DockerSettings(ImageSettings):
     push: bool
     docker_config: str
     logins: str
+    mark: str
     state: str
     uv: str
     repo2docker: str = ""
@@ -42,19 +44,3 @@ class DockerSettings(ImageSettings):
         """Return the settings that a job file holds."""
         lists = {"repo2docker_arguments": tuple(content["repo2docker_arguments"])}
         return cls(**{**content, **lists, "engine": EngineAddress(**content["engine"])})
-
-
-def unfinished_name(build_id: str) -> str:
-    """Return the name that an image has while nobody may start servers from it."""
-    return f"binder-unfinished:{build_id}"
-
-
-def container_name(build_id: str) -> str:
-    """Return the name of the one container that a build makes itself."""
-    return f"binder-build-{build_id}"
-
-
-def clear_engine(engine: Engine, build_id: str) -> None:
-    """Remove what a build leaves in the engine: its container and its unfinished image; raises `BinderError`."""
-    engine.remove_container(container_name(build_id))
-    engine.remove_image(unfinished_name(build_id))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .. import names
-from ..models import Image, Source
+from ..models import Image, Source, now
 from . import labels
 from .base import Images, StoredImage, in_use
 from .engine import Engine, EngineError
+from .traces import sweep
 
 _CONFLICT = 409
+_YOUNG = timedelta(hours=1)
 _NAMELESS = ":<none>"
 
 
@@ -23,12 +25,14 @@ class DockerImages(Images):
     Args:
         prefix: comes before every name, e.g. ``binder-``.
         settings: the build settings that differ from the defaults, as text.
+        mark: tells this hub's builds from those of others that use the engine, see `traces.mark_of`; empty if it builds nothing.
     """
 
-    def __init__(self, engine: Engine, prefix: str, settings: str = "") -> None:
+    def __init__(self, engine: Engine, prefix: str, settings: str = "", mark: str = "") -> None:
         self._engine = engine
         self._prefix = prefix
         self._settings = settings
+        self._mark = mark
 
     def name_for(self, source: Source) -> str:
         """Return BinderHub's name for the image."""
@@ -46,6 +50,12 @@ class DockerImages(Images):
     async def users(self, name: str) -> tuple[str, ...]:
         """Return who has a container made from an image, as ``user/server``."""
         return await asyncio.to_thread(self._users, name)
+
+    async def tidy(self, build_ids: Collection[str]) -> None:
+        """Remove what builds that are gone have left; a build that begins just now is not among `build_ids` yet, and left alone."""
+        if self._mark:
+            young = names.new_build_id(now() - _YOUNG)
+            await asyncio.to_thread(sweep, self._engine, self._mark, lambda build_id: build_id < young and build_id not in build_ids)
 
     async def delete(self, name: str) -> None:
         """Remove the image, and its environment's unless another image uses it."""

@@ -80,6 +80,11 @@ class Engine:
         listed = self._call("GET", "/system/df", params={"type": "image"}, timeout_seconds=_LONG_SECONDS).json()["Images"] or []
         return [image for image in listed if label in (image.get("Labels") or {})]
 
+    def names(self, repository: str) -> list[str]:
+        """Return the names of all images of a repository, as ``repository:tag``."""
+        listed = self._call("GET", "/images/json", params={"filters": json.dumps({"reference": [repository]})}).json()
+        return [name for image in listed for name in image.get("RepoTags") or () if name.startswith(f"{repository}:")]
+
     def containers(self, **filters: str) -> list[dict[str, Any]]:
         """Return all containers that match, running or not; e.g. ``label="a=b"``, ``ancestor="image"``."""
         wanted = json.dumps({name: [value] for name, value in filters.items()})

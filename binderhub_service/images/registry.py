@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -91,6 +92,11 @@ class RegistryImages(Images):
                 return await self._stored(registry.registry, repository)
 
         return [image for images in await asyncio.gather(*map(of, repositories)) for image in images]
+
+    async def tidy(self, build_ids: Collection[str]) -> None:
+        """Remove what builds that are gone have left in the engine that builds."""
+        if self._local:
+            await self._local.tidy(build_ids)
 
     async def delete(self, name: str) -> None:
         """Remove the manifest, and the building engine's copy; an image that a server runs from stays."""

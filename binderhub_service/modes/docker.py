@@ -21,6 +21,7 @@ from ..images.docker import DockerImages
 from ..images.engine import Engine, EngineAddress
 from ..images.registry import RegistryImages
 from ..images.registry_client import RegistryClient
+from ..images.traces import mark_of
 from .base import Mode
 from .embedded import find_uv
 
@@ -156,7 +157,7 @@ class DockerMode(Mode):
         credentials = self.credentials(docker_config)
         credentials.write(Path(settings.logins))
         engine = Engine(settings.engine)
-        local = DockerImages(engine, settings.image_prefix, settings.name_text())
+        local = DockerImages(engine, settings.image_prefix, settings.name_text(), settings.mark)
         if not self.registry:
             return local, DockerBuilder(state, engine, settings, limits)
         client = RegistryClient(credentials, self.plain_http_registries)
@@ -173,6 +174,7 @@ class DockerMode(Mode):
             push=bool(self.registry),
             docker_config=str(docker_config_directory(environment)),
             logins=str(state / "registry-logins.json"),
+            mark=mark_of(state),
             state=str(state / "repo2docker"),
             uv="" if self.repo2docker else _uv(),
             repo2docker=self.repo2docker,

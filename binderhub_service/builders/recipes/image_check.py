@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import BuildFailed
 from ...images import labels
 from ...images.engine import Engine, EngineError
-from ..docker_job import container_name, unfinished_name
+from ...images.traces import Trace
 from ..teller import Teller
 
 PROGRAM = "jupyterhub-singleuser"
@@ -16,20 +16,20 @@ _HINT = (
 )
 
 
-def check_singleuser(engine: Engine, build_id: str, seconds: float, tell: Teller) -> None:
+def check_singleuser(engine: Engine, trace: Trace, seconds: float, tell: Teller) -> None:
     """Run ``jupyterhub-singleuser --version`` in the build's unfinished image, with the rights of a server, without network or much memory.
 
     Raises:
         BuildFailed: it is not there or does not work.
     """
-    container = container_name(build_id)
+    container = trace.container
     engine.remove_container(container)
     limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200}
     content = {
-        "Image": unfinished_name(build_id),
+        "Image": trace.image,
         "Cmd": [PROGRAM, "--version"],
         "Tty": True,
-        "Labels": {labels.BUILD: build_id},
+        "Labels": {labels.BUILD: trace.build_id},
         "HostConfig": limits,
     }
     try:

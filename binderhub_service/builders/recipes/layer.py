@@ -11,12 +11,10 @@ from typing import IO, Any
 from ...errors import BuildFailed
 from ...images import labels
 from ...images.engine import Engine
-from ...images.traces import Traces
+from ...images.traces import Trace
 
 
-def put_on_top(
-    engine: Engine, traces: Traces, environment_image: str, work: Path, build_id: str, start: str | None, user_id: int, written: Mapping[str, str]
-) -> None:
+def put_on_top(engine: Engine, trace: Trace, environment_image: str, work: Path, start: str | None, user_id: int, written: Mapping[str, str]) -> None:
     """Make the build's unfinished image of an environment's image and the content in `work`.
 
     Nothing runs for it: the content is unpacked in a container that is never started.
@@ -29,15 +27,17 @@ def put_on_top(
     found = engine.inspect_image(environment_image)
     if found is None:
         raise BuildFailed("The environment's image is gone.", code="environment_missing", hint="Ask again; it is made anew.")
-    container = traces.container(build_id)
+    container = trace.container
     engine.remove_container(container)
     with tempfile.TemporaryFile(dir=work) as archive:
         pack(work / "content", archive, start, user_id)
         archive.seek(0)
         runs = found["Config"].get("Cmd") or found["Config"].get("Entrypoint")
-        engine.create_container(container, {"Image": environment_image, "Labels": {labels.BUILD: build_id}} | ({} if runs else {"Cmd": ["true"]}))
+        engine.create_container(
+            container, {"Image": environment_image, "Labels": {labels.BUILD: trace.build_id}} | ({} if runs else {"Cmd": ["true"]})
+        )
         engine.put_archive(container, content_folder(found["Config"]), archive)
-    engine.commit(container, traces.image(build_id), "the repository's content", written)
+    engine.commit(container, trace.image, "the repository's content", written)
     engine.remove_container(container)
 
 

@@ -16,6 +16,7 @@ from ...images import labels
 from ...images.credentials import Credentials
 from ...images.engine import Engine, EngineError
 from ...images.locks import locked
+from ...images.traces import Trace
 from ...models import Phase
 from ..docker_job import DockerSettings
 from ..guards import Guard
@@ -64,7 +65,7 @@ def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
     try:
         yield engine
     finally:
-        settings.traces.clear(engine, job.build_id)
+        Trace(settings.mark, job.build_id).clear(engine)
         engine.close()
 
 
@@ -88,19 +89,19 @@ class _Making:
             self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
         if self.settings.push:
             self.tell.phase(Phase.PUSHING, "Pushing the image")
-        self._finish(self._unfinished, self.job.image)
+        self._finish(self._trace.image, self.job.image)
 
     @property
-    def _unfinished(self) -> str:
-        return self.settings.traces.image(self.job.build_id)
+    def _trace(self) -> Trace:
+        return Trace(self.settings.mark, self.job.build_id)
 
     # --- the whole at once -------------------------------------------------------------------------------------------
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
         guard = Guard(self.job.limits, Path(self.job.root))
         place = Workplace(self.settings, self.work, self.tell, guard, self.environment)
-        Builder(place).build(folder, self._unfinished, self.job.commit, written)
-        check_singleuser(self.engine, self.settings.traces, self.job.build_id, self.settings.singleuser_seconds, self.tell)
+        Builder(place).build(folder, self._trace.image, self.job.commit, written)
+        check_singleuser(self.engine, self._trace, self.settings.singleuser_seconds, self.tell)
 
     def _finish(self, made: str, name: str) -> None:
         """Give an image its name and push it; without a push it is there from then on."""
@@ -131,19 +132,10 @@ class _Making:
             if not self.job.force and self._found(name):
                 self.tell.log(f"Found the environment {key}; nothing to install.")
             elif self._build_environment(key):
-                self._finish(self._unfinished, name)
+                self._finish(self._trace.image, name)
             else:
                 return False
-            put_on_top(
-                self.engine,
-                self.settings.traces,
-                name,
-                self.work,
-                self.job.build_id,
-                self.definition.start,
-                self.settings.user_id,
-                labels_of(self.job, key),
-            )
+            put_on_top(self.engine, self._trace, name, self.work, self.definition.start, self.settings.user_id, labels_of(self.job, key))
         self.tell.log(f"Put the content of commit {self.job.commit} on top of the environment.")
         return True
 
