@@ -1,0 +1,119 @@
+"""The chart on a real cluster: the hub in a pod, its service, builds, servers; upgraded, killed, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.harness.git_server import GitServer, Repository
+from tests.harness.kernel import run_code
+from tests.harness.sse import Sent
+from tests.harness.waiting import wait_for
+from tests.kubernetes.chart.helm import REASON
+from tests.kubernetes.chart.release import Release
+from tests.kubernetes.images import singleuser_image
+from tests.kubernetes.kubectl import found
+
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(600)]
+BEFORE = "half of it is done"
+NewRepository = Callable[..., Repository]
+
+
+@pytest.fixture(scope="module")
+def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
+    """The release as the version before installed it."""
+    about = chart / "Chart.yaml"
+    content = about.read_text()
+    about.write_text(yaml.safe_dump({**yaml.safe_load(content), "version": "0.0.1"}))
+    release = Release(chart, place, storage_class, {"config": {"Limits": {"running": 2}}})
+    with release:
+        about.write_text(content)
+        yield release
+
+
+@pytest.fixture(scope="module")
+def alice(release: Release) -> str:
+    return release.token("alice")
+
+
+@pytest.fixture
+def new_repository(git_server: GitServer, request: pytest.FixtureRequest) -> NewRepository:
+    """Make a repository whose image is the test's server image with more lines in its Dockerfile."""
+
+    def made(lines: str = "") -> Repository:
+        repository = git_server.add(f"chart/{request.node.name}")
+        dockerfile = f"FROM {singleuser_image()}\n{lines}COPY --chown=jovyan . /home/jovyan/\n"
+        repository.commit({"Dockerfile": dockerfile, "data.txt": "forty-two\n"})
+        return repository
+
+    return made
+
+
+def read_to(release: Release, build_id: str, token: str, text: str) -> list[Sent]:
+    """Return a story up to a line, and go away."""
+    seen: list[Sent] = []
+    for event in release.events(build_id, token):
+        seen.append(event)
+        if event.data.get("text") == text:
+            break
+    return seen
+
+
+def test_the_service_in_the_hubs_pod_answers_through_the_proxy(release: Release) -> None:
+    health = release.service("GET", "/health").json()
+    assert health["ok"], health
+    assert release.service("GET", "/versions").json()["builder_info"]["mode"] == "kubernetes"
+    assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy"}
+
+
+def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, alice: str, new_repository: NewRepository) -> None:
+    told = release.launch("alice", {"repo": new_repository().url})
+    assert told[-1].get("ready"), (told[-3:], release.log())
+    assert run_code(f"{release.url}/user/alice", alice, "print(open('data.txt').read(), end='')") == "forty-two\n"
+    [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
+    assert server["spec"]["containers"][0]["image"].startswith(f"{release.values['registry']['prefix']}/binder-")
+    release.stop_server("alice")
+
+
+def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: str, new_repository: NewRepository) -> None:
+    repository = new_repository(f"RUN echo '{BEFORE}' && sleep 20 && echo 'all of it is'\n")
+    build = release.build(repository.url, alice)
+    before = read_to(release, build["id"], alice, BEFORE)
+    release.kill()
+    release.wait_until_up()
+    after = release.follow(build["id"], alice, after=before[-1].number)
+    assert [event.number for event in before + after] == list(range(1, len(before + after) + 1))
+    assert after[-1].data["state"] == "ready", after[-3:]
+    assert [event.data.get("text") for event in before + after].count(BEFORE) == 1
+    assert release.follow(build["id"], alice) == before + after
+
+
+def test_builds_outlive_an_upgrade_and_the_hub_takes_changed_values(release: Release, alice: str) -> None:
+    def known() -> list[str]:
+        return [build["id"] for build in release.service("GET", "/api/builds", alice).json()["builds"]]
+
+    builds, secret, starts = known(), token_of(release), release.starts("hub")
+    assert builds
+    release.helm("upgrade", config={"Limits": {"running": 3}})
+    wait_for(lambda: release.starts("hub") != starts, "the hub to begin again", 180, every_seconds=1)
+    release.wait_until_up()
+    assert known() == builds
+    assert token_of(release) == secret
+
+
+def token_of(release: Release) -> str:
+    [secret] = [one for one in found("secrets", release.namespace) if one["metadata"]["name"] == "binder-config"]
+    token: str = secret["data"]["service-token"]
+    return token
+
+
+def test_nothing_is_left_of_a_release_that_is_removed_in_the_middle_of_a_build(release: Release, alice: str, new_repository: NewRepository) -> None:
+    repository = new_repository(f"RUN echo '{BEFORE}' && sleep 120\n")
+    build = release.build(repository.url, alice)
+    read_to(release, build["id"], alice, BEFORE)
+    assert f"Secret/build-{build['id']}" in release.left()
+    release.uninstall()
+    wait_for(lambda: not release.left(), "an empty namespace", 60, every_seconds=0.5)
