@@ -44,6 +44,7 @@ def engine_settings(settings: PodSettings, work: Path) -> DockerSettings:
         push=True,
         docker_config=str(work / "no-configuration"),
         logins=str(pod_job.LOGINS),
+        mark="pods",
         state=str(work / "state"),
         uv="",
         repo2docker=shutil.which("jupyter-repo2docker") or "",
