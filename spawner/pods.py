@@ -22,8 +22,10 @@ REMOVE_SECONDS = 30
 # For what may pass by itself, e.g. a registry that is being restarted.
 PATIENCE_SECONDS = 30
 # Of the time that a start has: then it is told what it waited for, before it is simply cut.
-LAST_MOMENT = 0.95
-CONFLICT = 409
+LAST_MOMENT = 0.85  # KubeSpawner cuts it at 90 to 110 percent
+# A pod that was made is told about at once; if it is not, whether it is there is asked so often.
+ASK_EVERY_SECONDS = 5
+NOT_FOUND, CONFLICT = 404, 409
 
 
 class PodSpawner(KubeSpawner):
@@ -34,6 +36,7 @@ class PodSpawner(KubeSpawner):
     # Of the pod that this start has made; empty until there is one.
     _pod_uid = ""
     _creating: asyncio.Future[bool] | None = None
+    _ask_at = 0.0  # when to ask for a pod that is not told about
 
     # The start
 
@@ -75,21 +78,33 @@ class PodSpawner(KubeSpawner):
         """Return why this start does not come to a good end, as soon as that is known; nothing else ends this."""
         clock = asyncio.get_running_loop().time
         last_moment = clock() + LAST_MOMENT * self.start_timeout
-        seen, in_trouble_since = False, None
+        in_trouble_since = None
         while True:
-            pod = self._pod()
-            if pod is None and seen:
-                return pod_status.gone()
-            if pod is not None:
-                seen = True
-                trouble = pod_status.trouble(pod)
-                in_trouble_since = (in_trouble_since or clock()) if trouble else None
-                if trouble and in_trouble_since and (trouble.final or clock() > min(in_trouble_since + PATIENCE_SECONDS, last_moment)):
-                    self.log.warning("The pod of %s does not come up: %s", self._log_name, pod_status.last_words(pod) or trouble.rejection)
-                    return trouble.rejection
-                if clock() > last_moment and (rejection := pod_status.not_ready(pod, self.start_timeout)):
-                    return rejection
             await asyncio.sleep(WATCH_SECONDS)
+            pod = self._pod()
+            if pod is None:
+                if self._pod_uid and await self._is_gone(clock()):
+                    return pod_status.gone()
+                continue
+            now, self._ask_at = clock(), 0.0
+            trouble = pod_status.trouble(pod)
+            in_trouble_since = (in_trouble_since or now) if trouble else None
+            if trouble and in_trouble_since and (trouble.final or now > min(in_trouble_since + PATIENCE_SECONDS, last_moment)):
+                self.log.warning("The pod of %s does not come up: %s", self._log_name, pod_status.last_words(pod) or trouble.rejection)
+                return trouble.rejection
+            if now > last_moment and (rejection := pod_status.not_ready(pod, self.start_timeout)):
+                return rejection
+
+    async def _is_gone(self, now: float) -> bool:
+        """Say whether the pod, which the cluster does not tell about, is not there; it is asked now and then, and may be late at first."""
+        if now < self._ask_at:
+            return False
+        self._ask_at = now + ASK_EVERY_SECONDS
+        try:
+            there = await self.api.read_namespaced_pod(self.pod_name, self.namespace)
+        except ApiException as error:
+            return bool(error.status == NOT_FOUND)
+        return bool(there.metadata.uid != self._pod_uid)
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Ask for the pod and say whether it is there; whatever has its name makes way first.
@@ -113,6 +128,7 @@ class PodSpawner(KubeSpawner):
             await self.stop(now=True)
             return False
         self._pod_uid = made.metadata.uid
+        self._ask_at = asyncio.get_running_loop().time() + ASK_EVERY_SECONDS
         return True
 
     async def _remove_left_over(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,11 @@ import pytest_asyncio
 from kubespawner import KubeSpawner
 
 from spawner.kubernetes import BinderSpawner
+from tests.kubernetes.images import registry
 from tests.kubernetes.kubectl import found, kubectl, reason_to_skip
 from tests.kubernetes.servers.conftest import Place
-from tests.kubernetes.servers.images import by_digest, fake_image
-from tests.spawner.fakes import REPO, FakeService, Hub, ask_server, running_hub
+from tests.kubernetes.servers.images import Commits, by_digest, fake_image, made
+from tests.spawner.fakes import REPO, FakeService, Hub, ask_server, running_hub, xsrf
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
@@ -222,7 +225,7 @@ async def test_a_profile_reaches_the_pod_but_its_image_does_not(servers: Servers
     assert servers.container()["image"] == image
 
 
-@pytest.mark.parametrize("more", [{"profile": "huge"}, {"profile": "big", "cpu": "ten"}, {"cpu": "one"}, {"profile": "big", "image": "theirs"}])
+@pytest.mark.parametrize("more", [{"profile": "huge"}, {"profile": "big", "cpu": "ten"}, {"cpu": "one"}, {"profile": "big", "gpu": "1"}])
 async def test_what_no_profile_offers_is_refused(servers: Servers, image: str, settings: Any, more: dict[str, Any]) -> None:
     settings(profile_list=PROFILES)
     spawner = await servers.ask(image, **more)
@@ -339,7 +342,7 @@ async def test_an_image_without_a_shell_is_a_sentence(servers: Servers) -> None:
 
 
 async def test_a_server_that_takes_too_much_memory_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
-    settings(cmd=["python3", "-c", "print(len(bytes(2**29)))"], mem_limit="64M")
+    settings(cmd=["python3", "-c", "print(len(b'x' * 2**29))"], mem_limit="64M")
     assert "more memory than it may have" in await servers.refused(image)
 
 
