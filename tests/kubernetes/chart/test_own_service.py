@@ -26,8 +26,8 @@ def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
 
 def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_launched(release: Release, git_server: GitServer) -> None:
     assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy", "binder-service"}
-    repository = git_server.add("chart/own")
-    repository.commit({"Dockerfile": f"FROM {singleuser_image()}\nRUN echo '{BEFORE}' && sleep 15\nCOPY . /home/jovyan/\n"})
+    dockerfile = f"FROM {singleuser_image()}\nRUN echo '{BEFORE}' && sleep 15\nCOPY . /home/jovyan/\n"
+    repository = git_server.create("chart/own", {"Dockerfile": dockerfile})
     alice = release.token("alice")
     build = release.build(repository.url, alice)
     before = read_to(release, build["id"], alice, BEFORE)

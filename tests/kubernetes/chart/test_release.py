@@ -44,10 +44,8 @@ def new_repository(git_server: GitServer, request: pytest.FixtureRequest) -> New
     """Make a repository whose image is the test's server image with more lines in its Dockerfile."""
 
     def made(lines: str = "") -> Repository:
-        repository = git_server.add(f"chart/{request.node.name}")
         dockerfile = f"FROM {singleuser_image()}\n{lines}COPY --chown=jovyan . /home/jovyan/\n"
-        repository.commit({"Dockerfile": dockerfile, "data.txt": "forty-two\n"})
-        return repository
+        return git_server.create(f"chart/{request.node.name}", {"Dockerfile": dockerfile, "data.txt": "forty-two\n"})
 
     return made
 
