@@ -15,21 +15,22 @@ from ...images.credentials import Login, logins_text
 from ...models import Build
 from ...redact import redact
 from ..job import Job, Limits
-from ..pod_job import GIT_CREDENTIALS, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
+from ..pod_job import GIT_CREDENTIALS, IMAGE, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
 from .settings import KubernetesSettings
 
 COMPONENT = "binderhub-build"
 _STOP_SECONDS = 5
 _MAX_ANNOTATION = 2000
 _READABLE = 0o444  # the steps are different users; what may see a file is decided by where it is mounted
-# What buildah needs to unpack layers and to run the instructions of a Dockerfile in a chroot, and such instructions to install packages.
-_BUILD_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")
+# What buildah needs to map all users into a namespace of its own; inside of that it has all rights over what belongs to the container.
+_BUILD_CAPABILITIES = ("SETFCAP", "SETGID", "SETUID")
 _SECRETS = {"job": JOB, "registry": LOGINS, "git": GIT_CREDENTIALS}
 _MOUNTS = {
     "fetch": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent, "git": GIT_CREDENTIALS.parent},
-    "build": {"work": WORK, "job": JOB.parent, "storage": STORAGE},
-    "push": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent},
+    "build": {"work": WORK, "image": IMAGE, "job": JOB.parent, "storage": STORAGE},
+    "push": {"work": WORK, "image": IMAGE, "job": JOB.parent, "registry": LOGINS.parent},
 }
+_WRITABLE = {("fetch", "work"), ("build", "image"), ("build", "storage")}  # code that breaks out of `build` changes no plan
 
 
 def pod_name(build_id: str) -> str:
@@ -120,7 +121,7 @@ def _annotations(build: Build, settings: KubernetesSettings) -> dict[str, str]:
 
 
 def _container(step: str, settings: KubernetesSettings) -> dict[str, Any]:
-    mounts = [{"name": name, "mountPath": str(path), "readOnly": name in _SECRETS} for name, path in _MOUNTS[step].items()]
+    mounts = [{"name": name, "mountPath": str(path), "readOnly": (step, name) not in _WRITABLE} for name, path in _MOUNTS[step].items()]
     container: dict[str, Any] = {
         "name": step,
         "image": settings.builder_image,
@@ -177,4 +178,5 @@ def _volumes(build: Build, settings: KubernetesSettings) -> list[dict[str, Any]]
         for name, path in _SECRETS.items()
     ]
     storage = {"name": "storage", **(settings.cache_volume or {"emptyDir": limit})}
-    return [*secrets, {"name": "work", "emptyDir": limit}, storage, *(dict(volume) for volume in settings.extra_volumes)]
+    own = [{"name": name, "emptyDir": limit} for name in ("work", "image")]
+    return [*secrets, *own, storage, *(dict(volume) for volume in settings.extra_volumes)]

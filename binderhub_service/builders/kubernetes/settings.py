@@ -29,7 +29,7 @@ class KubernetesSettings:
         memory_request_bytes: of each step; 0 to ask for none. The same holds for the others.
         ephemeral_storage_limit_bytes: how much disk a pod may use; 0 for any amount.
         deadline_seconds: after how long Kubernetes ends a pod; 0 for never.
-        seccomp_profile: of the step `build`.
+        seccomp_profile: of the step `build`, which makes a user namespace; the container runtime's own profile forbids that.
         security_context: replaces entries of the step `build`'s security context.
         unschedulable_seconds: how long a pod may wait for a node.
         image_pull_seconds: how long a pod may take to start on its node, pulling the builder image included.
@@ -57,7 +57,7 @@ class KubernetesSettings:
     cpu_limit: float = 0.0
     ephemeral_storage_limit_bytes: int = 0
     deadline_seconds: int = 0
-    seccomp_profile: Mapping[str, Any] = field(default_factory=lambda: {"type": "RuntimeDefault"})
+    seccomp_profile: Mapping[str, Any] = field(default_factory=lambda: {"type": "Unconfined"})
     security_context: Mapping[str, Any] = field(default_factory=dict)
     unschedulable_seconds: float = 300.0
     image_pull_seconds: float = 300.0
