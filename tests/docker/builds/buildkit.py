@@ -75,9 +75,10 @@ def privileged_engine(folder: Path) -> Iterator[str]:
     runtime.chmod(0o755)
     address = f"unix://{folder}/docker.sock"
     places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--host={address}"]
-    network = ["--bridge=none", "--iptables=false", "--ip-masq=false"]  # what the tests' own engine has set up stays as it is
+    # In a network namespace of its own: an engine without a bridge removes the one that it finds, which is the other engine's.
+    apart, network = ["unshare", "--net"], ["--bridge=none", "--iptables=false", "--ip-masq=false"]
     with (folder / "log").open("wb") as log:
-        command = ["dockerd", *places, *network, f"--add-runtime=fewer={runtime}", "--default-runtime=fewer"]
+        command = [*apart, "dockerd", *places, *network, f"--add-runtime=fewer={runtime}", "--default-runtime=fewer"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     on_it = ("docker", f"--host={address}")
     try:
@@ -100,7 +101,7 @@ def runs_privileged(address: str) -> bool:
 
 def reason_to_skip() -> str:
     """Return why limited builds cannot be run here; empty if they can."""
-    missing = [program for program in ("go", "dockerd", "runc") if shutil.which(program) is None]
+    missing = [program for program in ("go", "dockerd", "runc", "unshare") if shutil.which(program) is None]
     return f"needs {', '.join(missing)} to make BuildKit and an engine for it" if missing else ""
 
 
