@@ -51,7 +51,7 @@ class DetachedBuilder(Builder):
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
         """Start the build's process unless it was started before, and follow what it writes; the cursor is a byte offset."""
         directory = self._directory(build)
-        if directory.pid() is None:
+        if not self.has_begun(build):
             try:
                 self._start(directory, build)
             except OSError as error:
@@ -61,6 +61,10 @@ class DetachedBuilder(Builder):
         async for report in self._follow(directory, build, int(after or 0)):
             yield report
         await self._end(directory, build)
+
+    def has_begun(self, build: Build) -> bool:
+        """Say whether the build's process was started before, maybe by another service."""
+        return self._directory(build).pid() is not None
 
     async def stop(self, build: Build) -> None:
         """End the build's process and everything it started, and remove what is half made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class DockerBuilder(DetachedBuilder):
     Args:
         root: the directory that holds ``builds``.
         on_made: called with the name of every image that was made.
+        before: awaited with the name of every image that is to be made; what it raises ends the build before it begins.
     """
 
     def __init__(
@@ -35,14 +36,18 @@ class DockerBuilder(DetachedBuilder):
         settings: DockerSettings,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         on_made: Callable[[str], None] = lambda name: None,
+        before: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(root, "repo2docker", asdict(settings), limits)
         self._engine = engine
         self._mark = settings.mark
         self._on_made = on_made
+        self._before = before
 
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
         """Make the image as every detached builder does."""
+        if self._before and not self.has_begun(build):
+            await self._before(build.image.name)
         async for report in super().run(build, after):
             yield report
         self._on_made(build.image.name)

@@ -23,6 +23,7 @@ from . import pod_job
 from .guards import disk_full
 from .job import Job, Limits
 from .pod_job import STEPS, PodSettings
+from .push_check import check_may_push
 from .recipes.buildah import Making
 from .recipes.pod_engine import make_in_engine
 from .recipes.pod_plan import Plan, make_plan
@@ -84,6 +85,7 @@ async def _do(step: str, job: Job, settings: PodSettings, tell: Teller) -> None:
     try:
         if step == "fetch":
             logins = pod_job.GIT_CREDENTIALS
+            await check_may_push(client, credentials, job.image)
             await make_plan(job, settings, client, tell, environment, logins if logins.exists() and logins.stat().st_size else None)
         elif settings.engine_host:
             make_in_engine(job, settings, tell, environment)

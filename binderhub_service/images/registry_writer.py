@@ -36,6 +36,19 @@ class RegistryWriter:
         self._client = client
         self.reference = Reference.parse(name)
 
+    async def check(self) -> None:
+        """Begin an upload and give it up, to learn whether we may; what is no plain refusal is left to the push itself.
+
+        Raises:
+            Refused: we may not push.
+            Unavailable: the registry could not be asked, or we have no login that it would take.
+        """
+        answer = await self._client.write("POST", self.reference, self._path("blobs", "uploads/"), body=lambda: b"")
+        if answer.status_code in {401, 403}:
+            raise Refused(answer)
+        if answer.status_code == _ACCEPTED and answer.headers.get("location"):
+            await self._client.write("DELETE", self.reference, answer.headers["location"])  # else the registry forgets it some day
+
     async def has(self, blob: Blob) -> bool:
         """Say whether the repository has a blob."""
         answer = await self._client.write("HEAD", self.reference, self._path("blobs", blob.digest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from traitlets import Bool, Dict, Enum, Float, Unicode, default
@@ -15,6 +16,7 @@ from ..builders.docker import DockerBuilder
 from ..builders.docker_job import DockerSettings
 from ..builders.image_settings import DEFAULT_REPO2DOCKER
 from ..builders.job import Limits
+from ..builders.push_check import check_may_push
 from ..images import Images
 from ..images.credentials import Credentials, docker_config_directory, login_from, login_from_environment
 from ..images.docker import DockerImages
@@ -162,7 +164,7 @@ class DockerMode(Mode):
             return local, DockerBuilder(state, engine, settings, limits)
         client = RegistryClient(credentials, self.plain_http_registries)
         images = RegistryImages(client, settings.image_prefix, settings.name_text(), local, self.registry_answer_seconds)
-        return images, DockerBuilder(state, engine, settings, limits, on_made=images.forget)
+        return images, DockerBuilder(state, engine, settings, limits, images.forget, partial(check_may_push, client, credentials))
 
     def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
         """Return what the builder needs to know; no secret is in it."""

@@ -199,10 +199,15 @@ async def test_no_login_where_one_is_needed_is_said(yard: Yard, guarded: OwnRegi
     assert error["code"] == "registry_login_failed"
 
 
-async def test_a_push_that_is_not_allowed_is_said(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+async def test_a_push_that_is_not_allowed_is_said_before_anything_is_built(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+    repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
     with OwnRegistry(tmp_path / "registry", denies_push=True).running() as registry:
-        error = await failing(yard, new_repository, DOCKERFILE, registry=registry.host)
-    assert error["code"] == "push_denied"
+        made = await yard.build(repository.url, repository.rev("main"), registry=registry.host)
+    assert made.error
+    assert made.error["code"] == "push_denied"
+    assert made.error["hint"]
+    assert not made.phases
+    assert not list((yard.root / "builds").glob("*"))
 
 
 async def test_a_registry_that_is_away_is_never_an_image_that_is_not_there(yard: Yard, new_repository: New) -> None:
