@@ -67,9 +67,9 @@ class Making:
     def _make(self, folder: Path, written: Mapping[str, str], name: str) -> None:
         image = f"binder-unfinished:{self._job.build_id}"
         configuration = self._aside / "repo2docker_config.py"
-        write_configuration(configuration, self._settings, {"engine": "buildah"})
+        write_configuration(configuration, self._settings, {})
         log = BuildahLog()
-        command = build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written)
+        command = build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah")
         finished = self._run(command, log)
         if finished.status or log.failed:
             raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))

@@ -30,10 +30,11 @@ def safe_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def build_command(
-    program: str, configuration: Path, settings: ImageSettings, folder: Path, image: str, commit: str, labels: Mapping[str, str]
+    program: str, configuration: Path, settings: ImageSettings, folder: Path, image: str, commit: str, labels: Mapping[str, str], engine: str = ""
 ) -> list[str]:
     """Return the command that builds an image of what is in a folder; nothing of a repository's is taken for an option."""
     words = [program, f"--config={configuration}", "--json-logs", "--no-run", "--no-push"]
     words += [f"--user-name={settings.user_name}", f"--user-id={settings.user_id}", f"--ref={commit}", f"--image-name={image}"]
     words += [f"--label={name}={value}" for name, value in safe_labels(labels).items()]
+    words += [f"--engine={engine}"] if engine else []
     return [*words, *settings.repo2docker_arguments, str(folder)]
