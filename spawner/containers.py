@@ -90,7 +90,7 @@ class ContainerSpawner(DockerSpawner):
             if left_over and not self.remove and not await self._is_made_of_image(left_over):
                 await self.remove_object()
             ip, port = await start()
-            await self._until_it_answers(ip, port)
+            await self.until_it_answers(ip, port)
         return ip, port
 
     async def pull_image(self, image: str) -> None:
@@ -146,7 +146,7 @@ class ContainerSpawner(DockerSpawner):
         image = await self.docker("inspect_image", self.image)
         return bool(container["Image"] == image["Id"])
 
-    async def _until_it_answers(self, ip: str, port: int) -> None:
+    async def until_it_answers(self, ip: str, port: int) -> None:
         """Return when the server says anything; raise a `Rejection` as soon as it has ended."""
         while not (ip and await _says_anything(ip, port)):
             container = await self.get_object()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from traitlets import Dict, Unicode
+from traitlets import Dict, Instance, Unicode
 from traitlets import List as ListTrait
 
 from . import start, working_copy
 from .choices import Choices, Offered
 from .containers import ContainerSpawner
 from .mixin import RepoSpawner
+
+# How many lines of a new container's log are looked through; a server says much while it starts.
+START_LINES = 500
+COPY_PERCENT = 95
 
 
 class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
@@ -47,6 +53,8 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
 
     # The image's own settings: its user, working directory, environment.
     _image_config = Dict()
+    # What was said about the copy, once the server answers.
+    _said: Any = Instance(asyncio.Future, allow_none=True)
 
     async def get_choices(self) -> Choices:
         """Return what the operator offers, as texts."""
@@ -54,6 +62,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
 
     async def use_image(self, build: Mapping[str, Any]) -> None:
         """Take the image from wherever it is; there is plenty of time for that here, and it is told."""
+        self._said = asyncio.get_running_loop().create_future()
         self.image = build["image"]
         await self.pull_image(self.image)
         found = await self.docker("inspect_image", self.image)
@@ -109,6 +118,20 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
             home = PurePosixPath(self.home_dir)
             await self.docker("put_archive", self.container_id, str(home.parent), _open_folder(home.name))
         await super().start_object()
+
+    async def until_it_answers(self, ip: str, port: int) -> None:
+        """Wait for the server, then keep for the progress what has become of the person's copy."""
+        await super().until_it_answers(ip, port)
+        log: bytes = await self.docker("logs", self.container_id, stdout=False, tail=START_LINES)
+        self._said.set_result(start.said(log.decode(errors="replace")))
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the whole start, and in the end what has become of the person's copy."""
+        async with aclosing(super().progress()) as events:
+            async for event in events:
+                yield event
+        for line in await asyncio.shield(self._said) if self._said else ():
+            yield {"progress": COPY_PERCENT, "message": line}
 
 
 def _open_folder(name: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -273,7 +273,7 @@ class RepoSpawner(_NextInLine):
 
     # What the hub shows, stores and gives to the server
 
-    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+    async def progress(self) -> AsyncGenerator[dict[str, Any]]:
         """Yield the whole start so far and what follows: first the build, then the other spawner's own progress behind it.
 
         The hub asks once for each browser. The other spawner is asked only once it has begun, because before that it would

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from .story import plain
+
 SINGLEUSER = "jupyterhub-singleuser"
+_SAYS = "binder: "
 
 
 def command(server: Sequence[str], commit: str, *, content: str = "", copy: str = "", volumes: Iterable[str] = ()) -> list[str]:
@@ -26,6 +29,11 @@ def written(build: Mapping[str, Any], user: str, server: str) -> dict[str, str]:
     """Return who and what a server is for, to be written on its container."""
     of_build = {name: str(build.get(key) or "") for name, key in (("build", "id"), ("repository", "repo"), ("commit", "commit"))}
     return {f"binder.{name}": text for name, text in {**of_build, "user": user, "server": server}.items()}
+
+
+def said(log: str) -> list[str]:
+    """Return what a container's log says, in lines for people, about the copy."""
+    return [line.removeprefix(_SAYS) for line in map(plain, log.splitlines()) if line.startswith(_SAYS)]
 
 
 def _script() -> str:
