@@ -126,6 +126,7 @@ class FakeService:
         api = PREFIX + "api/"
         more = {"service": self}
         routes = [(api + "builds", _Asks, more), (api + "builds/([^/]+)/events", _Events, more), (api + "builds/([^/]+)/ask", _Ask, more)]
+        routes.append((PREFIX + "health", _Health, more))
         sockets = bind_sockets(self.port, "127.0.0.1", reuse_port=False)
         self.port = sockets[0].getsockname()[1]
         self._server = HTTPServer(web.Application(routes))
@@ -181,6 +182,11 @@ class _Asks(_Handler):
         await self.service.slow_asks.wait()
         self.set_status(201)
         self.finish(json.dumps(build.as_dict()))
+
+
+class _Health(_Handler):
+    def get(self) -> None:
+        self.finish("{}")
 
 
 class _Ask(_Handler):

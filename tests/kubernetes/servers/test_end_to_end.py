@@ -1,0 +1,96 @@
+"""A real hub with its proxy beside the cluster, and JupyterLab in its pods; the service is a stand-in that has every image."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.harness.hub import HubProcess
+from tests.harness.kernel import run_code
+from tests.harness.waiting import wait_for
+from tests.kubernetes.images import singleuser_image
+from tests.kubernetes.kubectl import found, reason_to_skip
+from tests.kubernetes.servers.conftest import Place
+from tests.kubernetes.servers.images import by_digest
+from tests.spawner.fakes import REPO, FakeService
+
+pytestmark = [
+    pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
+    pytest.mark.timeout(600),  # the first test may build the image
+]
+CONFIG = """
+import os
+os.environ["KUBECONFIG"] = {kubeconfig!r}
+c.JupyterHub.spawner_class = "spawner.kubernetes.BinderSpawner"
+c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
+c.JupyterHub.hub_connect_ip = {host!r}
+c.JupyterHub.cleanup_servers = False
+c.KubeSpawner.namespace = {namespace!r}
+c.KubeSpawner.volumes = [{{"name": "home", "emptyDir": {{}}}}]
+c.KubeSpawner.volume_mounts = [{{"name": "home", "mountPath": "/home/jovyan"}}]
+c.KubeSpawner.profile_list = [
+    {{"display_name": "Here", "kubespawner_override": {{"mem_limit": "1G"}}}},
+    {{"display_name": "Nowhere", "kubespawner_override": {{"node_selector": {{"no": "such-node"}}}}}},
+]
+c.Spawner.start_timeout = 120
+c.Spawner.http_timeout = 10
+"""
+
+
+@pytest.fixture(scope="module")
+def service_url() -> Iterator[str]:
+    """A service whose builds are all there."""
+    image, loop, service = by_digest(singleuser_image()), asyncio.new_event_loop(), FakeService()
+    service.on_ask = lambda build: build.ready(image)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(service.start(), loop).result()
+    yield f"http://127.0.0.1:{service.port}"
+    asyncio.run_coroutine_threadsafe(service.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory, place: Place, service_url: str) -> Iterator[HubProcess]:
+    """A hub on this machine."""
+    config = CONFIG.format(kubeconfig=str(place.kubeconfig), host=os.environ["KUBE_TEST_HOST"], namespace=place.namespace)
+    with HubProcess(tmp_path_factory.mktemp("hub"), config=config, more={"service_url": service_url, "service_token": "t" * 32}) as hub:
+        yield hub
+        hub.stop_servers()
+        sys.stdout.write(hub.log())
+
+
+def pods(place: Place) -> list[dict[str, Any]]:
+    return found("pods", place.namespace)
+
+
+def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: Place) -> None:
+    events = hub.launch("alice", {"repo": REPO, "profile": "here"})
+    assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
+    server = f"{hub.url}{events[-1]['url']}".rstrip("/")
+    token = hub.token("alice")
+    assert run_code(server, token, "import os; print(6 * 7, os.environ['HOME'], os.getcwd(), end='')").startswith(
+        "42 /home/person /home/person/default/r-"
+    )
+    [running] = pods(place)
+    hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
+    wait_for(lambda: len(pods(place)) == 2, "bob's pod, for which there is no room")
+    hub.kill()
+    hub.start()
+    assert run_code(server, token, "print('still here', end='')") == "still here"
+    wait_for(lambda: len(pods(place)) == 1, "the end of the pod whose start no hub knows any more")
+    assert pods(place)[0]["metadata"]["uid"] == running["metadata"]["uid"]
+    events = hub.launch("bob", {"repo": REPO, "profile": "here"})
+    assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
+    assert not any("node affinity" in str(event.get("message")) for event in events)
+    assert "unhandled user_options" not in hub.log()
+    hub.stop_servers()
+    assert pods(place) == []
