@@ -73,7 +73,3 @@ class DockerBuilder(DetachedBuilder):
             log.warning("What build %s left in the engine could not be removed: %s", build_id, error.message)
         for made in ("content", "environment", "docker"):
             shutil.rmtree(self._root / "builds" / build_id / made, ignore_errors=True)
-
-    async def close(self) -> None:
-        """Let go of connections; builds go on."""
-        self._engine.close()

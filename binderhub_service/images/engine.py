@@ -6,21 +6,16 @@ Blocking, so that the build process uses it as it is and the service in threads;
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-import httpx
-
 from ..errors import BinderError, Unavailable
+from .engine_wire import PROBLEMS, Answer, Wire
 
-_CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _LONG_SECONDS = 600.0
-_POOL = httpx.Limits(max_connections=20, keepalive_expiry=60)
 
 
 @dataclass(frozen=True)
@@ -60,11 +55,7 @@ class Engine:
 
     def __init__(self, address: EngineAddress) -> None:
         self._address = address
-        self._client = _client(address)
-
-    def close(self) -> None:
-        """Let go of connections."""
-        self._client.close()
+        self._wire = Wire(address.host, address.certificates)
 
     def version(self) -> str:
         """Return the engine's version; raises `Unavailable` if there is none."""
@@ -73,7 +64,7 @@ class Engine:
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Return what the engine knows about an image, or None if it has none of this name."""
         answer = self._call("GET", f"/images/{quote(name)}/json", allowed=(404,))
-        return _object(answer) if answer.status_code == 200 else None
+        return dict(answer.json()) if answer.status == 200 else None
 
     def images(self, label: str) -> list[dict[str, Any]]:
         """Return all images that carry a label, with their sizes, shared and alone."""
@@ -121,11 +112,12 @@ class Engine:
     def wait_for_container(self, container: str, seconds: float) -> int | None:
         """Return the exit status of a container when it ends, or None if it does not in time."""
         try:
-            return int(self._request("POST", f"/containers/{quote(container)}/wait", timeout_seconds=seconds).json()["StatusCode"])
-        except httpx.ReadTimeout:
+            answer = self._wire.ask("POST", f"/containers/{quote(container)}/wait", timeout_seconds=seconds)
+        except TimeoutError:
             return None
-        except httpx.TransportError as error:
+        except PROBLEMS as error:
             raise self._unavailable() from error
+        return int(_checked(answer).json()["StatusCode"])
 
     def container_output(self, container: str) -> str:
         """Return the end of what a container with a terminal printed."""
@@ -150,41 +142,35 @@ class Engine:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def _call(self, method: str, path: str, allowed: tuple[int, ...] = (), **more: Any) -> httpx.Response:
-        try:
-            answer = self._request(method, path, **more)
-        except httpx.TransportError as error:
-            raise self._unavailable() from error
-        if answer.status_code >= 400 and answer.status_code not in allowed:
-            raise EngineError(_message(answer), answer.status_code)
-        return answer
-
-    def _request(
+    def _call(
         self,
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
+        allowed: tuple[int, ...] = (),
         content: Mapping[str, Any] | None = None,
-        body: IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: IO[bytes] | None = None,
+        params: Mapping[str, str] | None = None,
         timeout_seconds: float = _ANSWER_SECONDS,
-    ) -> httpx.Response:
-        timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
-        return self._client.request(method, path, params=params, json=content, content=body, headers=headers, timeout=timeout)
+    ) -> Answer:
+        if content is not None:
+            headers = {"Content-Type": "application/json"}
+        text = json.dumps(content).encode() if content is not None else body
+        try:
+            answer = self._wire.ask(method, path, timeout_seconds=timeout_seconds, params=params, headers=headers, body=text)
+        except PROBLEMS as error:
+            raise self._unavailable() from error
+        return _checked(answer, allowed)
 
     def _stream(self, method: str, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        timeout = httpx.Timeout(_LONG_SECONDS, connect=_CONNECT_SECONDS)
         try:
-            with self._client.stream(method, path, params=params, headers=headers, timeout=timeout) as answer:
-                if answer.status_code >= 400:
-                    answer.read()
-                    yield {"error": _message(answer)}
+            with self._wire.open(method, path, timeout_seconds=_LONG_SECONDS, params=params, headers=headers) as response:
+                if response.status >= 400:
+                    yield {"error": _message(Answer(response.status, response.read()))}
                     return
-                for line in answer.iter_lines():
-                    if line.strip():
-                        yield json.loads(line)
-        except httpx.TransportError as error:
+                yield from (json.loads(line) for line in response if line.strip())
+        except PROBLEMS as error:
             raise self._unavailable() from error
 
     def _unavailable(self) -> Unavailable:
@@ -195,25 +181,15 @@ class Engine:
         )
 
 
-def _client(address: EngineAddress) -> httpx.Client:
-    scheme, _, place = address.host.partition("://")
-    if scheme == "unix":
-        return httpx.Client(base_url="http://engine", transport=httpx.HTTPTransport(uds=place, limits=_POOL, verify=False), trust_env=False)  # no TLS
-    if not address.certificates:
-        return httpx.Client(base_url=f"http://{place}", limits=_POOL, trust_env=False, verify=False)  # noqa: S501  # no TLS
-    folder = Path(address.certificates)
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return httpx.Client(base_url=f"https://{place}", verify=context, limits=_POOL, trust_env=False)
+def _checked(answer: Answer, allowed: tuple[int, ...] = ()) -> Answer:
+    """Return the answer, or raise `EngineError` if it is a refusal that is not expected."""
+    if answer.status >= 400 and answer.status not in allowed:
+        raise EngineError(_message(answer), answer.status)
+    return answer
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(answer: Answer) -> str:
     try:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
-        return answer.text.strip()[:500] or f"The container engine answered {answer.status_code}."
-
-
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    content: dict[str, Any] = answer.json()
-    return content
+        return answer.content.decode(errors="replace").strip()[:500] or f"The container engine answered {answer.status}."

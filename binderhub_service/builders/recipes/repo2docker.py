@@ -66,7 +66,6 @@ def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
         yield engine
     finally:
         Trace(settings.mark, job.build_id).clear(engine)
-        engine.close()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Registries of a test's own, on loopback: with a login, without deleting, or denying every push."""
+"""Registries of a test's own, on loopback: with a login (by password or by token), without deleting, or denying every push."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,16 +18,25 @@ import pytest
 
 from binderhub_service.images.credentials import Login
 from binderhub_service.images.engine import Engine, EngineAddress
+from tests.docker.builds.token_server import TokenServer
 from tests.harness.hub_config import free_ports
 from tests.harness.waiting import wait_for
 
 
 class OwnRegistry:
-    """A real registry, or for `denies_push` a server that answers as one that lets nobody push."""
+    """A real registry, or for `denies_push` a server that answers as one that lets nobody push.
 
-    def __init__(self, folder: Path, *, login: tuple[str, str] | None = None, deletes: bool = True, denies_push: bool = False) -> None:
+    Args:
+        login: the one name and password that it knows.
+        tokens: whether it sends people for a token, to a server that asks for the login.
+    """
+
+    def __init__(
+        self, folder: Path, *, login: tuple[str, str] | None = None, tokens: bool = False, deletes: bool = True, denies_push: bool = False
+    ) -> None:
         self._folder = folder
         self._login = login
+        self._tokens = tokens
         self._deletes = deletes
         self._denies_push = denies_push
         self.host = f"127.0.0.1:{free_ports(1)[0]}"
@@ -42,24 +51,22 @@ class OwnRegistry:
         program = shutil.which("docker-registry")
         if program is None:
             pytest.skip("no docker-registry")
-        process = subprocess.Popen([program, "serve", str(self._config())], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for(self._answers, "the registry", 20)
-            yield self
-        finally:
-            process.terminate()
-            process.wait()
+        with ExitStack() as stack:
+            process = subprocess.Popen([program, "serve", str(self._config(stack))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                wait_for(self._answers, "the registry", 20)
+                yield self
+            finally:
+                process.terminate()
+                process.wait()
 
     def push(self, image: str, name: str, login: tuple[str, str]) -> None:
         """Push an image of the engine's under another name, and take that name from the engine again."""
         full = f"{self.host}/{name}"
         engine = Engine(EngineAddress(os.environ["DOCKER_HOST"]))
-        try:
-            engine.tag(image, full)
-            said = list(engine.push(full, Login(self.host, *login).header()))
-            engine.remove_image(full)
-        finally:
-            engine.close()
+        engine.tag(image, full)
+        said = list(engine.push(full, Login(self.host, *login).header()))
+        engine.remove_image(full)
         assert not [line for line in said if "error" in line], said
 
     def _answers(self) -> bool:
@@ -68,14 +75,18 @@ class OwnRegistry:
         except httpx.TransportError:
             return False
 
-    def _config(self) -> Path:
+    def _config(self, stack: ExitStack) -> Path:
         self._folder.mkdir(parents=True)
         content = {
             "version": 0.1,
             "storage": {"filesystem": {"rootdirectory": str(self._folder / "data")}, "delete": {"enabled": self._deletes}},
             "http": {"addr": self.host},
         }
-        if self._login:
+        if self._login and self._tokens:
+            server = TokenServer(self._folder, self._login)
+            stack.enter_context(server.running())
+            content["auth"] = server.settings
+        elif self._login:
             name, password = self._login
             (self._folder / "htpasswd").write_text(f"{name}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
             content["auth"] = {"htpasswd": {"realm": "test", "path": str(self._folder / "htpasswd")}}

@@ -23,10 +23,8 @@ New = Callable[..., Repository]
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = Engine(EngineAddress(os.environ["DOCKER_HOST"]))
-    yield engine
-    engine.close()
+def engine() -> Engine:
+    return Engine(EngineAddress(os.environ["DOCKER_HOST"]))
 
 
 class Leaver:
