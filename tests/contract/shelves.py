@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from binderhub_service.images import Images, labels
-from binderhub_service.images.credentials import Credentials
+from binderhub_service.images.credentials import Credentials, Login
 from binderhub_service.images.docker import DockerImages
 from binderhub_service.images.engine import Engine, EngineAddress
 from binderhub_service.images.environments import MADE, EnvironmentImages
@@ -117,17 +117,17 @@ class EngineShelf(Shelf):
     async def close(self) -> None:
         """Remove all images."""
         await super().close()
-        self._api.close()
         self.engine.clear()
 
 
 class RegistryShelf(EngineShelf):
     """A real registry's images, which the engine has as well, because it made them."""
 
-    def __init__(self, engine: TestEngine, registry: str) -> None:
+    def __init__(self, engine: TestEngine, registry: str, login: tuple[str, str] | None = None) -> None:
         self._registry = registry
+        self._login = login and {"username": login[0], "password": login[1]}
         super().__init__(engine)
-        client = RegistryClient(Credentials())
+        client = RegistryClient(Credentials([Login(registry, *login)] if login else []))
         self.images = RegistryImages(client, self.name(""), local=DockerImages(self._api, self.name("")))
 
     def name(self, short: str) -> str:
@@ -137,5 +137,5 @@ class RegistryShelf(EngineShelf):
     def put(self, name: str, key: str = "key") -> None:
         """Import an image and push it."""
         super().put(name, key)
-        for line in self.engine.client.push(name, stream=True, decode=True):
+        for line in self.engine.client.push(name, stream=True, decode=True, auth_config=self._login):
             assert "error" not in line, line

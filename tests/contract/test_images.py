@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,31 +16,42 @@ from binderhub_service.images import labels
 from binderhub_service.images.environments import MADE, EnvironmentImages
 from binderhub_service.models import Image
 from tests.contract.shelves import EngineShelf, EnvironmentShelf, FakeShelf, RegistryShelf, Shelf
+from tests.docker.builds.registries import OwnRegistry
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
 
+LOGIN = ("hub", "sekret")
+IN_ENGINES = ["engine", "registry", "registry with a password", "registry with tokens"]
 
-def engine_shelf(kind: str) -> EngineShelf:
-    """Return the shelf of the engine or of the registry; skip the test where there is none."""
+
+@contextmanager
+def engine_shelf(kind: str, folder: Path) -> Iterator[EngineShelf]:
+    """Give the shelf of the engine or of a registry; skip the test where there is none."""
     if reason := reason_to_skip(registry=kind == "registry"):
         pytest.skip(reason)
     engine = TestEngine(f"t{secrets.token_hex(4)}")
-    return RegistryShelf(engine, os.environ["TEST_REGISTRY"]) if kind == "registry" else EngineShelf(engine)
+    if kind == "engine":
+        yield EngineShelf(engine)
+    elif kind == "registry":
+        yield RegistryShelf(engine, os.environ["TEST_REGISTRY"])
+    else:
+        with OwnRegistry(folder / "registry", login=LOGIN, tokens=kind.endswith("tokens")).running() as registry:
+            yield RegistryShelf(engine, registry.host, LOGIN)
 
 
-@pytest.fixture(params=["fake", "environments", "engine", "registry"])
+@pytest.fixture(params=["fake", "environments", *IN_ENGINES])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
     makers: dict[str, Callable[[], Shelf]] = {"fake": FakeShelf, "environments": lambda: EnvironmentShelf(tmp_path)}
-    shelf = makers[request.param]() if request.param in makers else engine_shelf(request.param)
-    yield shelf
-    await shelf.close()
+    with nullcontext(makers[request.param]()) if request.param in makers else engine_shelf(request.param, tmp_path) as shelf:
+        yield shelf
+        await shelf.close()
 
 
-@pytest.fixture(params=["engine", "registry"])
-async def containers(request: pytest.FixtureRequest) -> AsyncIterator[EngineShelf]:
-    shelf = engine_shelf(request.param)
-    yield shelf
-    await shelf.close()
+@pytest.fixture(params=IN_ENGINES[:2])
+async def containers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineShelf]:
+    with engine_shelf(request.param, tmp_path) as shelf:
+        yield shelf
+        await shelf.close()
 
 
 @pytest.fixture
@@ -110,6 +122,23 @@ async def test_a_shared_environment_outlives_the_first_of_its_images_but_not_the
 
 
 # Engines and registries
+
+
+@pytest.mark.parametrize("kind", IN_ENGINES[2:])
+@pytest.mark.parametrize("login", [("hub", "wrong"), None])
+async def test_a_registry_with_a_login_says_nothing_without_it(kind: str, login: tuple[str, str] | None, tmp_path: Path) -> None:
+    with engine_shelf(kind, tmp_path) as shelf:
+        a = shelf.name("a")
+        shelf.put(a)
+        stranger = RegistryShelf(shelf.engine, a.partition("/")[0], login)
+        for ask in (stranger.images.exists(a), stranger.images.all(), stranger.images.delete(a)):
+            with pytest.raises(Unavailable) as caught:
+                await ask
+            assert caught.value.code == "registry_login_failed"
+            assert "wrong" not in caught.value.message
+        assert await shelf.images.exists(a)
+        await stranger.close()
+        await shelf.close()
 
 
 async def test_a_deleted_image_is_gone_from_the_engine_in_any_case(containers: EngineShelf) -> None:
