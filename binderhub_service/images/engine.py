@@ -12,7 +12,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from ..errors import BinderError, Unavailable
-from .engine_wire import PROBLEMS, Answer, Wire
+from .engine_wire import PROBLEMS, Answer, Wire, lines_of
 
 _ANSWER_SECONDS = 60.0
 _LONG_SECONDS = 600.0
@@ -169,7 +169,7 @@ class Engine:
                 if response.status >= 400:
                     yield {"error": _message(Answer(response.status, response.read()))}
                     return
-                yield from (json.loads(line) for line in response if line.strip())
+                yield from (json.loads(line) for line in lines_of(response) if line.strip())
         except PROBLEMS as error:
             raise self._unavailable() from error
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 from urllib.parse import urlencode
 
 _CONNECT_SECONDS = 5.0
+_READ_BYTES = 64 * 1024
 PROBLEMS = (OSError, http.client.HTTPException)
 """What questions raise when there is no answer, or half of one; `TimeoutError` if none came in time."""
 
@@ -83,6 +84,19 @@ class Wire:
         if self._context:
             return http.client.HTTPSConnection(self._place, timeout=_CONNECT_SECONDS, context=self._context)
         return http.client.HTTPConnection(self._place, timeout=_CONNECT_SECONDS)
+
+
+def lines_of(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the lines of an answer as they come; raises one of `PROBLEMS` if it ends before its end.
+
+    To iterate over the response itself would do, but for this: it takes a connection that breaks for the end.
+    """
+    rest = b""
+    while chunk := response.read1(_READ_BYTES):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 class _FileConnection(http.client.HTTPConnection):

@@ -1,0 +1,135 @@
+"""What engines answer, and what is made of it where they answer badly or not at all."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from binderhub_service.errors import Unavailable
+from binderhub_service.images.engine import Engine, EngineAddress, EngineError
+
+Answering = Callable[[BaseHTTPRequestHandler], None]
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+@contextmanager
+def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
+    """Serve as an engine at a socket file."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answers(self)
+
+        do_POST = do_DELETE = do_GET
+
+        def address_string(self) -> str:
+            return "somebody"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    place = folder / "engine.sock"
+    with _Server(str(place), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Engine(EngineAddress(f"unix://{place}"))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def says(status: int, body: bytes, length: int | None = None) -> Answering:
+    """Return what answers always the same."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    return answer
+
+
+def test_a_refusal_says_what_the_engine_said(tmp_path: Path) -> None:
+    with engine_that(says(409, b'{"message": "it is in use"}'), tmp_path) as engine, pytest.raises(EngineError) as caught:
+        engine.remove_image("a:1")
+    assert (caught.value.message, caught.value.answer) == ("it is in use", 409)
+
+
+@pytest.mark.parametrize(("body", "message"), [(b"<html>no</html>", "<html>no</html>"), (b"", "The container engine answered 500.")])
+def test_a_refusal_that_is_no_json_is_said_as_it_is(tmp_path: Path, body: bytes, message: str) -> None:
+    with engine_that(says(500, body), tmp_path) as engine, pytest.raises(EngineError) as caught:
+        engine.version()
+    assert caught.value.message == message
+
+
+def test_what_is_not_there_is_none(tmp_path: Path) -> None:
+    with engine_that(says(404, b'{"message": "No such image"}'), tmp_path) as engine:
+        assert engine.inspect_image("a:1") is None
+        engine.remove_image("a:1")
+        engine.remove_container("a")
+
+
+@pytest.mark.parametrize("host", ["unix:///nowhere/engine.sock", "tcp://127.0.0.1:9"])
+def test_no_engine_is_unavailable(host: str) -> None:
+    with pytest.raises(Unavailable) as caught:
+        Engine(EngineAddress(host)).version()
+    assert caught.value.code == "engine_unavailable"
+    assert host in caught.value.message
+
+
+def test_half_an_answer_is_none(tmp_path: Path) -> None:
+    with engine_that(says(200, b'{"Version": "20', length=1000), tmp_path) as engine, pytest.raises(Unavailable):
+        engine.version()
+
+
+def test_a_container_that_does_not_end_in_time_has_no_status(tmp_path: Path) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.5)
+        says(200, b'{"StatusCode": 0}')(handler)
+
+    with engine_that(answer, tmp_path) as engine:
+        assert engine.wait_for_container("a", 0.1) is None
+        assert engine.wait_for_container("a", 5) == 0
+
+
+def test_what_is_told_meanwhile_is_told_line_by_line_and_an_end_before_the_end_is_said(tmp_path: Path) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for line in (b'{"status": "one"}\r\n\r\n', b'{"status": "two"}\r\n'):
+            handler.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            handler.wfile.flush()
+        handler.close_connection = True  # no last chunk
+
+    with engine_that(answer, tmp_path) as engine:
+        told = engine.push("a:1", "")
+        assert [next(told), next(told)] == [{"status": "one"}, {"status": "two"}]
+        with pytest.raises(Unavailable):
+            next(told)
+
+
+def test_a_push_that_is_refused_at_once_is_told_as_an_error(tmp_path: Path) -> None:
+    with engine_that(says(404, b'{"message": "no such image"}'), tmp_path) as engine:
+        assert list(engine.push("a:1", "")) == [{"error": "no such image"}]
+
+
+def test_names_are_those_of_the_repository_and_of_no_other(tmp_path: Path) -> None:
+    body = b'[{"RepoTags": ["a:1", "b:1"]}, {"RepoTags": null}, {"RepoTags": ["a:2"]}]'
+    with engine_that(says(200, body), tmp_path) as engine:
+        assert engine.names("a") == ["a:1", "a:2"]
