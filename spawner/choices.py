@@ -40,6 +40,9 @@ class Choices(Protocol):
     def selects(self) -> Mapping[str, Sequence[str]]:
         """What the form offers as plain lists, by name."""
 
+    def form(self, chosen: Mapping[str, str]) -> str:
+        """Return what the form offers otherwise, as HTML of the operator's, with what was chosen in it."""
+
     def check(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return what was chosen of all that was given, as the hub stores it; raise `OptionsError` for what is not offered."""
 
@@ -58,6 +61,10 @@ class Offered:
     def names(self) -> Collection[str]:
         """The options' names."""
         return self.selects.keys()
+
+    def form(self, chosen: Mapping[str, str]) -> str:
+        """Return nothing: there is nothing but lists."""
+        return ""
 
     def check(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return what was chosen of each; raise `OptionsError` for what is not offered."""

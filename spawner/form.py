@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from importlib import resources
 from typing import Any
@@ -48,15 +48,12 @@ def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None
     remember(taken or None, linked=True)
 
 
-def render(
-    saved: Mapping[str, Any], choices: Choices = NO_CHOICES, more: Callable[[Mapping[str, str]], str] = lambda _chosen: "", **places: str
-) -> str:
+def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: str) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
         saved: the options that the hub has stored with the server.
         choices: what the operator lets people choose besides.
-        more: returns more fields, as HTML of the operator's, from what of the choices was made.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
@@ -75,7 +72,7 @@ def render(
         {name: str(fields.get(name, "")) for name in NAMES},
         selects=choices.selects,
         chosen=chosen,
-        more=_OperatorsHTML(more(chosen)),
+        more=_OperatorsHTML(choices.form(chosen)),
         problem=shown,
         **places,
     )

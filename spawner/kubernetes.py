@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -69,7 +70,8 @@ class BinderSpawner(RepoSpawner, PodSpawner):
             profiles = profiles(self)
         if hasattr(profiles, "__await__"):
             profiles = await profiles
-        return Profiles(self._get_initialized_profile_list(profiles))
+        profiles = self._get_initialized_profile_list(profiles)
+        return Profiles(profiles, partial(self._show_profiles, profiles))
 
     def _get_initialized_profile_list(self, profile_list: Any) -> Any:
         """Complete the profiles as KubeSpawner does, without options that cannot be."""
@@ -80,13 +82,11 @@ class BinderSpawner(RepoSpawner, PodSpawner):
                 del profile["profile_options"][name]
         return profiles
 
-    def choices_form(self, choices: Choices, chosen: Mapping[str, str]) -> str:
+    def _show_profiles(self, profiles: Any, chosen: Mapping[str, str]) -> str:
         """Return the profiles as KubeSpawner shows them, by the operator's own template if there is one."""
-        if not isinstance(choices, Profiles) or not choices.profiles:
-            return ""
         stored, self.user_options = self.user_options, dict(chosen)  # what KubeSpawner shows as chosen
         try:
-            return str(self._render_options_form(choices.profiles))
+            return str(self._render_options_form(profiles))
         finally:
             self.user_options = stored
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -17,10 +16,10 @@ from traitlets.config import LoggingConfigurable
 
 from . import form
 from .choices import NO_CHOICES, Choices, OptionsError
-from .client import BuildClient, BuildEvent, ServiceError
+from .client import BuildClient, ServiceError
 from .options import RepoOptions, options_from_form, options_from_json
 from .rejection import Rejection, build_failed, service_refused, uncount_failure
-from .story import Story
+from .story import SERVER_PERCENT, Story
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -29,8 +28,6 @@ else:
     _NextInLine = LoggingConfigurable
 
 SCOPES = ("access:services!service=binder", "custom:binder:build")
-PERCENT = {"queued": 5, "fetching": 15, "building": 30, "pushing": 70, "done": 80}
-SERVER_PERCENT = 80
 WITHDRAW_SECONDS = 10
 # For whatever a leaf does between the build and the start of the server, e.g. copying the repository.
 PREPARE_SECONDS = 300
@@ -75,19 +72,13 @@ class RepoSpawner(_NextInLine):
         """Return what people may choose besides the repository; a leaf that offers something overrides it."""
         return NO_CHOICES
 
-    def choices_form(self, choices: Choices, chosen: Mapping[str, str]) -> str:
-        """Return the choices' fields as HTML of the operator's, where they are more than lists; a leaf that has such overrides it."""
-        return ""
-
     # What was asked for
 
     async def get_options_form(self) -> str:
         """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
-        choices = await self.get_choices()
         return form.render(
             self.user_options,
-            choices,
-            partial(self.choices_form, choices),
+            await self.get_choices(),
             service=urlsplit(self.binder_url).path.rstrip("/") + "/",
             hub=self.hub.base_url,
             user=self.user.name,
@@ -159,11 +150,15 @@ class RepoSpawner(_NextInLine):
             story.close()
 
     async def _check_options(self) -> RepoOptions:
-        """Return the options, which may have come unseen through the REST API, or have been saved while others were valid."""
+        """Return the options, which may have come unseen through the REST API, or have been saved while others were valid.
+
+        Those that cannot be used are taken out of the hub's database: there may be a token in them.
+        """
         try:
             return options_from_json(self.user_options, await self.get_choices())
         except OptionsError as error:
-            self._forget_options()
+            self.user_options = self.orm_spawner.user_options = {}
+            self.user.db.commit()
             raise Rejection(400, error.sentence) from None
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
@@ -205,22 +200,10 @@ class RepoSpawner(_NextInLine):
             return build
         async with aclosing(client.follow(build["id"])) as events:
             async for event in events:
-                self._tell_event(story, event)
+                story.hear(event.kind, event.data)
                 if event.kind == "end":
                     build = {**build, **event.data}
         return build
-
-    def _tell_event(self, story: Story, event: BuildEvent) -> None:
-        data = event.data
-        if event.kind == "log":
-            story.tell(str(data.get("text", "")))
-        elif event.kind == "phase":
-            phase = str(data.get("phase", ""))
-            story.tell(str(data.get("message") or phase), PERCENT.get(phase, 0))
-        elif event.kind == "queue":
-            story.tell(f"Waiting for other builds: number {data.get('position')} in the queue.", PERCENT["queued"])
-        elif event.kind == "end" and data.get("state") == "ready":
-            story.tell("The environment is there.", SERVER_PERCENT)
 
     async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:
         """Tell the service that this asker is gone, also when its answer to the ask was still on its way."""
@@ -242,12 +225,6 @@ class RepoSpawner(_NextInLine):
         if self.handler is not None:
             uncount_failure(self.handler.settings)
         return rejection
-
-    def _forget_options(self) -> None:
-        """Take options that cannot be used out of the hub's database, which stores them unseen: there may be a token in them."""
-        self.user_options = {}
-        self.orm_spawner.user_options = {}
-        self.user.db.commit()
 
     @contextmanager
     def _token(self) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from .choices import CONTROL, OptionsError, one_of, text_of
@@ -19,12 +19,17 @@ class Profiles:
 
     A form names an option's field ``profile-option-<slug of the profile>--<option>``; what is stored, as KubeSpawner does and
     as REST requests may, calls it ``<option>``. A text of one's own is in ``...--unlisted-choice``.
+
+    Args:
+        profiles: may be none.
+        show: returns them as HTML, with what was chosen in it.
     """
 
     selects: Mapping[str, Sequence[str]] = {}
 
-    def __init__(self, profiles: Sequence[_Profile]) -> None:
+    def __init__(self, profiles: Sequence[_Profile], show: Callable[[Mapping[str, str]], str] = lambda _chosen: "") -> None:
         self.profiles = profiles
+        self._show = show
 
     @property
     def names(self) -> Collection[str]:
@@ -34,6 +39,10 @@ class Profiles:
         options = [(profile["slug"], name) for profile in self.profiles for name in _options(profile)]
         plain = [form for slug, name in options for form in (name, f"profile-option-{slug}--{name}")]
         return dict.fromkeys(["profile", *plain, *(f"{name}{UNLISTED}" for name in plain)])
+
+    def form(self, chosen: Mapping[str, str]) -> str:
+        """Return the profiles as HTML of the operator's, with what was chosen in it."""
+        return self._show(chosen) if self.profiles else ""
 
     def check(self, given: Mapping[str, Any]) -> dict[str, str]:
         """Return what was chosen, under the names that KubeSpawner stores; nothing for what was left to the default.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 HEAD_EVENTS = 500
 TAIL_EVENTS = 1500
+PERCENT = {"queued": 5, "fetching": 15, "building": 30, "pushing": 70, "done": 80}
+SERVER_PERCENT = 80
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -62,6 +64,18 @@ class Story:
             self._tail.append(event)
         self._count += 1
         self._wake()
+
+    def hear(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Add what an event of a build means to people, if it means anything."""
+        if kind == "log":
+            self.tell(str(data.get("text", "")))
+        elif kind == "phase":
+            phase = str(data.get("phase", ""))
+            self.tell(str(data.get("message") or phase), PERCENT.get(phase, 0))
+        elif kind == "queue":
+            self.tell(f"Waiting for other builds: number {data.get('position')} in the queue.", PERCENT["queued"])
+        elif kind == "end" and data.get("state") == "ready":
+            self.tell("The environment is there.", SERVER_PERCENT)
 
     def close(self, *, server_begun: bool = False) -> None:
         """Say that no event will follow: the server itself is being started now, or nothing is."""
