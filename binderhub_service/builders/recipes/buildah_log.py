@@ -26,7 +26,9 @@ _BASE = re.compile(
     r"|^Error: creating build container: .*?copying system image from manifest list: (?P<blob>[^\n]+)",
     re.MULTILINE,
 )
-_STEP = re.compile(r"building at STEP \"(?P<step>.*)\": (?:while running runtime: )?(?:exit status (?P<status>\d+)|(?P<why>[^\n]+))")
+_STEP = re.compile(
+    r"building at STEP \"(?P<step>.*)\": (?:while running runtime: )?exit status (?P<status>\d+)|building at STEP \"(?P<other>.*?)\": "
+)
 _KILLED_STEP = "subprocess exited on killed"
 _FOLDER = re.compile(r"\"/\S*/([^/\"]+)\"")
 
@@ -57,4 +59,4 @@ def error_from(tail: str, *, limited: bool) -> BuildFailed:
     if step is None:
         return not_built()
     status = KILLED if _KILLED_STEP in tail else step["status"] or ""
-    return out_of_memory() if status == KILLED and limited else failed_instruction(step["step"], status)
+    return out_of_memory() if status == KILLED and limited else failed_instruction(step["step"] or step["other"], status)

@@ -60,7 +60,7 @@ class Yard:
     def __init__(self, namespace: str, image: str) -> None:
         self.prefix = f"{registry()}/test-{secrets.token_hex(4)}-"
         self.settings = KubernetesSettings(builder_image=image, cpu_request=0.01, git_credentials="https://me:the-password-of-git@git.example.org\n")
-        self._cluster = Cluster(namespace)
+        self._namespace = namespace
 
     def ask(self, url: str, commit: str, **more: Any) -> Build:
         """Return a new build."""
@@ -79,7 +79,9 @@ class Yard:
     ) -> Made:
         """Run a build to its end."""
         settings = PodSettings(**{"image_prefix": self.prefix, "plain_http_registries": (registry(),), **pod})
-        builder = KubernetesBuilder(self._cluster, replace(self.settings, **(cluster or {})), settings, Credentials(credentials), limits or Limits())
+        builder = KubernetesBuilder(
+            Cluster(self._namespace), replace(self.settings, **(cluster or {})), settings, Credentials(credentials), limits or Limits()
+        )
         made = Made(build)
         try:
             async for report in builder.run(build):

@@ -1,0 +1,90 @@
+"""Repositories with a Dockerfile, built by the real builder image in real pods: what is pushed, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from binderhub_service.builders.job import Limits
+from tests.harness.git_server import Repository
+from tests.kubernetes.images import debian, registry
+from tests.kubernetes.pods.yard import Pushed, Yard, dockerfile, is_there, repositories
+
+New = Callable[..., Repository]
+LOOK = (
+    "RUN env; for place in /registry /git /job /work /image /run/secrets /var/run/secrets; do ! test -e $place || echo FOUND $place; done",
+    # How root leaves a chroot that it may nest.
+    "RUN perl -e 'mkdir q(/x); chroot q(/x) or print qq(chroot: $!\\n); chdir q(..) for 1..99; chroot q(.); print qq(OUTSIDE\\n) if -e q(/job)'",
+    "RUN for place in /proc/[0-9]*/root/job; do ! test -e $place || echo FOUND $place; done",
+    "RUN cat /proc/[0-9]*/environ | tr '\\0' '\\n'; mount -t tmpfs none /mnt || unshare -Ur true || mknod /x b 254 0 || echo powerless",
+)
+FAILING = {
+    "dockerfile_step_failed": (dockerfile("RUN echo one && exit 7"), "The instruction RUN echo one && exit 7 failed with exit status 7."),
+    "dockerfile_invalid": (dockerfile("PLEASE install jupyter"), 'The Dockerfile cannot be understood: Unknown instruction: "PLEASE".'),
+    "base_image_pull_failed": ({"Dockerfile": "FROM REGISTRY/nobody/nothing:1\n"}, "The base image REGISTRY/nobody/nothing:1 could not be pulled."),
+    "no_singleuser": ({"Dockerfile": "FROM BASE\n"}, "The image cannot be used by a hub: jupyterhub-singleuser is not there."),
+}
+
+
+async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_repository: New) -> None:
+    repository = new_repository({**dockerfile("COPY . /content", 'SHELL ["/bin/bash", "-c"]', "RUN [[ a == a ]] && echo by bash"), "notes.md": "x"})
+    build = yard.ask(repository.url, repository.rev("main"))
+    made = await yard.build(build, limits=Limits(log_bytes=1_000_000))
+    assert made.error is None, (made.error, made.text)
+    assert made.phases == ["fetching", "building", "pushing"]
+    assert "by bash" in made.log
+    assert "jupyterhub-singleuser 9.9.9" in made.log
+    image = Pushed(made.image)
+    assert image.labels["binder.commit"] == build.source.commit
+    assert image.labels["binder.build"] == build.id
+    layers = [image.files(number) for number in range(1, len(image.layers))]
+    assert any("usr/local/bin/jupyterhub-singleuser" in files for files in layers)
+    assert any("content/notes.md" in files for files in layers)
+
+
+async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the_registry(yard: Yard, new_repository: New) -> None:
+    builds = {}
+    for code, (files, _) in FAILING.items():
+        written = {name: text.replace("REGISTRY", registry()).replace("BASE", debian()) for name, text in files.items()}
+        repository = new_repository(written, name=code)
+        builds[code] = yard.ask(repository.url, repository.rev("main"))
+    made = dict(zip(builds, await asyncio.gather(*(yard.build(build) for build in builds.values())), strict=True))
+    for code, (_, message) in FAILING.items():
+        error = made[code].error
+        assert error, made[code].text
+        assert (error.code, error.message) == (code, message.replace("REGISTRY", registry())), made[code].text
+        assert error.hint
+    assert repositories(yard.prefix) == []
+
+
+async def test_code_of_a_repository_finds_no_credential_and_no_way_out(yard: Yard, new_repository: New) -> None:
+    """The build step has none; what reads the logins of Git and registries runs nothing that a repository says."""
+    repository = new_repository(dockerfile(*LOOK))
+    made = await yard.build(yard.ask(repository.url, repository.rev("main")))
+    assert made.error is None, (made.error, made.text)
+    assert "chroot: Operation not permitted" in made.text
+    assert "powerless" in made.text
+    for found in ("FOUND", "OUTSIDE", "the-password-of", "serviceaccount", "KUBERNETES_SERVICE"):
+        assert found not in made.text
+
+
+async def test_words_from_outside_are_only_words(yard: Yard, new_repository: New) -> None:
+    repository = new_repository({**dockerfile("COPY . /content"), "--privileged": "x", "$(touch x)": "x", "{foo}": "x"})
+    build = yard.ask(repository.url, repository.rev("main"))
+    hostile = '--push x"\nRUN touch /harm $HOME'
+    made = await yard.build(replace(build, source=replace(build.source, repo=hostile, ref="--config=$(id)")))
+    assert made.error is None, (made.error, made.text)
+    image = Pushed(made.image)
+    assert image.labels["binder.repository"] == "--push x__RUN touch /harm _HOME"
+    assert {"content/--privileged", "content/$(touch x)", "content/{foo}"} <= {name for at in range(1, len(image.layers)) for name in image.files(at)}
+
+
+async def test_a_private_repository_is_fetched_by_the_login_for_its_server(yard: Yard, new_repository: New) -> None:
+    repository = new_repository(dockerfile(), login=("me", "the-password-of-git"))
+    build = yard.ask(repository.url, repository.rev("main"))
+    host = repository.url.partition("://")[2].partition("/")[0]
+    made = await yard.build(build, cluster={"git_credentials": f"http://me:the-password-of-git@{host}\n"})
+    assert made.error is None, (made.error, made.text)
+    assert is_there(made.image)
+    assert "the-password-of-git" not in made.text

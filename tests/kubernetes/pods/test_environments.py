@@ -1,0 +1,74 @@
+"""One environment for many commits, made in real pods: built once, with each commit's content on top of it in the registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.harness.git_server import Repository
+from tests.harness.waiting import wait_for
+from tests.kubernetes.images import debian
+from tests.kubernetes.kubectl import kubectl
+from tests.kubernetes.pods.yard import Pushed, Yard, repositories
+
+New = Callable[..., Repository]
+
+
+def run(namespace: str, image: str, name: str, *command: str) -> str:
+    """Run a command in an image on the cluster and return what it prints."""
+    spec = {"restartPolicy": "Never", "containers": [{"name": "one", "image": image, "command": list(command)}]}
+    kubectl(
+        "apply", f"--namespace={namespace}", "--filename=-", content={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    )
+    phase = ("get", "pod", name, f"--namespace={namespace}", "--output=jsonpath={.status.phase}")
+    wait_for(lambda: kubectl(*phase) in {"Succeeded", "Failed"}, "the pod's end", 60)
+    return kubectl("logs", name, f"--namespace={namespace}")
+
+
+async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yard, builds_namespace: str, new_repository: New) -> None:
+    yard = stand_in_yard
+    repository = new_repository({"requirements.txt": "numpy\n", "old.ipynb": "1", "keep.txt": "k", "start": 'exec "$@"\n'})
+    first = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
+    assert first.error is None, (first.error, first.text)
+    commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
+    begun = time.monotonic()
+    second = await yard.build(yard.ask(repository.url, commit), base_image=debian())
+    assert second.error is None, (second.error, second.text)
+    assert any("nothing to install" in line for line in second.log)
+    assert "STEP" not in second.text
+    assert time.monotonic() - begun < 30
+    one, two = Pushed(first.image), Pushed(second.image)
+    assert one.layers[:-1] == two.layers[:-1]
+    assert one.layers[-1] != two.layers[-1]
+    assert two.labels["binder.environment"] == one.labels["binder.environment"]
+    assert two.labels["binder.commit"] == commit
+    files = two.files()
+    assert "home/jovyan/old.ipynb" not in files
+    assert (files["home/jovyan/new.ipynb"].uid, files["home/jovyan/run.sh"].mode & 0o111, files["home/jovyan/start"].mode & 0o111) == (
+        1000,
+        0o111,
+        0o111,
+    )
+    look = "jupyterhub-singleuser; cat /made-of; ls; git -C . log 2>/dev/null; id -u; touch new.ipynb && echo writable"
+    said = run(builds_namespace, second.image, "server", "sh", "-c", look).split()
+    assert said == ["9.9.9", "requirements.txt", "start", "keep.txt", "new.ipynb", "requirements.txt", "run.sh", "start", "1000", "writable"]
+    assert len(repositories(yard.prefix)) == 2
+
+
+async def test_a_forced_build_makes_the_environment_anew(stand_in_yard: Yard, new_repository: New) -> None:
+    yard = stand_in_yard
+    repository = new_repository({"requirements.txt": "scipy\n"})
+    first = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
+    made = await yard.build(yard.ask(repository.url, repository.rev("main"), force=True), base_image=debian())
+    assert (first.error, made.error) == (None, None), made.text
+    assert "STEP" in made.text
+    assert Pushed(made.image).labels["binder.build"] == made.build.id
+
+
+async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_yard: Yard, new_repository: New) -> None:
+    yard = stand_in_yard
+    repository = new_repository({"install.R": "scan('needed')\n", "needed": "numpy"})
+    made = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
+    assert made.error is None, (made.error, made.text)
+    assert any("building once more, with the whole repository" in line for line in made.log)
+    assert len(repositories(yard.prefix)) == 1, "no environment"
