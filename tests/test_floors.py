@@ -134,8 +134,9 @@ def test_errors_are_caught_broadly_in_one_place() -> None:
     assert broad == ["workshop"]
 
 
-def test_a_build_process_imports_little() -> None:
+@pytest.mark.parametrize(("recipe", "more"), [("environment", set()), ("repo2docker", {"httpx", "asyncio"})])
+def test_a_build_process_imports_little(recipe: str, more: set[str]) -> None:
     """Every build starts a process; what it does not need makes every build late."""
-    code = "import sys, binderhub_service.builders.worker, binderhub_service.builders.recipes.environment; print(*sys.modules)"
+    code = f"import sys, binderhub_service.builders.worker, binderhub_service.builders.recipes.{recipe}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"tornado", "sqlalchemy", "jupyterhub", "traitlets", "prometheus_client"} & set(loaded)
+    assert not {"tornado", "sqlalchemy", "jupyterhub", "traitlets", "prometheus_client", *more} & set(loaded)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -14,8 +13,8 @@ from ..errors import InvalidRequest, NotFound, Unavailable
 from ..models import Request, Source
 from ..redact import has_credentials, redact
 from .base import Provider
+from .git_environment import ALLOWED_PROTOCOLS, git_environment
 
-ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
 _SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
 _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
@@ -125,19 +124,6 @@ async def _whole(starting: asyncio.Task[asyncio.subprocess.Process]) -> asyncio.
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         raise
-
-
-def git_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for git: never a question, only allowed protocols, English messages, no secrets of the service."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(("JUPYTERHUB_", "BINDERHUB_", "GIT_"))}
-    return kept | {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS": "",
-        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15",
-        "GIT_ALLOW_PROTOCOL": ":".join(ALLOWED_PROTOCOLS),
-        "LC_ALL": "C.UTF-8",
-    }
 
 
 def checked_address(repo: str) -> str:

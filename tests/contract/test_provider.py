@@ -16,7 +16,8 @@ from binderhub_service.errors import InvalidRequest, NotFound, Unavailable
 from binderhub_service.models import Request
 from binderhub_service.names import digest
 from binderhub_service.providers import Provider, provider_for
-from binderhub_service.providers.git import GitProvider, git_environment
+from binderhub_service.providers.git import GitProvider
+from binderhub_service.providers.git_environment import git_environment
 from binderhub_service.providers.github import GitHubProvider
 from tests.harness.git_server import GitServer, Repository
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import BuildFailed
-from ...providers.git import git_environment
+from ...providers.git_environment import git_environment
 from ..guards import Guard, disk_full
 from ..job import Job
 from ..teller import Finished, Teller
