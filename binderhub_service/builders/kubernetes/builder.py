@@ -97,12 +97,12 @@ class KubernetesBuilder(Builder):
 
     async def forget(self, build: Build) -> None:
         """Delete the build's pod; one that cannot be deleted now is when the next build is forgotten."""
-        self._left.add(build.id)
-        for build_id in list(self._left):
+        for build_id in [build.id, *self._left]:
             try:
                 await self._delete(build_id, wait=False)
             except Unavailable as error:
                 log.warning("The pod of build %s could not be removed yet: %s", build_id, error.message)
+                self._left.add(build_id)
                 return
             self._left.discard(build_id)
 
