@@ -15,7 +15,8 @@ import pytest_asyncio
 from spawner.docker import DockerRepoSpawner
 from tests.docker.builds.registries import OwnRegistry
 from tests.docker.servers.engine import TestEngine, reason_to_skip
-from tests.spawner.fakes import REPO, FakeService, Hub, ask_server, running_hub, xsrf
+from tests.spawner.fakes import REPO, FakeService, Hub, running_hub, xsrf
+from tests.spawner.servers import START_SECONDS, Servers
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
@@ -23,7 +24,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),  # the first test builds the image that the others begin with
 ]
-START_SECONDS = 40
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -49,61 +49,6 @@ async def service(shared: tuple[Hub, FakeService]) -> FakeService:
     service.reset()
     await service.start()
     return service
-
-
-class Servers:
-    """Starts alice's servers and asks them how they were started.
-
-    Attributes:
-        told: the messages of the last start's progress.
-    """
-
-    def __init__(self, hub: Hub, service: FakeService) -> None:
-        self.hub, self.service = hub, service
-        self.told: list[str] = []
-        hub.add("alice")
-
-    def spawner(self, server: str = "") -> DockerRepoSpawner:
-        found: DockerRepoSpawner = self.hub.user("alice").get_spawner(server, replace_failed=True)
-        return found
-
-    async def ask(self, image: str, server: str = "", commit: str = "", **options: Any) -> DockerRepoSpawner:
-        """Start a server from `image` and return its spawner when the start has ended, however it has."""
-
-        def answer(build: Any) -> None:
-            build.commit = commit or build.commit
-            build.ready(image)
-
-        self.service.builds.clear()
-        self.service.on_ask = answer
-        async with self.hub.api("alice") as api:
-            path = f"users/alice/servers/{server}" if server else "users/alice/server"
-            reply = await api.post(path, json={"repo": REPO, **options})
-            assert reply.status_code in {201, 202}, reply.text
-        spawner = self.spawner(server)
-        self.told = [str(event.get("message")) for event in await events_of(self.hub, server)]
-        for _ in range(20 * START_SECONDS):
-            if not spawner.pending:
-                return spawner
-            await asyncio.sleep(0.05)
-        raise TimeoutError("the start of a server")
-
-    async def started(self, image: str, server: str = "", commit: str = "", **options: Any) -> dict[str, Any]:
-        """Start a server and return what it says about itself."""
-        spawner = await self.ask(image, server, commit, **options)
-        assert spawner.ready, spawner._spawn_future.exception() if spawner._spawn_future else "not started"
-        return await ask_server(spawner.server.url)
-
-    async def refused(self, image: str) -> str:
-        """Try to start a server and return why there is none."""
-        spawner = await self.ask(image)
-        problem = spawner._spawn_future.exception()
-        assert problem is not None
-        assert problem.status_code < 500
-        return str(problem.jupyterhub_message)
-
-    async def stop(self, server: str = "") -> None:
-        await self.hub.user("alice").stop(server)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -352,13 +297,6 @@ async def test_without_choices_memory_and_processors_are_no_options(servers: Ser
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
-
-
-async def events_of(hub: Hub, server: str = "") -> list[dict[str, Any]]:
-    async with hub.api("alice") as api:
-        path = f"users/alice/servers/{server}" if server else "users/alice/server"
-        lines = (await api.get(f"{path}/progress", timeout=2 * START_SECONDS)).text.splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 async def test_an_image_in_a_registry_is_pulled_by_its_digest_and_the_pull_is_told(
