@@ -184,7 +184,7 @@ class RegistryClient:
     async def _token(self, challenge: Challenge, reference: Reference, login: Login | None) -> tuple[str, float]:
         """Ask the server that the registry names for a token; return it and for how many seconds to use it."""
         realm = challenge.parameters["realm"]
-        asked = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
+        asked: dict[str, Any] = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
         asked.setdefault("scope", f"repository:{reference.repository}:pull")
         if urlsplit(realm).scheme != "https" and self._scheme(reference.host) == "https":
             raise _unavailable(reference, "it wants the login sent unencrypted")
@@ -192,7 +192,8 @@ class RegistryClient:
             form = asked | {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "binderhub-service"}
             answer = await self._send("POST", realm, reference, {}, data=form)
         else:
-            answer = await self._send("GET", realm, reference, {"Authorization": f"Basic {login.basic()}"} if login else {}, params=asked)
+            several = asked | {"scope": asked["scope"].split()}
+            answer = await self._send("GET", realm, reference, {"Authorization": f"Basic {login.basic()}"} if login else {}, params=several)
         if answer.status_code in {400, 401, 403}:
             raise _login_failed(reference, login)
         content = _json(answer)
