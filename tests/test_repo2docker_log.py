@@ -7,7 +7,7 @@ import json
 import pytest
 
 from binderhub_service.builders.recipes.pushing import push_error
-from binderhub_service.builders.recipes.repo2docker_log import Log, error_from
+from binderhub_service.builders.recipes.repo2docker_log import Lines, Log, error_from
 
 
 def line(message: str, **more: str) -> str:
@@ -21,6 +21,14 @@ def test_json_becomes_lines() -> None:
     assert log.lines("[1]") == ["[1]"]
     assert log.lines(line("\r\n")) == []
     assert not log.failed
+
+
+def test_what_an_engine_prints_is_never_a_message_of_repo2docker() -> None:
+    """A step of a Dockerfile may print anything, and the engine without BuildKit gives it on as it is."""
+    lines = Lines()
+    told = line("Error during build: no", phase="failed")
+    assert lines.lines(told) == [told]
+    assert not lines.failed
 
 
 def test_transfers_and_repetitions_are_left_out() -> None:
@@ -70,6 +78,10 @@ FAILURES = [
     ("ERROR: Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "engine_unavailable", ""),
     ("Container engine initialization error: The buildx plugin must be installed: x", "engine_unavailable", ""),
     ("RuntimeError: The docker commandline client must be installed: x", "engine_tools_missing", "docker commandline client"),
+    ("unknown flag: --progress\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]", "engine_tools_missing", "buildx plugin"),
+    ("docker: unknown command: docker buildx\n\nRun 'docker --help' for more information", "engine_tools_missing", "buildx plugin"),
+    ("docker: 'buildx' is not a docker command.\nSee 'docker --help'", "engine_tools_missing", "buildx plugin"),
+    ("#5 0.1 unknown flag: --progress\n > [2/2] RUN pip --progress:", "dockerfile_step_failed", "RUN pip --progress"),
     ("nothing that anybody knows", "build_failed", ""),
 ]
 
