@@ -26,6 +26,7 @@ from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.containers import ContainerSpawner  # noqa: E402
 from spawner.docker import DockerRepoSpawner  # noqa: E402
+from spawner.kubernetes import BinderSpawner  # noqa: E402
 from spawner.signin import OneTimeLinkAuthenticator  # noqa: E402
 
 PAGE = ROOT / "docs/configuration.md"
@@ -48,6 +49,7 @@ CLASSES: dict[type[HasTraits], str] = {
     ProcessSpawner: "The spawner of embedded mode; it has what `RepoSpawner` and JupyterHub's `SimpleLocalProcessSpawner` have, and:",
     DockerRepoSpawner: "The spawner of docker mode; it has what `RepoSpawner` and DockerSpawner have, and:",
     ContainerSpawner: "More of docker mode's spawner; `DockerRepoSpawner` may stand in place of this name.",
+    BinderSpawner: "The spawner of Kubernetes mode; it has what `RepoSpawner` and KubeSpawner have but for the choice of an image, and:",
     OneTimeLinkAuthenticator: "The authenticator of `make run`, for one person on their own machine. A hub with people of its own keeps its own.",
 }
 
