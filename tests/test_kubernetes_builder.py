@@ -1,0 +1,193 @@
+"""The life of a build's pod as its builder sees it, against an API server that says what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, logs
+from binderhub_service.builders.kubernetes import builder as builders
+from binderhub_service.builders.pod_job import PodSettings
+from binderhub_service.errors import BinderError
+from binderhub_service.images.credentials import Credentials
+from binderhub_service.models import Build, Report
+from tests.fake_cluster import NAMESPACE, FakeCluster
+from tests.harness.records import build as a_build
+from tests.harness.records import until
+
+BUILD = a_build()
+POD = f"build-{BUILD.id}"
+STEPS = ("fetch", "build", "push")
+NO_ROOM = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}
+
+
+@pytest.fixture
+async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeCluster]:
+    monkeypatch.setattr(builders, "_SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(builders, "_GONE_SECONDS", 0.05)
+    monkeypatch.setattr(logs, "_DELETED_SECONDS", 0.05)
+    async with FakeCluster().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def make(fake: FakeCluster, tmp_path: Path) -> AsyncIterator[Any]:
+    made = []
+
+    def builder(**settings: Any) -> KubernetesBuilder:
+        cluster = Cluster(NAMESPACE, fake.kubeconfig(tmp_path))
+        made.append(
+            KubernetesBuilder(cluster, KubernetesSettings(builder_image="builder:1", **settings), PodSettings(image_prefix="r/x-"), Credentials())
+        )
+        return made[-1]
+
+    yield builder
+    for one in made:
+        await one.close()
+
+
+async def told(builder: KubernetesBuilder, build: Build = BUILD, after: str = "") -> tuple[list[Report], BinderError | None]:
+    reports: list[Report] = []
+    try:
+        async for report in builder.run(build, after):
+            reports.append(report)
+    except BinderError as error:
+        return reports, error
+    return reports, None
+
+
+def statuses(*states: dict[str, Any]) -> dict[str, Any]:
+    all_states = [*states, *[{"waiting": {"reason": "PodInitializing"}}] * (3 - len(states))]
+    named = [{"name": step, "state": state} for step, state in zip(STEPS, all_states, strict=True)]
+    return {"initContainerStatuses": named[:2], "containerStatuses": named[2:]}
+
+
+def line(number: int) -> bytes:
+    return json.dumps({"n": number, "kind": "log", "data": {"text": f"line {number}"}}).encode() + b"\n"
+
+
+WELL = {"terminated": {"exitCode": 0, "message": '{"reports": 1}'}}
+
+
+async def test_the_steps_are_told_in_their_order(fake: FakeCluster, make: Any) -> None:
+    fake.logs = {step: [[line(1)]] for step in STEPS}
+    await fake.put(POD, phase="Succeeded", **statuses(WELL, WELL, WELL))
+    reports, error = await told(make())
+    assert error is None
+    assert [report.cursor for report in reports] == ["fetch:1", "build:1", "push:1"]
+    reports, error = await told(make(), after="build:1")
+    assert error is None
+    assert [report.cursor for report in reports] == ["push:1"]
+
+
+async def test_each_reason_for_waiting_is_told_once_also_after_a_restart(fake: FakeCluster, make: Any) -> None:
+    await fake.put(POD, phase="Pending", **NO_ROOM)
+    fake.pods[POD]["spec"] = {}
+    following = asyncio.create_task(told(make(unschedulable_seconds=0.3)))
+    reports, error = await following
+    assert [(report.cursor, report.data["text"]) for report in reports] == [
+        ("fetch:0:node", "Waiting for a node of the cluster with room for the build: 0/1 nodes are available")
+    ]
+    assert error
+    assert error.code == "unschedulable"
+    reports, error = await told(make(unschedulable_seconds=0.1), after="fetch:0:node")
+    assert reports == []
+    assert error
+    assert error.code == "unschedulable"
+
+
+async def test_another_reason_has_its_own_time_and_its_own_line(fake: FakeCluster, make: Any) -> None:
+    pulling = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    await fake.put(POD, phase="Pending", **NO_ROOM)
+    fake.pods[POD]["spec"] = {}
+    following = asyncio.create_task(told(make(unschedulable_seconds=60, image_pull_seconds=0.3)))
+    await until(lambda: fake.count("WATCH"), "the watch")
+    await fake.put(POD, phase="Pending", **statuses(pulling))
+    reports, error = await following
+    assert [report.cursor for report in reports] == ["fetch:0:node", "fetch:0:image"]
+    assert error
+    assert error.code == "builder_image_pull_failed"
+
+
+async def test_an_image_without_a_possible_name_is_not_waited_for(fake: FakeCluster, make: Any) -> None:
+    await fake.put(POD, phase="Pending", **statuses({"waiting": {"reason": "InvalidImageName"}}))
+    async with asyncio.timeout(10):
+        _, error = await told(make())
+    assert error
+    assert error.code == "builder_image_pull_failed"
+
+
+async def test_a_slow_start_is_told_and_ends_when_it_takes_too_long(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builders, "_SLOW_START_SECONDS", 0.1)
+    await fake.put(POD, phase="Pending", **statuses())
+    reports, error = await told(make(image_pull_seconds=0.3))
+    assert [report.data["text"] for report in reports] == ["Waiting for the build pod to start on its node."]
+    assert error
+    assert error.code == "pod_cannot_start"
+
+
+async def test_a_pod_that_the_cluster_rejects_before_any_step_ends_the_build(fake: FakeCluster, make: Any) -> None:
+    await fake.put(POD, phase="Failed", reason="OutOfcpu", message="Node didn't have enough resource: cpu")
+    reports, error = await told(make())
+    assert reports == []
+    assert error
+    assert error.code == "evicted"
+
+
+async def test_a_pod_whose_node_is_gone_ends_the_build(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.builders.kubernetes.cluster._WAITS_SECONDS", ())
+    await fake.put(POD, phase="Running", metadata={"deletionTimestamp": "2026-03-01T12:00:00Z"}, **statuses({"running": {}}))
+    async with asyncio.timeout(10):
+        _, error = await told(make(), after="fetch:1")
+    assert error
+    assert error.code == "builder_lost"
+
+
+async def test_a_pod_that_is_gone_is_not_made_again(fake: FakeCluster, make: Any) -> None:
+    _, error = await told(make(), after="fetch:1")
+    assert error
+    assert error.code == "builder_lost"
+    assert fake.count("POST") == 0
+
+
+async def test_why_a_step_was_ended_is_waited_for(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a container may be known before the pod says that it was evicted."""
+    monkeypatch.setattr(builders, "_SETTLED_SECONDS", 5)
+    fake.logs["fetch"] = [[line(1)]]
+    killed = {"terminated": {"exitCode": 137}}
+    await fake.put(POD, phase="Pending", **statuses(killed))
+    following = asyncio.create_task(told(make()))
+    await until(lambda: fake.count("WATCH"), "the watch")
+    await asyncio.sleep(0.1)
+    await fake.put(POD, phase="Failed", reason="Evicted", message="The node was low on resource: memory.", **statuses(killed))
+    _, error = await following
+    assert error
+    assert error.code == "evicted"
+
+
+async def test_a_pod_that_does_not_end_is_deleted_by_force(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fake.put(POD, phase="Running", **statuses({"running": {}}))
+    deleted: list[int] = []
+    builder = make()
+
+    async def delete_pod(name: str, grace_seconds: int) -> None:
+        deleted.append(grace_seconds)
+
+    monkeypatch.setattr(builder._cluster, "delete_pod", delete_pod)
+    await builder.stop(BUILD)
+    assert deleted == [1, 0]
+
+
+async def test_no_build_is_begun_without_the_login_that_it_needs(fake: FakeCluster, make: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("no JSON")
+    builder = make()
+    builder._credentials = Credentials(docker_config=tmp_path)
+    _, error = await told(builder)
+    assert error
+    assert error.code == "registry_credentials_unusable"
+    assert fake.pods == {}
