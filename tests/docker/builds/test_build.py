@@ -52,6 +52,17 @@ async def test_an_old_repo2docker_builds_without_buildx(yard: Yard, repo2docker_
     assert inspect(made.image.name)["Config"]["Labels"][labels.COMMIT] == repository.rev("main")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--label=by=repo2docker"]], ids=["docker", "repo2docker"])
+async def test_an_old_repo2docker_builds_on_as_many_processors_as_it_may(
+    yard: Yard, repo2docker_2024: str, new_repository: New, arguments: list[str]
+) -> None:
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE + "RUN echo sees-$(nproc)-of-them\n"})
+    settings: dict[str, Any] = {"repo2docker": repo2docker_2024, "registry": "", "repo2docker_arguments": arguments}
+    made = await yard.build(repository.url, repository.rev("main"), cpu_limit=1, **settings)
+    assert made.image, made.error
+    assert "sees-1-of-them" in made.log
+
+
 async def test_labels_say_where_an_image_comes_from(yard: Yard, new_repository: New) -> None:
     repository = new_repository(FILES)
     made = await yard.build(repository.url, repository.rev("main"), registry="")
