@@ -92,3 +92,9 @@ def test_ids_and_transfers_are_left_out() -> None:
     noise = ["Getting image source signatures", f"Copying blob sha256:{'0' * 64}", f"--> {'a' * 11}", "b" * 64, "Storing signatures"]
     assert [line for raw in noise for line in log.lines(raw)] == []
     assert log.lines(json.dumps({"message": "STEP 1/2: FROM x\n"})) == ["STEP 1/2: FROM x"]
+
+
+def test_the_insides_of_buildah_are_left_out() -> None:
+    log = BuildahLog()
+    assert log.lines('time="2026-11-21T13:25:26Z" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]string{}}"') == []
+    assert log.lines('Error: Unknown instruction: "PLEASE" &imagebuilder.Step{Env:[]string{}}') == ['Error: Unknown instruction: "PLEASE"']

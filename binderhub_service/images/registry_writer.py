@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from ..errors import BinderError
+from ..errors import BuildFailed
 from .oci import OCI_MANIFEST, Blob, Manifest, json_in, of_this_machine
 from .reference import Reference
 from .registry_client import MANIFEST_TYPES, Body, RegistryClient
@@ -19,10 +19,8 @@ _TRIES = 2
 _MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
 
 
-class Refused(BinderError):
+class Refused(BuildFailed):
     """The registry answered a push, and the answer is no."""
-
-    code = "push_failed"
 
     def __init__(self, answer: httpx.Response) -> None:
         challenge = answer.headers.get("www-authenticate", "") if answer.status_code in {401, 403} else ""

@@ -12,8 +12,9 @@ from .repo2docker_log import Log
 
 _NOISE = re.compile(
     r"^(?:Getting image source signatures|Storing signatures|Copying (?:blob|config) \S+|Writing manifest to image destination"
-    r"|\[Warning\] one or more build args were not consumed: .*|--> [0-9a-f]{11,64}|[0-9a-f]{64}|subprocess exited with status \d+)$"
+    r"|time=\S+ level=error msg=\"\+\(UNHANDLED LOGLEVEL\).*|\[Warning\] one or more build args were not consumed: .*|--> [0-9a-f]{11,64}|[0-9a-f]{64}|subprocess exited with status \d+)$"
 )
+_INSIDES = re.compile(r" &imagebuilder\.Step\{.*$")
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _SYNTAX = re.compile(
     r"(?P<word>[Uu]nknown instruction: \"[^\"]*\")|^Error: (?P<empty>no (?:contents in \"[^\"]*\"|FROM statement found))"
@@ -38,7 +39,7 @@ class BuildahLog(Log):
 
     def lines(self, raw: str) -> Sequence[str]:
         """Return what a line of output has to say: ids, transfers and repetitions left out."""
-        return [line for line in super().lines(raw) if not _NOISE.match(line)]
+        return [_INSIDES.sub("", line) for line in super().lines(raw) if not _NOISE.match(line)]
 
 
 def error_from(tail: str, *, limited: bool) -> BuildFailed:
