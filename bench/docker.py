@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.by_hand import clone
 from bench.measure import Row, median
 from tests.docker.builds.yard import SINGLEUSER, Yard, docker, reason_to_skip, stand_in_program
 from tests.harness.git_server import GitServer
@@ -43,8 +44,8 @@ async def _rows(folder: Path, git: GitServer, rounds: int) -> list[Row]:
     stand_in = _Service(Yard(folder / "state-of-stand-in", stand_in_program(folder / "stand-in"), registry))
     try:
         return [
-            await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=None),
-            await _dockerfile(folder, git, real, "a step of 10 s", _WORK, rounds, goal=1.2),
+            *await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=None),
+            *await _dockerfile(folder, git, real, "a step of 10 s", _WORK, rounds, goal=1.2),
             *await _next_commit(git, stand_in, rounds),
         ]
     finally:
@@ -69,19 +70,27 @@ class _Service:
         return time.perf_counter() - begun
 
 
-async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str, step: str, rounds: int, goal: float | None) -> Row:
-    """Compare a build of a new commit with a build and a push by hand of the same; nothing of either is in a cache."""
+async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str, step: str, rounds: int, goal: float | None) -> list[Row]:
+    """Compare a build of a new commit with a build and a push by hand of the same, and with all of ours by hand; nothing is in a cache."""
     repository = git.create(f"bench/{secrets.token_hex(4)}", {"README.md": "x"})
-    await service.build(repository.url, repository.commit({"Dockerfile": _FROM, "single": SINGLEUSER}))  # installs repo2docker
-    ours, bare = [], []
+    by_hand = f"{service.yard.registry}/{service.yard.prefix}by-hand"
+
+    def files() -> dict[str, str]:
+        mark = secrets.token_hex(8)
+        return {"Dockerfile": _FROM + step.format(mark=mark), "single": SINGLEUSER + f"# {mark}\n"}
+
+    await service.build(repository.url, repository.commit(files()))
+    ours, bare, same = [], [], []
     for number in range(rounds):
-        marks = [secrets.token_hex(8) for _ in range(2)]
-        files = [{"Dockerfile": _FROM + step.format(mark=mark), "single": SINGLEUSER + f"# {mark}\n"} for mark in marks]
-        ours.append(await service.build(repository.url, repository.commit(files[0])))
-        bare.append(_by_hand(folder / "by-hand", files[1], f"{service.yard.registry}/{service.yard.prefix}by-hand:{number}"))
-    return Row(
-        f"Dockerfile, {what}: ask to ready / build + push by hand", median(ours), "s", goal, median(bare), details={"ours": ours, "bare": bare}
-    )
+        ours.append(await service.build(repository.url, repository.commit(files())))
+        bare.append(_by_hand(folder / "by-hand", files(), f"{by_hand}:{number}"))
+        repository.commit(files())
+        same.append(_all_by_hand(folder / "by-hand", repository.url, f"{by_hand}:{number}-all"))
+    details = {"ours": ours, "bare": bare, "same": same}
+    return [
+        Row(f"Dockerfile, {what}: ask to ready / build + push by hand", median(ours), "s", goal, median(bare), details=details),
+        Row(f"Dockerfile, {what}: ask to ready / clone + build + try + push by hand", median(ours), "s", 1.2, median(same), details=details),
+    ]
 
 
 async def _next_commit(git: GitServer, service: _Service, rounds: int) -> list[Row]:
@@ -121,5 +130,16 @@ def _by_hand(context: Path, files: dict[str, str], image: str) -> float:
         (context / name).write_text(content)
     begun = time.perf_counter()
     docker("build", "--quiet", f"--tag={image}", str(context))
+    docker("push", "--quiet", image)
+    return time.perf_counter() - begun
+
+
+def _all_by_hand(copy: Path, url: str, image: str) -> float:
+    """Do by hand what we do: fetch, build, see whether a server could start, push."""
+    shutil.rmtree(copy)
+    begun = time.perf_counter()
+    clone(url, copy)
+    docker("build", "--quiet", f"--tag={image}", str(copy))
+    docker("run", "--rm", "--network=none", image, "jupyterhub-singleuser", "--version")
     docker("push", "--quiet", image)
     return time.perf_counter() - begun
