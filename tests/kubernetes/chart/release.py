@@ -10,10 +10,12 @@ import httpx
 
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import PEOPLE
+from tests.harness.sse import Sent
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import Values, helm
 from tests.kubernetes.images import builder_image, hub_base_image, hub_image, registry
 from tests.kubernetes.kubectl import found, kubectl
+from tests.kubernetes.servers.images import fake_image
 
 NAME = "binder"
 INSTALL_SECONDS = 180
@@ -21,6 +23,33 @@ WAITS = ("--wait", f"--timeout={INSTALL_SECONDS}s")
 # What every namespace has.
 ALWAYS_THERE = {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt"}
 KINDS = "all,secrets,configmaps,persistentvolumeclaims,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets"
+# What a build says when it is in the middle.
+BEFORE = "half of it is done"
+WRAPPER = '#!/bin/sh\\n[ "$1" = --version ] && echo 5.5.0 && exit\\nexec /fake/jupyterhub-singleuser "$@"\\n'
+
+
+def little_dockerfile(seconds: int) -> str:
+    """Return a Dockerfile of a small image whose server starts at once, and whose build takes a while after `BEFORE`."""
+    program = "/usr/local/bin/jupyterhub-singleuser"
+    return f"""\
+FROM {fake_image()}
+USER root
+RUN printf '{WRAPPER}' > {program} && chmod +x {program}
+RUN echo '{BEFORE}' && sleep {seconds} && echo 'all of it is'
+ENV PATH=/usr/local/bin:$PATH
+USER 1000
+COPY . /home/jovyan/
+"""
+
+
+def read_to(release: HubProcess, build_id: str, token: str, text: str) -> list[Sent]:
+    """Return a story up to a line, and go away."""
+    seen: list[Sent] = []
+    for event in release.events(build_id, token):
+        seen.append(event)
+        if event.data.get("text") == text:
+            break
+    return seen
 
 
 def named(image: str) -> dict[str, str]:

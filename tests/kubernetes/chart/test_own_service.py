@@ -10,9 +10,7 @@ import pytest
 from tests.harness.git_server import GitServer
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import REASON
-from tests.kubernetes.chart.release import Release
-from tests.kubernetes.chart.test_release import BEFORE, read_to
-from tests.kubernetes.images import singleuser_image
+from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile, read_to
 from tests.kubernetes.kubectl import found
 
 pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(600)]
@@ -26,8 +24,7 @@ def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
 
 def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_launched(release: Release, git_server: GitServer) -> None:
     assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy", "binder-service"}
-    dockerfile = f"FROM {singleuser_image()}\nRUN echo '{BEFORE}' && sleep 15\nCOPY . /home/jovyan/\n"
-    repository = git_server.create("chart/own", {"Dockerfile": dockerfile})
+    repository = git_server.create("chart/own", {"Dockerfile": little_dockerfile(15)})
     alice = release.token("alice")
     build = release.build(repository.url, alice)
     before = read_to(release, build["id"], alice, BEFORE)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.harness.git_server import GitServer, Repository
+from tests.harness.git_server import GitServer
 from tests.harness.kernel import run_code
-from tests.harness.sse import Sent
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import REASON
-from tests.kubernetes.chart.release import Release
+from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile, read_to
 from tests.kubernetes.images import singleuser_image
 from tests.kubernetes.kubectl import found, kubectl
 
 pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(600)]
-BEFORE = "half of it is done"
-NewRepository = Callable[..., Repository]
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +36,6 @@ def alice(release: Release) -> str:
     return release.token("alice")
 
 
-@pytest.fixture
-def new_repository(git_server: GitServer, request: pytest.FixtureRequest) -> NewRepository:
-    """Make a repository whose image is the test's server image with more lines in its Dockerfile."""
-
-    def made(lines: str = "") -> Repository:
-        dockerfile = f"FROM {singleuser_image()}\n{lines}COPY --chown=jovyan . /home/jovyan/\n"
-        return git_server.create(f"chart/{request.node.name}", {"Dockerfile": dockerfile, "data.txt": "forty-two\n"})
-
-    return made
-
-
-def read_to(release: Release, build_id: str, token: str, text: str) -> list[Sent]:
-    """Return a story up to a line, and go away."""
-    seen: list[Sent] = []
-    for event in release.events(build_id, token):
-        seen.append(event)
-        if event.data.get("text") == text:
-            break
-    return seen
-
-
 def test_the_service_in_the_hubs_pod_answers_through_the_proxy(release: Release) -> None:
     health = release.service("GET", "/health").json()
     assert health["ok"], health
@@ -67,8 +43,10 @@ def test_the_service_in_the_hubs_pod_answers_through_the_proxy(release: Release)
     assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy"}
 
 
-def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, alice: str, new_repository: NewRepository) -> None:
-    told = release.launch("alice", {"repo": new_repository().url})
+def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, alice: str, git_server: GitServer) -> None:
+    dockerfile = f"FROM {singleuser_image()}\nCOPY --chown=jovyan . /home/jovyan/\n"
+    repository = git_server.create("chart/cell", {"Dockerfile": dockerfile, "data.txt": "forty-two\n"})
+    told = release.launch("alice", {"repo": repository.url})
     assert told[-1].get("ready"), (told[-3:], release.log())
     assert run_code(f"{release.url}/user/alice", alice, "print(open('data.txt').read(), end='')") == "forty-two\n"
     [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
@@ -76,8 +54,8 @@ def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, al
     release.stop_server("alice")
 
 
-def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: str, new_repository: NewRepository) -> None:
-    repository = new_repository(f"RUN echo '{BEFORE}' && sleep 20 && echo 'all of it is'\n")
+def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: str, git_server: GitServer) -> None:
+    repository = git_server.create("chart/killed", {"Dockerfile": little_dockerfile(20)})
     build = release.build(repository.url, alice)
     before = read_to(release, build["id"], alice, BEFORE)
     release.kill()
@@ -109,8 +87,8 @@ def token_of(release: Release) -> str:
     return token
 
 
-def test_nothing_is_left_of_a_release_that_is_removed_in_the_middle_of_a_build(release: Release, alice: str, new_repository: NewRepository) -> None:
-    repository = new_repository(f"RUN echo '{BEFORE}' && sleep 120\n")
+def test_nothing_is_left_of_a_release_that_is_removed_in_the_middle_of_a_build(release: Release, alice: str, git_server: GitServer) -> None:
+    repository = git_server.create("chart/removed", {"Dockerfile": little_dockerfile(120)})
     build = release.build(repository.url, alice)
     read_to(release, build["id"], alice, BEFORE)
     assert f"Secret/build-{build['id']}" in release.left()
