@@ -12,7 +12,8 @@ from .repo2docker_log import Log
 
 _NOISE = re.compile(
     r"^(?:Getting image source signatures|Storing signatures|Copying (?:blob|config) \S+|Writing manifest to image destination"
-    r"|time=\S+ level=error msg=\"\+\(UNHANDLED LOGLEVEL\).*|\[Warning\] one or more build args were not consumed: .*|--> [0-9a-f]{11,64}|[0-9a-f]{64}|subprocess exited with status \d+)$"
+    r"|time=\S+ level=error msg=\"\+\(UNHANDLED LOGLEVEL\).*|\[Warning\] one or more build args were not consumed: .*"
+    r"|--> [0-9a-f]{11,64}|[0-9a-f]{64}|subprocess exited with status \d+)$"
 )
 _INSIDES = re.compile(r" &imagebuilder\.Step\{.*$")
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)

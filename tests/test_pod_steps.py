@@ -1,0 +1,237 @@
+"""The steps of a build pod as processes, with stand-ins for repo2docker and buildah: plans, reports, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderhub_service.builders.job import Job, Limits
+from binderhub_service.builders.pod_job import PodSettings
+from binderhub_service.builders.recipes.pod_engine import engine_settings
+from tests.docker.builds.registries import OwnRegistry
+from tests.harness.git_server import Repository
+
+New = Callable[..., Repository]
+START = """\
+import sys
+from pathlib import Path
+from binderhub_service.builders import pod, pod_job
+place = Path(sys.argv[1])
+pod_job.JOB, pod_job.IMAGE, pod_job.LOGINS = place / "job.json", place / "image", place / "logins.json"
+pod_job.GIT_CREDENTIALS, pod_job.TERMINATION_MESSAGE = place / "git-credentials", place / "end.json"
+sys.exit(pod.main(sys.argv[2]))
+"""
+REPO2DOCKER = """\
+echo "repo2docker $*" >> NOTES
+for folder; do :; done
+ls -A $folder >> NOTES
+echo '{"message": "STEP 1/1: FROM x\\n", "phase": "building"}'
+[ ! -e $folder/fail ] || { echo 'Error: building at STEP "RUN x": exit status 7'; exit 1; }
+[ ! -e $folder/install.R ] || [ -e $folder/needed ] || { echo 'Error: building at STEP "RUN x": exit status 7'; exit 1; }
+"""
+BUILDAH = """\
+echo "buildah $*" >> NOTES
+case "$1" in
+    inspect) echo '{"Docker": {"config": {"Entrypoint": ["/entry"]}}}' ;;
+    run) echo 9.9.9; sleep ${CHECK_SECONDS:-0} ;;
+    push) folder=${3#oci:}; mkdir -p ${folder%:image}; cat $CONTAINERS_REGISTRIES_CONF > ${folder%:image}/index.json ;;
+esac
+"""
+
+
+class Pod:
+    """The volumes of a pod, as a folder of this machine."""
+
+    def __init__(self, place: Path, registry: str) -> None:
+        self.place = place
+        self.registry = registry
+        self.notes = place / "notes"
+        for folder in ("work", "image", "bin"):
+            (place / folder).mkdir()
+        for name, text in {"jupyter-repo2docker": REPO2DOCKER, "buildah": BUILDAH}.items():
+            program = place / "bin" / name
+            program.write_text("#!/bin/sh\n" + text.replace("NOTES", str(self.notes)))
+            program.chmod(0o755)
+
+    def give(self, repository: Repository, commit: str = "", **settings: Any) -> None:
+        """Write the job."""
+        made = PodSettings(**{"image_prefix": f"{self.registry}/binder-", **settings})
+        commit = commit or repository.rev("main")
+        job = Job(
+            "1",
+            repository.url,
+            "repo",
+            "main",
+            commit,
+            f"{self.registry}/binder-r:{commit}",
+            False,
+            str(self.place / "work"),
+            "",
+            asdict(made),
+            Limits(),
+        )
+        (self.place / "job.json").write_text(json.dumps(asdict(job)))
+
+    def do(self, step: str, environment: Mapping[str, str] | None = None) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+        """Do a step; return its exit status, its reports, and its last word."""
+        variables = {**os.environ, "PATH": f"{self.place / 'bin'}:{os.environ['PATH']}", **(environment or {})}
+        done = subprocess.run([sys.executable, "-c", START, str(self.place), step], env=variables, capture_output=True, text=True)
+        end = self.place / "end.json"
+        assert end.exists(), done.stderr
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], json.loads(end.read_text())
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What the first step wrote."""
+        plan: dict[str, Any] = json.loads((self.place / "work" / "plan.json").read_text())
+        return plan
+
+    @property
+    def noted(self) -> str:
+        """What the stand-ins were given."""
+        return self.notes.read_text() if self.notes.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real registry that lets everybody in."""
+    with OwnRegistry(tmp_path_factory.mktemp("registry") / "r").running() as running:
+        yield running.host
+
+
+@pytest.fixture
+def pod(tmp_path: Path, registry: str) -> Pod:
+    """A pod of a test's own."""
+    return Pod(tmp_path, registry)
+
+
+def lines(reports: list[dict[str, Any]]) -> list[str]:
+    return [report["data"]["text"] for report in reports if report["kind"] == "log"]
+
+
+def test_the_first_step_leaves_the_checkout_and_a_plan(pod: Pod, new_repository: New) -> None:
+    pod.give(new_repository({"Dockerfile": "FROM x\n", "start": "x"}))
+    status, reports, end = pod.do("fetch")
+    assert status == 0
+    assert end == {"reports": len(reports)}
+    assert [report["n"] for report in reports] == list(range(1, len(reports) + 1))
+    assert [report["data"]["phase"] for report in reports if report["kind"] == "phase"] == ["fetching", "building"]
+    assert (pod.place / "work" / "content" / "Dockerfile").read_text() == "FROM x\n"
+    assert pod.plan["key"] == ""
+    assert len(pod.plan["whole_key"]) == 32
+
+
+def test_a_commit_that_is_not_there_ends_the_first_step(pod: Pod, new_repository: New) -> None:
+    pod.give(new_repository({"a": "b"}), "0" * 40)
+    status, reports, end = pod.do("fetch")
+    assert status == 1
+    assert end["error"]["code"] == "fetch_failed"
+    assert end["reports"] == len(reports)
+
+
+def test_a_private_repository_is_fetched_with_the_login_of_its_server_and_no_other(pod: Pod, new_repository: New) -> None:
+    repository = new_repository({"Dockerfile": "x"}, login=("me", "a password"))
+    pod.give(repository)
+    logins = pod.place / "git-credentials"
+    logins.write_text("")
+    assert pod.do("fetch")[2]["error"]["code"] == "fetch_failed"
+    (pod.place / "work" / "content").rename(pod.place / "first")
+    logins.write_text(repository.url.replace("//", "//me:a%20password@").partition("/o/")[0] + "\n")
+    status, reports, _ = pod.do("fetch")
+    assert status == 0, reports
+    assert "password" not in json.dumps(reports)
+
+
+def test_a_registry_that_is_away_is_said_before_anything_is_built(pod: Pod, new_repository: New) -> None:
+    pod.registry = "127.0.0.1:1"
+    pod.give(new_repository({"requirements.txt": "numpy"}))
+    status, _, end = pod.do("fetch")
+    assert (status, end["error"]["code"]) == (1, "registry_unavailable")
+
+
+def planned(pod: Pod, repository: Repository, **settings: Any) -> None:
+    """Do the first step."""
+    pod.give(repository, **settings)
+    assert pod.do("fetch")[0] == 0
+
+
+def test_a_found_environment_leaves_nothing_to_build(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"requirements.txt": "numpy"}))
+    (pod.place / "work" / "plan.json").write_text(json.dumps(pod.plan | {"found": True}))
+    assert pod.do("build") == (0, [], {"reports": 0})
+    assert pod.noted == ""
+
+
+def test_an_environment_is_built_from_its_own_files_alone(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"requirements.txt": "numpy", "data.csv": ""}), plain_http_registries=("r:5000",), base_image="base:1")
+    status, reports, _ = pod.do("build")
+    assert status == 0, reports
+    assert lines(reports)[-2:] == ["jupyterhub-singleuser 9.9.9", "Packing the image."]
+    assert "--engine=buildah" in pod.noted
+    assert "requirements.txt" in pod.noted
+    assert "data.csv" not in pod.noted
+    assert "-- /entry jupyterhub-singleuser --version" in pod.noted
+    registries = (pod.place / "image" / "environment" / "index.json").read_text()
+    assert 'unqualified-search-registries = ["docker.io"]' in registries
+    assert '[[registry]]\nlocation = "r:5000"\ninsecure = true' in registries
+    assert "c.Repo2Docker.base_image = 'base:1'" in (pod.place / "image" / "aside" / "repo2docker_config.py").read_text()
+
+
+def test_an_environment_that_needs_more_than_its_files_is_built_with_all(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"install.R": "scan('needed')", "needed": ""}))
+    status, reports, _ = pod.do("build")
+    assert status == 0, reports
+    assert any("building once more, with the whole repository" in line for line in lines(reports))
+    assert not (pod.place / "image" / "environment").exists()
+    assert (pod.place / "image" / "whole").is_dir()
+
+
+def test_a_failure_is_the_last_word(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"Dockerfile": "x", "fail": ""}))
+    status, _, end = pod.do("build")
+    assert status == 1
+    assert end["error"]["message"] == "The instruction RUN x failed with exit status 7."
+    assert not (pod.place / "image" / "whole").exists()
+
+
+def test_a_new_image_must_answer_in_time(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"Dockerfile": "x"}), singleuser_seconds=0.5)
+    status, _, end = pod.do("build", {"CHECK_SECONDS": "60"})
+    assert (status, end["error"]["code"]) == (1, "no_singleuser")
+    assert "did not end within 0.5 seconds" in end["error"]["message"]
+
+
+def test_an_image_that_is_not_there_cannot_be_pushed(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"Dockerfile": "x"}))
+    status, _, end = pod.do("push")
+    assert (status, end["error"]["code"]) == (1, "builder_lost")
+
+
+def test_an_engine_that_builds_instead_is_asked_in_the_step_that_has_the_logins(pod: Pod, new_repository: New) -> None:
+    planned(pod, new_repository({"requirements.txt": "numpy"}), engine_host="tcp://127.0.0.1:1")
+    assert pod.do("build") == (0, [], {"reports": 0})
+    status, _, end = pod.do("push")
+    assert (status, end["error"]["code"]) == (1, "engine_unavailable")
+
+
+def test_an_engine_makes_images_of_the_same_names(tmp_path: Path) -> None:
+    settings = PodSettings(image_prefix="r/binder-", appendix="RUN true", repo2docker_arguments=("--debug",), engine_host="tcp://engine:2375")
+    made = engine_settings(settings, tmp_path)
+    assert made.engine.host == "tcp://engine:2375"
+    assert made.push
+    assert made.environment_text() == settings.environment_text()
+    assert made.name_text() == settings.name_text()
+
+
+def test_only_steps_are_done() -> None:
+    done = subprocess.run([sys.executable, "-m", "binderhub_service.builders.pod", "other"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "fetch|build|push" in done.stderr
