@@ -191,3 +191,21 @@ async def test_no_build_is_begun_without_the_login_that_it_needs(fake: FakeClust
     assert error
     assert error.code == "registry_credentials_unusable"
     assert fake.pods == {}
+
+
+async def test_stopping_deletes_the_pod_and_stopping_again_does_nothing(fake: FakeCluster, make: Any) -> None:
+    builder = make()
+    await builder._create(BUILD)
+    await builder.stop(BUILD)
+    assert fake.pods == {}
+    await builder.stop(BUILD)
+    assert fake.count("DELETE") == 1
+
+
+async def test_pods_of_builds_that_have_ended_are_removed(fake: FakeCluster, make: Any) -> None:
+    builder, other = make(), a_build(2)
+    await builder._create(BUILD)
+    await builder._create(other)
+    await builder.forget_all_but({other.id})
+    assert list(fake.pods) == [f"build-{other.id}"]
+    await builder.check()

@@ -52,7 +52,7 @@ def test_pods_are_found_by_their_labels() -> None:
     assert pod["metadata"]["name"] == pod_name(build.id) == f"build-{build.id}"
     assert pod["metadata"]["labels"] == {"team": "x", "component": "binderhub-build", "binder.instance": "one", "binder.build": build.id}
     assert build_of(pod) == build.id
-    assert selector(replace(SETTINGS, instance="one")) == "component=binderhub-build,binder.instance=one"
+    assert selector(replace(SETTINGS, instance="one")) == "component=binderhub-build,binder.instance=one,binder.build"
 
 
 @pytest.mark.parametrize("instance", ["", "a b", "-a", "a,component=x", "x" * 64])

@@ -126,6 +126,20 @@ async def test_a_cluster_that_stays_away_is_given_up_in_the_end(fake: FakeCluste
     assert caught.value.code == "cluster_unavailable"
 
 
+async def test_nobody_waits_for_a_watch_that_ended_by_an_error(fake: FakeCluster, watch: PodWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fake.put("build-1", phase="Pending")
+    with monkeypatch.context() as broken:
+        broken.setattr(watch, "_note", lambda event: event["nonsense"])
+        async with watch.following("build-1") as pod:
+            await until(lambda: fake.count("WATCH"), "the watch")
+            await fake.put("build-1", phase="Running")
+            with pytest.raises(Unavailable):
+                await pod.until(lambda now: now is None, 10)
+    async with watch.following("build-1") as pod:
+        await fake.put("build-1", phase="Succeeded")
+        await becomes(pod, "Succeeded")
+
+
 async def test_nothing_is_watched_when_nobody_follows(fake: FakeCluster, watch: PodWatch) -> None:
     await fake.put("build-1", phase="Pending")
     async with watch.following("build-1"):

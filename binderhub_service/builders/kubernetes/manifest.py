@@ -45,7 +45,7 @@ def build_of(pod: Mapping[str, Any]) -> str:
 
 def selector(settings: KubernetesSettings) -> str:
     """Return what finds all build pods of this service."""
-    return f"component={COMPONENT},binder.instance={settings.instance}"
+    return f"component={COMPONENT},binder.instance={settings.instance},binder.build"
 
 
 def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = "") -> dict[str, Any]:

@@ -92,6 +92,7 @@ class PodWatch:
         self._followed.setdefault(name, set()).add(followed)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="watch of build pods")
+            self._task.add_done_callback(self._over)
         try:
             followed.now = await self._cluster.pod(name)  # what is older than this answer and comes later is corrected by what follows it
             yield followed
@@ -135,6 +136,16 @@ class PodWatch:
                     self._fail(error)
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for a watch that ended by an error that nobody expected; the next follower begins another."""
+        if task.cancelled() or not (error := task.exception()):
+            return
+        log.error("The watch of build pods ended by an error that nobody expected", exc_info=error)
+        self._task = None
+        self._fail(
+            Unavailable("The cluster cannot be watched.", code="cluster_unavailable", hint="Ask an administrator: the service's log says why.")
+        )
 
     async def _list(self) -> str:
         """Bring all followed pods up to date and return the list's version."""
