@@ -15,7 +15,7 @@ ARGS   ?=
 
 test_env := .venv-test$(if $(HUB),-$(HUB))
 comma    := ,
-extras   := embedded,docker,postgresql,test$(if $(HUB),,$(comma)dev)
+extras   := embedded,docker,kubernetes,postgresql,test$(if $(HUB),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 

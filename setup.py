@@ -58,7 +58,11 @@ setup(
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],
         "repo2docker.engines": ["buildah = binderhub_service.builders.buildah_engine:BuildahEngine"],
-        "jupyterhub.spawners": ["repo-process = spawner.process:ProcessSpawner", "repo-docker = spawner.docker:DockerRepoSpawner"],
+        "jupyterhub.spawners": [
+            "repo-process = spawner.process:ProcessSpawner",
+            "repo-docker = spawner.docker:DockerRepoSpawner",
+            "repo-kubernetes = spawner.kubernetes:BinderSpawner",
+        ],
     },
     classifiers=[
         "Framework :: Jupyter :: JupyterHub",

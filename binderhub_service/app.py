@@ -46,7 +46,7 @@ from .remembering import RememberingStore
 from .settings import Cleaning, Limits
 from .store import Store
 
-MODES = ("embedded", "docker")
+MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _FIRST_PROBLEM = 400
 _HUB_CHECK_SECONDS = 3.0
@@ -74,7 +74,7 @@ class BinderService(Application):
 
         ``embedded`` makes an environment per repository with uv, on this machine, in processes of the service's own user: code
         of a repository that is built runs with that user's rights. ``docker`` makes container images with repo2docker and keeps them
-        in the engine or in a registry. Default: ``embedded``.
+        in the engine or in a registry. ``kubernetes`` makes them in pods without privileges. Default: ``embedded``.
         """,
     ).tag(config=True)
     state_dir = Unicode(

@@ -22,6 +22,8 @@ sys.path.insert(0, str(ROOT))
 from binderhub_service.app import BinderService  # noqa: E402  # the clone's own code, wherever this is started
 from binderhub_service.modes.docker import DockerMode  # noqa: E402
 from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
+from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
+from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.containers import ContainerSpawner  # noqa: E402
@@ -44,7 +46,9 @@ CLASSES: dict[type[HasTraits], str] = {
     Limits: "The service's limits; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
     EmbeddedMode: "Embedded mode's part of the service; in the same places.",
+    Repo2dockerMode: "What docker and Kubernetes mode share; `DockerMode` or `KubernetesMode` may stand in place of this name.",
     DockerMode: "Docker mode's part of the service; in the same places.",
+    KubernetesMode: "Kubernetes mode's part of the service; in the same places.",
     RepoSpawner: "Every spawner of this project. These go into `jupyterhub_config.py`.",
     ProcessSpawner: "The spawner of embedded mode; it has what `RepoSpawner` and JupyterHub's `SimpleLocalProcessSpawner` have, and:",
     DockerRepoSpawner: "The spawner of docker mode; it has what `RepoSpawner` and DockerSpawner have, and:",

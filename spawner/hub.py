@@ -15,7 +15,7 @@ from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
 SERVICE = "binder"
-MODES = ("embedded", "docker")
+MODES = ("embedded", "docker", "kubernetes")
 
 CUSTOM_SCOPES = {
     "custom:binder:build": {"description": "Ask for images to be built from repositories."},
@@ -28,8 +28,13 @@ USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
 # From the hub's environment to the service's: how to reach the outside (proxies, certificates, package indexes). The hub passes on little else.
 PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
-# In docker mode, how to reach the engine and registries as well; Docker keeps its logins and plugins in the home.
-PASSED_ON_TO_DOCKER = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME")
+# With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
+_TO_REGISTRIES = ("DOCKER_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME", "AWS_", "AZURE_", "GOOGLE_APPLICATION_CREDENTIALS")
+PASSED_ON_IN = {
+    "embedded": (),
+    "docker": (*_TO_REGISTRIES, "BUILDX_", "BUILDKIT_"),
+    "kubernetes": (*_TO_REGISTRIES, "KUBERNETES_", "KUBECONFIG"),
+}
 
 
 def configure(
@@ -39,6 +44,8 @@ def configure(
     mode: str = "embedded",
     registry: str = "",
     network: str = "",
+    namespace: str = "",
+    service_ip: str = "127.0.0.1",
     service_port: int | None = None,
     service_url: str = "",
     service_token: str = "",
@@ -54,26 +61,27 @@ def configure(
         c: what ``get_config()`` returns in ``jupyterhub_config.py``.
         state_dir: directory for the service's store, builds, images and people's working copies.
         mode: how images are made and servers run: "embedded" is processes on this machine, without containers; "docker" is
-            containers of the engine that ``DOCKER_HOST`` names.
-        registry: docker mode's registry that images are pushed to, e.g. ``127.0.0.1:5000``; empty to keep them in the engine alone.
+            containers of the engine that ``DOCKER_HOST`` names; "kubernetes" is pods of the cluster that the hub runs in or that
+            ``KUBECONFIG`` names.
+        registry: the registry that images are pushed to, e.g. ``127.0.0.1:5000``; empty to keep them in docker mode's engine alone.
         network: docker mode's network that the hub shares with its servers, if the hub runs in a container itself.
-        service_port: port on 127.0.0.1 on which the service listens behind the hub's proxy; by default one that is free.
+        namespace: Kubernetes mode's namespace of build pods; by default the hub's own.
+        service_ip: address of this machine, or of the hub's pod, at which the service listens for hub and proxy.
+        service_port: port on that address on which the service listens behind the hub's proxy; by default one that is free.
         service_url: where the service is if something else than the hub starts it, with settings of its own.
         service_token: the API token of such a service.
         service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
 
     Raises:
-        ValueError: the mode is not known, there is a service named ``binder`` already, or docker mode cannot work here.
+        ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, or docker
+            mode cannot work here.
     """
-    if mode not in MODES:
-        raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
-    if mode != "docker" and (registry or network):
-        raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
+    _check_mode(mode, registry, network, namespace)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
     state = Path(state_dir).absolute()
-    url = service_url.rstrip("/") or f"http://127.0.0.1:{service_port or _free_port()}"
-    settings = _settings(state, mode, registry, service or {})
+    url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
+    settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)
     started = {"api_token": service_token} if service_url else _started_by_hub(mode, settings)
@@ -88,21 +96,35 @@ def configure(
         from . import docker_hub
 
         docker_hub.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []))
+    elif mode == "kubernetes":
+        c.JupyterHub.spawner_class = "spawner.kubernetes.BinderSpawner"
     else:
         _use_processes(c, state)
 
 
-def _settings(state: Path, mode: str, registry: str, more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _check_mode(mode: str, registry: str, network: str, namespace: str) -> None:
+    """Raise `ValueError` unless there is such a mode, and it has what it needs and nothing that it does not know."""
+    if mode not in MODES:
+        raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
+    if mode == "embedded" and (registry or network):
+        raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
+    if mode == "kubernetes" and not registry:
+        raise ValueError("Kubernetes mode needs a registry that images are pushed to: name it in registry.")
+    if (network and mode != "docker") or (namespace and mode != "kubernetes"):
+        raise ValueError("A network is for mode 'docker', and a namespace for mode 'kubernetes': leave out the other one.")
+
+
+def _settings(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the service's settings by class, with `more` on top of ours."""
     ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": str(state), "mode": mode}}
-    if mode == "docker":
-        ours["DockerMode"] = {"registry": registry}
+    if mode != "embedded":
+        ours[f"{mode.capitalize()}Mode"] = {name: value for name, value in for_mode.items() if value}
     return {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
 
 
 def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the hub starts the service, again when it ends."""
-    prefixes = (*PASSED_ON, *(PASSED_ON_TO_DOCKER if mode == "docker" else ()))
+    prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {
         "command": [sys.executable, "-m", "binderhub_service"],

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -18,7 +18,6 @@ from ..errors import Conflict, Unavailable
 from ..models import Image, Source
 from . import labels
 from .base import Images, StoredImage
-from .docker import DockerImages
 from .reference import Reference
 from .registry_client import MANIFEST_TYPES, RegistryClient, error_codes
 
@@ -28,6 +27,22 @@ _PAGE = 1000
 _NOT_THERE = {"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"}
 _API_VERSION = "docker-distribution-api-version"  # a registry says this, another web server's 404 does not
 _UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
+
+
+class Nearby(Protocol):
+    """Where a registry's images are used, e.g. an engine or a cluster."""
+
+    async def users(self, name: str) -> tuple[str, ...]:
+        """Return who runs a server from an image, as ``user/server``."""
+
+    async def delete(self, name: str) -> None:
+        """Forget an image, if it is kept here as well; raises `Conflict` if a server runs from it."""
+
+    async def tidy(self, build_ids: Collection[str]) -> None:
+        """Remove what builds that are gone have left here."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +60,11 @@ class RegistryImages(Images):
     Args:
         prefix: comes before every name: the registry and what else, e.g. ``registry.example.org/project/binder-``.
         settings: the build settings that differ from the defaults, as text.
-        local: the engine that builds, if it is to forget what is deleted, and be asked who uses it.
+        local: where servers run, to be asked who uses an image; an engine that builds forgets what is deleted, too.
         kept_seconds: for how long "it is there" is not asked for again; "it is not" always is.
     """
 
-    def __init__(self, client: RegistryClient, prefix: str, settings: str = "", local: DockerImages | None = None, kept_seconds: float = 5.0) -> None:
+    def __init__(self, client: RegistryClient, prefix: str, settings: str = "", local: Nearby | None = None, kept_seconds: float = 5.0) -> None:
         self._client = client
         self._prefix = prefix
         self._settings = settings
@@ -120,6 +135,8 @@ class RegistryImages(Images):
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
+        if self._local:
+            await self._local.close()
 
     # --- manifests ---------------------------------------------------------------------------------------------------
 

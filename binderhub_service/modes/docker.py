@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from traitlets import Bool, Dict, Enum, Float, Unicode, default
+from traitlets import Dict, Enum, Float, Unicode, default
 from traitlets import Integer as IntegerTrait
-from traitlets import List as ListTrait
 
 from ..builders import Builder
 from ..builders.docker import DockerBuilder
@@ -18,57 +17,26 @@ from ..builders.image_settings import DEFAULT_REPO2DOCKER
 from ..builders.job import Limits
 from ..builders.push_check import check_may_push
 from ..images import Images
-from ..images.credentials import Credentials, docker_config_directory, login_from, login_from_environment
+from ..images.credentials import docker_config_directory
 from ..images.docker import DockerImages
 from ..images.engine import Engine, EngineAddress
 from ..images.registry import RegistryImages
 from ..images.registry_client import RegistryClient
 from ..images.traces import mark_of
-from .base import Mode
 from .embedded import find_uv
+from .repo2docker import Repo2dockerMode
 
 _PROXIES = {"HTTP_PROXY": "httpProxy", "HTTPS_PROXY": "httpsProxy", "NO_PROXY": "noProxy", "FTP_PROXY": "ftpProxy", "ALL_PROXY": "allProxy"}
 
 
-class DockerMode(Mode):
-    """Makes container images with repo2docker."""
+class DockerMode(Repo2dockerMode):
+    """Makes container images with repo2docker in a container engine."""
 
     engine_host = Unicode(
         help="""The container engine, as Docker's own programs take it in ``DOCKER_HOST``.
 
         With TLS, ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` are heeded. Default: ``DOCKER_HOST``, else ``unix:///var/run/docker.sock``.
         Example: ``tcp://engine.example.org:2376``.
-        """,
-    ).tag(config=True)
-    registry = Unicode(
-        "",
-        help="""The registry that images are pushed to and servers pull from; empty to keep images in the engine alone.
-
-        Default: none. Examples: ``127.0.0.1:5000``, ``ghcr.io/example``, ``docker.io/example``.
-        """,
-    ).tag(config=True)
-    image_prefix = Unicode(
-        "binder-",
-        help="""What every image's name begins with, behind the registry.
-
-        Names are formed as BinderHub forms them: with BinderHub's ``image_prefix`` split into `registry` and the rest, its images are
-        found and used. Default: ``binder-``.
-        """,
-    ).tag(config=True)
-    registry_credentials = ListTrait(
-        Dict(),
-        help="""Logins for registries, each with ``registry``, ``username`` and ``password``.
-
-        They win over Docker's own configuration (``config.json`` with ``auths``, ``credHelpers``, ``credsStore``), which is read as well; a
-        login in the environment variable ``CONTAINER_ENGINE_REGISTRY_CREDENTIALS`` (JSON with the same three) wins over both.
-        Default: none. Example: ``[{"registry": "ghcr.io", "username": "me", "password": "..."}]``.
-        """,
-    ).tag(config=True)
-    plain_http_registries = ListTrait(
-        Unicode(),
-        help="""Registries that speak no TLS, as host and port; those on loopback may always.
-
-        The engine must know them as well (``insecure-registries``). Default: none. Example: ``["registry:5000"]``.
         """,
     ).tag(config=True)
     repo2docker_version = Unicode(
@@ -86,28 +54,6 @@ class DockerMode(Mode):
         Default: none. Example: ``/opt/repo2docker/bin/jupyter-repo2docker``.
         """,
     ).tag(config=True)
-    repo2docker_arguments = ListTrait(
-        Unicode(),
-        help="""More arguments for repo2docker. Another list means other image names. Default: none. Example: ``["--cache-from=base"]``.""",
-    ).tag(config=True)
-    base_image = Unicode(
-        "",
-        help="""The image that repo2docker's images begin with. Default: repo2docker's own. Example: ``docker.io/library/buildpack-deps:jammy``.""",
-    ).tag(config=True)
-    appendix = Unicode(
-        "",
-        help="""Dockerfile instructions at the end of every image that repo2docker describes itself (not of repositories' own Dockerfiles).
-
-        Default: none. Example: ``"USER root\\nRUN apt-get update\\nUSER ${NB_USER}"``.
-        """,
-    ).tag(config=True)
-    build_arguments = Dict(
-        Unicode(),
-        help="""Build arguments (``ARG`` in Dockerfiles). They stay readable in the image: no secrets. Default: none.
-
-        Example: ``{"PIP_INDEX_URL": "https://pypi.example.org/simple"}``, for Dockerfiles with ``ARG PIP_INDEX_URL``.
-        """,
-    ).tag(config=True)
     build_proxies = Dict(
         key_trait=Enum(list(_PROXIES)),
         value_trait=Unicode(),
@@ -117,8 +63,6 @@ class DockerMode(Mode):
         Docker's own configuration is heeded. Default: none. Example: ``{"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost"}``.
         """,
     ).tag(config=True)
-    user_name = Unicode("jovyan", help="""The user in images that servers run as. Default: ``jovyan``.""").tag(config=True)
-    user_id = IntegerTrait(1000, min=1, help="""That user's number; 0 (root) is not possible. Default: 1000.""").tag(config=True)
     memory_limit_bytes = IntegerTrait(
         0,
         min=0,
@@ -132,19 +76,6 @@ class DockerMode(Mode):
     buildkit_image = Unicode(
         "moby/buildkit:buildx-stable-1",
         help="""The image that limited builds run in. Default: ``moby/buildkit:buildx-stable-1``.""",
-    ).tag(config=True)
-    reuse_environments = Bool(
-        True,
-        help="""Build an environment once and put the content of further commits with the same environment on top of it.
-
-        Where the environment depends on the rest of the repository (postBuild, a Dockerfile, local packages), the whole is built.
-        Default: True.
-        """,
-    ).tag(config=True)
-    registry_answer_seconds = Float(
-        5,
-        min=0,
-        help="""For how many seconds a registry that has said that an image is there is not asked again. Default: 5.""",
     ).tag(config=True)
 
     @default("engine_host")
@@ -169,10 +100,9 @@ class DockerMode(Mode):
     def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
         """Return what the builder needs to know; no secret is in it."""
         certificates = environment.get("DOCKER_CERT_PATH", "") if environment.get("DOCKER_TLS_VERIFY") else ""
-        prefix = f"{self.registry.rstrip('/')}/{self.image_prefix}" if self.registry else self.image_prefix
         return DockerSettings(
+            **self.image_settings(),
             engine=EngineAddress(self.engine_host, certificates),
-            image_prefix=prefix.replace("_", "-").lower(),  # as in every name that begins with it
             push=bool(self.registry),
             docker_config=str(docker_config_directory(environment)),
             logins=str(state / "registry-logins.json"),
@@ -181,24 +111,11 @@ class DockerMode(Mode):
             uv="" if self.repo2docker else _uv(),
             repo2docker=self.repo2docker,
             repo2docker_version=self.repo2docker_version,
-            repo2docker_arguments=tuple(self.repo2docker_arguments),
-            base_image=self.base_image,
-            appendix=self.appendix,
-            build_arguments=dict(self.build_arguments),
-            user_name=self.user_name,
-            user_id=self.user_id,
             memory_bytes=self.memory_limit_bytes,
             cpus=self.cpu_limit,
             buildkit_image=self.buildkit_image,
             build_proxies={_PROXIES[name]: value for name, value in self.build_proxies.items()},
-            reuse_environments=self.reuse_environments,
         )
-
-    def credentials(self, docker_config: Path) -> Credentials:
-        """Return the logins of the settings and the environment, and Docker's own behind them; raises `ValueError` without content."""
-        given = [login_from(content, "Every entry of DockerMode.registry_credentials") for content in self.registry_credentials]
-        from_environment = login_from_environment(os.environ)
-        return Credentials([*given, *([from_environment] if from_environment else [])], docker_config)
 
 
 def _uv() -> str:

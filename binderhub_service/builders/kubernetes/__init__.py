@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .builder import KubernetesBuilder
 from .cluster import Cluster
+from .servers import ServersOnCluster
 from .settings import KubernetesSettings
 
-__all__ = ["Cluster", "KubernetesBuilder", "KubernetesSettings"]
+__all__ = ["Cluster", "KubernetesBuilder", "KubernetesSettings", "ServersOnCluster"]

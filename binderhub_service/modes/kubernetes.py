@@ -1,0 +1,209 @@
+"""Kubernetes mode: a pod for each build, images in a registry, servers as pods."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from traitlets import Dict, Enum, Float, Integer, Unicode, default
+from traitlets import List as ListTrait
+
+from ..builders import Builder
+from ..builders.job import Limits
+from ..builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, ServersOnCluster
+from ..builders.pod_job import PodSettings
+from ..images import Images
+from ..images.credentials import docker_config_directory
+from ..images.registry import RegistryImages
+from ..images.registry_client import RegistryClient
+from ..settings import Limits as ServiceLimits
+from .repo2docker import Repo2dockerMode
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SAME = (
+    *("instance", "owner", "image_pull_policy", "image_pull_secrets", "node_selector", "tolerations", "affinity", "priority_class"),
+    *("annotations", "labels", "extra_volumes", "extra_volume_mounts", "cache_volume", "environment", "memory_request_bytes"),
+    *("memory_limit_bytes", "cpu_request", "cpu_limit", "ephemeral_storage_limit_bytes", "deadline_seconds", "seccomp_profile"),
+    *("security_context", "unschedulable_seconds", "image_pull_seconds", "git_credentials", "builder_image"),
+)
+
+
+class KubernetesMode(Repo2dockerMode):
+    """Makes container images in pods without privileges.
+
+    Lists and dictionaries that say more about pods are as in a pod's manifest.
+    """
+
+    builder_image = Unicode(
+        "",
+        help="""The image that build pods run; ``chart/images/builder`` makes it. Needed. Example: ``ghcr.io/example/binder-builder:0.1.0``.""",
+    ).tag(config=True)
+    namespace = Unicode(
+        help="""The namespace of build pods. Default: the one that this service runs in, else ``default``. Example: ``builds``.""",
+    ).tag(config=True)
+    server_namespace = Unicode(
+        help="""The namespace of the hub's servers, which is asked who runs one from an image before that is deleted.
+
+        Default: the one that this service runs in, else `namespace`. Example: ``hub``.
+        """,
+    ).tag(config=True)
+    kubeconfig = Unicode(
+        "",
+        help="""The file that says how the cluster is reached.
+
+        Default: the service account of the pod that this runs in; outside a cluster ``KUBECONFIG``, else ``~/.kube/config``.
+        """,
+    ).tag(config=True)
+    instance = Unicode(
+        "binder",
+        help="""Tells the build pods of several services in one namespace apart: a label's value. Default: ``binder``.""",
+    ).tag(config=True)
+    owner = Unicode(
+        "",
+        help="""A ConfigMap in `namespace` that build pods belong to: Kubernetes deletes them with it. Default: none. Example: ``binder-builds``.""",
+    ).tag(config=True)
+    engine_host = Unicode(
+        "",
+        help="""A Docker engine that builds instead of the pods, which only tell it what to do.
+
+        Whoever reaches that engine rules its machine, so let nobody but build pods reach it. Default: none. Example: ``tcp://engine:2375``.
+        """,
+    ).tag(config=True)
+    image_pull_policy = Enum(
+        ["", "Always", "IfNotPresent", "Never"],
+        default_value="",
+        help="""When nodes pull `builder_image`. Default: as Kubernetes does, i.e. once, unless its tag is ``latest``.""",
+    ).tag(config=True)
+    image_pull_secrets = ListTrait(
+        Unicode(),
+        help="""The names of secrets that `builder_image` is pulled with. Default: none. Example: ``["registry-login"]``.""",
+    ).tag(config=True)
+    git_credentials = Unicode(
+        "",
+        help="""Logins of Git servers for private repositories, one address a line as Git's credential store keeps them.
+
+        They reach the step that clones and no other; everybody who may build can have these repositories. Default: none.
+        Example: ``https://reader:TOKEN@git.example.org``.
+        """,
+    ).tag(config=True)
+
+    # --- the pods ----------------------------------------------------------------------------------------------------
+
+    node_selector = Dict(Unicode(), help="""Labels that a build's node must have. Default: none. Example: ``{"pool": "builds"}``.""").tag(config=True)
+    tolerations = ListTrait(
+        Dict(), help="""Taints of nodes that builds tolerate. Default: none. Example: ``[{"key": "builds", "operator": "Exists"}]``."""
+    ).tag(config=True)
+    affinity = Dict(
+        help="""Which nodes, and the neighbourhood of which pods, builds seek. Default: none. Example: ``{"nodeAffinity": {...}}``."""
+    ).tag(config=True)
+    priority_class = Unicode("", help="""The priority class of build pods. Default: the cluster's own. Example: ``builds``.""").tag(config=True)
+    annotations = Dict(Unicode(), help="""More annotations of build pods. Default: none. Example: ``{"team": "data"}``.""").tag(config=True)
+    labels = Dict(Unicode(), help="""More labels of build pods. Default: none. Example: ``{"team": "data"}``.""").tag(config=True)
+    extra_volumes = ListTrait(Dict(), help="""More volumes of build pods. Default: none. Example: ``[{"name": "data", "emptyDir": {}}]``.""").tag(
+        config=True
+    )
+    extra_volume_mounts = ListTrait(
+        Dict(),
+        help="""Where those are in the step that runs what repositories say, so that every repository has them.
+
+        Default: none. Example: ``[{"name": "data", "mountPath": "/data", "readOnly": true}]``.
+        """,
+    ).tag(config=True)
+    cache_volume = Dict(
+        help="""The source of a volume in which builds keep their layers for each other.
+
+        Whoever builds can change what others build from it: for people who trust each other. Default: none, a disk that goes with
+        the pod. Example: ``{"persistentVolumeClaim": {"claimName": "build-cache"}}``.
+        """,
+    ).tag(config=True)
+    storage_driver = Enum(
+        ["vfs", "overlay"],
+        default_value="vfs",
+        help="""How builds keep layers: ``vfs`` works everywhere; ``overlay`` is faster, and needs a cluster that allows it. Default: ``vfs``.""",
+    ).tag(config=True)
+    environment = Dict(
+        Unicode(),
+        help="""Variables of all steps, e.g. proxies; every repository can read them: no passwords.
+
+        Default: none. Example: ``{"HTTPS_PROXY": "http://proxy:3128"}``.
+        """,
+    ).tag(config=True)
+    memory_request_bytes = Integer(0, min=0, help="""How much memory is set aside for a build; 0 for none. In bytes. Default: 0.""").tag(config=True)
+    memory_limit_bytes = Integer(
+        0,
+        min=0,
+        help="""How much memory a build may use; 0 for any amount.
+
+        One that needs more fails with ``out_of_memory``. In bytes. Default: 0. Example: ``4 * 1024**3``.
+        """,
+    ).tag(config=True)
+    cpu_request = Float(0, min=0, help="""How many processors are set aside for a build; 0 for none. Default: 0. Example: 0.5.""").tag(config=True)
+    cpu_limit = Float(0, min=0, help="""How many processors a build may use; 0 for all of its node. Default: 0. Example: 2.""").tag(config=True)
+    ephemeral_storage_limit_bytes = Integer(
+        0,
+        min=0,
+        help="""How much of its node's disk a build may use; 0 for any amount.
+
+        One that needs more is evicted and fails. In bytes. Default: 0. Example: ``20 * 1024**3``.
+        """,
+    ).tag(config=True)
+    deadline_seconds = Integer(
+        0,
+        min=0,
+        help="""After how long Kubernetes ends a build pod by itself, also if this service is away; 0 for never.
+
+        In seconds. Default: twice `Limits.build_seconds`.
+        """,
+    ).tag(config=True)
+    seccomp_profile = Dict(
+        {"type": "Unconfined"},
+        help="""The seccomp profile of the step that runs what repositories say; the others have ``RuntimeDefault``.
+
+        Container runtimes' own profiles forbid the user namespace that this step makes; a profile of the node's that allows it can be
+        named. Default: ``{"type": "Unconfined"}``. Example: ``{"type": "Localhost", "localhostProfile": "builds.json"}``.
+        """,
+    ).tag(config=True)
+    security_context = Dict(
+        help="""More of that step's security context, or other values for it. Default: none. Example: ``{"procMount": "Unmasked"}``.""",
+    ).tag(config=True)
+    unschedulable_seconds = Float(
+        300, min=0, help="""How long a build pod may wait for a node; then the build fails with ``unschedulable``. In seconds. Default: 300."""
+    ).tag(config=True)
+    image_pull_seconds = Float(
+        300, min=0, help="""How long a build pod may take to start on its node, pulling `builder_image` included. In seconds. Default: 300."""
+    ).tag(config=True)
+
+    @default("namespace")
+    def _own_namespace(self) -> str:
+        return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else "default"
+
+    @default("deadline_seconds")
+    def _long_after_the_service(self) -> int:
+        return int(2 * ServiceLimits(parent=self.parent).build_seconds)
+
+    @default("server_namespace")
+    def _namespace_of_the_hub(self) -> str:
+        return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else self.namespace
+
+    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+        """Return a registry's images, and pods as builder; raises `SystemExit` if one of them is not named."""
+        for name in ("registry", "builder_image"):
+            if not getattr(self, name):
+                raise SystemExit(f"Kubernetes mode needs KubernetesMode.{name}: see docs/kubernetes.md.")
+        pod = self.pod_settings()
+        credentials = self.credentials(docker_config_directory(os.environ))
+        client = RegistryClient(credentials, self.plain_http_registries)
+        servers = ServersOnCluster(Cluster(self.server_namespace, self.kubeconfig))
+        images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds)
+        settings = KubernetesSettings(**{name: getattr(self, name) for name in _SAME})
+        return images, KubernetesBuilder(Cluster(self.namespace, self.kubeconfig), settings, pod, credentials, limits, images.forget)
+
+    def pod_settings(self) -> PodSettings:
+        """Return what the steps in pods need to know; no secret is in it."""
+        return PodSettings(
+            **self.image_settings(),
+            plain_http_registries=tuple(self.plain_http_registries),
+            memory_bytes=self.memory_limit_bytes,
+            storage_driver=self.storage_driver,
+            engine_host=self.engine_host,
+        )
