@@ -43,8 +43,8 @@ class BinderSpawner(RepoSpawner, PodSpawner):
         "/home/jovyan",
         help="""Where images have their own content, so that no volume must lie over it.
 
-        A volume that `volume_mounts` put there, as the chart zero-to-jupyterhub does by default, is mounted at `home_dir`
-        instead, and so is all that is mounted below it. Empty: every volume is mounted where `volume_mounts` say.
+        A volume that `volume_mounts` put there, as the chart zero-to-jupyterhub does unless told otherwise, is mounted at
+        `home_dir` instead, and so is all that is mounted below it. Empty: every volume is mounted where `volume_mounts` say.
         """,
     ).tag(config=True)
 

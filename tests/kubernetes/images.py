@@ -33,6 +33,8 @@ def debian() -> str:
 def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args: str) -> str:
     """Build an image of a folder and push it, unless the registry has it of the same folder and arguments; return its name."""
     image = f"{registry()}/{name}:{_digest(context, dockerfile, build_args)}"
+    if _there(image):
+        return image
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _there(image):

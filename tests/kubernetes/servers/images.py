@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +23,15 @@ ENV PATH=/fake:$PATH
 WORKDIR /home/jovyan
 COPY a.txt .
 USER 1000
+"""
+COMMIT_DOCKERFILE = """\
+ARG BASE
+FROM ${BASE}
+USER root
+COPY commit.bundle /srv/
+RUN git clone -q /srv/commit.bundle /srv/repo
+ENV REPO_DIR=/srv/repo
+USER 2000
 """
 
 
@@ -47,7 +57,7 @@ def made(name: str, dockerfile: str, files: Mapping[str, str | bytes] | None = N
 
 
 class Commits:
-    """Images with a shallow checkout of each commit outside of the home, owned by root, for a user that is not 1000."""
+    """Images with a checkout of each commit outside of the home, owned by root, for a user that is not 1000; the same in every run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,15 +66,15 @@ class Commits:
     def add(self, text: str) -> tuple[str, str]:
         """Commit a file ``a.txt``; return an image with the commit's content, by its digest, and the commit."""
         (self.folder / "a.txt").write_text(text)
-        self._git("add", "-A")
+        self._git("add", "a.txt")
         self._git("commit", "-q", "-m", text)
-        commit = self._git("rev-parse", "HEAD")
-        self._git("clone", "-q", "--depth=1", f"file://{self.folder}", "checkout")
-        packed = subprocess.run(["tar", "-C", "checkout", "-c", "."], cwd=self.folder, check=True, capture_output=True).stdout
-        subprocess.run(["rm", "-r", "checkout"], cwd=self.folder, check=True)
-        dockerfile = "ARG BASE\nFROM ${BASE}\nADD content.tar /srv/repo/\nENV REPO_DIR=/srv/repo\nUSER 2000\n"
-        return by_digest(made("fake-commit", dockerfile, {"content.tar": packed}, BASE=fake_image())), commit
+        self._git("bundle", "create", "-q", "commit.bundle", "HEAD", "main")
+        bundle = (self.folder / "commit.bundle").read_bytes()
+        image = made("fake-commit", COMMIT_DOCKERFILE, {"commit.bundle": bundle}, BASE=fake_image())
+        return by_digest(image), self._git("rev-parse", "HEAD")
 
     def _git(self, *arguments: str) -> str:
+        moment = {"GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z"}
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", *arguments]
-        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+        done = subprocess.run(command, cwd=self.folder, env={**os.environ, **moment}, check=True, capture_output=True, text=True)
+        return done.stdout.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -397,6 +398,17 @@ async def test_cancelling_a_start_leaves_no_pod_and_the_next_one_tells_nothing_o
     assert servers.spawner().ready
     assert any("Started container notebook" in text or "Container started" in text for text in told), told
     assert not any("node affinity" in text for text in told)
+
+
+async def test_cancelling_while_the_image_is_pulled_leaves_no_pod(servers: Servers) -> None:
+    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(600), os.environ["KUBE_TEST_HOST"], 0)
+    registry = ":".join(map(str, silent.sockets[0].getsockname()))
+    spawner = await servers.begin(f"{registry}/image@sha256:{'0' * 64}")
+    await until(lambda: any("Pulling image" in event["message"] for event in spawner.events), "the pull")
+    async with servers.hub.api("alice") as api:
+        assert (await api.delete("users/alice/server")).status_code in {202, 204}
+    await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
+    silent.close()
 
 
 async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: Servers, image: str) -> None:
