@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from docker.errors import APIError
+from requests import Response
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
@@ -76,6 +81,20 @@ def test_servers_are_in_a_network_of_their_own_unless_the_operator_names_one(tmp
         c = Config({"DockerSpawner": given})
         configure(c, state_dir=tmp_path, mode="docker")
         assert c.DockerSpawner.network_name == used
+
+
+@pytest.mark.parametrize(("status", "says"), [(409, ""), (500, "cannot make the network binder-isolated for servers (no room): make one")])
+def test_a_network_that_is_there_is_taken_and_one_that_cannot_be_made_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, status: int, says: str
+) -> None:
+    monkeypatch.undo()
+    answer = Response()
+    answer.status_code = status
+    refusing = Mock(**{"create_network.side_effect": APIError("no", response=answer, explanation="no room")})
+    monkeypatch.setattr(docker_hub, "_engine", lambda: nullcontext(refusing))
+    with pytest.raises(docker_hub.EngineMissing, match=re.escape(says)) if says else nullcontext():
+        docker_hub.make_servers_network()
+    assert refusing.create_network.call_args.kwargs["options"] == {"com.docker.network.bridge.enable_icc": "false"}
 
 
 def test_a_service_that_runs_elsewhere_is_not_started(tmp_path: Path) -> None:
