@@ -64,7 +64,9 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     else:
         # The pod's own address: the hub's Service leads nowhere until the hub is ready, which it is not before the service answers.
         where = {"service_ip": _pod_address(), "service_port": PORT, "service": _service_in_hub(values, folder)}
+    named_servers = c.JupyterHub.get("allow_named_servers", True)  # the chart's value wins
     configure_hub(c, mode="kubernetes", state_dir=STATE, registry=values["registry"]["prefix"], namespace=values["buildNamespace"], **where)
+    c.JupyterHub.allow_named_servers = named_servers
     if values["pullSecret"]:
         c.KubeSpawner.image_pull_secrets = [*c.KubeSpawner.get("image_pull_secrets", []), values["pullSecret"]]
     c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [sys.executable, "-m", "spawner.chart", "watch"]})

@@ -100,6 +100,14 @@ def test_rights_go_to_whoever_runs_builds(chart: Path, values: Values, account: 
 
 
 @needs_helm
+def test_a_service_of_its_own_sees_servers_wherever_builds_are(chart: Path) -> None:
+    elsewhere = {**OWN, "builder": {"namespace": "builds"}}
+    assert objects(chart, elsewhere)["Role", "binder-servers"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    for values in (OWN, {"builder": {"namespace": "builds"}}):
+        assert ("Role", "binder-servers") not in objects(chart, values)
+
+
+@needs_helm
 def test_builds_reach_the_outside_and_what_is_named_and_nobody_reaches_them(chart: Path) -> None:
     inside = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 5000}]}
     policy = objects(chart, {"networkPolicy": {"builderEgress": [inside]}})["NetworkPolicy", "binder-builds"]["spec"]

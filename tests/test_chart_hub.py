@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from traitlets.config import Config
 
+from binderhub_service.modes.kubernetes import KubernetesMode
 from spawner import chart
 
 CHART = Path(__file__).parents[1] / "chart"
@@ -59,6 +62,7 @@ def test_the_service_learns_where_and_how_to_build(tmp_path: Path) -> None:
     assert mode["memory_limit_bytes"] == 4 * 2**30
     assert mode["cpu_request"] == 0.25
     assert "plain_http_registries" not in mode
+    assert mode.keys() <= KubernetesMode.class_traits(config=True).keys()
 
 
 def test_a_registry_without_tls_is_named_by_its_host(tmp_path: Path) -> None:
@@ -85,6 +89,47 @@ def test_a_hub_without_a_registry_says_what_to_set(tmp_path: Path) -> None:
     mounted(tmp_path, registry={"prefix": "", "imagePrefix": "b-", "plainHttp": False})
     with pytest.raises(ValueError, match=r"registry\.prefix"):
         chart.read_values(tmp_path)
+
+
+def configured(folder: Path, c: Config) -> dict[str, dict[str, Any]]:
+    """Return the hub's services by name."""
+    chart.configure(c, folder)
+    return {service["name"]: service for service in c.JupyterHub.services}
+
+
+def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_the_registrys_login(tmp_path: Path) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    c.JupyterHub.base_url = "/ours/"
+    c.KubeSpawner.image_pull_secrets = ["others"]
+    services = configured(mounted(tmp_path, pullSecret="binder-registry"), c)
+    url = f"http://{socket.gethostbyname(socket.gethostname())}:8585"
+    assert services["binder"]["url"] == url
+    given = json.loads(services["binder"]["environment"]["BINDERHUB_SERVICE_CONFIG"])
+    assert given["HubOAuth"] == {"api_url": "http://127.0.0.1:8081/ours/hub/api"}
+    assert given["KubernetesMode"]["registry"] == "registry:5000/binder"
+    assert c.RepoSpawner.binder_url == f"{url}/ours/services/binder/"
+    assert c.JupyterHub.spawner_class == "spawner.kubernetes.BinderSpawner"
+    assert c.KubeSpawner.image_pull_secrets == ["others", "binder-registry"]
+    assert services["binder-values"]["command"][1:] == ["-m", "spawner.chart", "watch"]
+
+
+def test_a_service_of_its_own_is_reached_with_the_token_that_the_chart_keeps(tmp_path: Path) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    service = configured(mounted(tmp_path, own=True), c)["binder"]
+    assert (service["url"], service["api_token"]) == ("http://binder-service:8585", "the token")
+    assert "command" not in service
+    assert "image_pull_secrets" not in c.KubeSpawner
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_named_servers_are_the_charts_to_decide(tmp_path: Path, named: bool) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    c.JupyterHub.allow_named_servers = named
+    configured(mounted(tmp_path), c)
+    assert c.JupyterHub.allow_named_servers is named
 
 
 def test_the_hub_is_ended_when_its_values_change_and_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
