@@ -1,103 +1,23 @@
-"""The steps of a build pod as processes, with stand-ins for repo2docker and buildah: plans, reports, and how they end."""
+"""The steps of a build pod as processes: plans, reports, and how they end."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from binderhub_service.builders.job import Job, Limits
 from binderhub_service.builders.pod_job import PodSettings
 from binderhub_service.builders.recipes.pod_engine import engine_settings
 from tests.docker.builds.registries import OwnRegistry
 from tests.harness.git_server import Repository
+from tests.harness.pod import Pod
 
 New = Callable[..., Repository]
-START = """\
-import sys
-from pathlib import Path
-from binderhub_service.builders import pod, pod_job
-place = Path(sys.argv[1])
-pod_job.JOB, pod_job.IMAGE, pod_job.LOGINS = place / "job.json", place / "image", place / "logins.json"
-pod_job.GIT_CREDENTIALS, pod_job.TERMINATION_MESSAGE = place / "git-credentials", place / "end.json"
-sys.exit(pod.main(sys.argv[2]))
-"""
-REPO2DOCKER = """\
-echo "repo2docker $*" >> NOTES
-for folder; do :; done
-ls -A $folder >> NOTES
-echo '{"message": "STEP 1/1: FROM x\\n", "phase": "building"}'
-[ ! -e $folder/fail ] || { echo 'Error: building at STEP "RUN x": exit status 7'; exit 1; }
-[ ! -e $folder/install.R ] || [ -e $folder/needed ] || { echo 'Error: building at STEP "RUN x": exit status 7'; exit 1; }
-"""
-BUILDAH = """\
-echo "buildah $*" >> NOTES
-case "$1" in
-    inspect) echo '{"Docker": {"config": {"Entrypoint": ["/entry"]}}}' ;;
-    run) echo 9.9.9; sleep ${CHECK_SECONDS:-0} ;;
-    push) folder=${3#oci:}; mkdir -p ${folder%:image}; cat $CONTAINERS_REGISTRIES_CONF > ${folder%:image}/index.json ;;
-esac
-"""
-
-
-class Pod:
-    """The volumes of a pod, as a folder of this machine."""
-
-    def __init__(self, place: Path, registry: str) -> None:
-        self.place = place
-        self.registry = registry
-        self.notes = place / "notes"
-        for folder in ("work", "image", "bin"):
-            (place / folder).mkdir()
-        for name, text in {"jupyter-repo2docker": REPO2DOCKER, "buildah": BUILDAH}.items():
-            program = place / "bin" / name
-            program.write_text("#!/bin/sh\n" + text.replace("NOTES", str(self.notes)))
-            program.chmod(0o755)
-
-    def give(self, repository: Repository, commit: str = "", **settings: Any) -> None:
-        """Write the job."""
-        made = PodSettings(**{"image_prefix": f"{self.registry}/binder-", **settings})
-        commit = commit or repository.rev("main")
-        job = Job(
-            "1",
-            repository.url,
-            "repo",
-            "main",
-            commit,
-            f"{self.registry}/binder-r:{commit}",
-            False,
-            str(self.place / "work"),
-            "",
-            asdict(made),
-            Limits(),
-        )
-        (self.place / "job.json").write_text(json.dumps(asdict(job)))
-
-    def do(self, step: str, environment: Mapping[str, str] | None = None) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
-        """Do a step; return its exit status, its reports, and its last word."""
-        variables = {**os.environ, "PATH": f"{self.place / 'bin'}:{os.environ['PATH']}", **(environment or {})}
-        done = subprocess.run([sys.executable, "-c", START, str(self.place), step], env=variables, capture_output=True, text=True)
-        end = self.place / "end.json"
-        assert end.exists(), done.stderr
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], json.loads(end.read_text())
-
-    @property
-    def plan(self) -> dict[str, Any]:
-        """What the first step wrote."""
-        plan: dict[str, Any] = json.loads((self.place / "work" / "plan.json").read_text())
-        return plan
-
-    @property
-    def noted(self) -> str:
-        """What the stand-ins were given."""
-        return self.notes.read_text() if self.notes.exists() else ""
 
 
 @pytest.fixture(scope="module")
@@ -224,9 +144,10 @@ def test_an_engine_that_builds_instead_is_asked_in_the_step_that_has_the_logins(
 
 def test_an_engine_makes_images_of_the_same_names(tmp_path: Path) -> None:
     settings = PodSettings(image_prefix="r/binder-", appendix="RUN true", repo2docker_arguments=("--debug",), engine_host="tcp://engine:2375")
-    made = engine_settings(settings, tmp_path)
+    made = engine_settings(settings, tmp_path, {"DOCKER_CONFIG": "/somewhere"})
     assert made.engine.host == "tcp://engine:2375"
     assert made.push
+    assert made.docker_config == "/somewhere"
     assert made.environment_text() == settings.environment_text()
     assert made.name_text() == settings.name_text()
 

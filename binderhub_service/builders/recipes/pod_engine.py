@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
+from ...images.credentials import docker_config_directory
 from ...images.engine import EngineAddress
 from .. import pod_job
 from ..docker_job import DockerSettings
@@ -33,16 +34,16 @@ def make_in_engine(job: Job, settings: PodSettings, tell: Teller, environment: M
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / CONTENT).symlink_to(checked_folder(Path(job.root) / CONTENT))
-        make_of_checkout(replace(job, root=folder), engine_settings(settings, work), work, tell, environment)
+        make_of_checkout(replace(job, root=folder), engine_settings(settings, work, environment), work, tell, environment)
 
 
-def engine_settings(settings: PodSettings, work: Path) -> DockerSettings:
+def engine_settings(settings: PodSettings, work: Path, environment: Mapping[str, str]) -> DockerSettings:
     """Return docker mode's settings for a pod's; images are shaped alike, so they have the same names."""
     return DockerSettings(
         **{one.name: getattr(settings, one.name) for one in fields(ImageSettings)},
         engine=EngineAddress(settings.engine_host),
         push=True,
-        docker_config=str(work / "no-configuration"),
+        docker_config=str(docker_config_directory(environment)),
         logins=str(pod_job.LOGINS),
         mark="pods",
         state=str(work / "state"),
