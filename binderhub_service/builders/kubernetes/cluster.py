@@ -138,6 +138,7 @@ class Cluster:
         client, self._client = self._client, None
         if client:
             await client.close()
+            await asyncio.sleep(0)  # connections that were cut are closed now
 
     async def _ask(self, call: str, *arguments: Any, patient: bool = True, **options: Any) -> dict[str, Any]:
         """Ask and return the answer; what may pass is tried again, which all our questions allow."""
@@ -175,13 +176,20 @@ class Cluster:
             ) from error
         finally:
             if response is not None:
-                response.close()
+                _drop(response)
 
     async def _open(self) -> ApiClient:
         async with self._opening:
             if self._client is None:
                 self._client = ApiClient(await _configuration(self._kubeconfig))
             return self._client
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """Let go of an answer; a connection on which more would come is cut, as a goodbye would outlive the service."""
+    if response.connection and response.connection.transport:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def _configuration(kubeconfig: str) -> Configuration:
