@@ -164,8 +164,11 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnRegist
         yield registry
 
 
-@pytest.mark.parametrize("arguments", [[], ["--label=by=repo2docker"]], ids=["docker", "repo2docker"])
-@pytest.mark.parametrize("version", ["repo2docker", "repo2docker_2024"])
+@pytest.mark.parametrize(
+    ("version", "arguments"),
+    [("repo2docker", []), ("repo2docker_2024", []), ("repo2docker_2024", ["--label=by=repo2docker"])],
+    ids=["buildx", "classic", "library"],
+)
 async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dockers_store(
     yard: Yard, guarded: OwnRegistry, store: OwnRegistry, new_repository: New, request: pytest.FixtureRequest, version: str, arguments: list[str]
 ) -> None:
