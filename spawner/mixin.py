@@ -28,7 +28,8 @@ else:
     _NextInLine = LoggingConfigurable
 
 SCOPES = ("access:services!service=binder", "custom:binder:build")
-WITHDRAW_SECONDS = 10
+WITHDRAW_SECONDS = 60
+GOODBYE_SECONDS = 0.5
 # For whatever a leaf does between the build and the start of the server, e.g. copying the repository.
 PREPARE_SECONDS = 300
 
@@ -138,7 +139,7 @@ class RepoSpawner(_NextInLine):
         story = self._repo_story
         try:
             self._repo_options = await self._check_options()
-            self.repo_build = await self._build(self._repo_options)
+            self.repo_build = await self._build_unless_cancelled(self._repo_options)
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
             story.close(server_begun=True)
@@ -160,6 +161,16 @@ class RepoSpawner(_NextInLine):
             self.user_options = self.orm_spawner.user_options = {}
             self.user.db.commit()
             raise Rejection(400, error.sentence) from None
+
+    async def _build_unless_cancelled(self, options: RepoOptions) -> dict[str, Any]:
+        """Return a build with an image; to a start that is cancelled the hub gives one second, so what takes longer goes on behind it."""
+        building = asyncio.ensure_future(self._build(options))
+        try:
+            return await asyncio.shield(building)
+        except asyncio.CancelledError:
+            building.cancel()
+            await asyncio.wait([building], timeout=GOODBYE_SECONDS)
+            raise
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
         """Return a build with an image.

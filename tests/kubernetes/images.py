@@ -95,5 +95,6 @@ def _there(image: str) -> bool:
 
 
 def _buildah(*arguments: str) -> None:
-    done = subprocess.run(["buildah", *arguments], capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "DOCKER_CONFIG"}  # buildah wants a file to be in it
+    done = subprocess.run(["buildah", *arguments], env=environment, capture_output=True, text=True)
     assert not done.returncode, f"buildah {' '.join(arguments)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"

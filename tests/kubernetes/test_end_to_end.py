@@ -1,0 +1,157 @@
+"""Kubernetes mode as a whole: hub and service on this machine, builds and servers in the cluster; a cell runs in the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.harness.git_server import GitServer, Repository
+from tests.harness.hub import HubProcess
+from tests.harness.kernel import run_code
+from tests.harness.waiting import wait_for
+from tests.kubernetes.images import builder_image, registry, singleuser_image
+from tests.kubernetes.kubectl import found, fresh_namespace, reason_to_skip
+
+pytestmark = [
+    pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
+    pytest.mark.timeout(900),  # the first test may build the images
+]
+# The hub looks after its services every 30 s.
+RESTART_SECONDS = 75
+BUILD_SECONDS = 300
+CONFIG = """
+c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
+c.JupyterHub.hub_connect_ip = {host!r}
+c.KubeSpawner.namespace = {namespace!r}
+c.KubeSpawner.slug_scheme = "safe"
+c.Spawner.consecutive_failure_limit = 5
+c.Spawner.start_timeout = 120
+"""
+
+
+@pytest.fixture(scope="module")
+def builds_namespace(cluster: None) -> Iterator[str]:
+    """The namespace of builds and servers."""
+    with fresh_namespace() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: str) -> Iterator[HubProcess]:
+    """A hub whose builds and servers are pods."""
+    settings = {
+        "server_namespace": builds_namespace,
+        "builder_image": builder_image(),
+        "image_prefix": f"t{secrets.token_hex(4)}-",
+        "plain_http_registries": [registry()],
+        "memory_limit_bytes": 2 * 1024**3,
+    }
+    more = {"mode": "kubernetes", "registry": registry(), "namespace": builds_namespace, "service": {"KubernetesMode": settings}}
+    config = CONFIG.format(host=os.environ["KUBE_TEST_HOST"], namespace=builds_namespace)
+    with HubProcess(tmp_path_factory.mktemp("kubernetes-hub"), config=config, more=more) as hub:
+        yield hub
+        hub.stop_servers()
+
+
+@pytest.fixture
+def hub(kubernetes_hub: HubProcess) -> Iterator[HubProcess]:
+    """The hub, with what it logged during the test when the test fails."""
+    before = len(kubernetes_hub.log())
+    yield kubernetes_hub
+    sys.stdout.write(kubernetes_hub.log()[before:])
+    if kubernetes_hub.is_running():
+        kubernetes_hub.stop_servers()
+
+
+@pytest.fixture
+def dockerfile() -> str:
+    """A Dockerfile that installs nothing and takes the repository in."""
+    return f"FROM {singleuser_image()}\nCOPY --chown=jovyan . /home/jovyan/\n"
+
+
+@pytest.fixture
+def repository(git_server: GitServer, dockerfile: str) -> Repository:
+    """A repository that pods reach."""
+    files = {"Dockerfile": dockerfile + "RUN echo built here\n", "data.txt": "forty-two\n", "analysis.ipynb": "{}"}
+    return git_server.create(f"work-{secrets.token_hex(4)}", files)
+
+
+def told(events: list[dict[str, Any]]) -> str:
+    return "\n".join(str(event.get("message")) for event in events)
+
+
+def test_a_repository_becomes_a_pod_in_which_a_cell_runs(hub: HubProcess, repository: Repository, builds_namespace: str) -> None:
+    events = hub.launch("alice", {"repo": repository.url, "ref": "main", "path": "analysis.ipynb"})
+    assert events[-1].get("ready"), told(events)
+    assert "built here" in told(events)
+    server, alice = f"{hub.url}{events[-1]['url']}".rstrip("/"), hub.token("alice")
+    assert run_code(server, alice, "print(6 * 7, open('data.txt').read(), end='')") == "42 forty-two\n"
+    assert run_code(server, alice, "import os; print(os.getuid(), os.environ['JUPYTERHUB_DEFAULT_URL'])") == "1000 /lab/tree/analysis.ipynb\n"
+    [pod] = found("pods", builds_namespace, "--selector=component=singleuser-server")
+    assert "@sha256:" in pod["spec"]["containers"][0]["image"]
+    assert pod["metadata"]["annotations"]["binder.commit"] == repository.rev("main")
+    wait_for(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") == [], "the end of the build's pod")
+    assert [secret for secret in found("secrets", builds_namespace) if secret["metadata"]["name"].startswith("build-")] == []
+
+
+def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, repository: Repository) -> None:
+    assert hub.launch("alice", {"repo": repository.url})[-1].get("ready")
+    events = hub.launch("bob", {"repo": repository.url})
+    assert "there already" in told(events)
+    admin = hub.token("root-admin")
+    [image] = [one for one in hub.service("GET", "/api/images", admin).json() if "alice/" in one["used_by"]]
+    assert image["used_by"] == ["alice/", "bob/"]
+    reply = hub.service("DELETE", f"/api/images/{image['name']}", admin)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "image_in_use")
+    hub.stop_servers()
+    assert hub.service("DELETE", f"/api/images/{image['name']}", admin).is_success
+
+
+def test_a_service_killed_during_a_build_goes_on_with_the_same_pod(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
+    steps = f"RUN echo standing in the build {secrets.token_hex(8)} && sleep 20 && echo went on\n"
+    repository = git_server.create(f"long-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps})
+    alice = hub.token("alice")
+    assert hub.start_server("alice", {"repo": repository.url}).is_success
+    build = hub.build(repository.url, alice)
+    seen = []
+    for event in hub.events(build["id"], alice):
+        seen.append(event)
+        if "standing in the build" in str(event.data.get("text")) and "RUN" not in str(event.data.get("text")):
+            break
+    hub.kill_service()
+    wait_for(lambda: not hub.service_is_up(), "the end of the service", 10)
+    wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+    rest = hub.follow(build["id"], alice, after=seen[-1].number)
+    assert [event.number for event in seen + rest] == list(range(1, len(seen + rest) + 1))
+    lines = [str(event.data.get("text")) for event in seen + rest]
+    assert len(lines) - len(set(lines) - {"None"}) == lines.count("None"), "no line twice"
+    assert rest[-1].data["state"] == "ready", rest[-1].data
+    wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
+    assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
+
+
+def test_a_start_that_is_cancelled_takes_its_build_with_it(hub: HubProcess, git_server: GitServer, dockerfile: str, builds_namespace: str) -> None:
+    repository = git_server.create(f"cancelled-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + "RUN sleep 600\n"})
+    assert hub.start_server("alice", {"repo": repository.url}).is_success
+    wait_for(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") != [], "the build's pod", 60)
+    assert hub.api("DELETE", "/users/alice/server").is_success
+    wait_for(lambda: found("pods", builds_namespace) == [], "the end of the build's pod", 60)
+    assert hub.servers("alice") == {}
+
+
+def test_five_builds_that_fail_do_not_end_the_hub(hub: HubProcess, git_server: GitServer) -> None:
+    for number in range(5):
+        repository = git_server.create(
+            f"bad-{number}-{secrets.token_hex(4)}", {"Dockerfile": f"FROM {registry()}/debian:12\nRUN echo it is number {number} && false\n"}
+        )
+        events = hub.launch("alice", {"repo": repository.url})
+        assert events[-1].get("failed"), events[-1]
+        assert "whole log" in str(events[-1].get("html_message", events[-1]["message"]))
+        assert "exit status 1" in events[-1]["message"]
+    assert hub.is_running()
+    assert hub.servers("alice") == {}
