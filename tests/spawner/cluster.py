@@ -78,7 +78,6 @@ async def stand_in(folder: Path) -> AsyncIterator[Cluster]:
     """Let KubeSpawner have a stand-in for a cluster."""
     with pytest.MonkeyPatch.context() as context:
         (folder / "kubeconfig").write_text(KUBECONFIG)
-        context.setenv("KUBECONFIG", str(folder / "kubeconfig"))
         context.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(folder / "kubeconfig"))
         clients.load_config.cache_clear()
         cluster = Cluster()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +38,12 @@ class Place:
 def place(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A namespace and a hub's rights in it; KubeSpawner of this process has them, too."""
     with fresh_namespace() as namespace:
-        admin = os.environ["KUBECONFIG"]
         file = tmp_path_factory.mktemp("hub") / "kubeconfig"
         _give_rights(namespace)
         _write_kubeconfig(namespace, file)
         with pytest.MonkeyPatch.context() as context:
-            context.setenv("KUBECONFIG", str(file))
+            context.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
             clients.load_config.cache_clear()
-            clients.load_config()
-            context.setenv("KUBECONFIG", admin)
             yield Place(namespace, file)
         clients.load_config.cache_clear()
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import re
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
 from spawner.kubernetes import BinderSpawner
@@ -192,6 +194,11 @@ async def test_a_server_runs_in_a_pod_that_says_what_it_is_for(servers: Servers,
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert "CapBnd:\t0000000000000000" in told["status"]
     assert servers.spawner().orm_spawner.state["binder"] == {"id": "b1", "image": image}
+
+
+async def test_the_hub_has_no_more_rights_than_in_zero_to_jupyterhub(servers: Servers) -> None:
+    with pytest.raises(ApiException, match=r"cannot get resource .*pods/log"):
+        await servers.spawner().api.read_namespaced_pod_log("any", servers.namespace)
 
 
 async def test_what_looks_like_code_arrives_as_it_is(servers: Servers, image: str) -> None:
@@ -401,14 +408,13 @@ async def test_cancelling_a_start_leaves_no_pod_and_the_next_one_tells_nothing_o
 
 
 async def test_cancelling_while_the_image_is_pulled_leaves_no_pod(servers: Servers) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(600), os.environ["KUBE_TEST_HOST"], 0)
-    registry = ":".join(map(str, silent.sockets[0].getsockname()))
-    spawner = await servers.begin(f"{registry}/image@sha256:{'0' * 64}")
-    await until(lambda: any("Pulling image" in event["message"] for event in spawner.events), "the pull")
-    async with servers.hub.api("alice") as api:
-        assert (await api.delete("users/alice/server")).status_code in {202, 204}
-    await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
-    silent.close()
+    with socket.create_server((os.environ["KUBE_TEST_HOST"], 0)) as never_answers:
+        registry = ":".join(map(str, never_answers.getsockname()))
+        spawner = await servers.begin(f"{registry}/image@sha256:{'0' * 64}")
+        await until(lambda: any("Pulling image" in event["message"] for event in spawner.events), "the pull")
+        async with servers.hub.api("alice") as api:
+            assert (await api.delete("users/alice/server")).status_code in {202, 204}
+        await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
 
 
 async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: Servers, image: str) -> None:
@@ -447,7 +453,7 @@ async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: S
 
 
 async def test_a_server_that_the_cluster_ends_leaves_no_pod(servers: Servers, image: str, settings: Any) -> None:
-    settings(extra_pod_config={"activeDeadlineSeconds": 4})
+    settings(extra_pod_config={"activeDeadlineSeconds": 12})
     await servers.started(image)
     spawner = servers.spawner()
     await until(lambda: spawner._named_pod()["status"]["phase"] == "Failed", "the end of the pod")
