@@ -90,6 +90,7 @@ def test_the_release_gets_no_more_rights_than_builds_need(chart: Path) -> None:
         (OWN, "binder-service"),
         ({**OWN, "service": {"own": True, "serviceAccount": {"create": False, "name": "mine"}}}, "mine"),
         ({"jupyterhub": {"hub": {"serviceAccount": {"name": "theirs"}}}}, "theirs"),
+        ({"jupyterhub": {"hub": {"serviceAccount": {"create": False}}}}, "default"),
     ],
 )
 def test_rights_go_to_whoever_runs_builds(chart: Path, values: Values, account: str) -> None:

@@ -22,7 +22,7 @@ binder.instance: {{ .Release.Name }}
 
 {{- define "binder.hub.service-account" -}}
 {{- $account := .Values.jupyterhub.hub.serviceAccount | default dict -}}
-{{- $account.name | default (include "jupyterhub.hub.fullname" .) -}}
+{{- $account.name | default (ternary (include "jupyterhub.hub.fullname" .) "default" $account.create) -}}
 {{- end }}
 
 {{- define "binder.service.service-account" -}}
