@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from binderhub_service.builders.image_settings import DEFAULT_REPO2DOCKER
 from binderhub_service.builders.pod_job import PodSettings
 from binderhub_service.builders.recipes.pod_engine import engine_settings
 from tests.docker.builds.registries import OwnRegistry
@@ -156,3 +157,8 @@ def test_only_steps_are_done() -> None:
     done = subprocess.run([sys.executable, "-m", "binderhub_service.builders.pod", "other"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "fetch|build|push" in done.stderr
+
+
+def test_the_builder_image_holds_the_repo2docker_that_names_say() -> None:
+    dockerfile = Path(__file__).parents[1] / "chart" / "images" / "builder" / "Dockerfile"
+    assert f"ARG REPO2DOCKER={DEFAULT_REPO2DOCKER}\n" in dockerfile.read_text()
