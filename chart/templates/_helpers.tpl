@@ -59,7 +59,6 @@ binder.instance: {{ .Release.Name }}
 
 {{- /* What spawner/chart.py reads; no secret but those in `config` and `gitCredentials`. */}}
 {{- define "binder.values" -}}
-{{- $hub := dict "baseUrl" (include "binder.base-url" .) -}}
 {{- $values := pick .Values "config" "builder" -}}
 {{- $_ := set $values "release" .Release.Name -}}
 {{- $_ := set $values "namespace" .Release.Namespace -}}
