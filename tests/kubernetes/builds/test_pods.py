@@ -135,8 +135,8 @@ async def test_pods_of_builds_that_have_ended_are_removed_and_no_others(yard: Ya
     await yard.builder().forget_all_but({alive.id})
     await until(lambda: f"build-{orphan.id}" not in yard.pods(), "the orphan's removal")
     assert {f"build-{alive.id}", f"build-{foreign.id}"} <= set(yard.pods())
-    for one in (alive, foreign):
-        await builder.stop(one)
+    await builder.stop(alive)
+    await other.stop(foreign)
 
 
 async def test_only_an_image_that_was_made_is_announced(yard: Yard) -> None:

@@ -42,7 +42,7 @@ def build(script):
     for line in range(script.get("count", 0)):
         tell("log", text=f"line {line}")
     if "disk_mb" in script:
-        with pathlib.Path("/work/large").open("wb") as file:
+        with pathlib.Path("/var/lib/containers/large").open("wb") as file:
             for _ in range(script["disk_mb"]):
                 file.write(os.urandom(1024 * 1024))
     taken = [b"x" * 1024 * 1024 for _ in range(script.get("memory_mb", 0))]
