@@ -37,7 +37,7 @@ setup(
     extras_require={
         "embedded": ["uv", "jupyterlab"],
         "docker": ["uv", "docker", "dockerspawner"],
-        "kubernetes": ["jupyterhub-kubespawner", "kubernetes_asyncio"],
+        "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio", "aiohttp"],
         "oauth": ["oauthenticator"],
         "postgresql": ["psycopg[binary]"],
         "test": [
@@ -50,6 +50,7 @@ setup(
             "jupyter-repo2docker==2026.4.0",
             "openapi-spec-validator",
             "playwright",
+            "pyyaml",
             "schemathesis",
             "websocket-client",
         ],
