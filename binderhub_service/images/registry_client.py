@@ -59,11 +59,19 @@ class RegistryClient:
     Args:
         plain_http: registries (host and port) that speak no TLS; those on loopback may always.
         transport: what carries requests, for tests.
+        waits_seconds: how long to wait before each further try of what failed for a passing reason; by default not long.
     """
 
-    def __init__(self, credentials: Credentials, plain_http: Sequence[str] = (), transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        plain_http: Sequence[str] = (),
+        transport: httpx.AsyncBaseTransport | None = None,
+        waits_seconds: Sequence[float] = (),
+    ) -> None:
         self._credentials = credentials
         self._plain_http = frozenset(plain_http)
+        self._waits_seconds = waits_seconds or _RETRY_SECONDS
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport)
         self._proofs: dict[tuple[str, str, str], tuple[float, str]] = {}
 
@@ -142,7 +150,7 @@ class RegistryClient:
         self, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None, **more: Any
     ) -> httpx.Response:
         """Send a request, again if it fails for a passing reason; credentials do not follow redirects to other hosts."""
-        for seconds in (*_RETRY_SECONDS, None):
+        for seconds in (*self._waits_seconds, None):
             content = {"content": body(), "timeout": _LONG} if body else {"follow_redirects": True}
             try:
                 answer = await self._client.request(method, url, headers=headers, **content, **more)
