@@ -149,9 +149,13 @@ class BinderService(Application):
         """Return the store; it is not open yet."""
         return RememberingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
 
-    def make_providers(self) -> list[Provider]:
-        """Return the providers, most specific first."""
-        git = GitProvider(timeout_seconds=self.git_timeout_seconds)
+    def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
+        """Return the providers, most specific first.
+
+        Args:
+            git_logins: a file in the format of Git's credential store.
+        """
+        git = GitProvider(timeout_seconds=self.git_timeout_seconds, logins=git_logins)
         return [GitHubProvider(git, base_url=self.github_url), git]
 
     @property
@@ -161,8 +165,9 @@ class BinderService(Application):
     def make_parts(self, store: Store, hub_auth: HubOAuth, metrics: Metrics) -> Parts:
         """Put everything together."""
         limits = Limits(parent=self)
-        images, builder = mode_class(self.mode)(parent=self).make(self._state, limits.for_processes())
-        providers = self.make_providers()
+        mode = mode_class(self.mode)(parent=self)
+        images, builder = mode.make(self._state, limits.for_processes())
+        providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
         builds = Builds(store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=metrics)
         metrics.watch(builds)
         return Parts(
@@ -244,6 +249,17 @@ def cookie_secret(state: Path) -> bytes:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))
     return path.read_bytes()
+
+
+def keep_secret(path: Path, text: str) -> Path | None:
+    """Keep a text in a file that nobody else may read, and return the file; keep none, and return None, if there is no text."""
+    path.unlink(missing_ok=True)
+    if not text:
+        return None
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text if text.endswith("\n") else f"{text}\n")
+    return path
 
 
 async def check_hub(api_url: str) -> None:

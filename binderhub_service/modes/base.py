@@ -13,7 +13,14 @@ from ..images import Images
 
 
 class Mode(Configurable):
-    """The settings of one mode, and the parts that it is made of."""
+    """The settings of one mode, and the parts that it is made of.
+
+    Attributes:
+        git_credentials: logins of Git servers that builds have, as Git's credential store keeps them; most modes leave that to the
+            configuration of the user that git runs as.
+    """
+
+    git_credentials: str = ""
 
     @abstractmethod
     def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:

@@ -82,7 +82,7 @@ class KubernetesMode(Repo2dockerMode):
         "",
         help="""Logins of Git servers for private repositories, one address a line as Git's credential store keeps them.
 
-        They reach the step that clones and no other; everybody who may build can have these repositories. Default: none.
+        They reach the step that clones and no other step; everybody who may build can have what they open. Default: none.
         Example: ``https://reader:TOKEN@git.example.org``.
         """,
     ).tag(config=True)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +14,7 @@ from ..errors import InvalidRequest, NotFound, Unavailable
 from ..models import Request, Source
 from ..redact import has_credentials, redact
 from .base import Provider
-from .git_environment import ALLOWED_PROTOCOLS, git_environment
+from .git_environment import ALLOWED_PROTOCOLS, git_environment, login_options
 
 _SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
 _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
@@ -32,12 +33,14 @@ class GitProvider(Provider):
 
     Args:
         timeout_seconds: how long a Git server may take to answer.
+        logins: a file in the format of Git's credential store, for servers that ask who is there.
     """
 
     name: ClassVar[str] = "git"
 
-    def __init__(self, timeout_seconds: float = 30) -> None:
+    def __init__(self, timeout_seconds: float = 30, logins: Path | None = None) -> None:
         self._timeout_seconds = timeout_seconds
+        self._login_options = login_options(logins)
 
     def understands(self, repo: str) -> bool:
         """Say whether `repo` is an address that git can ask."""
@@ -86,6 +89,7 @@ class GitProvider(Provider):
                 "http.lowSpeedLimit=1",
                 "-c",
                 f"http.lowSpeedTime={max(1, int(self._timeout_seconds))}",
+                *self._login_options,
                 "ls-remote",
                 "--end-of-options",
                 url,

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
+
+
+def login_options(logins: Path | None) -> tuple[str, ...]:
+    """Return options with which git knows the logins in a file of the format of its credential store; None for no file.
+
+    The store itself would take a login out of its file as soon as a server refuses it.
+    """
+    if logins is None:
+        return ()
+    only_get = f'!only_get() {{ test "$1" = get && git credential-store --file={shlex.quote(str(logins))} get; }}; only_get'
+    return ("-c", f"credential.helper={only_get}")
 
 
 def git_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import psutil
@@ -396,3 +397,21 @@ def test_git_sees_no_secrets_and_asks_no_questions() -> None:
 async def test_git_itself_may_use_allowed_protocols_only(repository: Repository) -> None:
     with pytest.raises((NotFound, Unavailable)):
         await GitProvider(10).commit_of(f"file://{repository.directory}", "main")
+
+
+async def test_a_private_repository_is_reached_with_the_login_for_its_server_and_no_other(git_server: GitServer, tmp_path: Path) -> None:
+    private = git_server.create("provider/with-a-login", {"a": "b"}, login=("robot", "s3cret"))
+    logins = tmp_path / "it's the logins"
+    logins.write_text(f"https://elsewhere.example.org\n{git_server.url.replace('://', '://robot:s3cret@')}\n")
+    assert await GitProvider(10, logins).commit_of(private.url, "main") == private.rev("main")
+    with pytest.raises(NotFound):
+        await GitProvider(10).commit_of(private.url, "main")
+
+
+async def test_a_login_that_a_server_refuses_stays_in_its_file(git_server: GitServer, tmp_path: Path) -> None:
+    private = git_server.create("provider/with-another-login", {"a": "b"}, login=("robot", "s3cret"))
+    logins = tmp_path / "logins"
+    logins.write_text(git_server.url.replace("://", "://robot:wrong@") + "\n")
+    with pytest.raises(NotFound):
+        await GitProvider(10, logins).commit_of(private.url, "main")
+    assert "robot:wrong" in logins.read_text()

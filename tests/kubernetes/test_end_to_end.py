@@ -24,6 +24,7 @@ pytestmark = [
 # The hub looks after its services every 30 s.
 RESTART_SECONDS = 75
 BUILD_SECONDS = 300
+PASSWORD = "s3cret"
 CONFIG = """
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
 c.JupyterHub.hub_connect_ip = {host!r}
@@ -42,7 +43,7 @@ def builds_namespace(cluster: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: str) -> Iterator[HubProcess]:
+def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: str, git_server: GitServer) -> Iterator[HubProcess]:
     """A hub whose builds and servers are pods."""
     settings = {
         "server_namespace": builds_namespace,
@@ -50,6 +51,7 @@ def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: s
         "image_prefix": f"t{secrets.token_hex(4)}-",
         "plain_http_registries": [registry()],
         "memory_limit_bytes": 2 * 1024**3,
+        "git_credentials": f"http://robot:{PASSWORD}@{os.environ['KUBE_TEST_HOST']}{git_server.url[git_server.url.rindex(':') :]}",
     }
     more = {"mode": "kubernetes", "registry": registry(), "namespace": builds_namespace, "service": {"KubernetesMode": settings}}
     config = CONFIG.format(host=os.environ["KUBE_TEST_HOST"], namespace=builds_namespace)
@@ -97,6 +99,17 @@ def test_a_repository_becomes_a_pod_in_which_a_cell_runs(hub: HubProcess, reposi
     assert pod["metadata"]["annotations"]["binder.commit"] == repository.rev("main")
     wait_for(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") == [], "the end of the build's pod")
     assert [secret for secret in found("secrets", builds_namespace) if secret["metadata"]["name"].startswith("build-")] == []
+
+
+def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
+    steps = f"RUN (env; cat /git/* /registry/*) 2>&1 | grep -c {PASSWORD} || true\n"
+    repository = git_server.create(f"private-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps}, login=("robot", PASSWORD))
+    alice = hub.token("alice")
+    build = hub.finished(repository.url, alice)
+    assert build["state"] == "ready", build
+    story = "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
+    assert PASSWORD not in story.replace(steps.strip(), "")
+    assert PASSWORD not in hub.log()
 
 
 def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, repository: Repository) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import BuildFailed
-from ...providers.git_environment import git_environment
+from ...providers.git_environment import git_environment, login_options
 from ..guards import Guard, disk_full
 from ..job import Job
 from ..teller import Finished, Teller
@@ -61,7 +60,7 @@ class _Git:
 
     def __init__(self, content: Path, tell: Teller, environment: Mapping[str, str], guard: Guard, logins: Path | None) -> None:
         self.guard = guard
-        self._command = (*_GIT, "-c", f"credential.helper=store --file={shlex.quote(str(logins))}") if logins else _GIT
+        self._command = (*_GIT, *login_options(logins))
         self._content = content
         self._tell = tell
         self._environment = git_environment(environment)
