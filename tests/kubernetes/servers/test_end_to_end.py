@@ -94,3 +94,12 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: P
     assert "unhandled user_options" not in hub.log()
     hub.stop_servers()
     assert pods(place) == []
+
+
+def test_a_start_that_is_cancelled_through_the_hub_leaves_no_pod(hub: HubProcess, place: Place) -> None:
+    for _ in range(2):
+        hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
+        wait_for(lambda: len(pods(place)) == 1, "bob's pod, for which there is no room")
+        reply = hub.api("DELETE", "/users/bob/server")
+        assert reply.is_success, reply.text
+        wait_for(lambda: pods(place) == [] and hub.servers("bob") == {}, "the end of bob's pod")
