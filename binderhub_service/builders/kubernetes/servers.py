@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -26,6 +27,7 @@ class ServersOnCluster:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._asked = float("-inf")
+        self._asking = asyncio.Lock()
         self._users: dict[str, list[str]] = {}
 
     async def users(self, name: str) -> tuple[str, ...]:
@@ -34,8 +36,9 @@ class ServersOnCluster:
         Raises:
             Unavailable: the cluster could not be asked.
         """
-        if time.monotonic() - self._asked > _KEPT_SECONDS:
-            await self._ask()
+        async with self._asking:  # a list asks for many images at a time
+            if time.monotonic() - self._asked > _KEPT_SECONDS:
+                await self._ask()
         return tuple(sorted(self._users.get(name, ())))
 
     async def delete(self, name: str) -> None:
