@@ -16,7 +16,7 @@ import pytest
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-from spawner import configure
+from spawner import configure, docker_hub
 from spawner.hub import PAGE_SCOPES, USER_SCOPES
 from tests.bare_hub import BareHub, running
 
@@ -150,6 +150,79 @@ def test_a_relative_state_directory_does_not_move_with_the_service(c: Config, tm
     monkeypatch.chdir(tmp_path)
     configure(c, state_dir="state")
     assert c.ProcessSpawner.people_dir == str(tmp_path / "state/people")
+
+
+def test_kubernetes_mode_has_servers_in_pods_and_a_service_that_builds_in_pods(c: Config, tmp_path: Path) -> None:
+    more = {"KubernetesMode": {"builder_image": "builder:1", "namespace": "mine"}, "Limits": {"running": 4}}
+    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", namespace="builds", service=more)
+    assert c.JupyterHub.spawner_class == "spawner.kubernetes.BinderSpawner"
+    assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
+        "BinderService": {"state_dir": str(tmp_path), "mode": "kubernetes"},
+        "KubernetesMode": {"registry": "ghcr.io/me", "builder_image": "builder:1", "namespace": "mine"},
+        "Limits": {"running": 4},
+    }
+    assert not {"ProcessSpawner", "DockerSpawner"} & set(c)
+
+
+def test_the_service_builds_in_its_own_namespace_unless_another_is_named(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me")
+    settings = json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"])
+    assert settings["KubernetesMode"] == {"registry": "ghcr.io/me"}
+
+
+def test_the_service_listens_where_pods_of_others_reach_it(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", service_ip="10.1.2.3", service_port=8585)
+    assert service_of(c)["url"] == "http://10.1.2.3:8585"
+    assert c.RepoSpawner.binder_url == "http://10.1.2.3:8585/services/binder/"
+
+
+def test_a_service_that_something_else_starts_is_only_known_by_address_and_token(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", service_url="http://binder:8585/", service_token="t")
+    assert service_of(c).items() >= {"url": "http://binder:8585", "api_token": "t"}.items()
+    assert not {"command", "environment"} & set(service_of(c))
+    assert c.RepoSpawner.binder_url == "http://binder:8585/services/binder/"
+
+
+REGISTRIES = {"DOCKER_CONFIG", "DOCKER_HOST", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "AWS_ROLE_ARN", "AZURE_CLIENT_ID", "HOME"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "more", "passed_on"),
+    [
+        ("embedded", {}, set()),
+        ("docker", {}, {*REGISTRIES, "BUILDX_BUILDER"}),
+        ("kubernetes", {"registry": "ghcr.io/me"}, {*REGISTRIES, "KUBERNETES_SERVICE_HOST", "KUBECONFIG"}),
+    ],
+)
+def test_each_mode_passes_on_how_to_reach_what_it_needs(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, more: dict[str, str], passed_on: set[str]
+) -> None:
+    monkeypatch.setattr(docker_hub, "set_up", lambda *_: None)
+    some_mode_knows = REGISTRIES | {"BUILDX_BUILDER", "KUBERNETES_SERVICE_HOST", "KUBECONFIG"}
+    for name in (*some_mode_knows, "UV_INDEX", "JUPYTERHUB_API_TOKEN", "HUB_SERVICE_HOST"):
+        monkeypatch.setenv(name, "something")
+    configure(c, state_dir=tmp_path, mode=mode, **more)
+    environment = set(service_of(c)["environment"])
+    assert environment & some_mode_knows == passed_on
+    assert "UV_INDEX" in environment
+    assert not {"JUPYTERHUB_API_TOKEN", "HUB_SERVICE_HOST"} & environment
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"registry": "127.0.0.1:5000"}, "set mode to 'docker'"),
+        ({"network": "servers"}, "set mode to 'docker'"),
+        ({"namespace": "builds"}, "a namespace for mode 'kubernetes'"),
+        ({"mode": "docker", "namespace": "builds"}, "a namespace for mode 'kubernetes'"),
+        ({"mode": "kubernetes", "registry": "ghcr.io/me", "network": "servers"}, "A network is for mode 'docker'"),
+        ({"mode": "kubernetes"}, "Kubernetes mode needs a registry"),
+    ],
+)
+def test_what_does_not_fit_the_mode_is_refused_before_anything_is_set(c: Config, tmp_path: Path, arguments: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        configure(c, state_dir=tmp_path, **arguments)
+    assert c == Config()
 
 
 def test_an_unknown_mode_is_refused_with_the_modes_there_are(c: Config, tmp_path: Path) -> None:

@@ -127,20 +127,6 @@ def test_servers_images_are_pulled_with_the_services_logins(tmp_path: Path) -> N
     assert c.DockerRepoSpawner.registry_credentials == [login]
 
 
-def test_the_service_learns_how_to_reach_the_engine_in_docker_mode_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://engine:2376")
-    for mode, passed_on in (("docker", True), ("embedded", False)):
-        c = Config()
-        configure(c, state_dir=tmp_path, mode=mode)
-        assert ("DOCKER_HOST" in service_of(c)["environment"]) is passed_on
-
-
-@pytest.mark.parametrize("more", [{"registry": "127.0.0.1:5000"}, {"network": "servers"}])
-def test_embedded_mode_has_neither_registry_nor_network(tmp_path: Path, more: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="set mode to 'docker'"):
-        configure(Config(), state_dir=tmp_path, **more)
-
-
 def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
