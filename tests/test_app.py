@@ -9,8 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -18,9 +19,11 @@ from traitlets import TraitError
 from traitlets.config import Configurable
 
 from binderhub_service import app as module
-from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret
+from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret, keep_secret
 from binderhub_service.metrics import Metrics
+from binderhub_service.models import Request
 from binderhub_service.settings import Cleaning, Limits
+from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
 
 CLASSES = [BinderService, Limits, Cleaning]
@@ -130,6 +133,35 @@ def test_the_cookie_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> N
     assert cookie_secret(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "cookie_secret").stat().st_mode) == 0o600
     assert cookie_secret(tmp_path_of_another(tmp_path)) != first
+
+
+def test_a_text_that_is_kept_is_nobody_elses_and_goes_when_it_is_not_set_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("of before, for all to read")
+    path.chmod(0o644)
+    assert keep_secret(path, "mine") == path
+    assert path.read_text() == "mine\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert keep_secret(path, "one\ntwo\n") == path
+    assert path.read_text() == "one\ntwo\n"
+    assert keep_secret(path, "") is None
+    assert not path.exists()
+
+
+async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git_server: GitServer, new_repository: Callable[..., Repository]
+) -> None:
+    private = new_repository({"a": "b"}, login=("robot", "s3cret"))
+    login = git_server.url.replace("://", "://robot:s3cret@")
+    mode = {"builder_image": "builder:1", "registry": "registry.example.org", "git_credentials": login}
+    monkeypatch.setenv(CONFIG_VARIABLE, json.dumps({"KubernetesMode": mode}))
+    hub = Mock(base_url="/services/binder/", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
+    app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
+    metrics = Metrics("kubernetes")
+    parts = app.make_parts(app.make_store(metrics), hub, metrics)
+    assert (await parts.providers[-1].resolve(Request(private.url, "main"))).commit == private.rev("main")
+    assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
+    await parts.builds.close()
 
 
 def tmp_path_of_another(tmp_path: Path) -> Path:
