@@ -29,6 +29,8 @@ STATE = "/srv/jupyterhub/binder"
 PORT = 8585
 HUB_PORT = 8081
 WATCH_SECONDS = 5.0
+# What zero-to-jupyterhub runs every server as unless told otherwise.
+DEFAULT_USER_ID = 1000
 # Values of `builder` that a trait of the service takes as they are.
 BUILDER_TRAITS = {
     "nodeSelector": "node_selector",
@@ -67,9 +69,19 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     named_servers = c.JupyterHub.get("allow_named_servers", True)  # the chart's value wins
     configure_hub(c, mode="kubernetes", state_dir=STATE, registry=values["registry"]["prefix"], namespace=values["buildNamespace"], **where)
     c.JupyterHub.allow_named_servers = named_servers
+    _leave_images_their_user(c)
     if values["pullSecret"]:
         c.KubeSpawner.image_pull_secrets = [*c.KubeSpawner.get("image_pull_secrets", []), values["pullSecret"]]
     c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [sys.executable, "-m", "spawner.chart", "watch"]})
+
+
+def _leave_images_their_user(c: Config) -> None:
+    """Let servers run as the user that their image names, unless another one than zero-to-jupyterhub's is asked for.
+
+    A null in the chart's own values would say so, but not every version of Helm lets it win over a sub-chart's value.
+    """
+    if c.KubeSpawner.get("uid") == DEFAULT_USER_ID:
+        del c.KubeSpawner["uid"]
 
 
 def read_values(folder: Path) -> dict[str, Any]:

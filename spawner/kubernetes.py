@@ -59,6 +59,7 @@ class BinderSpawner(RepoSpawner, PodSpawner):
 
     @default("container_security_context")
     def _least_rights(self) -> dict[str, Any]:
+        # Images may name any user. Root without capabilities may no more than the owner of root's files in that image.
         return {"capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
 
     # What people choose

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from spawner.chart import DEFAULT_USER_ID
 from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, Objects, Values, by_name, helm, packed, template
 
 needs_helm = pytest.mark.skipif(bool(REASON), reason=REASON)
@@ -141,6 +143,14 @@ def test_the_hubs_pod_has_the_values_and_logins_where_the_hub_looks_for_them(cha
     secrets = {source["secret"]["name"]: source["secret"].get("optional", False) for source in volume["projected"]["sources"]}
     assert secrets == {"binder-config": False, "binder-registry": True, "binder-database": True}
     assert {"name": "binder", "mountPath": "/etc/binder", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+
+
+@needs_helm
+def test_the_user_that_zero_to_jupyterhub_gives_servers_is_the_one_that_the_hub_leaves_out(chart: Path) -> None:
+    singleuser = yaml.safe_load(secret(objects(chart), "hub", "values.yaml"))["singleuser"]
+    assert (singleuser["uid"], singleuser["fsGid"]) == (DEFAULT_USER_ID, 100)
+    singleuser = yaml.safe_load(secret(objects(chart, {"jupyterhub": {"singleuser": {"uid": 1001}}}), "hub", "values.yaml"))["singleuser"]
+    assert singleuser["uid"] == 1001
 
 
 # --- credentials -----------------------------------------------------------------------------------------------------------

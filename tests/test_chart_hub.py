@@ -123,6 +123,18 @@ def test_a_service_of_its_own_is_reached_with_the_token_that_the_chart_keeps(tmp
     assert "image_pull_secrets" not in c.KubeSpawner
 
 
+@pytest.mark.parametrize(("asked", "given"), [(chart.DEFAULT_USER_ID, None), (1001, 1001), (None, None)])
+def test_servers_run_as_their_images_user_unless_another_is_asked_for(tmp_path: Path, asked: int | None, given: int | None) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    c.KubeSpawner.fs_gid = 100
+    if asked:
+        c.KubeSpawner.uid = asked
+    configured(mounted(tmp_path), c)
+    assert c.KubeSpawner.get("uid") == given
+    assert c.KubeSpawner.fs_gid == 100
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_named_servers_are_the_charts_to_decide(tmp_path: Path, named: bool) -> None:
     c = Config()

@@ -51,6 +51,7 @@ def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, al
     assert run_code(f"{release.url}/user/alice", alice, "print(open('data.txt').read(), end='')") == "forty-two\n"
     [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
     assert server["spec"]["containers"][0]["image"].startswith(f"{release.values['registry']['prefix']}/binder-")
+    assert "runAsUser" not in server["spec"]["containers"][0]["securityContext"], "as the image's own user"
     release.stop_server("alice")
 
 
