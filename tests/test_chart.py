@@ -171,6 +171,20 @@ def test_a_login_becomes_a_secret_that_the_service_and_nodes_both_read(chart: Pa
 
 
 @needs_helm
+@pytest.mark.parametrize("values", [{"registry": REGISTRY}, OWN], ids=["in the hub's pod", "of its own"])
+def test_logins_of_git_servers_are_in_the_secret_with_the_services_values_and_nowhere_else(chart: Path, values: Values) -> None:
+    logins = "https://me:secret-of-mine@git.example.org\n"
+    made = objects(chart, {**values, "builder": {"gitCredentials": logins}})
+    assert json.loads(secret(made, "binder-config", "values.json"))["builder"]["gitCredentials"] == logins
+    del made["Secret", "binder-config"]["data"]["values.json"]
+    texts = [
+        json.dumps(list(made.values())),
+        *(secret(made, name, key) for kind, name in made if kind == "Secret" for key in made[kind, name]["data"]),
+    ]
+    assert not [text for text in texts if "secret-of-mine" in text]
+
+
+@needs_helm
 def test_secrets_of_ones_own_are_used_by_name(chart: Path) -> None:
     values = {**OWN, "registry": {**REGISTRY, "existingSecret": "mine"}, "database": {"existingSecret": "theirs"}}
     made = objects(chart, values)

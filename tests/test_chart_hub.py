@@ -114,6 +114,18 @@ def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_th
     assert services["binder-values"]["command"][1:] == ["-m", "spawner.chart", "watch"]
 
 
+def test_logins_of_git_servers_reach_the_service_and_no_other_part_of_the_hub(tmp_path: Path) -> None:
+    builder = yaml.safe_load((CHART / "values.yaml").read_text())["builder"] | {"gitCredentials": "https://me:secret@git.example.org"}
+    for own in (False, True):
+        assert settings(tmp_path, builder=builder, own=own)["KubernetesMode"]["git_credentials"] == builder["gitCredentials"]
+        c = Config()
+        c.JupyterHub.services = []
+        services = configured(tmp_path, c)
+        given = services["binder"].get("environment", {}).pop("BINDERHUB_SERVICE_CONFIG", "")
+        assert ("secret" in given) is not own
+        assert "me:secret" not in str(c)
+
+
 def test_a_service_of_its_own_is_reached_with_the_token_that_the_chart_keeps(tmp_path: Path) -> None:
     c = Config()
     c.JupyterHub.services = []
