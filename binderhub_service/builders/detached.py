@@ -95,22 +95,7 @@ class DetachedBuilder(Builder):
         return JobDirectory(self._root / "builds" / build.id)
 
     def _start(self, directory: JobDirectory, build: Build) -> None:
-        source = build.source
-        directory.write_job(
-            Job(
-                build_id=build.id,
-                url=source.url,
-                repo=source.repo,
-                ref=source.ref,
-                commit=source.commit,
-                image=build.image.name,
-                force=build.force,
-                root=str(self._root),
-                recipe=self._recipe,
-                settings=self._settings,
-                limits=self._limits,
-            )
-        )
+        directory.write_job(Job.of(build, self._root, self._recipe, self._settings, self._limits))
         with directory.output.open("wb") as output:
             self._children[build.id] = subprocess.Popen(  # noqa: S603  # our own program, and a directory named by us
                 [sys.executable, "-m", "binderhub_service.builders.worker", str(directory.path)],

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..models import Build
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -58,6 +60,30 @@ class Job:
     settings: Mapping[str, Any]
     limits: Limits
 
+    @classmethod
+    def of(cls, build: Build, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> Job:
+        """Return what is to be done for a build."""
+        source = build.source
+        return cls(
+            build_id=build.id,
+            url=source.url,
+            repo=source.repo,
+            ref=source.ref,
+            commit=source.commit,
+            image=build.image.name,
+            force=build.force,
+            root=str(root),
+            recipe=recipe,
+            settings=settings,
+            limits=limits,
+        )
+
+    @classmethod
+    def read(cls, file: Path) -> Job:
+        """Return the job that a file holds."""
+        content = json.loads(file.read_text())
+        return cls(**content | {"limits": Limits(**content["limits"])})
+
 
 class JobDirectory:
     """The files of one job."""
@@ -78,8 +104,7 @@ class JobDirectory:
 
     def read_job(self) -> Job:
         """Return what is to be made."""
-        content = json.loads(self._job.read_text())
-        return Job(**content | {"limits": Limits(**content["limits"])})
+        return Job.read(self._job)
 
     def lock(self) -> int | None:
         """Become the job's process: return the lock's descriptor, to be kept open, or None if another process has it."""

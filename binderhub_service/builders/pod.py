@@ -21,7 +21,7 @@ from ..images.credentials import Credentials
 from ..images.registry_client import RegistryClient
 from . import pod_job
 from .guards import disk_full
-from .job import Job, Limits
+from .job import Job
 from .pod_job import STEPS, PodSettings
 from .push_check import check_may_push
 from .recipes.buildah import Making
@@ -56,8 +56,7 @@ def main(step: str) -> int:
     """Do one step; return the container's exit status."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(_STOPPED))  # the first process of a container is not ended by it otherwise
     os.umask(0o022)  # the next step is somebody else
-    content = json.loads(pod_job.JOB.read_text())
-    job = Job(**content | {"limits": Limits(**content["limits"])})
+    job = Job.read(pod_job.JOB)
     tell = PodTeller(job.limits.log_bytes)
     error: BinderError | None = INTERNAL_ERROR
     try:

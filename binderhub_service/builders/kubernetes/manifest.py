@@ -93,21 +93,7 @@ def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins
 
 def job_text(build: Build, pod_settings: PodSettings, limits: Limits) -> str:
     """Return what the steps are to do, as they read it."""
-    source = build.source
-    job = Job(
-        build_id=build.id,
-        url=source.url,
-        repo=source.repo,
-        ref=source.ref,
-        commit=source.commit,
-        image=build.image.name,
-        force=build.force,
-        root=str(WORK),
-        recipe="",
-        settings=asdict(pod_settings),
-        limits=limits,
-    )
-    return json.dumps(asdict(job))
+    return json.dumps(asdict(Job.of(build, WORK, "", asdict(pod_settings), limits)))
 
 
 def _labels(build: Build, settings: KubernetesSettings) -> dict[str, str]:
