@@ -13,10 +13,9 @@ import pytest
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, logs
 from binderhub_service.builders.kubernetes import builder as builders
 from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.errors import BinderError
 from binderhub_service.images.credentials import Credentials
-from binderhub_service.models import Build, Report
 from tests.fake_cluster import NAMESPACE, FakeCluster
+from tests.harness.following import followed
 from tests.harness.records import build as a_build
 from tests.harness.records import until
 
@@ -51,16 +50,6 @@ async def make(fake: FakeCluster, tmp_path: Path) -> AsyncIterator[Any]:
         await one.close()
 
 
-async def told(builder: KubernetesBuilder, build: Build = BUILD, after: str = "") -> tuple[list[Report], BinderError | None]:
-    reports: list[Report] = []
-    try:
-        async for report in builder.run(build, after):
-            reports.append(report)
-    except BinderError as error:
-        return reports, error
-    return reports, None
-
-
 def statuses(*states: dict[str, Any]) -> dict[str, Any]:
     all_states = [*states, *[{"waiting": {"reason": "PodInitializing"}}] * (3 - len(states))]
     named = [{"name": step, "state": state} for step, state in zip(STEPS, all_states, strict=True)]
@@ -77,10 +66,10 @@ WELL = {"terminated": {"exitCode": 0, "message": '{"reports": 1}'}}
 async def test_the_steps_are_told_in_their_order(fake: FakeCluster, make: Any) -> None:
     fake.logs = {step: [[line(1)]] for step in STEPS}
     await fake.put(POD, phase="Succeeded", **statuses(WELL, WELL, WELL))
-    reports, error = await told(make())
+    reports, error = await followed(make(), BUILD)
     assert error is None
     assert [report.cursor for report in reports] == ["fetch:1", "build:1", "push:1"]
-    reports, error = await told(make(), after="build:1")
+    reports, error = await followed(make(), BUILD, "build:1")
     assert error is None
     assert [report.cursor for report in reports] == ["push:1"]
 
@@ -88,14 +77,14 @@ async def test_the_steps_are_told_in_their_order(fake: FakeCluster, make: Any) -
 async def test_each_reason_for_waiting_is_told_once_also_after_a_restart(fake: FakeCluster, make: Any) -> None:
     await fake.put(POD, phase="Pending", **NO_ROOM)
     fake.pods[POD]["spec"] = {}
-    following = asyncio.create_task(told(make(unschedulable_seconds=0.3)))
+    following = asyncio.create_task(followed(make(unschedulable_seconds=0.3), BUILD))
     reports, error = await following
     assert [(report.cursor, report.data["text"]) for report in reports] == [
         ("fetch:0:node", "Waiting for a node of the cluster with room for the build: 0/1 nodes are available")
     ]
     assert error
     assert error.code == "unschedulable"
-    reports, error = await told(make(unschedulable_seconds=0.1), after="fetch:0:node")
+    reports, error = await followed(make(unschedulable_seconds=0.1), BUILD, "fetch:0:node")
     assert reports == []
     assert error
     assert error.code == "unschedulable"
@@ -105,7 +94,7 @@ async def test_another_reason_has_its_own_time_and_its_own_line(fake: FakeCluste
     pulling = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
     await fake.put(POD, phase="Pending", **NO_ROOM)
     fake.pods[POD]["spec"] = {}
-    following = asyncio.create_task(told(make(unschedulable_seconds=60, image_pull_seconds=0.3)))
+    following = asyncio.create_task(followed(make(unschedulable_seconds=60, image_pull_seconds=0.3), BUILD))
     await until(lambda: fake.count("WATCH"), "the watch")
     await fake.put(POD, phase="Pending", **statuses(pulling))
     reports, error = await following
@@ -117,7 +106,7 @@ async def test_another_reason_has_its_own_time_and_its_own_line(fake: FakeCluste
 async def test_an_image_without_a_possible_name_is_not_waited_for(fake: FakeCluster, make: Any) -> None:
     await fake.put(POD, phase="Pending", **statuses({"waiting": {"reason": "InvalidImageName"}}))
     async with asyncio.timeout(10):
-        _, error = await told(make())
+        _, error = await followed(make(), BUILD)
     assert error
     assert error.code == "builder_image_pull_failed"
 
@@ -125,7 +114,7 @@ async def test_an_image_without_a_possible_name_is_not_waited_for(fake: FakeClus
 async def test_a_slow_start_is_told_and_ends_when_it_takes_too_long(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builders, "_SLOW_START_SECONDS", 0.1)
     await fake.put(POD, phase="Pending", **statuses())
-    reports, error = await told(make(image_pull_seconds=0.3))
+    reports, error = await followed(make(image_pull_seconds=0.3), BUILD)
     assert [report.data["text"] for report in reports] == ["Waiting for the build pod to start on its node."]
     assert error
     assert error.code == "pod_cannot_start"
@@ -133,7 +122,7 @@ async def test_a_slow_start_is_told_and_ends_when_it_takes_too_long(fake: FakeCl
 
 async def test_a_pod_that_the_cluster_rejects_before_any_step_ends_the_build(fake: FakeCluster, make: Any) -> None:
     await fake.put(POD, phase="Failed", reason="OutOfcpu", message="Node didn't have enough resource: cpu")
-    reports, error = await told(make())
+    reports, error = await followed(make(), BUILD)
     assert reports == []
     assert error
     assert error.code == "evicted"
@@ -143,13 +132,13 @@ async def test_a_pod_whose_node_is_gone_ends_the_build(fake: FakeCluster, make: 
     monkeypatch.setattr("binderhub_service.builders.kubernetes.cluster._WAITS_SECONDS", ())
     await fake.put(POD, phase="Running", metadata={"deletionTimestamp": "2026-03-01T12:00:00Z"}, **statuses({"running": {}}))
     async with asyncio.timeout(10):
-        _, error = await told(make(), after="fetch:1")
+        _, error = await followed(make(), BUILD, "fetch:1")
     assert error
     assert error.code == "builder_lost"
 
 
 async def test_a_pod_that_is_gone_is_not_made_again(fake: FakeCluster, make: Any) -> None:
-    _, error = await told(make(), after="fetch:1")
+    _, error = await followed(make(), BUILD, "fetch:1")
     assert error
     assert error.code == "builder_lost"
     assert fake.count("POST") == 0
@@ -161,7 +150,7 @@ async def test_why_a_step_was_ended_is_waited_for(fake: FakeCluster, make: Any, 
     fake.logs["fetch"] = [[line(1)]]
     killed = {"terminated": {"exitCode": 137}}
     await fake.put(POD, phase="Pending", **statuses(killed))
-    following = asyncio.create_task(told(make()))
+    following = asyncio.create_task(followed(make(), BUILD))
     await until(lambda: fake.count("WATCH"), "the watch")
     await asyncio.sleep(0.1)
     await fake.put(POD, phase="Failed", reason="Evicted", message="The node was low on resource: memory.", **statuses(killed))
@@ -187,7 +176,7 @@ async def test_no_build_is_begun_without_the_login_that_it_needs(fake: FakeClust
     (tmp_path / "config.json").write_text("no JSON")
     builder = make()
     builder._credentials = Credentials(docker_config=tmp_path)
-    _, error = await told(builder)
+    _, error = await followed(builder, BUILD)
     assert error
     assert error.code == "registry_credentials_unusable"
     assert fake.pods == {}

@@ -15,10 +15,11 @@ from binderhub_service.builders import Builder
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.errors import BuildFailed
 from binderhub_service.models import Build, Kind, Report
+from tests.harness.following import texts, up_to
 from tests.harness.git_server import GitServer
 from tests.harness.records import build as a_build
 from tests.harness.records import until
-from tests.harness.workbench import Workbench, texts
+from tests.harness.workbench import Workbench
 
 LINES = ["first", "second", "<script>third</script>", "fourth: é"]
 
@@ -100,19 +101,8 @@ async def every(builder: Builder, build: Build, after: str = "") -> list[Report]
     return [report async for report in builder.run(build, after)]
 
 
-async def up_to(builder: Builder, build: Build, line: str, after: str = "") -> list[Report]:
-    """Follow a build until a line was told, then stop following."""
-    seen: list[Report] = []
-    async with aclosing(builder.run(build, after)) as reports:
-        async for report in reports:
-            seen.append(report)
-            if report.data.get("text") == line:
-                break
-    return seen
-
-
 def told(reports: Sequence[Report]) -> list[str]:
-    return [text for text in texts(list(reports)) if text in LINES]
+    return [text for text in texts(reports) if text in LINES]
 
 
 async def test_a_build_tells_what_happens_and_ends_when_the_image_is_made(bench: Bench) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from binderhub_service.builders.detached import stop_all
 from binderhub_service.builders.job import Limits
 from binderhub_service.builders.process import ProcessBuilder, Settings
-from binderhub_service.errors import BuildFailed
 from binderhub_service.images.environments import MADE, EnvironmentImages
-from binderhub_service.models import Build, Image, Kind, Phase, Report, Source, State, now
+from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import new_build_id
+from tests.harness.following import followed, texts
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -69,14 +69,8 @@ class Workbench:
 
     async def make(self, build: Build, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
         """Run a build to its end."""
-        log: list[str] = []
-        try:
-            async for report in self.builder(limits).run(build):
-                if report.kind is Kind.LOG:
-                    log.append(report.data["text"])
-        except BuildFailed as error:
-            return Made(build, log, error.as_dict())
-        return Made(build, log, None)
+        reports, error = await followed(self.builder(limits), build)
+        return Made(build, texts(reports), error.as_dict() if error else None)
 
     def manifest(self, build: Build) -> dict[str, Any]:
         """Return the manifest of a build's image."""
@@ -90,8 +84,3 @@ class Workbench:
             led_to = {link.resolve() for link in (self.root / folder).glob("*") if link.is_symlink()}
             found += [path.name for path in (self.root / folder / MADE).glob("*") if path.suffix != ".lock" and path.resolve() not in led_to]
         return found
-
-
-def texts(reports: list[Report]) -> list[str]:
-    """Return the lines of the log among reports."""
-    return [report.data["text"] for report in reports if report.kind is Kind.LOG]

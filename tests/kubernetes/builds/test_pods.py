@@ -8,8 +8,9 @@ import os
 from binderhub_service.builders.kubernetes import Cluster
 from binderhub_service.builders.kubernetes.manifest import pod_manifest
 from binderhub_service.models import Kind
+from tests.harness.following import followed, texts, up_to
 from tests.harness.records import until
-from tests.kubernetes.builds.yard import LOGIN, Yard, followed, texts, up_to
+from tests.kubernetes.builds.yard import LOGIN, Yard
 from tests.kubernetes.kubectl import found, kubectl
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import Unavailable
-from tests.kubernetes.builds.yard import Outside, Yard, followed, up_to
+from tests.harness.following import followed, up_to
+from tests.kubernetes.builds.yard import Outside, Yard
 from tests.kubernetes.kubectl import kubectl
 
 RULES = [

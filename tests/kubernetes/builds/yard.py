@@ -6,16 +6,15 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings
 from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.errors import BinderError
 from binderhub_service.images.credentials import Credentials, Login
-from binderhub_service.models import Build, Image, Kind, Phase, Report, Source, State, now
+from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import new_build_id
 from tests.harness.waiting import wait_for
 from tests.kubernetes.kubectl import found
@@ -104,30 +103,3 @@ class Yard:
 
 def _named(objects: list[dict[str, Any]], build: Build) -> list[str]:
     return [one["metadata"]["name"] for one in objects if one["metadata"]["name"] == f"build-{build.id}"]
-
-
-async def followed(builder: KubernetesBuilder, build: Build, after: str = "") -> tuple[list[Report], BinderError | None]:
-    """Follow a build to its end; return what was told, and the error that it ended with."""
-    reports: list[Report] = []
-    try:
-        async for report in builder.run(build, after):
-            reports.append(report)
-    except BinderError as error:
-        return reports, error
-    return reports, None
-
-
-async def up_to(builder: KubernetesBuilder, build: Build, text: str) -> list[Report]:
-    """Follow a build until a line was told, then stop following."""
-    seen = []
-    async with aclosing(builder.run(build)) as reports:
-        async for report in reports:
-            seen.append(report)
-            if report.data.get("text") == text:
-                break
-    return seen
-
-
-def texts(reports: list[Report]) -> list[str]:
-    """Return the lines of the log among reports."""
-    return [report.data["text"] for report in reports if report.kind is Kind.LOG]
