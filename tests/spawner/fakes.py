@@ -121,6 +121,12 @@ class FakeService:
         """Forget everything but the port."""
         self.__init__(self.port, self._server)  # type: ignore[misc]  # all there is to forget is set there
 
+    async def begin_anew(self) -> None:
+        """Be as new, at the same port."""
+        await self.stop()
+        self.reset()
+        await self.start()
+
     async def start(self) -> None:
         """Listen, on the port of the last time if there was one."""
         api = PREFIX + "api/"

@@ -78,9 +78,9 @@ def _path(server: str) -> str:
     return f"users/alice/servers/{server}" if server else "users/alice/server"
 
 
-async def until(condition: Callable[[], object], what: str) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: int = START_SECONDS + 20) -> None:
     """Wait until something is so."""
-    for _ in range(20 * START_SECONDS):
+    for _ in range(20 * seconds):
         if condition():
             return
         await asyncio.sleep(0.05)

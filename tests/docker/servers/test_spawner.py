@@ -44,11 +44,8 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tupl
 @pytest_asyncio.fixture(loop_scope="module")
 async def service(shared: tuple[Hub, FakeService]) -> FakeService:
     """The service, as if it were new."""
-    service = shared[1]
-    await service.stop()
-    service.reset()
-    await service.start()
-    return service
+    await shared[1].begin_anew()
+    return shared[1]
 
 
 @pytest_asyncio.fixture(loop_scope="module")

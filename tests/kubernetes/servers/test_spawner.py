@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import socket
@@ -21,7 +20,8 @@ from tests.kubernetes.images import registry
 from tests.kubernetes.kubectl import found, kubectl, reason_to_skip
 from tests.kubernetes.servers.conftest import Place
 from tests.kubernetes.servers.images import Commits, by_digest, fake_image, made
-from tests.spawner.fakes import REPO, FakeService, Hub, ask_server, running_hub, xsrf
+from tests.spawner.fakes import REPO, FakeService, Hub, running_hub, xsrf
+from tests.spawner.servers import START_SECONDS, Servers, until
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),  # the first test may build images
 ]
-START_SECONDS = 40
 CPUS = {
     "half": {"display_name": "Half", "kubespawner_override": {"cpu_limit": 0.5}},
     "one": {"display_name": "One", "kubespawner_override": {"cpu_limit": 1}},
@@ -64,63 +63,28 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Asyn
 @pytest_asyncio.fixture(loop_scope="module")
 async def service(shared: tuple[Hub, FakeService]) -> FakeService:
     """The service, as if it were new."""
-    service = shared[1]
-    await service.stop()
-    service.reset()
-    await service.start()
-    return service
+    await shared[1].begin_anew()
+    return shared[1]
 
 
-class Servers:
-    """Starts alice's servers and asks them how they were started."""
+class PodServers(Servers):
+    """Servers in pods of one namespace."""
 
     def __init__(self, hub: Hub, service: FakeService, namespace: str) -> None:
-        self.hub, self.service, self.namespace = hub, service, namespace
-        hub.add("alice")
+        super().__init__(hub, service)
+        self.namespace = namespace
 
-    def spawner(self, server: str = "") -> BinderSpawner:
-        found: BinderSpawner = self.hub.user("alice").get_spawner(server, replace_failed=True)
-        return found
-
-    async def begin(self, image: str, server: str = "", commit: str = "", **options: Any) -> BinderSpawner:
+    async def begin_from(self, image: str) -> BinderSpawner:
         """Begin to start a server from `image`."""
-
-        def answer(build: Any) -> None:
-            build.commit = commit or build.commit
-            build.ready(image)
-
-        self.service.builds.clear()
-        self.service.on_ask = answer
-        async with self.hub.api("alice") as api:
-            path = f"users/alice/servers/{server}" if server else "users/alice/server"
-            reply = await api.post(path, json={"repo": REPO, **options})
-            assert reply.status_code in {201, 202}, reply.text
-        return self.spawner(server)
-
-    async def ask(self, image: str, server: str = "", commit: str = "", **options: Any) -> BinderSpawner:
-        """Start a server and return its spawner when the start has ended, however it has."""
-        spawner = await self.begin(image, server, commit, **options)
-        await until(lambda: not spawner.pending, "the end of a start")
+        spawner: BinderSpawner = await self.begin(lambda build: build.ready(image))
         return spawner
-
-    async def started(self, image: str, server: str = "", commit: str = "", **options: Any) -> dict[str, Any]:
-        """Start a server and return what it says about itself."""
-        spawner = await self.ask(image, server, commit, **options)
-        assert spawner.ready, spawner._spawn_future.exception() if spawner._spawn_future else "not started"
-        return await ask_server(spawner.server.url)
 
     async def refused(self, image: str, **options: Any) -> str:
         """Try to start a server; return why there is none, and that nothing of it is."""
-        spawner = await self.ask(image, **options)
-        problem = spawner._spawn_future.exception()
-        assert problem is not None
-        assert getattr(problem, "status_code", 500) < 500, repr(problem)
+        sentence = await super().refused(image, **options)
         assert self.pods() == []
         assert self.hub.app.tornado_application.settings["failure_count"] == 0
-        return str(problem.jupyterhub_message)
-
-    async def stop(self, server: str = "") -> None:
-        await self.hub.user("alice").stop(server)
+        return sentence
 
     def pods(self) -> list[dict[str, Any]]:
         return found("pods", self.namespace)
@@ -135,29 +99,16 @@ class Servers:
         [pod] = self.pods()
         return kubectl("exec", "-n", self.namespace, pod["metadata"]["name"], "--", "sh", "-c", command)
 
-    async def events(self) -> list[dict[str, Any]]:
-        async with self.hub.api("alice") as api:
-            lines = (await api.get("users/alice/server/progress")).text.splitlines()
-        return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
-
-
-async def until(condition: Any, what: str, seconds: int = START_SECONDS + 20) -> None:
-    for _ in range(20 * seconds):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError(what)
-
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def servers(shared: tuple[Hub, FakeService], service: FakeService, place: Place) -> AsyncIterator[Servers]:
+async def servers(shared: tuple[Hub, FakeService], service: FakeService, place: Place) -> AsyncIterator[PodServers]:
     """alice in the hub."""
-    yield Servers(shared[0], service, place.namespace)
+    yield PodServers(shared[0], service, place.namespace)
     await shared[0].clear()
 
 
 @pytest.fixture
-def settings(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Any:
+def settings(servers: PodServers, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets what an operator may: ``settings(mem_limit="128M")``."""
 
     def set_all(**values: Any) -> None:
@@ -175,7 +126,7 @@ def image() -> str:
 # --- a server --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_server_runs_in_a_pod_that_says_what_it_is_for(servers: Servers, image: str) -> None:
+async def test_a_server_runs_in_a_pod_that_says_what_it_is_for(servers: PodServers, image: str) -> None:
     told = await servers.started(image, ref="v{1}", path="n/{0.__class__}.ipynb")
     assert (told["cwd"], told["files"]["a.txt"], told["uid"]) == ("/home/jovyan", "theirs", 1000)
     assert told["environment"]["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/n/%7B0.__class__%7D.ipynb"
@@ -196,12 +147,12 @@ async def test_a_server_runs_in_a_pod_that_says_what_it_is_for(servers: Servers,
     assert servers.spawner().orm_spawner.state["binder"] == {"id": "b1", "image": image}
 
 
-async def test_the_hub_has_no_more_rights_than_in_zero_to_jupyterhub(servers: Servers) -> None:
+async def test_the_hub_has_no_more_rights_than_in_zero_to_jupyterhub(servers: PodServers) -> None:
     with pytest.raises(ApiException, match=r"cannot get resource .*pods/log"):
         await servers.spawner().api.read_namespaced_pod_log("any", servers.namespace)
 
 
-async def test_what_looks_like_code_arrives_as_it_is(servers: Servers, image: str) -> None:
+async def test_what_looks_like_code_arrives_as_it_is(servers: PodServers, image: str) -> None:
     text = '{foo}{unescaped_username.__class__}$(HOME)$$(HOME)$$`id`"${HOME}"'
     repo = f"https://git.example.org/o/{text}"
     told = await servers.started(image, repo=repo, ref=text, path=f"{text}.ipynb")
@@ -209,7 +160,7 @@ async def test_what_looks_like_code_arrives_as_it_is(servers: Servers, image: st
     assert servers.pods()[0]["metadata"]["annotations"]["binder.repository"] == repo
 
 
-async def test_stopping_removes_the_pod_and_servers_have_pods_of_their_own(servers: Servers, image: str) -> None:
+async def test_stopping_removes_the_pod_and_servers_have_pods_of_their_own(servers: PodServers, image: str) -> None:
     await asyncio.gather(servers.started(image), servers.started(image, "second"))
     assert len(servers.pods()) == 2
     await servers.stop()
@@ -220,7 +171,7 @@ async def test_stopping_removes_the_pod_and_servers_have_pods_of_their_own(serve
 # --- profiles --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_profile_reaches_the_pod_but_its_image_does_not(servers: Servers, image: str, settings: Any) -> None:
+async def test_a_profile_reaches_the_pod_but_its_image_does_not(servers: PodServers, image: str, settings: Any) -> None:
     settings(profile_list=PROFILES)
     await servers.started(image, profile="big", cpu="one")
     container = servers.container()
@@ -234,14 +185,14 @@ async def test_a_profile_reaches_the_pod_but_its_image_does_not(servers: Servers
 
 
 @pytest.mark.parametrize("more", [{"profile": "huge"}, {"profile": "big", "cpu": "ten"}, {"cpu": "one"}, {"profile": "big", "gpu": "1"}])
-async def test_what_no_profile_offers_is_refused(servers: Servers, image: str, settings: Any, more: dict[str, Any]) -> None:
+async def test_what_no_profile_offers_is_refused(servers: PodServers, image: str, settings: Any, more: dict[str, Any]) -> None:
     settings(profile_list=PROFILES)
     spawner = await servers.ask(image, **more)
     assert spawner._spawn_future.exception().status_code == 400
     assert servers.service.asks == []
 
 
-async def test_one_form_has_the_repository_and_the_profiles(servers: Servers, image: str, settings: Any) -> None:
+async def test_one_form_has_the_repository_and_the_profiles(servers: PodServers, image: str, settings: Any) -> None:
     settings(profile_list=PROFILES)
     servers.service.on_ask = lambda build: build.ready(image)
     async with servers.hub.browser("alice") as browser:
@@ -276,7 +227,7 @@ def home(settings: Any, storage_class: str) -> None:
 
 
 @pytest.mark.usefixtures("home")
-async def test_the_content_is_there_although_the_home_stays_and_is_never_overwritten(servers: Servers, image: str) -> None:
+async def test_the_content_is_there_although_the_home_stays_and_is_never_overwritten(servers: PodServers, image: str) -> None:
     told = await servers.started(image)
     assert told["environment"]["HOME"] == "/home/person"
     assert told["cwd"].startswith("/home/person/default/r-")
@@ -289,7 +240,7 @@ async def test_the_content_is_there_although_the_home_stays_and_is_never_overwri
 
 
 @pytest.mark.usefixtures("home")
-async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_is(servers: Servers, tmp_path: Path) -> None:
+async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_is(servers: PodServers, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     repository.mkdir()
     commits = Commits(repository)
@@ -303,7 +254,7 @@ async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_
     assert servers.inside(f"git -C {told['cwd']} rev-parse HEAD") == newer
 
 
-async def test_content_that_a_volume_hides_is_told(servers: Servers, image: str, settings: Any) -> None:
+async def test_content_that_a_volume_hides_is_told(servers: PodServers, image: str, settings: Any) -> None:
     settings(
         volumes=[{"name": "home", "emptyDir": {}}, {"name": "other", "emptyDir": {}}],
         volume_mounts=[{"name": "home", "mountPath": "/home/person"}, {"name": "other", "mountPath": "/home"}],
@@ -317,18 +268,18 @@ async def test_content_that_a_volume_hides_is_told(servers: Servers, image: str,
 # --- starts that fail ------------------------------------------------------------------------------------------------
 
 
-async def test_an_image_that_is_not_in_the_registry_is_told_within_seconds(servers: Servers) -> None:
+async def test_an_image_that_is_not_in_the_registry_is_told_within_seconds(servers: PodServers) -> None:
     clock = asyncio.get_running_loop().time
     begun = clock()
     assert "made anew" in await servers.refused(f"{registry()}/fake-server:1@sha256:{'0' * 64}")
     assert clock() - begun < 15
 
 
-async def test_an_image_without_a_digest_is_never_pulled(servers: Servers) -> None:
+async def test_an_image_without_a_digest_is_never_pulled(servers: PodServers) -> None:
     assert "no digest" in await servers.refused(f"{registry()}/fake-server:1")
 
 
-async def test_six_images_without_a_server_say_how_to_add_it_and_do_not_stop_the_hub(servers: Servers, image: str, settings: Any) -> None:
+async def test_six_images_without_a_server_say_how_to_add_it_and_do_not_stop_the_hub(servers: PodServers, image: str, settings: Any) -> None:
     settings(cmd=["no-jupyterhub-singleuser"])
     for _ in range(6):
         assert "pip install jupyterhub jupyterlab" in await servers.refused(image)
@@ -337,26 +288,26 @@ async def test_six_images_without_a_server_say_how_to_add_it_and_do_not_stop_the
         assert (await browser.get("home")).status_code == 200
 
 
-async def test_a_server_that_ends_at_once_says_its_last_words(servers: Servers, image: str, settings: Any) -> None:
+async def test_a_server_that_ends_at_once_says_its_last_words(servers: PodServers, image: str, settings: Any) -> None:
     settings(cmd=["sh", "-c", "echo no such extension >&2; exit 3"])
     said = await servers.refused(image)
     assert "status 3" in said
     assert "no such extension" in said
 
 
-async def test_an_image_without_a_shell_is_a_sentence(servers: Servers) -> None:
+async def test_an_image_without_a_shell_is_a_sentence(servers: PodServers) -> None:
     empty = by_digest(made("empty", "FROM scratch\nCOPY a.txt /\n", {"a.txt": ""}))
     assert "cannot be started" in await servers.refused(empty)
 
 
-async def test_a_server_that_takes_too_much_memory_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+async def test_a_server_that_takes_too_much_memory_is_a_sentence(servers: PodServers, image: str, settings: Any) -> None:
     settings(cmd=["python3", "-c", "print(len(b'x' * 2**29))"], mem_limit="64M")
     assert "more memory than it may have" in await servers.refused(image)
 
 
-async def test_no_room_in_the_cluster_is_told_at_once_and_refused_in_the_end(servers: Servers, image: str, settings: Any) -> None:
+async def test_no_room_in_the_cluster_is_told_at_once_and_refused_in_the_end(servers: PodServers, image: str, settings: Any) -> None:
     settings(node_selector={"no": "such-node"}, start_timeout=6)
-    spawner = await servers.begin(image)
+    spawner = await servers.begin_from(image)
     told = [str(event["message"]) for event in await servers.events()]
     assert any("didn't match Pod's node affinity/selector" in text for text in told[:-1])
     assert "no room in the cluster" in told[-1]
@@ -366,7 +317,7 @@ async def test_no_room_in_the_cluster_is_told_at_once_and_refused_in_the_end(ser
 
 
 async def test_a_quota_is_a_sentence_and_no_token_is_logged(
-    servers: Servers, image: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    servers: PodServers, image: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubectl("create", "quota", "none", "--hard=pods=0", "-n", servers.namespace)
     request.addfinalizer(lambda: kubectl("delete", "quota", "none", "-n", servers.namespace))
@@ -374,14 +325,14 @@ async def test_a_quota_is_a_sentence_and_no_token_is_logged(
     assert "JUPYTERHUB_API_TOKEN" not in caplog.text
 
 
-async def test_what_the_cluster_refuses_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+async def test_what_the_cluster_refuses_is_a_sentence(servers: PodServers, image: str, settings: Any) -> None:
     settings(extra_pod_config={"priorityClassName": "no-such-class"})
     assert "no-such-class" in await servers.refused(image)
 
 
-async def test_a_pod_that_somebody_deletes_while_it_starts_is_a_sentence(servers: Servers, image: str, settings: Any) -> None:
+async def test_a_pod_that_somebody_deletes_while_it_starts_is_a_sentence(servers: PodServers, image: str, settings: Any) -> None:
     settings(node_selector={"no": "such-node"})
-    spawner = await servers.begin(image)
+    spawner = await servers.begin_from(image)
     await until(servers.pods, "the pod")
     kubectl("delete", "pods", "--all", "-n", servers.namespace, "--wait=false")
     await until(lambda: not spawner.pending, "the end of a start")
@@ -391,34 +342,34 @@ async def test_a_pod_that_somebody_deletes_while_it_starts_is_a_sentence(servers
 # --- cancelling ------------------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_a_start_leaves_no_pod_and_the_next_one_tells_nothing_of_it(servers: Servers, image: str, settings: Any) -> None:
+async def test_cancelling_a_start_leaves_no_pod_and_the_next_one_tells_nothing_of_it(servers: PodServers, image: str, settings: Any) -> None:
     settings(node_selector={"no": "such-node"})
-    spawner = await servers.begin(image)
+    spawner = await servers.begin_from(image)
     await until(servers.pods, "the pod")
     await until(lambda: spawner.events, "an event")
     async with servers.hub.api("alice") as api:
         assert (await api.delete("users/alice/server")).status_code in {202, 204}
     await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
     settings(node_selector={})
-    await servers.begin(image)
+    await servers.begin_from(image)
     told = [str(event["message"]) for event in await servers.events()]
     assert servers.spawner().ready
     assert any("Started container notebook" in text or "Container started" in text for text in told), told
     assert not any("node affinity" in text for text in told)
 
 
-async def test_cancelling_while_the_image_is_pulled_leaves_no_pod(servers: Servers) -> None:
+async def test_cancelling_while_the_image_is_pulled_leaves_no_pod(servers: PodServers) -> None:
     with socket.create_server((os.environ["KUBE_TEST_HOST"], 0)) as never_answers:
         registry = ":".join(map(str, never_answers.getsockname()))
-        spawner = await servers.begin(f"{registry}/image@sha256:{'0' * 64}")
+        spawner = await servers.begin_from(f"{registry}/image@sha256:{'0' * 64}")
         await until(lambda: any("Pulling image" in event["message"] for event in spawner.events), "the pull")
         async with servers.hub.api("alice") as api:
             assert (await api.delete("users/alice/server")).status_code in {202, 204}
         await until(lambda: not servers.pods(), "the end of the pod", seconds=10)
 
 
-async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: Servers, image: str) -> None:
-    spawner = await servers.begin(image)
+async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: PodServers, image: str) -> None:
+    spawner = await servers.begin_from(image)
     await until(lambda: spawner._creating, "the request")
     async with servers.hub.api("alice") as api:
         assert (await api.delete("users/alice/server")).status_code in {202, 204}
@@ -430,7 +381,7 @@ async def test_cancelling_while_the_pod_is_asked_for_leaves_none(servers: Server
 # --- what a dead hub leaves ------------------------------------------------------------------------------------------
 
 
-async def test_a_pod_that_a_dead_hub_left_half_started_makes_way(servers: Servers, image: str) -> None:
+async def test_a_pod_that_a_dead_hub_left_half_started_makes_way(servers: PodServers, image: str) -> None:
     spawner = servers.spawner()
     spec = {"containers": [{"name": "notebook", "image": image}], "nodeSelector": {"no": "such-node"}, "terminationGracePeriodSeconds": 0}
     metadata = {"name": spawner.pod_name, "labels": {"component": "singleuser-server"}}
@@ -440,7 +391,7 @@ async def test_a_pod_that_a_dead_hub_left_half_started_makes_way(servers: Server
     assert not any("node affinity" in text for text in told)
 
 
-async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: Servers, image: str) -> None:
+async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: PodServers, image: str) -> None:
     await servers.started(image)
     state = servers.spawner().get_state()
     again = BinderSpawner(user=servers.hub.user("alice"), hub=servers.hub.app.hub, config=servers.hub.app.config)
@@ -452,7 +403,7 @@ async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: S
     assert await again.poll() is not None
 
 
-async def test_a_server_that_the_cluster_ends_leaves_no_pod(servers: Servers, image: str, settings: Any) -> None:
+async def test_a_server_that_the_cluster_ends_leaves_no_pod(servers: PodServers, image: str, settings: Any) -> None:
     settings(extra_pod_config={"activeDeadlineSeconds": 12})
     await servers.started(image)
     spawner = servers.spawner()
