@@ -23,6 +23,7 @@ from tests.harness.waiting import wait_for
 START_SECONDS = 60
 REPLY_SECONDS = 60
 LAUNCH_SECONDS = 120
+RESTART_SECONDS = 75
 
 
 class HubProcess:
@@ -130,6 +131,12 @@ class HubProcess:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def kill_service_and_wait(self) -> None:
+        """Kill the service, and wait until the hub, which looks after it every 30 s, has started it again."""
+        self.kill_service()
+        wait_for(lambda: not self.service_is_up(), "the end of the service", 10)
+        wait_for(self.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+
     # Asking, with tokens
 
     def api(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
@@ -195,6 +202,21 @@ class HubProcess:
         address = f"{self.service_url}/api/builds/{build_id}/events"
         with self._stream(address, token, {"after": after} if after else {}) as lines:
             yield from sse.read(lines, comments)
+
+    def read_to(self, build_id: str, token: str, text: str) -> list[sse.Sent]:
+        """Return a build's events up to a line that ends with `text`, and go away."""
+        seen: list[sse.Sent] = []
+        for event in self.events(build_id, token):
+            seen.append(event)
+            if str(event.data.get("text")).endswith(text):
+                break
+        return seen
+
+    def read_on(self, build_id: str, token: str, seen: list[sse.Sent]) -> list[sse.Sent]:
+        """Return all events of a build whose beginning was read before, none of them missing or told twice."""
+        story = seen + self.follow(build_id, token, after=seen[-1].number)
+        assert [event.number for event in story] == list(range(1, len(story) + 1))
+        return story
 
     def finished(self, repo: str, token: str, **asked: Any) -> dict[str, Any]:
         """Ask for a build, follow it to its end and return it as it is then."""

@@ -9,22 +9,8 @@ import pytest
 
 from tests.harness.gate import AFTER, BEFORE, Gate
 from tests.harness.git_server import Repository
-from tests.harness.hub import HubProcess
-from tests.harness.sse import Sent
+from tests.harness.hub import RESTART_SECONDS, HubProcess
 from tests.harness.waiting import wait_for
-
-# The hub looks after its services every 30 s.
-RESTART_SECONDS = 75
-
-
-def read_to_the_gate(hub: HubProcess, build_id: str, token: str) -> list[Sent]:
-    """Return a story up to the line before the gate, and go away."""
-    seen: list[Sent] = []
-    for event in hub.events(build_id, token):
-        seen.append(event)
-        if event.data.get("text") == BEFORE:
-            break
-    return seen
 
 
 @pytest.mark.timeout(300)
@@ -37,19 +23,18 @@ def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
     build = hub.build(repository.url, alice)
     process = int((hub.state / "builds" / build["id"] / "pid").read_text().split()[0])
 
-    before = read_to_the_gate(hub, build["id"], alice)
+    before = hub.read_to(build["id"], alice, BEFORE)
     hub.kill_service()
     wait_for(lambda: not hub.service_is_up(), "the end of the service")
     assert psutil.pid_exists(process), "the build does not notice"
     gate.open()
     wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
 
-    after = hub.follow(build["id"], alice, after=before[-1].number)
-    assert [event.number for event in before + after] == list(range(1, len(before + after) + 1))
-    assert after[-1].data["state"] == "ready"
-    texts = [event.data.get("text") for event in before + after]
+    story = hub.read_on(build["id"], alice, before)
+    assert story[-1].data["state"] == "ready"
+    texts = [event.data.get("text") for event in story]
     assert (texts.count(BEFORE), texts.count(AFTER)) == (1, 1)
-    assert hub.follow(build["id"], alice) == before + after
+    assert hub.follow(build["id"], alice) == story
     assert hub.service("POST", "/api/builds", alice, json={"repo": repository.url}).json()["id"] == build["id"]
     wait_for(lambda: hub.servers("bob").get("", {}).get("ready"), "the server whose build was interrupted")
     assert list(hub.progress("bob"))[-1]["ready"]

@@ -21,8 +21,6 @@ pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
     pytest.mark.timeout(900),  # the first test may build the images
 ]
-# The hub looks after its services every 30 s.
-RESTART_SECONDS = 75
 BUILD_SECONDS = 300
 PASSWORD = "s3cret"
 CONFIG = """
@@ -126,24 +124,17 @@ def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: 
 
 
 def test_a_service_killed_during_a_build_goes_on_with_the_same_pod(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
-    steps = f"RUN echo standing in the build {secrets.token_hex(8)} && sleep 20 && echo went on\n"
-    repository = git_server.create(f"long-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps})
+    line = f"standing in the build {secrets.token_hex(8)}"
+    repository = git_server.create(f"long-{secrets.token_hex(4)}", {"Dockerfile": f"{dockerfile}RUN echo {line} && sleep 20 && echo went on\n"})
     alice = hub.token("alice")
     assert hub.start_server("alice", {"repo": repository.url}).is_success
     build = hub.build(repository.url, alice)
-    seen = []
-    for event in hub.events(build["id"], alice):
-        seen.append(event)
-        if "standing in the build" in str(event.data.get("text")) and "RUN" not in str(event.data.get("text")):
-            break
-    hub.kill_service()
-    wait_for(lambda: not hub.service_is_up(), "the end of the service", 10)
-    wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
-    rest = hub.follow(build["id"], alice, after=seen[-1].number)
-    assert [event.number for event in seen + rest] == list(range(1, len(seen + rest) + 1))
-    lines = [str(event.data.get("text")) for event in seen + rest]
+    seen = hub.read_to(build["id"], alice, line)
+    hub.kill_service_and_wait()
+    story = hub.read_on(build["id"], alice, seen)
+    lines = [str(event.data.get("text")) for event in story]
     assert len(lines) - len(set(lines) - {"None"}) == lines.count("None"), "no line twice"
-    assert rest[-1].data["state"] == "ready", rest[-1].data
+    assert story[-1].data["state"] == "ready", story[-1].data
     wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
     assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
 

@@ -10,7 +10,6 @@ import httpx
 
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import PEOPLE
-from tests.harness.sse import Sent
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import Values, helm
 from tests.kubernetes.images import builder_image, hub_base_image, hub_image, registry
@@ -40,16 +39,6 @@ ENV PATH=/usr/local/bin:$PATH
 USER 1000
 COPY . /home/jovyan/
 """
-
-
-def read_to(release: HubProcess, build_id: str, token: str, text: str) -> list[Sent]:
-    """Return a story up to a line, and go away."""
-    seen: list[Sent] = []
-    for event in release.events(build_id, token):
-        seen.append(event)
-        if event.data.get("text") == text:
-            break
-    return seen
 
 
 def named(image: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tests.harness.git_server import GitServer
 from tests.harness.kernel import run_code
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import REASON
-from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile, read_to
+from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
 from tests.kubernetes.images import singleuser_image
 from tests.kubernetes.kubectl import found, kubectl
 
@@ -58,14 +58,13 @@ def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, al
 def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: str, git_server: GitServer) -> None:
     repository = git_server.create("chart/killed", {"Dockerfile": little_dockerfile(20)})
     build = release.build(repository.url, alice)
-    before = read_to(release, build["id"], alice, BEFORE)
+    before = release.read_to(build["id"], alice, BEFORE)
     release.kill()
     release.wait_until_up()
-    after = release.follow(build["id"], alice, after=before[-1].number)
-    assert [event.number for event in before + after] == list(range(1, len(before + after) + 1))
-    assert after[-1].data["state"] == "ready", after[-3:]
-    assert [event.data.get("text") for event in before + after].count(BEFORE) == 1
-    assert release.follow(build["id"], alice) == before + after
+    story = release.read_on(build["id"], alice, before)
+    assert story[-1].data["state"] == "ready", story[-3:]
+    assert [event.data.get("text") for event in story].count(BEFORE) == 1
+    assert release.follow(build["id"], alice) == story
 
 
 def test_builds_outlive_an_upgrade_and_the_hub_takes_changed_values(release: Release, alice: str) -> None:
@@ -91,7 +90,7 @@ def token_of(release: Release) -> str:
 def test_nothing_is_left_of_a_release_that_is_removed_in_the_middle_of_a_build(release: Release, alice: str, git_server: GitServer) -> None:
     repository = git_server.create("chart/removed", {"Dockerfile": little_dockerfile(120)})
     build = release.build(repository.url, alice)
-    read_to(release, build["id"], alice, BEFORE)
+    release.read_to(build["id"], alice, BEFORE)
     assert f"Secret/build-{build['id']}" in release.left()
     release.uninstall()
     wait_for(lambda: not release.left(), "an empty namespace", 60, every_seconds=0.5)
