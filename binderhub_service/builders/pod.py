@@ -88,6 +88,7 @@ async def _do(step: str, job: Job, settings: PodSettings, tell: Teller) -> None:
             await check_may_push(client, credentials, job.image)
             await make_plan(job, settings, client, tell, environment, logins if logins.exists() and logins.stat().st_size else None)
         elif settings.engine_host:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))  # what it has in the engine goes first
             make_in_engine(job, settings, tell, environment)
         else:
             await Pushing(job, settings, pod_job.IMAGE, client, credentials, tell).push(Plan.read(work))

@@ -6,14 +6,16 @@ pushes. The builder image must hold Docker's own program (with buildx for repo2d
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
+from ...errors import BinderError
 from ...images.credentials import docker_config_directory
-from ...images.engine import EngineAddress
+from ...images.engine import Engine, EngineAddress
 from .. import pod_job
 from ..docker_job import DockerSettings
 from ..image_settings import ImageSettings
@@ -25,7 +27,7 @@ from .repo2docker import make_of_checkout
 
 
 def make_in_engine(job: Job, settings: PodSettings, tell: Teller, environment: Mapping[str, str]) -> None:
-    """Build the job's image in an engine, and let that push it.
+    """Build the job's image in an engine, and let that push it; of images, the engine keeps shared environments only.
 
     Raises:
         BuildFailed: it cannot be made.
@@ -34,7 +36,12 @@ def make_in_engine(job: Job, settings: PodSettings, tell: Teller, environment: M
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / CONTENT).symlink_to(checked_folder(Path(job.root) / CONTENT))
-        make_of_checkout(replace(job, root=folder), engine_settings(settings, work, environment), work, tell, environment)
+        made = engine_settings(settings, work, environment)
+        try:
+            make_of_checkout(replace(job, root=folder), made, work, tell, environment)
+        finally:
+            with contextlib.suppress(BinderError):  # no server starts there; the registry has it, or it is not wanted
+                Engine(made.engine).remove_image(job.image)
 
 
 def engine_settings(settings: PodSettings, work: Path, environment: Mapping[str, str]) -> DockerSettings:

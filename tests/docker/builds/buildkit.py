@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docker.builds.yard import docker
-from tests.harness.waiting import wait_for
+from tests.harness.own_engine import own_engine
 
 MODULE, VERSION = "github.com/moby/buildkit", "v0.28.1"
 IMAGE = f"binder-tests-buildkit:{VERSION}"
@@ -34,7 +34,6 @@ for word in "$@"; do
 done
 exec runc "$@"
 """
-ENGINE_SECONDS = 60
 
 
 def make_image(folder: Path) -> None:
@@ -73,24 +72,10 @@ def privileged_engine(folder: Path) -> Iterator[str]:
     runtime = folder / "runtime"
     runtime.write_text(RUNTIME)
     runtime.chmod(0o755)
-    address = f"unix://{folder}/docker.sock"
-    places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--host={address}"]
-    # In a network namespace of its own: an engine without a bridge removes the one that it finds, which is the other engine's.
-    apart, network = ["unshare", "--net"], ["--bridge=none", "--iptables=false", "--ip-masq=false"]
-    with (folder / "log").open("wb") as log:
-        command = [*apart, "dockerd", *places, *network, f"--add-runtime=fewer={runtime}", "--default-runtime=fewer"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    on_it = ("docker", f"--host={address}")
-    try:
-        wait_for(lambda: subprocess.run((*on_it, "version"), capture_output=True, check=False).returncode == 0, "the engine", ENGINE_SECONDS)
+    with own_engine(folder, "--bridge=none", f"--add-runtime=fewer={runtime}", "--default-runtime=fewer") as engine:
         saved = subprocess.run(("docker", "save", IMAGE, "debian:12"), check=True, capture_output=True).stdout
-        subprocess.run((*on_it, "load"), input=saved, check=True, capture_output=True)
-        yield address
-        for container in subprocess.run((*on_it, "ps", "--all", "--quiet"), check=True, capture_output=True, text=True).stdout.split():
-            subprocess.run((*on_it, "rm", "--force", container), check=True, capture_output=True)
-    finally:
-        process.terminate()
-        process.wait()
+        engine.docker("load", given=saved)
+        yield engine.address
 
 
 def runs_privileged(address: str) -> bool:

@@ -25,6 +25,7 @@ from binderhub_service.names import image_name, new_build_id
 from tests.kubernetes.images import debian, registry
 
 SINGLEUSER = "#!/bin/sh\necho 9.9.9\n"
+TYPES = f"{OCI_MANIFEST}, application/vnd.docker.distribution.manifest.v2+json"
 LOGIN = Login("registry.example.org", "me", "the-password-of-a-registry")
 
 
@@ -68,20 +69,22 @@ class Yard:
         name = image_name(source, self.prefix)
         return replace(Build(new_build_id(now()), source, Image(name), State.RUNNING, Phase.FETCHING, "alice", now()), **more)
 
-    async def build(
-        self,
-        build: Build,
-        *,
-        cluster: Mapping[str, Any] | None = None,
-        credentials: Sequence[Login] = (LOGIN,),
-        limits: Limits | None = None,
-        **pod: Any,
-    ) -> Made:
-        """Run a build to its end."""
+    def builder(
+        self, *, cluster: Mapping[str, Any] | None = None, credentials: Sequence[Login] = (LOGIN,), limits: Limits | None = None, **pod: Any
+    ) -> KubernetesBuilder:
+        """Return a builder as a service that just started has it.
+
+        Args:
+            cluster: what differs in the pods' settings.
+            pod: what differs in the settings of the steps in them.
+        """
         settings = PodSettings(**{"image_prefix": self.prefix, "plain_http_registries": (registry(),), **pod})
-        builder = KubernetesBuilder(
-            Cluster(self._namespace), replace(self.settings, **(cluster or {})), settings, Credentials(credentials), limits or Limits()
-        )
+        pods = replace(self.settings, **(cluster or {}))
+        return KubernetesBuilder(Cluster(self._namespace), pods, settings, Credentials(credentials), limits or Limits())
+
+    async def build(self, build: Build, **more: Any) -> Made:
+        """Run a build to its end, by a `builder` of its own."""
+        builder = self.builder(**more)
         made = Made(build)
         try:
             async for report in builder.run(build):
@@ -103,7 +106,7 @@ class Pushed:
         host, _, rest = name.partition("/")
         repository, _, tag = rest.rpartition(":")
         self._url = f"http://{host}/v2/{repository}"
-        answer = httpx.get(f"{self._url}/manifests/{tag}", headers={"Accept": OCI_MANIFEST})
+        answer = httpx.get(f"{self._url}/manifests/{tag}", headers={"Accept": TYPES})
         assert answer.status_code == 200, answer.text
         self.manifest = answer.json()
         self.config = json.loads(self._blob(self.manifest["config"]))
@@ -134,7 +137,7 @@ def is_there(name: str) -> bool:
     """Say whether the registry has an image."""
     host, _, rest = name.partition("/")
     repository, _, tag = rest.rpartition(":")
-    return httpx.head(f"http://{host}/v2/{repository}/manifests/{tag}", headers={"Accept": OCI_MANIFEST}).status_code == 200
+    return httpx.head(f"http://{host}/v2/{repository}/manifests/{tag}", headers={"Accept": TYPES}).status_code == 200
 
 
 def repositories(prefix: str) -> list[str]:
