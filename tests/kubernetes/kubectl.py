@@ -37,6 +37,19 @@ def found(kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
     return items
 
 
+def make_volume(name: str, storage_class: str, **source: Any) -> None:
+    """Make a persistent volume of 1 GiB that stays when its claim goes; `source` says where it is, as in its specification."""
+    spec = {
+        "storageClassName": storage_class,
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        **source,
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+    kubectl("create", "--filename=-", content=volume)
+
+
 @contextmanager
 def fresh_namespace() -> Iterator[str]:
     """Give a namespace that is there while the block runs, with all that pods need."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.chart.helm import packed
-from tests.kubernetes.kubectl import fresh_namespace, kubectl
+from tests.kubernetes.kubectl import fresh_namespace, kubectl, make_volume
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +32,6 @@ def storage_class(place: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for name in names:
         (folder / name).mkdir()
         (folder / name).chmod(0o777)
-        kubectl("create", "--filename=-", content=_volume(name, place, folder / name))
+        make_volume(name, place, hostPath={"path": str(folder / name)})
     yield place
     kubectl("delete", "persistentvolume", *names, "--wait=false")
-
-
-def _volume(name: str, storage_class: str, folder: Path) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "storageClassName": storage_class,
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": str(folder)},
-        },
-    }

@@ -6,12 +6,11 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubespawner import clients
 
-from tests.kubernetes.kubectl import fresh_namespace, kubectl
+from tests.kubernetes.kubectl import fresh_namespace, kubectl, make_volume
 
 # As the hub's Role in zero-to-jupyterhub's chart.
 SEE = ["get", "watch", "list"]
@@ -80,23 +79,7 @@ def storage_class(place: Place, tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "volume"
     folder.mkdir(mode=0o755)
     [node] = kubectl("get", "nodes", "-o=jsonpath={.items[*].metadata.name}").split()
-    kubectl("create", "-f", "-", content=_volume(name, folder, node))
+    terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]
+    make_volume(name, name, local={"path": str(folder)}, nodeAffinity={"required": {"nodeSelectorTerms": terms}})
     yield name
     kubectl("delete", "pv", name, "--wait=false")
-
-
-def _volume(name: str, folder: Path, node: str) -> dict[str, Any]:
-    terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "storageClassName": name,
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "local": {"path": str(folder)},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": terms}},
-        },
-    }
