@@ -177,7 +177,7 @@ class Engine:
         return Unavailable(
             f"The container engine at {self._address.host} does not answer.",
             code="engine_unavailable",
-            hint="Ask an administrator to start it, or to correct the setting DockerMode.engine_host.",
+            hint="Ask an administrator to start it, or to correct the setting engine_host.",
         )
 
 
