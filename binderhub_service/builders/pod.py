@@ -33,7 +33,7 @@ from .teller import Teller
 _STOPPED = 143
 _LONGEST_TEXT = 800
 _STDOUT = 1
-_PATIENCE_SECONDS = (0.2, 1.0, 5.0, 15.0)  # with a registry that is away for a moment when the work is done
+_PATIENCE_SECONDS = (0.2, 1.0, 5.0, 15.0)  # with a registry, or a way to it, that is away for a moment
 
 
 class PodTeller(Teller):
@@ -81,7 +81,7 @@ async def _do(step: str, job: Job, settings: PodSettings, tell: Teller) -> None:
             Making(job, settings, pod_job.IMAGE, tell, environment).make(Plan.read(work))
         return
     credentials = Credentials.read(pod_job.LOGINS, None)
-    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS if step == "push" else ())
+    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS)
     try:
         if step == "fetch":
             logins = pod_job.GIT_CREDENTIALS
