@@ -8,15 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.git_server import GitServer
-from tests.kubernetes.kubectl import fresh_namespace, reason_to_skip
+from tests.kubernetes.images import debian
+from tests.kubernetes.kubectl import fresh_namespace, reason_to_skip, run_to_its_end
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cluster() -> None:
-    """Skip everything here where there is no cluster."""
+    """Skip everything here where there is no cluster, and fail it at once, saying why, where a cluster runs no pods."""
     reason = reason_to_skip()
     if reason:
         pytest.skip(reason)
+    with fresh_namespace() as name:
+        run_to_its_end(name, debian(), "true")
 
 
 @pytest.fixture

@@ -60,3 +60,14 @@ def fresh_namespace() -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
+
+
+def run_to_its_end(namespace: str, image: str, command: str) -> None:
+    """Run a command in a pod and wait until it ended well, at most 90 seconds.
+
+    Raises:
+        AssertionError: it did not; the message holds what the cluster says of the pod.
+    """
+    kubectl("run", "probe", f"--namespace={namespace}", f"--image={image}", "--restart=Never", "--command", "--", command)
+    ended = kubectl("wait", "pod/probe", f"--namespace={namespace}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s", check=False)
+    assert ended, f"the cluster runs no pods:\n{kubectl('describe', 'pod/probe', f'--namespace={namespace}')}"
