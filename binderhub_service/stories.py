@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import Unavailable
-from .models import Batch, Build, Event, Kind, now
+from .models import Batch, Build, Event, Kind, Phase, iso, now
 from .store import Store
 
 log = logging.getLogger("binderhub_service")
@@ -20,6 +20,14 @@ _LAST_RETRY_SECONDS = 5.0
 _MAX_WAITING_EVENTS = 1000
 _KEPT_BYTES = 4 * 1024 * 1024  # of the newest events; who is further behind reads from the store
 _PAGE_EVENTS = 500
+_ORDER = list(Phase)
+_MESSAGES = {
+    Phase.QUEUED: "Waiting for a free place",
+    Phase.FETCHING: "Fetching the repository",
+    Phase.BUILDING: "Building",
+    Phase.PUSHING: "Pushing the image",
+    Phase.DONE: "Done",
+}
 
 
 class Story:
@@ -87,6 +95,12 @@ class Story:
     def tell(self, kind: Kind, data: Mapping[str, Any], *, cursor: str | None = None) -> None:
         """Add an event; it is stored, with the record as it is then, in the next batch."""
         self._add(kind, json.dumps(data), cursor)
+
+    def move_to(self, phase: Phase, message: str | None = None, *, cursor: str | None = None) -> None:
+        """Move the build on to a phase and tell so; a builder that was attached to again may tell an old one, and that moves nothing."""
+        if _ORDER.index(phase) > _ORDER.index(self.build.phase):
+            self.become(phase=phase)
+            self.tell(Kind.PHASE, {"phase": phase, "message": message or _MESSAGES[phase], "time": iso(now())}, cursor=cursor)
 
     def _add(self, kind: Kind, data: str, cursor: str | None) -> None:
         self._last_number += 1

@@ -1,7 +1,7 @@
-"""Where builds run: who is next, how long anything may take, and how a story ends exactly once.
+"""Where builds run: who is next, and how a story ends exactly once.
 
-A running build's life is one task, `_live`: it follows the builder, tells the story, asks the image store, and ends the
-story. Nobody else does; whoever wants a build to end asks its task to, by cancelling it.
+A running build's life is one task, `_live`: it lets the image be made and ends the story. Nobody else does; whoever wants a
+build to end asks its task to, by cancelling it.
 """
 
 from __future__ import annotations
@@ -9,31 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Any, Protocol
 
 from .builders import Builder
-from .errors import INTERNAL_ERROR, BinderError, BuildFailed, Unavailable
+from .errors import INTERNAL_ERROR, BinderError, BuildFailed
 from .images import Images
 from .limits import BuildLimits
-from .models import Build, Image, Kind, Phase, Report, State, iso, now
+from .making import Making
+from .models import Build, Image, Kind, Phase, State, iso, now
 from .queue import Queue, waits_seconds
-from .redact import redact
 from .store import Store
 from .stories import Story
 
 log = logging.getLogger("binderhub_service")
 
-_ORDER = list(Phase)
-_MESSAGES = {
-    Phase.QUEUED: "Waiting for a free place",
-    Phase.FETCHING: "Fetching the repository",
-    Phase.BUILDING: "Building",
-    Phase.PUSHING: "Pushing the image",
-    Phase.DONE: "Done",
-}
-_RESUMED_SECONDS = 10.0  # for a build that ended in time while nobody followed it
-_CONFIRM_WAITS_SECONDS = (1, 3, 9)
 _CANCELLED = {"code": "cancelled", "message": "The build was cancelled.", "hint": "Ask again to build it."}
 
 
@@ -52,8 +41,8 @@ class Workshop:
 
     def __init__(self, *, store: Store, images: Images, builder: Builder, limits: BuildLimits, observer: Observer | None = None) -> None:
         self._store = store
-        self._images = images
         self._builder = builder
+        self._making = Making(images=images, builder=builder, limits=limits)
         self._limits = limits
         self._observer = observer
         self._queue = Queue()
@@ -181,18 +170,17 @@ class Workshop:
         build = story.build
         try:
             await self._begin_running(story)
-            await self._follow_builder(story)
-            image = await self._confirm(story)
+            image = await self._making.image(story)
         except BinderError as error:
             await self._end(story, State.FAILED, error=error.as_dict())
         except asyncio.CancelledError:
             if build.id not in self._cancelled:
                 raise  # the service stops; the build goes on without it
-            await self._stop(build)
+            await self._making.stop(build)
             await self._end(story, State.CANCELLED, error=_CANCELLED)
         except Exception:
             log.exception("Build %s ended by an error that nobody expected", build.id)
-            await self._stop(build)
+            await self._making.stop(build)
             await self._end(story, State.FAILED, error=INTERNAL_ERROR.as_dict())
         else:
             await self._end(story, State.READY, image=image)
@@ -203,63 +191,8 @@ class Workshop:
         story.become(state=State.RUNNING, started=now())
         if self._observer:
             self._observer.note_start(story.build)
-        self._move_to(story, Phase.FETCHING)
+        story.move_to(Phase.FETCHING)
         await story.flush()
-
-    async def _follow_builder(self, story: Story) -> None:
-        limit_seconds = self._limits.build_seconds
-        left_seconds = max(_RESUMED_SECONDS if story.resumed else 0.0, limit_seconds - story.running_seconds()) if limit_seconds else None
-        try:
-            async with asyncio.timeout(left_seconds) as timeout:
-                async with aclosing(self._builder.run(story.build, story.cursor)) as reports:
-                    async for report in reports:
-                        self._tell(story, report)
-                        await story.tell_in_time()
-        except TimeoutError as error:
-            if not timeout.expired():
-                raise
-            await self._stop(story.build)
-            raise BuildFailed(
-                f"The build took longer than {limit_seconds:g} seconds and was ended.",
-                code="build_timeout",
-                hint="Make the environment smaller, or ask an administrator for more time.",
-            ) from error
-
-    async def _stop(self, build: Build) -> None:
-        """Stop the builder; the build ends all the same if that cannot be done."""
-        try:
-            await self._builder.stop(build)
-        except (BinderError, OSError):
-            log.exception("What the builder does for build %s could not be stopped", build.id)
-
-    async def _confirm(self, story: Story) -> Image:
-        """Ask the image store, which alone may say that a build is ready; several times if it does not answer."""
-        for seconds in _CONFIRM_WAITS_SECONDS:
-            try:
-                return self._made(await self._images.exists(story.build.image.name))
-            except Unavailable as error:
-                story.tell_log(f"{error.message} Trying again in {seconds} s.")
-                await asyncio.sleep(seconds)
-        return self._made(await self._images.exists(story.build.image.name))
-
-    def _made(self, image: Image | None) -> Image:
-        if image is None:
-            raise BuildFailed(
-                "The build ended, but its image is not there.", code="image_missing", hint="Ask again; if it stays so, ask an administrator."
-            )
-        return image
-
-    def _tell(self, story: Story, report: Report) -> None:
-        if report.kind is Kind.PHASE:
-            self._move_to(story, Phase(report.data["phase"]), report.data.get("message"), cursor=report.cursor)
-        else:
-            story.tell_log(redact(report.data["text"]), cursor=report.cursor, limit_bytes=self._limits.log_bytes)
-
-    def _move_to(self, story: Story, phase: Phase, message: str | None = None, cursor: str | None = None) -> None:
-        """Move on to a phase; a builder that was attached to again may tell an old one, and that moves nothing."""
-        if _ORDER.index(phase) > _ORDER.index(story.build.phase):
-            story.become(phase=phase)
-            story.tell(Kind.PHASE, {"phase": phase, "message": message or _MESSAGES[phase], "time": iso(now())}, cursor=cursor)
 
     # --- ends --------------------------------------------------------------------------------------------------------
 
@@ -321,7 +254,7 @@ class Workshop:
         finished = now()
         story.become(state=state, finished=finished, error=error, image=image or story.build.image, started=story.build.started or finished)
         if state is State.READY:
-            self._move_to(story, Phase.DONE)
+            story.move_to(Phase.DONE)
         build = story.build
         end = {"state": state, "image": build.image.reference, "environment": build.image.environment or None, "error": error, "time": iso(finished)}
         story.tell(Kind.END, end)

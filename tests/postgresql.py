@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, of Debian's package: on a free port of loopback, in a directory of its own, gone afterwards.
+"""A PostgreSQL of the tests' own, of Debian's package: on a free port, in a directory of its own, gone afterwards.
 
 `BINDER_TEST_POSTGRESQL` may name another server by its SQLAlchemy URL; then that one is used, and its database is emptied.
 """
@@ -20,7 +20,8 @@ import sqlalchemy as sa
 VARIABLE = "BINDER_TEST_POSTGRESQL"
 _ANSWER_SECONDS = 60
 # Nothing here outlives the machine, so nothing waits for the disk; what was committed survives `stop` all the same.
-_OPTIONS = "-c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1"
+_OPTIONS = "-c fsync=off -c full_page_writes=off"
+PASSWORD = "the-password-of-a-database"
 
 
 class PostgreSQL:
@@ -28,20 +29,29 @@ class PostgreSQL:
 
     Attributes:
         url: the database, as SQLAlchemy takes it.
+
+    Args:
+        address: where it listens, for this machine and what is in the same network.
     """
 
-    def __init__(self, programs: Path, directory: Path) -> None:
+    def __init__(self, programs: Path, directory: Path, address: str = "127.0.0.1") -> None:
         self._programs = programs
         self._directory = directory
         self._data = directory / "data"
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        self._address = address
+        with socket.create_server((address, 0)) as free:
             self._port = free.getsockname()[1]
-        self.url = f"postgresql+psycopg://binder@127.0.0.1:{self._port}/postgres?connect_timeout=2"
-        self._run("initdb", "--pgdata", str(self._data), "--username", "binder", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
+        self.url = f"postgresql+psycopg://binder:{PASSWORD}@{address}:{self._port}/postgres?connect_timeout=2"
+        password = directory / "password"
+        password.write_text(PASSWORD)
+        how = ("--username", "binder", "--pwfile", str(password), "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync")
+        self._run("initdb", "--pgdata", str(self._data), *how)
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet scram-sha-256\n")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = f"-p {self._port} -k {self._directory} {_OPTIONS}"
+        options = f"-p {self._port} -k {self._directory} -c listen_addresses={self._address} {_OPTIONS}"
         self._run("pg_ctl", "start", "--wait", "-D", str(self._data), "-l", str(self._directory / "log"), "-o", options)
 
     def stop(self) -> None:
@@ -70,8 +80,8 @@ def empty(url: str) -> None:
     engine.dispose()
 
 
-def new_server() -> Iterator[PostgreSQL]:
-    """Yield a running server that ends with the test; skip, saying why, where there is none to be had."""
+def new_server(address: str = "127.0.0.1") -> Iterator[PostgreSQL]:
+    """Yield a running server that ends with the test, listening at an address; skip, saying why, where there is none to be had."""
     programs = programs_or_none()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed (Debian: postgresql-15)")
@@ -80,7 +90,7 @@ def new_server() -> Iterator[PostgreSQL]:
     try:
         if os.getuid() == 0:
             shutil.chown(directory, "postgres")
-        server = PostgreSQL(programs, directory)
+        server = PostgreSQL(programs, directory, address)
         server.start()
         try:
             yield server

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from binderhub_service import stories, workshop
+from binderhub_service import making, stories
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds import Builds
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, NotAllowed, NotFound, TooMany, Unavailable
@@ -169,7 +169,7 @@ async def test_a_builder_that_says_ready_is_not_believed(house: House) -> None:
 
 
 async def test_an_image_store_that_does_not_answer_is_asked_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "_CONFIRM_WAITS_SECONDS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(making, "_CONFIRM_WAITS_SECONDS", (0.01, 0.01, 0.01))
     exists, troubles = house.images.exists, iter([Unavailable("The registry did not answer.")] * 2)
     asked: list[str] = []
 

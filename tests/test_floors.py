@@ -24,6 +24,7 @@ FLOORS = [
     ["cleaning", "launches", "metrics"],
     ["builds"],
     ["workshop"],
+    ["making"],
     ["stories", "limits", "queue"],
     ["remembering"],
     ["store"],
@@ -118,7 +119,9 @@ def test_the_spawner_and_the_service_share_no_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [SERVICE / "builds.py", SERVICE / "workshop.py", *sorted((SERVICE / "handlers").rglob("*.py"))], ids=lambda file: file.stem
+    "file",
+    [*(SERVICE / f"{name}.py" for name in ("builds", "workshop", "making")), *sorted((SERVICE / "handlers").rglob("*.py"))],
+    ids=lambda file: file.stem,
 )
 def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
     assert not re.search(r"\bif\b.*(?:kube|docker)", file.read_text(), re.IGNORECASE)

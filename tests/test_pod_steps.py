@@ -14,9 +14,9 @@ import pytest
 from binderhub_service.builders.image_settings import DEFAULT_REPO2DOCKER
 from binderhub_service.builders.pod_job import PodSettings
 from binderhub_service.builders.recipes.pod_engine import engine_settings
-from tests.docker.builds.registries import OwnRegistry
 from tests.harness.git_server import Repository
 from tests.harness.pod import Pod
+from tests.harness.registries import OwnRegistry
 
 New = Callable[..., Repository]
 

@@ -27,7 +27,7 @@ from binderhub_service.images.credentials import Credentials, Login
 from binderhub_service.images.oci import OCI_MANIFEST
 from binderhub_service.images.registry_client import RegistryClient
 from binderhub_service.names import environment_name
-from tests.docker.builds.registries import OwnRegistry
+from tests.harness.registries import OwnRegistry
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LOGIN = ("me", "a password")

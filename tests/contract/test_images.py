@@ -16,9 +16,9 @@ from binderhub_service.images import labels
 from binderhub_service.images.environments import MADE, EnvironmentImages
 from binderhub_service.models import Image
 from tests.contract.shelves import EngineShelf, EnvironmentShelf, FakeShelf, RegistryShelf, Shelf
-from tests.docker.builds.registries import OwnRegistry
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
+from tests.harness.registries import OwnRegistry
 
 LOGIN = ("hub", "sekret")
 IN_ENGINES = ["engine", "registry", "registry with a password", "registry with tokens"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.kubernetes.images import debian
-from tests.kubernetes.kubectl import fresh_namespace, reason_to_skip, run_to_its_end
+from tests.kubernetes.kubectl import fresh_namespace, reason_to_skip, run
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,7 +19,7 @@ def cluster() -> None:
     if reason:
         pytest.skip(reason)
     with fresh_namespace() as name:
-        run_to_its_end(name, debian(), "true")
+        run(name, debian(), "probe", "true")
 
 
 @pytest.fixture

@@ -62,12 +62,18 @@ def fresh_namespace() -> Iterator[str]:
         kubectl("delete", "namespace", name, "--wait=false")
 
 
-def run_to_its_end(namespace: str, image: str, command: str) -> None:
-    """Run a command in a pod and wait until it ended well, at most 90 seconds.
+def run(namespace: str, image: str, name: str, *command: str) -> str:
+    """Run a command in a pod, in an image, and return what it prints.
 
     Raises:
-        AssertionError: it did not; the message holds what the cluster says of the pod.
+        AssertionError: it did not end in 90 seconds; the message holds what the cluster says of the pod.
     """
-    kubectl("run", "probe", f"--namespace={namespace}", f"--image={image}", "--restart=Never", "--command", "--", command)
-    ended = kubectl("wait", "pod/probe", f"--namespace={namespace}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s", check=False)
-    assert ended, f"the cluster runs no pods:\n{kubectl('describe', 'pod/probe', f'--namespace={namespace}')}"
+    there = f"--namespace={namespace}"
+    spec = {"restartPolicy": "Never", "containers": [{"name": "one", "image": image, "command": list(command)}]}
+    kubectl("apply", there, "--filename=-", content={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+    phase = ("get", "pod", name, there, "--output=jsonpath={.status.phase}")
+    try:
+        wait_for(lambda: kubectl(*phase) in {"Succeeded", "Failed"}, "the pod's end", 90, every_seconds=0.2)
+    except TimeoutError as error:
+        raise AssertionError(f"{error}\n{kubectl('describe', 'pod', name, there)}") from None
+    return kubectl("logs", name, there)

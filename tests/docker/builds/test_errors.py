@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from binderhub_service.errors import Unavailable
-from tests.docker.builds.registries import OwnRegistry
 from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Made, Yard, docker
 from tests.harness.git_server import Repository
+from tests.harness.registries import OwnRegistry
 
 New = Callable[..., Repository]
 SECRET = "hunter2-very-secret"

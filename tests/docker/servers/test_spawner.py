@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from spawner.docker import DockerRepoSpawner
-from tests.docker.builds.registries import OwnRegistry
 from tests.docker.servers.engine import TestEngine, reason_to_skip
+from tests.harness.registries import OwnRegistry
 from tests.spawner.fakes import REPO, FakeService, Hub, running_hub, xsrf
 from tests.spawner.servers import START_SECONDS, Servers
 

@@ -53,6 +53,11 @@ def merged(first: Values, second: Values) -> Values:
     return {**first, **second, **both}
 
 
+def left_in(namespace: str) -> set[str]:
+    """Return what is in a namespace beyond what is in every one."""
+    return {f"{one['kind']}/{one['metadata']['name']}" for one in found(KINDS, namespace)} - ALWAYS_THERE
+
+
 class Release(HubProcess):
     """The chart, installed in a namespace whose volumes are folders of this machine.
 
@@ -114,8 +119,8 @@ class Release(HubProcess):
         wait_for(lambda: self._answers() and self.service_is_up(), f"the hub\n{self.log()}", 120, every_seconds=0.5)
 
     def left(self) -> set[str]:
-        """Return what is in the namespace beyond what is in every one."""
-        return {f"{one['kind']}/{one['metadata']['name']}" for one in found(KINDS, self.namespace)} - ALWAYS_THERE
+        """Return what is in its namespace."""
+        return left_in(self.namespace)
 
     def _answers(self) -> bool:
         try:

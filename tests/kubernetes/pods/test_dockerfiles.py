@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from binderhub_service.builders.job import Limits
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian, registry
 from tests.kubernetes.pods.yard import Pushed, Yard, dockerfile, is_there, repositories
 
+pytestmark = pytest.mark.timeout(600)  # the first test may build the image
 New = Callable[..., Repository]
 LOOK = (
     "RUN env; for place in /registry /git /job /work /image /run/secrets /var/run/secrets; do ! test -e $place || echo FOUND $place; done",

@@ -16,7 +16,10 @@ from tests.kubernetes.images import registry
 from tests.kubernetes.pods.engine import EngineForPods, builder_image_with_docker, engine_for_pods, reason_to_skip
 from tests.kubernetes.pods.yard import LOGIN, Pushed, Yard, dockerfile, is_there
 
-pytestmark = pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip())
+pytestmark = [
+    pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
+    pytest.mark.timeout(600),  # the first test may build the image
+]
 New = Callable[..., Repository]
 LOGINS = (LOGIN, Login(registry(), "me", "the-password-of-the-registry"))
 LOOK = (

@@ -5,24 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.harness.git_server import Repository
-from tests.harness.waiting import wait_for
 from tests.kubernetes.images import debian
-from tests.kubernetes.kubectl import kubectl
+from tests.kubernetes.kubectl import run
 from tests.kubernetes.pods.yard import Pushed, Yard, repositories
 
+pytestmark = pytest.mark.timeout(600)  # the first test may build the image
 New = Callable[..., Repository]
-
-
-def run(namespace: str, image: str, name: str, *command: str) -> str:
-    """Run a command in an image on the cluster and return what it prints."""
-    spec = {"restartPolicy": "Never", "containers": [{"name": "one", "image": image, "command": list(command)}]}
-    kubectl(
-        "apply", f"--namespace={namespace}", "--filename=-", content={"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-    )
-    phase = ("get", "pod", name, f"--namespace={namespace}", "--output=jsonpath={.status.phase}")
-    wait_for(lambda: kubectl(*phase) in {"Succeeded", "Failed"}, "the pod's end", 60)
-    return kubectl("logs", name, f"--namespace={namespace}")
 
 
 async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yard, builds_namespace: str, new_repository: New) -> None:

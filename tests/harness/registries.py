@@ -1,4 +1,4 @@
-"""Registries of a test's own, on loopback: with a login (by password or by token), without deleting, or denying every push."""
+"""Registries of a test's own: with a login (by password or by token), without deleting, or denying every push."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 
 from binderhub_service.images.credentials import Login
 from binderhub_service.images.engine import Engine, EngineAddress
-from tests.docker.builds.token_server import TokenServer
 from tests.harness.hub_config import free_ports
+from tests.harness.token_server import TokenServer
 from tests.harness.waiting import wait_for
 
 
@@ -29,17 +29,25 @@ class OwnRegistry:
     Args:
         login: the one name and password that it knows.
         tokens: whether it sends people for a token, to a server that asks for the login.
+        address: where it listens.
     """
 
     def __init__(
-        self, folder: Path, *, login: tuple[str, str] | None = None, tokens: bool = False, deletes: bool = True, denies_push: bool = False
+        self,
+        folder: Path,
+        *,
+        login: tuple[str, str] | None = None,
+        tokens: bool = False,
+        deletes: bool = True,
+        denies_push: bool = False,
+        address: str = "127.0.0.1",
     ) -> None:
         self._folder = folder
         self._login = login
         self._tokens = tokens
         self._deletes = deletes
         self._denies_push = denies_push
-        self.host = f"127.0.0.1:{free_ports(1)[0]}"
+        self.host = f"{address}:{free_ports(1)[0]}"
 
     @contextmanager
     def running(self) -> Iterator[OwnRegistry]:
