@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,10 +31,12 @@ FAILING = {
 }
 
 
-async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_repository: New) -> None:
-    repository = new_repository({**dockerfile("COPY . /content", 'SHELL ["/bin/bash", "-c"]', "RUN [[ a == a ]] && echo by bash"), "notes.md": "x"})
+@pytest.mark.parametrize("storage", ["vfs", "overlay"])
+async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_repository: New, storage: str) -> None:
+    more = ("COPY . /content", 'SHELL ["/bin/bash", "-c"]', "RUN [[ a == a ]] && rm /etc/motd && echo by bash")
+    repository = new_repository({**dockerfile(*more), "notes.md": "x"})
     build = yard.ask(repository.url, repository.rev("main"))
-    made = await yard.build(build, limits=Limits(log_bytes=1_000_000))
+    made = await yard.build(build, limits=Limits(log_bytes=1_000_000), storage_driver=storage)
     assert made.error is None, (made.error, made.text)
     assert made.phases == ["fetching", "building", "pushing"]
     assert "by bash" in made.log
@@ -44,6 +47,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_re
     layers = [image.files(number) for number in range(1, len(image.layers))]
     assert any("usr/local/bin/jupyterhub-singleuser" in files for files in layers)
     assert any("content/notes.md" in files for files in layers)
+    assert any("etc/.wh.motd" in files for files in layers)
 
 
 async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the_registry(yard: Yard, new_repository: New) -> None:
@@ -93,3 +97,16 @@ async def test_a_private_repository_is_fetched_by_the_login_for_its_server(yard:
     assert made.error is None, (made.error, made.text)
     assert is_there(made.image)
     assert "the-password-of-git" not in made.text
+
+
+async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(yard: Yard, new_repository: New, tmp_path: Path) -> None:
+    settings = {"cluster": {"cache_volume": {"hostPath": {"path": str(tmp_path)}}}}
+    repository = new_repository({**dockerfile("RUN date +%N > /moment", "COPY notes.md /"), "notes.md": "x"})
+    first = await yard.build(yard.ask(repository.url, repository.rev("main")), **settings)
+    assert first.error is None, (first.error, first.text)
+    asks = [yard.ask(repository.url, repository.commit({"notes.md": text})) for text in "yz"]
+    others = await asyncio.gather(*(yard.build(ask, **settings) for ask in asks))
+    for made in others:
+        assert made.error is None, (made.error, made.text)
+        assert Pushed(made.image).layers[:-1] == Pushed(first.image).layers[:-1], made.text
+    assert len({Pushed(made.image).layers[-1] for made in (first, *others)}) == 3
