@@ -19,12 +19,12 @@ from dockerspawner import DockerSpawner
 from traitlets import Bool, Dict, Integer, default
 from traitlets import List as ListTrait
 
+from .answering import until_it_answers
 from .docker_hub import SERVERS_NETWORK
 from .pulling import DISK_FULL, PullProgress, disk_full, gone, pull_problem
 from .rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended
 
 ENGINE_THREADS = 16
-ANSWER_SECONDS = 1.0
 WATCH_SECONDS = 0.1
 LOG_LINES = 20
 LOGIN_VARIABLE = "CONTAINER_ENGINE_REGISTRY_CREDENTIALS"
@@ -52,6 +52,7 @@ class ContainerSpawner(DockerSpawner):
         help="How many processes and threads a server may have; 0 for any number. Not less than JupyterLab and a few kernels need, some hundreds.",
     ).tag(config=True)
 
+    start_timeout: int
     extra_create_kwargs: Any
     extra_host_config: Any
 
@@ -147,14 +148,16 @@ class ContainerSpawner(DockerSpawner):
         return bool(container["Image"] == image["Id"])
 
     async def until_it_answers(self, ip: str, port: int) -> None:
-        """Return when the server says anything; raise a `Rejection` as soon as it has ended."""
-        while not (ip and await _says_anything(ip, port)):
+        """Return when the server says anything; raise a `Rejection` as soon as it has ended, or its time is over."""
+
+        async def look() -> None:
             container = await self.get_object()
             if container is None:
                 raise Rejection(FAILED_DEPENDENCY, "The server's container is gone. Start the server again.")
             if not container["State"]["Running"]:
                 raise await self._why_it_ended(container)
-            await asyncio.sleep(WATCH_SECONDS)
+
+        await until_it_answers(ip, port, look, start_seconds=self.start_timeout, every_seconds=WATCH_SECONDS)
 
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Return where the server answers; raise a `Rejection` if the container has ended already, and so has no port."""
@@ -267,17 +270,3 @@ def _logins_from_environment() -> list[dict[str, str]]:
 def _literal(texts: Mapping[str, str]) -> dict[str, str]:
     """Return texts that come out of DockerSpawner's templating as they are."""
     return {name: text.replace("{", "{{").replace("}", "}}") for name, text in texts.items()}
-
-
-async def _says_anything(ip: str, port: int) -> bool:
-    """Say whether a server there answers; the engine's own forwarding accepts connections before there is one."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            reader, writer = await asyncio.open_connection(ip, port)
-            try:
-                writer.write(b"HEAD / HTTP/1.0\r\n\r\n")
-                return bool(await reader.read(1))
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return False

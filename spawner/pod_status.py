@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .pulling import may_pass, pull_problem
-from .rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended
+from .rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended, server_silent
 
 SERVER = "notebook"  # KubeSpawner's name of the container
 
@@ -50,8 +50,10 @@ def trouble(pod: _Pod) -> Trouble | None:
 
 
 def not_ready(pod: _Pod, seconds: int) -> Rejection | None:
-    """Return the rejection of a pod that has not come up in all the time it had; None if it runs."""
+    """Return the rejection of a pod that has not come up in all the time it had; None if it has ended."""
     status = pod["status"]
+    if status.get("phase") == "Running":
+        return server_silent(seconds)
     if status.get("phase") != "Pending":
         return None
     for condition in status.get("conditions") or ():

@@ -14,15 +14,13 @@ from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
 from . import pod_status
+from .answering import LAST_MOMENT, says_anything
 from .rejection import FAILED_DEPENDENCY, Rejection
 
-ANSWER_SECONDS = 2.0
 WATCH_SECONDS = 0.2
 REMOVE_SECONDS = 30
 # For what may pass by itself, e.g. a registry that is being restarted.
 PATIENCE_SECONDS = 30
-# Of the time that a start has: then it is told what it waited for, before it is simply cut.
-LAST_MOMENT = 0.85  # KubeSpawner cuts it at 90 to 110 percent
 # A pod that was made is told about at once; if it is not, whether it is there is asked so often.
 ASK_EVERY_SECONDS = 5
 NOT_FOUND, CONFLICT = 404, 409
@@ -67,10 +65,10 @@ class PodSpawner(KubeSpawner):
         return url
 
     async def _answering(self, pod_runs: Any) -> str:
-        """Return where the server is once it accepts connections: until then, its pod is watched."""
+        """Return where the server is once it answers: until then, its pod is watched."""
         url: str = await pod_runs
         address = urlsplit(url)
-        while not await _accepts(address.hostname or "", address.port or 80):
+        while not await says_anything(address.hostname or "", address.port or 80):
             await asyncio.sleep(WATCH_SECONDS)
         return url
 
@@ -221,17 +219,6 @@ def _message(error: ApiException) -> str:
         return str(json.loads(error.body or "")["message"])
     except (TypeError, ValueError, KeyError):
         return str(error.reason)
-
-
-async def _accepts(host: str, port: int) -> bool:
-    """Say whether somebody accepts connections there."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            _reader, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
 
 
 async def _end(*tasks: asyncio.Future[Any]) -> None:

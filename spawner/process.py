@@ -6,21 +6,19 @@ import asyncio
 import json
 import os
 import re
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import Unicode, default
 
 from . import working_copy
 from .mixin import RepoSpawner
+from .processes import LocalSpawner
 from .rejection import Rejection
 
 SINGLEUSER = "jupyterhub-singleuser"
-GROUP_END_SECONDS = 5.0
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -49,7 +47,7 @@ def read_image(images_dir: Path, name: str) -> DirectoryImage:
         raise Rejection(409, "The image is not on this machine any more. Start the server again, and it will be made anew.") from error
 
 
-class ProcessSpawner(RepoSpawner, SimpleLocalProcessSpawner):
+class ProcessSpawner(RepoSpawner, LocalSpawner):
     """Servers from repositories as processes of the user that runs the hub; for people who may see each other's files.
 
     Each server works in a copy of the repository that belongs to one person and server and survives stop and start.
@@ -117,31 +115,3 @@ class ProcessSpawner(RepoSpawner, SimpleLocalProcessSpawner):
 
     def make_preexec_fn(self, name: str) -> None:
         """Return nothing to do in the child: it would leave the copy for the home directory."""
-
-    async def stop(self, now: bool = False) -> None:
-        """Stop the server, then whatever it leaves running: a start script's children, kernels in its process group."""
-        group = self.pid
-        await super().stop(now=now)
-        if group > 1:
-            await _end_group(group)
-
-
-async def _end_group(group: int) -> None:
-    """Ask the process group's processes to end; kill those that have not after a while."""
-    if not _signal_group(group, signal.SIGTERM):
-        return
-    try:
-        async with asyncio.timeout(GROUP_END_SECONDS):
-            while _signal_group(group, 0):
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        _signal_group(group, signal.SIGKILL)
-
-
-def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to all processes of the group; say whether there was one."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

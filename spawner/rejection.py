@@ -77,6 +77,12 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
     return Rejection(422, f"The server ended with status {status} while it started.{last}")
 
 
+def server_silent(seconds: float) -> Rejection:
+    """Return the rejection that a server means which runs, but has not answered in all the time it had."""
+    sentence = f"The server runs, but did not answer within {seconds:g} seconds. Is there something in its start that waits, or never ends?"
+    return Rejection(422, f"{sentence} If it only needs longer, ask an administrator for a longer start_timeout.")
+
+
 def cannot_be_started(said: str) -> Rejection:
     """Return the rejection of an image whose program an engine cannot even start."""
     return Rejection(422, f"The image that this repository makes cannot be started: {said}")

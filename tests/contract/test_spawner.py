@@ -38,6 +38,10 @@ class Kind(ABC):
     image: str
 
     @abstractmethod
+    def image_with(self, program: str) -> str:
+        """Return an image whose server is another program, a shell script."""
+
+    @abstractmethod
     def read(self, told: dict[str, Any], name: str) -> str:
         """Return a file of the copy that a server works in."""
 
@@ -59,11 +63,22 @@ class ProcessKind(Kind):
     image = "img"
 
     def __init__(self, folder: Path) -> None:
-        self._environment = make_environment(folder / "environment")
+        self._folder = folder
         (folder / "content").mkdir()
         (folder / "content/a.txt").write_text("theirs")
-        make_image(folder / "images", self.image, self._environment, folder / "content", COMMIT)
+        self._make(self.image)
         self.settings = {"ProcessSpawner": {"images_dir": str(folder / "images"), "people_dir": str(folder / "people")}}
+
+    def _make(self, name: str) -> Path:
+        """Make an image and return where its server is."""
+        environment = make_environment(self._folder / "environments" / name)
+        make_image(self._folder / "images", name, environment, self._folder / "content", COMMIT)
+        return environment / "bin/jupyterhub-singleuser"
+
+    def image_with(self, program: str) -> str:
+        name = f"img-{secrets.token_hex(4)}"
+        self._make(name).write_text(f"#!/bin/sh\n{program}\n")
+        return name
 
     def read(self, told: dict[str, Any], name: str) -> str:
         return (Path(told["cwd"]) / name).read_text()
@@ -73,7 +88,7 @@ class ProcessKind(Kind):
 
     def running(self) -> int:
         commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-        return sum(str(self._environment).encode() in command for command in commands)
+        return sum(str(self._folder / "environments").encode() in command for command in commands)
 
     def close(self) -> None:
         pass
@@ -86,9 +101,16 @@ class DockerKind(Kind):
         self._engine = engine
         if not engine.has_image(JUPYTER_IMAGE):
             engine.build(JUPYTER_IMAGE, JUPYTER_DOCKERFILE)
-        more = "COPY a.txt /home/jovyan/\nUSER jovyan\n"
-        self.image = engine.build(f"{engine.mark}-image:1", FAKE_DOCKERFILE + more, {"jupyterhub-singleuser": FAKE_SERVER, "a.txt": "theirs"})
+        self.image = self._build("1", FAKE_SERVER)
         self.settings = {"DockerRepoSpawner": {"prefix": engine.mark}}
+
+    def _build(self, tag: str, program: str) -> str:
+        more = "COPY a.txt /home/jovyan/\nUSER jovyan\n"
+        files = {"jupyterhub-singleuser": program, "a.txt": "theirs"}
+        return self._engine.build(f"{self._engine.mark}-image:{tag}", FAKE_DOCKERFILE + more, files)
+
+    def image_with(self, program: str) -> str:
+        return self._build(secrets.token_hex(4), f"#!/bin/sh\n{program}\n")
 
     def read(self, told: dict[str, Any], name: str) -> str:
         return str(told["files"][name])
@@ -171,6 +193,22 @@ async def test_an_image_that_is_nowhere_is_a_sentence_and_no_failure_of_the_hub(
     assert servers.hub.app.tornado_application.settings["failure_count"] == 0
     assert kind.running() == 0
     assert (await servers.started(kind.image))["environment"]["BINDER_COMMIT"] == COMMIT
+
+
+async def test_a_server_that_ends_at_once_is_a_sentence_and_no_failure_of_the_hub(servers: Servers, kind: Kind) -> None:
+    assert "The server ended with status 3 while it started." in await servers.refused(kind.image_with("exit 3"))
+    assert servers.hub.app.tornado_application.settings["failure_count"] == 0
+    assert kind.running() == 0
+
+
+async def test_a_server_that_runs_and_never_answers_is_a_sentence_and_no_failure_of_the_hub(
+    servers: Servers, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = kind.image_with("sleep 600")
+    monkeypatch.setitem(servers.hub.app.config.Spawner, "start_timeout", 4)
+    assert "The server runs, but did not answer within 3.4 seconds." in await servers.refused(image)
+    assert servers.hub.app.tornado_application.settings["failure_count"] == 0
+    assert kind.running() == 0
 
 
 async def test_cancelling_a_start_takes_the_ask_back_and_leaves_nothing(servers: Servers, kind: Kind) -> None:

@@ -91,7 +91,13 @@ def test_a_pod_that_was_not_ready_in_time_says_what_it_waited_for() -> None:
     rejection = pod_status.not_ready(pod(conditions=[condition], containerStatuses=[waits("ContainerCreating")]), 300)
     assert rejection is not None
     assert rejection.jupyterhub_message.endswith("The cluster says: ContainerCreating")
-    assert pod_status.not_ready(pod("Running"), 300) is None
+    assert pod_status.not_ready(pod("Succeeded"), 300) is None
+
+
+def test_a_pod_that_runs_and_has_not_answered_in_time_says_so() -> None:
+    rejection = pod_status.not_ready(pod("Running"), 300)
+    assert rejection is not None
+    assert "The server runs, but did not answer within 300 seconds." in rejection.jupyterhub_message
 
 
 def test_the_last_words_of_a_server_are_how_it_ended_and_what_it_said() -> None:

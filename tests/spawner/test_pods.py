@@ -38,7 +38,12 @@ async def spawner(cluster: Cluster) -> PodSpawner:
 @pytest_asyncio.fixture(loop_scope="function")
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """The port of a server that runs."""
-    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+
+    def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
     number: int = server.sockets[0].getsockname()[1]
     monkeypatch.setattr(PodSpawner, "_get_pod_port", lambda _self, _pod: number)
     yield number
@@ -52,7 +57,7 @@ def refused(status: int, message: str) -> ApiException:
     return error
 
 
-async def test_a_start_ends_when_the_server_accepts_connections(spawner: PodSpawner, cluster: Cluster, port: int) -> None:
+async def test_a_start_ends_when_the_server_answers(spawner: PodSpawner, cluster: Cluster, port: int) -> None:
     cluster.status = RUNNING
     assert await spawner.start() == f"http://127.0.0.1:{port}"
     assert await spawner.poll() is None

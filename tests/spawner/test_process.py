@@ -335,7 +335,7 @@ async def test_stopping_leaves_nothing_of_the_servers_group_running(spawner: Pro
     stubborn = 'sh -c "trap \'\' TERM INT; while true; do sleep 0.2; done" &\necho $! > "$HOME/child"\n'
     content, name = contents.add(start=f'sleep 300 &\n{stubborn}"$@"\n')
     make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
-    with mock.patch("spawner.process.GROUP_END_SECONDS", 0.5):
+    with mock.patch("spawner.processes.GROUP_END_SECONDS", 0.5):
         told = await launch(spawner, {**BUILD, "image": "img-2"})
         group = spawner.pid
         assert told["pid"] != group  # the script did not use exec, so it stands between the hub and the server

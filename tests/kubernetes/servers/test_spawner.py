@@ -295,6 +295,13 @@ async def test_a_server_that_ends_at_once_says_its_last_words(servers: PodServer
     assert "no such extension" in said
 
 
+async def test_a_server_that_runs_and_never_answers_is_a_sentence_and_no_failure_of_the_hub(servers: PodServers, image: str, settings: Any) -> None:
+    settings(cmd=["sleep", "600"], start_timeout=10)
+    assert "The server runs, but did not answer" in await servers.refused(image)
+    assert servers.hub.app.tornado_application.settings["failure_count"] == 0
+    await until(lambda: not servers.pods(), "the end of the pod")
+
+
 async def test_an_image_without_a_shell_is_a_sentence(servers: PodServers) -> None:
     empty = by_digest(made("empty", "FROM scratch\nCOPY a.txt /\n", {"a.txt": ""}))
     assert "cannot be started" in await servers.refused(empty)
