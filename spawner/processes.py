@@ -40,6 +40,7 @@ class LocalSpawner(SimpleLocalProcessSpawner):
     async def _look(self) -> None:
         status = self.proc.poll()
         if status is not None:
+            await _end_group(self.pid)  # the hub stops only what runs
             raise server_ended(status, "")
 
     async def stop(self, now: bool = False) -> None:

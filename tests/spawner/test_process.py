@@ -21,6 +21,7 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from spawner import working_copy
 from spawner.options import RepoOptions
 from spawner.process import ProcessSpawner, read_image
+from spawner.processes import LocalSpawner
 from spawner.rejection import Rejection
 from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
@@ -347,6 +348,18 @@ async def test_stopping_leaves_nothing_of_the_servers_group_running(spawner: Pro
         await asyncio.sleep(0.05)
     assert not is_running(child)
     assert not is_running(told["pid"])
+
+
+async def test_a_server_that_ends_while_it_starts_leaves_nothing_of_its_group_running(
+    spawner: ProcessSpawner, tmp_path: Path, contents: Contents
+) -> None:
+    content, name = contents.add(start='sleep 300 &\necho $! > "$HOME/child"\nexit 3\n')
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
+    spawner.repo_build = {**BUILD, "image": "img-2"}
+    await spawner.use_image(spawner.repo_build)
+    with pytest.raises(Rejection, match="The server ended with status 3 while it started"):
+        await LocalSpawner.start(spawner)
+    assert not is_running(int((tmp_path / "people" / "alice" / "child").read_text()))
 
 
 def is_running(pid: int) -> bool:
