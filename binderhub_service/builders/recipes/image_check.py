@@ -24,7 +24,7 @@ def check_singleuser(engine: Engine, trace: Trace, seconds: float, tell: Teller)
     """
     container = trace.container
     engine.remove_container(container)
-    limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200}
+    limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
     content = {
         "Image": trace.image,
         "Cmd": [PROGRAM, "--version"],

@@ -93,3 +93,11 @@ async def test_the_question_to_a_new_image_has_no_network_and_no_rights_over_the
     made = await yard.build(repository.url, repository.rev("main"), registry="")
     assert made.image, made.error
     assert "jupyterhub-singleuser harmless" in made.log
+
+
+async def test_the_first_start_of_an_image_has_no_more_rights_than_a_server_and_no_network(yard: Yard, new_repository: New) -> None:
+    look = "#!/bin/sh\necho $(grep -hE 'CapEff|NoNewPrivs' /proc/self/status) $(ls /sys/class/net)\n"
+    repository = new_repository({"Dockerfile": DOCKERFILE, "single": look})
+    made = await yard.build(repository.url, repository.rev("main"), registry="")
+    assert made.image, made.error
+    assert "jupyterhub-singleuser CapEff: 0000000000000000 NoNewPrivs: 1 lo" in made.log
