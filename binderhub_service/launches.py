@@ -177,8 +177,9 @@ def _error_from(answer: HTTPResponse) -> BinderError:
         return TooMany(f"The hub starts many servers right now: {told}", retry_after_seconds=wait, hint="Try again in a moment.")
     if answer.code == 400:
         return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))
-    if answer.code == 500:
-        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint="Try again; the hub's home page shows more.")
+    if answer.code in {409, 422, 500}:  # the spawner says in its first two what can be done
+        hint = "Try again; the hub's home page shows more." if answer.code == 500 else None
+        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint=hint)
     return Unavailable(f"The hub cannot start servers right now: {told}", code="hub_unavailable", hint="Try again in a moment.")
 
 

@@ -149,15 +149,14 @@ class ContainerSpawner(DockerSpawner):
 
     async def until_it_answers(self, ip: str, port: int) -> None:
         """Return when the server says anything; raise a `Rejection` as soon as it has ended, or its time is over."""
+        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout, every_seconds=WATCH_SECONDS)
 
-        async def look() -> None:
-            container = await self.get_object()
-            if container is None:
-                raise Rejection(FAILED_DEPENDENCY, "The server's container is gone. Start the server again.")
-            if not container["State"]["Running"]:
-                raise await self._why_it_ended(container)
-
-        await until_it_answers(ip, port, look, start_seconds=self.start_timeout, every_seconds=WATCH_SECONDS)
+    async def _look(self) -> None:
+        container = await self.get_object()
+        if container is None:
+            raise Rejection(FAILED_DEPENDENCY, "The server's container is gone. Start the server again.")
+        if not container["State"]["Running"]:
+            raise await self._why_it_ended(container)
 
     async def get_ip_and_port(self) -> tuple[str, int]:
         """Return where the server answers; raise a `Rejection` if the container has ended already, and so has no port."""

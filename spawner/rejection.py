@@ -73,8 +73,8 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
         return Rejection(422, "The server needs more memory than it may have, so it was ended while it started.")
     if status == COMMAND_NOT_FOUND and "missing program: " in said_last:
         return Rejection(422, NO_SERVER_PROGRAM)
-    last = f" It said last: {said_last}" if said_last else ""
-    return Rejection(422, f"The server ended with status {status} while it started.{last}")
+    last = f"It said last: {said_last}" if said_last else "What it said, an administrator finds in the hub's log."
+    return Rejection(422, f"The server ended with status {status} while it started. {last}")
 
 
 def server_silent(seconds: float) -> Rejection:

@@ -204,7 +204,7 @@ async def test_a_server_that_ends_at_once_is_a_sentence_and_no_failure_of_the_hu
 async def test_a_server_that_runs_and_never_answers_is_a_sentence_and_no_failure_of_the_hub(
     servers: Servers, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = kind.image_with("sleep 600")
+    image = kind.image_with("exec sleep 600")
     monkeypatch.setitem(servers.hub.app.config.Spawner, "start_timeout", 4)
     assert "The server runs, but did not answer within 3.4 seconds." in await servers.refused(image)
     assert servers.hub.app.tornado_application.settings["failure_count"] == 0

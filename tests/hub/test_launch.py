@@ -165,6 +165,16 @@ def test_a_launch_by_the_api_starts_the_callers_named_server(hub: HubProcess, al
     assert (again.status_code, again.json()) == (201, launch), "the same ask comes back to the same server"
 
 
+def test_a_launch_whose_server_ends_at_once_says_so_and_does_not_blame_the_hub(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
+    repository = new_repository({"start": "#!/bin/sh\nexit 3\n"})
+    assert hub.finished(repository.url, alice)["state"] == "ready"
+    reply = hub.service("POST", "/api/launches", alice, json={"repo": repository.url})
+    assert reply.status_code == 422, reply.text
+    error = reply.json()["error"]
+    assert error["code"] == "launch_failed"
+    assert "could not start the server: The server ended with status 3 while it started." in error["message"]
+
+
 def test_a_launch_without_the_right_to_start_servers_is_refused(hub: HubProcess, requirements: Repository) -> None:
     token = hub.token("alice", ["access:services!service=binder", "custom:binder:build"])
     assert hub.service("POST", "/api/launches", token, json={"repo": requirements.url}).status_code == 403
