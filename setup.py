@@ -17,7 +17,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
     package_data={
-        "binderhub_service": ["openapi.json", "templates/**/*", "static/**/*", "migrations/*", "migrations/versions/*.py"],
+        "binderhub_service": ["openapi.json", "templates/**/*", "static/**/*", "store/migrations/*", "store/migrations/versions/*.py"],
         "spawner": ["*.html", "*.sh"],
     },
     install_requires=[
@@ -58,11 +58,11 @@ setup(
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],
-        "repo2docker.engines": ["buildah = binderhub_service.builders.buildah_engine:BuildahEngine"],
+        "repo2docker.engines": ["buildah = binderhub_service.worker.buildah_engine:BuildahEngine"],
         "jupyterhub.spawners": [
-            "repo-process = spawner.process:ProcessSpawner",
-            "repo-docker = spawner.docker:DockerRepoSpawner",
-            "repo-kubernetes = spawner.kubernetes:BinderSpawner",
+            "repo-process = spawner.local.spawner:ProcessSpawner",
+            "repo-docker = spawner.docker.spawner:DockerRepoSpawner",
+            "repo-kubernetes = spawner.kubernetes.spawner:BinderSpawner",
         ],
     },
     classifiers=[

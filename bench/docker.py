@@ -18,7 +18,7 @@ import httpx
 
 from bench.by_hand import clone
 from bench.measure import Row, median
-from tests.docker.builds.yard import SINGLEUSER, Yard, docker, reason_to_skip, stand_in_program
+from tests.docker.builds.docker_builds import SINGLEUSER, DockerBuilds, docker, reason_to_skip, stand_in_program
 from tests.harness.git_server import GitServer
 
 ROUNDS = 5
@@ -40,8 +40,8 @@ def run(folder: Path, *, quick: bool) -> Iterator[Row]:
 async def _rows(folder: Path, git: GitServer, rounds: int) -> list[Row]:
     registry = os.environ["TEST_REGISTRY"]
     (folder / "stand-in").mkdir()
-    real = _Service(Yard(folder / "state", "", registry))
-    stand_in = _Service(Yard(folder / "state-of-stand-in", stand_in_program(folder / "stand-in"), registry))
+    real = _Service(DockerBuilds(folder / "state", "", registry))
+    stand_in = _Service(DockerBuilds(folder / "state-of-stand-in", stand_in_program(folder / "stand-in"), registry))
     try:
         return [
             *await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=None),
@@ -49,23 +49,23 @@ async def _rows(folder: Path, git: GitServer, rounds: int) -> list[Row]:
             *await _next_commit(git, stand_in, rounds),
         ]
     finally:
-        await real.yard.close()
-        await stand_in.yard.close()
+        await real.docker_builds.close()
+        await stand_in.docker_builds.close()
 
 
 class _Service:
     """Image store and builder, made once, as in a service."""
 
-    def __init__(self, yard: Yard) -> None:
-        self.yard = yard
-        self.images, self._builder = yard.make(registry_answer_seconds=0)
+    def __init__(self, docker_builds: DockerBuilds) -> None:
+        self.docker_builds = docker_builds
+        self.images, self._builder = docker_builds.make(registry_answer_seconds=0)
 
     async def build(self, url: str, commit: str) -> float:
         """Return how many seconds it takes until an image is made and the registry has said so."""
         begun = time.perf_counter()
-        build = self.yard.ask(self.images, url, commit)
+        build = self.docker_builds.ask(self.images, url, commit)
         assert await self.images.exists(build.image.name) is None
-        made = await self.yard.follow(self.images, self._builder, build)
+        made = await self.docker_builds.follow(self.images, self._builder, build)
         assert made.image, made.error
         return time.perf_counter() - begun
 
@@ -73,7 +73,7 @@ class _Service:
 async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str, step: str, rounds: int, goal: float | None) -> list[Row]:
     """Compare a build of a new commit with a build and a push by hand of the same, and with all of ours by hand; nothing is in a cache."""
     repository = git.create(f"bench/{secrets.token_hex(4)}", {"README.md": "x"})
-    by_hand = f"{service.yard.registry}/{service.yard.prefix}by-hand"
+    by_hand = f"{service.docker_builds.registry}/{service.docker_builds.prefix}by-hand"
 
     def files() -> dict[str, str]:
         mark = secrets.token_hex(8)
@@ -99,7 +99,7 @@ async def _next_commit(git: GitServer, service: _Service, rounds: int) -> list[R
     repository = git.create(f"bench/{mark}", {"requirements.txt": f"slow # {mark}\n", "data.bin": secrets.token_bytes(500_000)})
     first = await service.build(repository.url, repository.rev("main"))
     times = [await service.build(repository.url, repository.commit({"new": secrets.token_hex(8)})) for _ in range(rounds)]
-    name = service.yard.ask(service.images, repository.url, repository.rev("main")).image.name
+    name = service.docker_builds.ask(service.images, repository.url, repository.rev("main")).image.name
     return [
         Row("environment of 10 s, first commit: ask to ready (stand-in)", first, "s"),
         Row("environment of 10 s, next commit: ask to ready (stand-in)", median(times), "s", 1.0, details={"ours": times}),

@@ -125,7 +125,7 @@ def _follow(service: Service, build: dict[str, Any], followers: int, lines: int,
     used = cpu_seconds(service.pid) - used
     grown = peak_megabytes(service.pid) - before
     whole = service.get(f"api/builds/{build['id']}/events").content
-    check_story(whole, lines)
+    check_events(whole, lines)
     complete = sum(stream["bytes"] == len(whole) and stream["checksum"] == zlib.crc32(whole) for stream in streams)
     told = sum(stream["lines"] for stream in streams)
     return Followed(complete, told, max(stream["ended_at"] for stream in streams) - begun, used, grown, health.seconds)
@@ -143,7 +143,7 @@ def _rows(what: str, followers: int, rounds: list[Followed], goal: float | None)
     yield Row(f"{what}: /health meanwhile, p99", percentile(milliseconds, 0.99), "ms", goal=GOAL_MILLISECONDS, details=details)
 
 
-def check_story(whole: bytes, lines: int) -> None:
+def check_events(whole: bytes, lines: int) -> None:
     """Check that a build's event stream is 1..n, with all the printed lines in order, and then its end."""
     events = [frame.split(b"\n", 2) for frame in whole.split(b"\n\n") if frame and not frame.startswith(b":")]
     assert [event[0] for event in events] == [b"id: %d" % number for number in range(1, len(events) + 1)]

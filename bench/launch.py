@@ -140,7 +140,7 @@ def _asks(bench: Bench, asks: int) -> Iterator[Row]:
     """Ask for a commit that is ready."""
     repository = bench.git.repositories["/bench/again.git"]
     commit = repository.rev("main")
-    service = _Asker(bench.hub, bench.token)
+    service = _Requester(bench.hub, bench.token)
     known = [1000 * seconds_of(lambda: service.ask(repository.url, commit)) for _ in range(asks)]
     name = "same commit: ask to state ready, full SHA"
     yield Row(f"{name}, p95", percentile(known, 0.95), "ms", _ASK_MILLISECONDS, details={"median": median(known)})
@@ -177,7 +177,7 @@ def _next(bench: Bench, rounds: int) -> Iterator[Row]:
     yield times.row("next commit: ask to ready, beside git clone", "ask to ready", "clone by hand", 1, _CLONE_ALLOWANCE_SECONDS)
 
 
-class _Asker:
+class _Requester:
     """Asks for builds through the hub's proxy, on one connection."""
 
     def __init__(self, hub: HubProcess, token: str) -> None:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.fake_kubelet import LABEL
-from binderhub_service.builders.job import Limits
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings
 from binderhub_service.builders.kubernetes.manifest import job_text, pod_manifest, pod_name, secret_manifest, selector
-from binderhub_service.builders.pod_job import PodSettings
+from binderhub_service.clients.credentials import Credentials
 from binderhub_service.errors import BinderError
-from binderhub_service.images.credentials import Credentials
 from binderhub_service.models import Build, Image, Phase, Report, Source, State, now
 from binderhub_service.names import new_build_id
+from binderhub_service.worker.job import Limits
+from binderhub_service.worker.pod_job import PodSettings
 
 _POD_SETTINGS = PodSettings(image_prefix="registry.example.org/binder-")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import stored
 from bench.measure import Row, median
 from binderhub_service.models import Build, Event, Image, Kind, Phase, Source, State
-from binderhub_service.store import Store
+from binderhub_service.store.store import Store
 
 COUNTS = (10, 1_000, 100_000)
 ROUNDS = 300
@@ -53,8 +53,8 @@ class Stores:
         await store.record(replace(build, state=State.FAILED, started=created, finished=created, last_event=51), [end], "cursor")
 
 
-def _newest(*, asker: str | None = None, before: str | None = None, **filters: str) -> Callable[[Store], Awaitable[object]]:
-    return lambda store: store.newest(asker=asker, filters=filters, before=before, limit=_PAGE)
+def _newest(*, requester: str | None = None, before: str | None = None, **filters: str) -> Callable[[Store], Awaitable[object]]:
+    return lambda store: store.newest(requester=requester, filters=filters, before=before, limit=_PAGE)
 
 
 def _works(stores: Stores) -> dict[str, Callable[[Store], Awaitable[object]]]:
@@ -67,11 +67,11 @@ def _works(stores: Stores) -> dict[str, Callable[[Store], Awaitable[object]]]:
         "list, everybody's of one repository that failed": _newest(repo=repo, state="failed"),
         "list, everybody's of one owner": _newest(owner="alice"),
         "list, everybody's of one owner that failed": _newest(owner="alice", state="failed"),
-        "list, one person's": _newest(asker="alice"),
-        "list, one person's that failed": _newest(asker="alice", state="failed"),
-        "list, one person's that are ready": _newest(asker="alice", state="ready"),
-        "list, one person's of one repository": _newest(asker="alice", repo=repo),
-        "list, of somebody who asked for all, those of one repository": _newest(asker="everybody", repo=repo),
+        "list, one person's": _newest(requester="alice"),
+        "list, one person's that failed": _newest(requester="alice", state="failed"),
+        "list, one person's that are ready": _newest(requester="alice", state="ready"),
+        "list, one person's of one repository": _newest(requester="alice", repo=repo),
+        "list, of somebody who asked for all, those of one repository": _newest(requester="everybody", repo=repo),
         "look up by id": lambda store: store.get(stored.build_id(3)),
         "look up by image": lambda store: store.newest_ready(_OLD_IMAGE),
         "look up what has not ended": lambda store: store.unfinished(),

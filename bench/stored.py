@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from binderhub_service import schema
-from binderhub_service.store import Store
+from binderhub_service.store import schema
+from binderhub_service.store.store import Store
 
 EVENTS_EACH = 5
 PEOPLE = 50
@@ -33,8 +33,8 @@ def fill(file: Path, count: int) -> None:
         for start in range(0, count, _AT_ONCE):
             rows = [_build(number) for number in range(start, min(count, start + _AT_ONCE))]
             connection.execute(schema.builds.insert(), rows)
-            askers = [{"name": name, "build_id": row["id"], "wants": True} for row in rows for name in (row["owner"], "everybody")]
-            connection.execute(schema.askers.insert(), askers)
+            requesters = [{"name": name, "build_id": row["id"], "wants": True} for row in rows for name in (row["owner"], "everybody")]
+            connection.execute(schema.requesters.insert(), requesters)
             connection.execute(schema.images.insert(), [{"name": row["image"], "last_used": row["created"]} for row in rows])
             connection.execute(schema.events.insert(), [event for row in rows for event in _events(row["id"])])
     engine.dispose()

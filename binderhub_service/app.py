@@ -26,8 +26,9 @@ from traitlets import List as ListTrait
 from traitlets.config import Application, Config
 
 from . import __version__
-from .builds import Builds
-from .cleaning import Cleaner
+from .builds.builds import Builds
+from .builds.cleaner import Cleaner
+from .context import AppContext
 from .errors import Unavailable
 from .handlers.builds import build_routes
 from .handlers.images import image_routes
@@ -38,13 +39,12 @@ from .handlers.system import system_routes
 from .launches import Launches
 from .metrics import Metrics
 from .modes import Mode
-from .parts import Parts
 from .providers import Provider
 from .providers.git import GitProvider
 from .providers.github import GitHubProvider
-from .remembering import RememberingStore
 from .settings import Cleaning, Limits
-from .store import Store
+from .store.caching import CachingStore
+from .store.store import Store
 
 MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
@@ -147,7 +147,7 @@ class BinderService(Application):
 
     def make_store(self, metrics: Metrics) -> Store:
         """Return the store; it is not open yet."""
-        return RememberingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
+        return CachingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
 
     def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
         """Return the providers, most specific first.
@@ -162,7 +162,7 @@ class BinderService(Application):
     def _state(self) -> Path:
         return Path(self.state_dir).absolute()
 
-    def make_parts(self, store: Store, hub_auth: HubOAuth, metrics: Metrics) -> Parts:
+    def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics) -> AppContext:
         """Put everything together."""
         limits = Limits(parent=self)
         mode = mode_class(self.mode)(parent=self)
@@ -170,7 +170,7 @@ class BinderService(Application):
         providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
         builds = Builds(store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=metrics)
         metrics.watch(builds)
-        return Parts(
+        return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_prefix,
             hub_api_url=hub_auth.api_url,
@@ -198,17 +198,17 @@ class BinderService(Application):
         metrics = Metrics(self.mode)
         store = self.make_store(metrics)
         await store.open()
-        parts = self.make_parts(store, HubOAuth.instance(parent=self), metrics)
-        metrics.note_resumed(await parts.builds.resume())
-        cleaning = asyncio.create_task(parts.cleaner.keep_cleaning(Cleaning(parent=self).interval_seconds))
-        server = HTTPServer(make_application(parts, cookie_secret(self._state)), xheaders=True)
+        context = self.make_context(store, HubOAuth.instance(parent=self), metrics)
+        metrics.note_resumed(await context.builds.resume())
+        cleaning = asyncio.create_task(context.cleaner.keep_cleaning(Cleaning(parent=self).interval_seconds))
+        server = HTTPServer(make_application(context, cookie_secret(self._state)), xheaders=True)
         address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
         server.listen(address.port or 80, address.hostname or "127.0.0.1")
-        self.log.info("Serving %s in %s mode", parts.prefix, self.mode)
+        self.log.info("Serving %s in %s mode", context.prefix, self.mode)
         await stopping.wait()
         server.stop()
         cleaning.cancel()
-        await parts.builds.close()
+        await context.builds.close()
         await store.close()
 
 
@@ -219,9 +219,9 @@ def mode_class(name: str) -> type[Mode]:
     return found
 
 
-def make_application(parts: Parts, secret: bytes) -> web.Application:
+def make_application(context: AppContext, secret: bytes) -> web.Application:
     """Mount the routes of a service made of `parts`."""
-    prefix = parts.prefix
+    prefix = context.prefix
     static = Path(__file__).with_name("static")
     routes = [
         (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
@@ -232,7 +232,7 @@ def make_application(parts: Parts, secret: bytes) -> web.Application:
         *system_routes(prefix),
         *page_routes(prefix),
     ]
-    return web.Application(routes, parts=parts, cookie_secret=secret, log_function=log_problem)
+    return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
 
 
 def log_problem(handler: web.RequestHandler) -> None:

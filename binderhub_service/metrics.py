@@ -7,7 +7,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from .builds import Builds
+from .builds.builds import Builds
 from .models import Build
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)

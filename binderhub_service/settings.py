@@ -5,9 +5,9 @@ from __future__ import annotations
 from traitlets import Float, Integer
 from traitlets.config import Configurable
 
-from .builders.job import Limits as ProcessLimits
-from .cleaning import Budget
-from .limits import BuildLimits
+from .builds.cleaner import Budget
+from .builds.limits import BuildLimits
+from .worker.job import Limits as ProcessLimits
 
 _GIGABYTE = 1024**3
 _MEGABYTE = 1024**2
@@ -25,7 +25,7 @@ class Limits(Configurable):
         More wait in the queue, taken in turn between people. Default: 2.
         """,
     ).tag(config=True)
-    per_person = Integer(
+    per_user = Integer(
         20,
         min=0,
         help="""How many builds of one person may wait and run.
@@ -86,7 +86,7 @@ class Limits(Configurable):
         """Return what the service itself looks after."""
         return BuildLimits(
             running=self.running,
-            per_person=self.per_person,
+            per_user=self.per_user,
             per_repo=self.per_repo,
             build_seconds=self.build_seconds,
             queue_seconds=self.queue_seconds,

@@ -26,9 +26,9 @@ from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.settings import Cleaning, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
-from spawner.containers import ContainerSpawner  # noqa: E402
-from spawner.docker import DockerRepoSpawner  # noqa: E402
-from spawner.kubernetes import BinderSpawner  # noqa: E402
+from spawner.docker.base import ContainerSpawner  # noqa: E402
+from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
+from spawner.kubernetes.spawner import BinderSpawner  # noqa: E402
 from spawner.signin import OneTimeLinkAuthenticator  # noqa: E402
 
 PAGE = ROOT / "docs/configuration.md"

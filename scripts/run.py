@@ -84,7 +84,7 @@ def hub_address(venv: Path, mode: str, registry: str) -> str:
     """Return where the hub will listen; raise `CannotRun` unless this machine has what the mode needs."""
     if mode != "docker":
         return "127.0.0.1"
-    command = [str(venv / "bin/python"), "-m", "spawner.docker_hub", registry]
+    command = [str(venv / "bin/python"), "-m", "spawner.docker.setup", registry]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": programs_path(venv)}, check=False)
     if checked.returncode != 0:
         raise CannotRun(checked.stderr.strip())

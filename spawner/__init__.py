@@ -1,7 +1,7 @@
 """The spawner: name a repository, land in a server made from it. `configure` adds it all to a hub's configuration."""
 
-from .hub import configure
+from .configure import configure
+from .local.spawner import ProcessSpawner
 from .mixin import RepoSpawner
-from .process import ProcessSpawner
 
 __all__ = ["ProcessSpawner", "RepoSpawner", "configure"]

@@ -18,8 +18,8 @@ from . import form
 from .choices import NO_CHOICES, Choices, OptionsError
 from .client import BuildClient, ServiceError
 from .options import RepoOptions, options_from_form, options_from_json
+from .progress import SERVER_PERCENT, StartProgress
 from .rejection import Rejection, build_failed, service_refused, uncount_failure
-from .story import SERVER_PERCENT, Story
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -59,7 +59,7 @@ class RepoSpawner(_NextInLine):
 
     repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
     _repo_options = Instance(RepoOptions, allow_none=True)
-    _repo_story = Instance(Story, ())
+    _repo_progress = Instance(StartProgress, ())
 
     def use_image(self, build: Mapping[str, Any]) -> Awaitable[None] | None:
         """Make the next start use ``build["image"]``; a leaf must say how. It may be a coroutine."""
@@ -67,7 +67,7 @@ class RepoSpawner(_NextInLine):
 
     def tell(self, message: str) -> None:
         """Add a line of plain text to the progress of the start; for leaves."""
-        self._repo_story.tell(message)
+        self._repo_progress.tell(message)
 
     async def get_choices(self) -> Choices:
         """Return what people may choose besides the repository; a leaf that offers something overrides it."""
@@ -128,27 +128,27 @@ class RepoSpawner(_NextInLine):
         A plain function, because the hub reads `start_timeout` right after calling it and cuts the start there: for that
         moment the time includes the build. Then it is the operator's again and bounds the other spawner's start.
         """
-        if self._repo_story.begun:
-            self._repo_story = Story()
+        if self._repo_progress.begun:
+            self._repo_progress = StartProgress()
         own_timeout_seconds = self.start_timeout
         self.start_timeout = own_timeout_seconds + self.build_timeout + PREPARE_SECONDS
         return self._build_then_start(own_timeout_seconds)
 
     async def _build_then_start(self, own_timeout_seconds: int) -> Any:
         self.start_timeout = own_timeout_seconds
-        story = self._repo_story
+        progress = self._repo_progress
         try:
             self._repo_options = await self._check_options()
             self.repo_build = await self._build_unless_cancelled(self._repo_options)
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
-            story.close(server_begun=True)
+            progress.close(server_begun=True)
             async with asyncio.timeout(own_timeout_seconds):
                 return await starting
         except Rejection as rejection:
             raise self._reject(rejection) from rejection.__cause__
         finally:
-            story.close()
+            progress.close()
 
     async def _check_options(self) -> RepoOptions:
         """Return the options, which may have come unseen through the REST API, or have been saved while others were valid.
@@ -204,14 +204,14 @@ class RepoSpawner(_NextInLine):
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
         """Tell the build's story as progress; return the build as it is in the end."""
         self.repo_build = build
-        story = self._repo_story
-        story.whole_log = self._log_url()
+        progress = self._repo_progress
+        progress.whole_log = self._log_url()
         if build["state"] == "ready":
-            story.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
+            progress.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
             return build
         async with aclosing(client.follow(build["id"])) as events:
             async for event in events:
-                story.hear(event.kind, event.data)
+                progress.hear(event.kind, event.data)
                 if event.kind == "end":
                     build = {**build, **event.data}
         return build
@@ -267,10 +267,10 @@ class RepoSpawner(_NextInLine):
         The hub asks once for each browser. The other spawner is asked only once it has begun, because before that it would
         tell about an earlier server of the same name.
         """
-        story = self._repo_story
-        async for event in story.follow():
+        progress = self._repo_progress
+        async for event in progress.follow():
             yield event
-        if story.server_begun:
+        if progress.server_begun:
             percent = SERVER_PERCENT
             async with aclosing(super().progress()) as events:
                 async for event in events:
@@ -304,5 +304,5 @@ class RepoSpawner(_NextInLine):
         super().clear_state()
         self.repo_build = {}
         self._repo_options = None
-        if self._repo_story.begun:
-            self._repo_story = Story()
+        if self._repo_progress.begun:
+            self._repo_progress = StartProgress()

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from tornado import web
 
 from .client import ServiceError
-from .story import plain
+from .progress import plain
 
 MAX_SENTENCE_CHARACTERS = 2000
 FAILED_DEPENDENCY = 424

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from .story import plain
+from .progress import plain
 
 SINGLEUSER = "jupyterhub-singleuser"
 _SAYS = "binder: "

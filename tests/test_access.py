@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from binderhub_service import access
+from binderhub_service.builds import access
 from binderhub_service.errors import NotAllowed
 from binderhub_service.models import Caller
 from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, READER, build

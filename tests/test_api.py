@@ -19,19 +19,19 @@ from tornado import web
 from binderhub_service import __version__
 from binderhub_service.app import make_application
 from binderhub_service.builders.fake import FakeBuilder
-from binderhub_service.builds import Builds
-from binderhub_service.cleaning import Budget, Cleaner
+from binderhub_service.builds.builds import Builds
+from binderhub_service.builds.cleaner import Budget, Cleaner
+from binderhub_service.builds.limits import BuildLimits
+from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
 from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.handlers.system import HealthHandler
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.launches import Launches
-from binderhub_service.limits import BuildLimits
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image
-from binderhub_service.parts import Parts
-from binderhub_service.store import Store
+from binderhub_service.store.store import Store
 from tests.fake_hub import FakeHub, serving
 from tests.harness.records import TableProvider, commit, until
 from tests.harness.sse import Sent, read
@@ -54,7 +54,7 @@ class Service:
     """The service as a client sees it, and its parts."""
 
     client: httpx.AsyncClient
-    parts: Parts
+    context: AppContext
     provider: TableProvider
     builder: FakeBuilder
     images: FakeImages
@@ -136,10 +136,10 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
         provider = TableProvider(**{f"r{number}": commit(number) for number in range(1, 10)})
         metrics = Metrics("embedded")
         builds = Builds(
-            store=store, providers=[provider], images=images, builder=builder, limits=BuildLimits(running=1, per_person=9), observer=metrics
+            store=store, providers=[provider], images=images, builder=builder, limits=BuildLimits(running=1, per_user=9), observer=metrics
         )
         metrics.watch(builds)
-        parts = Parts(
+        context = AppContext(
             prefix=PREFIX,
             hub_prefix="/hub/",
             hub_api_url=hub.api_url,
@@ -152,8 +152,8 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             checks={"store": store.check},
             builder_info={"mode": "embedded"},
         )
-        async with serving(make_application(parts, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
-            yield Service(client, parts, provider, builder, images, hub, store)
+        async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+            yield Service(client, context, provider, builder, images, hub, store)
             if builder.gate:
                 builder.gate.set()
             await builds.close()
@@ -471,8 +471,8 @@ async def test_a_client_that_goes_away_is_followed_no_further_and_the_build_goes
     build = await service.build()
     async with service.stream(build["id"]) as reply:
         await anext(reply.aiter_lines())
-        assert service.parts.builds.counts()["followers"] == 1
-    await until(lambda: service.parts.builds.counts()["followers"] == 0, "the follower to leave")
+        assert service.context.builds.counts()["followers"] == 1
+    await until(lambda: service.context.builds.counts()["followers"] == 0, "the follower to leave")
     gate.set()
     assert (await service.events(build["id"]))[-1].data["state"] == "ready"
 
@@ -546,7 +546,7 @@ async def test_health_names_every_check_and_is_kept_for_a_moment(service: Servic
     async def away() -> None:
         raise Unavailable("The store did not answer.")
 
-    monkeypatch.setitem(service.parts.checks, "store", away)  # type: ignore[arg-type]  # a dict in this test
+    monkeypatch.setitem(service.context.checks, "store", away)  # type: ignore[arg-type]  # a dict in this test
     assert (await service.client.get(f"{PREFIX}health")).status_code == 200
     monkeypatch.setattr(HealthHandler, "_known", (float("-inf"), {}))
     reply = await service.client.get(f"{PREFIX}health")

@@ -89,9 +89,9 @@ def test_a_file_is_read_that_the_hubs_settings_name(tmp_path: Path, monkeypatch:
 
 def test_settings_of_other_classes_reach_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CONFIG_VARIABLE, json.dumps({"Limits": {"running": 7}}))
-    app = service("--Limits.per_person=3")
+    app = service("--Limits.per_user=3")
     limits = Limits(parent=app)
-    assert (limits.running, limits.per_person) == (7, 3)
+    assert (limits.running, limits.per_user) == (7, 3)
 
 
 @pytest.mark.parametrize("argument", ["--BinderService.mode=kubern", "--BinderService.git_timeout_seconds=0"])
@@ -158,10 +158,10 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     hub = Mock(base_url="/services/binder/", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
-    parts = app.make_parts(app.make_store(metrics), hub, metrics)
-    assert (await parts.providers[-1].resolve(Request(private.url, "main"))).commit == private.rev("main")
+    context = app.make_context(app.make_store(metrics), hub, metrics)
+    assert (await context.providers[-1].resolve(Request(private.url, "main"))).commit == private.rev("main")
     assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
-    await parts.builds.close()
+    await context.builds.close()
 
 
 def tmp_path_of_another(tmp_path: Path) -> Path:

@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     from repo2docker.app import Repo2Docker
     from repo2docker.engine import BuildError
 
-    from binderhub_service.builders.buildah_engine import BUILD, BuildahEngine
+    from binderhub_service.worker.buildah_engine import BUILD, BuildahEngine
 
 # repo2docker leaves the pipe that it reads from to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

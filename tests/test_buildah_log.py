@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from binderhub_service.builders.recipes.buildah_log import BuildahLog, error_from
+from binderhub_service.worker.recipes.buildah_log import BuildahLog, error_from
 
 UNKNOWN = (
     'STEP 2/2: PLEASE install jupyter\nError: building at STEP "PLEASE ": Build error: Unknown instruction: "PLEASE" &imagebuilder.Step{'

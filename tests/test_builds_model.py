@@ -27,14 +27,13 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from binderhub_service import stories
 from binderhub_service.builders.base import Builder
-from binderhub_service.builds import Builds
+from binderhub_service.builds.builds import Builds
+from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import BuildFailed, Conflict, NotAllowed
 from binderhub_service.images.fake import FakeImages
-from binderhub_service.limits import BuildLimits
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Report, Request, State
-from binderhub_service.store import Store
+from binderhub_service.store.store import Store
 from tests.harness.records import ADMIN, ALICE, BOB, CAROL, TableProvider, commit
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ which = st.integers(0, 50)
 
 
 @dataclass
-class Making:
+class BuildJob:
     """A build's process: what it told and how it ended; None while it goes on."""
 
     image: str
@@ -69,20 +68,20 @@ class World:
     """All build processes and images; no restart of the service changes anything here."""
 
     images: FakeImages = field(default_factory=FakeImages)
-    makings: dict[str, Making] = field(default_factory=dict)
+    jobs: dict[str, BuildJob] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
 
-    def running(self) -> list[Making]:
+    def running(self) -> list[BuildJob]:
         """Return the processes that live."""
-        return [making for making in self.makings.values() if making.outcome is None]
+        return [job for job in self.jobs.values() if job.outcome is None]
 
-    def start(self, build: Build) -> Making:
+    def start(self, build: Build) -> BuildJob:
         """Start a build's process."""
         assert build.id not in self.forgotten, "a build that has ended is made again"
-        assert build.image.name not in {making.image for making in self.running()}, "the same thing is made twice at the same time"
-        self.makings[build.id] = Making(build.image.name)
+        assert build.image.name not in {job.image for job in self.running()}, "the same thing is made twice at the same time"
+        self.jobs[build.id] = BuildJob(build.image.name)
         assert len(self.running()) <= RUNNING, "more run than may"
-        return self.makings[build.id]
+        return self.jobs[build.id]
 
 
 class Lifetime:
@@ -124,29 +123,29 @@ class WorldBuilder(Builder):
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
         """Yield lines; the cursor is their number."""
         await self._life.turn()
-        making = self._world.makings.get(build.id) or self._world.start(build)
+        job = self._world.jobs.get(build.id) or self._world.start(build)
         told = int(after or 0)
         while True:
-            making.changed.clear()
-            for line in making.lines[told:]:
+            job.changed.clear()
+            for line in job.lines[told:]:
                 told += 1
                 yield Report(Kind.LOG, {"text": line}, cursor=str(told))
-            if making.outcome and told == len(making.lines):
+            if job.outcome and told == len(job.lines):
                 break
-            if told == len(making.lines):
-                await making.changed.wait()
+            if told == len(job.lines):
+                await job.changed.wait()
             await self._life.turn()
-        if making.outcome == "failed":
+        if job.outcome == "failed":
             raise BuildFailed("It failed.")
-        if making.outcome != "made":
+        if job.outcome != "made":
             raise BuildFailed("It is gone.", code="builder_lost")
 
     async def stop(self, build: Build) -> None:
         """End the process."""
         await self._life.turn()
-        making = self._world.makings.get(build.id)
-        if making and making.outcome is None:
-            making.become("stopped")
+        job = self._world.jobs.get(build.id)
+        if job and job.outcome is None:
+            job.become("stopped")
         await self._life.turn()
 
     async def forget(self, build: Build) -> None:
@@ -186,7 +185,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patches = contextlib.ExitStack()
-        self.patches.enter_context(mock.patch.object(stories, "_BATCH_SECONDS", 0))
+        self.patches.enter_context(mock.patch("binderhub_service.builds.event_log._BATCH_SECONDS", 0))
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="builds-model-"))
         (self.folder / "s").write_bytes(empty_database())
@@ -308,18 +307,18 @@ class Machine(RuleBasedStateMachine):
     @rule(number=which, count=turns, outcome=st.sampled_from(["made", "made", "failed", "lost", None]))
     def a_process_goes_on(self, number: int, count: int, outcome: str | None) -> None:
         running = self.world.running()
-        making = running[number % len(running)]
-        making.lines.append(f"line {len(making.lines) + 1}")
-        making.changed.set()
+        job = running[number % len(running)]
+        job.lines.append(f"line {len(job.lines) + 1}")
+        job.changed.set()
         if outcome:
-            self.finish(making, outcome)
+            self.finish(job, outcome)
         self.let(count)
 
-    def finish(self, making: Making, outcome: str) -> None:
+    def finish(self, job: BuildJob, outcome: str) -> None:
         """End a process."""
         if outcome == "made":
-            self.world.images.there[making.image] = Image(making.image, environment="key")
-        making.become(outcome)
+            self.world.images.there[job.image] = Image(job.image, environment="key")
+        job.become(outcome)
 
     # --- restarts ----------------------------------------------------------------------------------------------------
 
@@ -357,36 +356,36 @@ class Machine(RuleBasedStateMachine):
 
     def stored(self) -> list[Build]:
         """Return all builds as they are stored, read past the service."""
-        return read(self.reader.newest(asker=None, filters={}, before=None, limit=10_000))
+        return read(self.reader.newest(requester=None, filters={}, before=None, limit=10_000))
 
     @invariant()
     def promises(self) -> None:
         for build in self.stored():
-            story = read(self.reader.events(build.id, 0, 10_000))
-            self.check_story(build, story)
+            event_log = read(self.reader.events(build.id, 0, 10_000))
+            self.check_events(build, event_log)
             if build.id in self.ended:
                 assert build == self.ended[build.id], "a build changed after its end"
             elif build.state.ended:
                 self.ended[build.id] = build
                 self.check_end(build)
 
-    def check_story(self, build: Build, story: Sequence[Event]) -> None:
+    def check_events(self, build: Build, event_log: Sequence[Event]) -> None:
         """Check that a story has no gap and no double, and one end, at its end."""
-        assert [event.number for event in story] == list(range(1, build.last_event + 1))
-        ends = [event.number for event in story if event.kind is Kind.END]
+        assert [event.number for event in event_log] == list(range(1, build.last_event + 1))
+        ends = [event.number for event in event_log if event.kind is Kind.END]
         assert ends == ([build.last_event] if build.state.ended else [])
-        making = self.world.makings.get(build.id)
-        told = [event.payload["text"] for event in story if event.kind is Kind.LOG]
-        assert told == (making.lines[: len(told)] if making else [])
-        if making and making.outcome in {"made", "failed", "lost"} and build.state in {State.READY, State.FAILED}:
-            assert told == making.lines, "a line was lost"
+        job = self.world.jobs.get(build.id)
+        told = [event.payload["text"] for event in event_log if event.kind is Kind.LOG]
+        assert told == (job.lines[: len(told)] if job else [])
+        if job and job.outcome in {"made", "failed", "lost"} and build.state in {State.READY, State.FAILED}:
+            assert told == job.lines, "a line was lost"
 
     def check_end(self, build: Build) -> None:
         """Check that a build ended as the world says."""
-        making = self.world.makings.get(build.id)
-        outcome = making.outcome if making else None
+        job = self.world.jobs.get(build.id)
+        outcome = job.outcome if job else None
         if build.state is State.READY:
-            assert outcome == "made" or making is None
+            assert outcome == "made" or job is None
             assert build.phase is Phase.DONE
         elif build.state is State.FAILED:
             code = (build.error or {})["code"]
@@ -403,8 +402,8 @@ class Machine(RuleBasedStateMachine):
         try:
             self.settle()
             for _ in range(100):
-                for making in self.world.running():
-                    self.finish(making, "made")
+                for job in self.world.running():
+                    self.finish(job, "made")
                 self.settle()
                 if all(build.state.ended for build in self.stored()):
                     break

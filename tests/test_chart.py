@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spawner.chart import DEFAULT_USER_ID
+from spawner.kubernetes.chart import DEFAULT_USER_ID
 from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, Objects, Values, by_name, helm, packed, template
 
 needs_helm = pytest.mark.skipif(bool(REASON), reason=REASON)

@@ -17,7 +17,7 @@ import yaml
 from traitlets.config import Config
 
 from binderhub_service.modes.kubernetes import KubernetesMode
-from spawner import chart
+from spawner.kubernetes import chart
 
 CHART = Path(__file__).parents[1] / "chart"
 
@@ -109,9 +109,9 @@ def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_th
     assert given["HubOAuth"] == {"api_url": "http://127.0.0.1:8081/ours/hub/api"}
     assert given["KubernetesMode"]["registry"] == "registry:5000/binder"
     assert c.RepoSpawner.binder_url == f"{url}/ours/services/binder/"
-    assert c.JupyterHub.spawner_class == "spawner.kubernetes.BinderSpawner"
+    assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
     assert c.KubeSpawner.image_pull_secrets == ["others", "binder-registry"]
-    assert services["binder-values"]["command"][1:] == ["-m", "spawner.chart", "watch"]
+    assert services["binder-values"]["command"][1:] == ["-m", "spawner.kubernetes.chart", "watch"]
 
 
 def test_logins_of_git_servers_reach_the_service_and_no_other_part_of_the_hub(tmp_path: Path) -> None:

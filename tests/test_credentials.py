@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from binderhub_service.clients.credentials import VARIABLE, Credentials, Login, login_from, login_from_environment, registry_host
+from binderhub_service.clients.reference import Reference
 from binderhub_service.errors import Unavailable
-from binderhub_service.images.credentials import VARIABLE, Credentials, Login, login_from, login_from_environment, registry_host
-from binderhub_service.images.reference import Reference
 
 
 def docker_config(folder: Path, **content: Any) -> Credentials:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from binderhub_service.clients.engine import Engine, EngineAddress, EngineError
 from binderhub_service.errors import Unavailable
-from binderhub_service.images.engine import Engine, EngineAddress, EngineError
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 

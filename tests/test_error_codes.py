@@ -61,7 +61,7 @@ def place(class_name: str, module: str) -> str:
 
     A launch that fails is an answer, though it is called as a build's failure is.
     """
-    if module.startswith("builders/"):
+    if module.startswith(("builders/", "worker/")):
         return BUILD
     while not hasattr(errors, class_name):
         class_name = BASES[class_name]

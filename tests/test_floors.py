@@ -1,4 +1,4 @@
-"""The rooms of the house: imports point down only."""
+"""The folders of the two packages: imports point down only."""
 
 from __future__ import annotations
 
@@ -20,20 +20,15 @@ FLOORS = [
     ["__main__"],
     ["app"],
     ["handlers", "modes"],
-    ["parts", "settings"],
-    ["cleaning", "launches", "metrics"],
+    ["context", "settings"],
+    ["launches", "metrics"],
     ["builds"],
-    ["workshop"],
-    ["making"],
-    ["stories", "limits", "queue"],
-    ["remembering"],
-    ["store"],
-    ["builders"],
-    ["images"],
-    ["providers"],
-    ["access", "environments", "names", "redact"],
-    ["environment_files"],
-    ["models", "errors", "schema", "migrations"],
+    ["store", "builders"],
+    ["worker"],
+    ["images", "providers"],
+    ["clients"],
+    ["names"],
+    ["common", "models", "errors"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What may import a heavy or foreign package, by the beginning of the file's name.
@@ -41,8 +36,8 @@ RESERVED = {
     "tornado.web": ("app", "handlers"),
     "kubernetes_asyncio": ("builders.kubernetes",),
     "docker": ("builders.docker", "images.docker"),
-    "sqlalchemy": ("store", "schema", "migrations"),
-    "alembic": ("store", "migrations"),
+    "sqlalchemy": ("store",),
+    "alembic": ("store",),
     "prometheus_client": ("metrics",),
     "traitlets": ("app", "settings", "modes"),
     "jupyterhub": ("app", "handlers", "modes", "launches"),
@@ -107,20 +102,23 @@ def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
     assert {user for user in users if not user.startswith(RESERVED[package])} == set()
 
 
-def test_the_spawner_and_the_service_share_no_code() -> None:
+def test_of_the_service_the_spawner_imports_the_common_rules_only() -> None:
     assert not [file for file in FILES if any(name.split(".")[0] == "spawner" for name in imports_of(file))]
     for file in (ROOT / "spawner").rglob("*.py"):
-        assert "binderhub_service" not in {
-            name.split(".")[0]
-            for node in ast.walk(ast.parse(file.read_text()))
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
-        }, file
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {name for node in nodes for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])}
+        assert not [name for name in names if name.startswith("binderhub_service") and not name.startswith("binderhub_service.common")], file
+
+
+@pytest.mark.parametrize("file", sorted((SERVICE / "common").rglob("*.py")), ids=lambda file: file.stem)
+def test_the_common_rules_need_the_standard_library_only(file: Path) -> None:
+    foreign = {name.split(".")[0] for name in imports_of(file)} - sys.stdlib_module_names
+    assert foreign <= {"binderhub_service"}
 
 
 @pytest.mark.parametrize(
     "file",
-    [*(SERVICE / f"{name}.py" for name in ("builds", "workshop", "making")), *sorted((SERVICE / "handlers").rglob("*.py"))],
+    [*(SERVICE / f"{name}.py" for name in ("builds/builds", "builds/scheduler", "builds/runner")), *sorted((SERVICE / "handlers").rglob("*.py"))],
     ids=lambda file: file.stem,
 )
 def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
@@ -134,12 +132,12 @@ def test_errors_are_caught_broadly_in_one_place() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
-    assert broad == ["workshop"]
+    assert broad == ["builds.scheduler"]
 
 
 @pytest.mark.parametrize(("recipe", "more"), [("environment", set()), ("repo2docker", {"httpx", "asyncio"})])
 def test_a_build_process_imports_little(recipe: str, more: set[str]) -> None:
     """Every build starts a process; what it does not need makes every build late."""
-    code = f"import sys, binderhub_service.builders.worker, binderhub_service.builders.recipes.{recipe}; print(*sys.modules)"
+    code = f"import sys, binderhub_service.worker.main, binderhub_service.worker.recipes.{recipe}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"tornado", "sqlalchemy", "jupyterhub", "traitlets", "prometheus_client", *more} & set(loaded)

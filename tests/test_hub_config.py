@@ -16,8 +16,9 @@ import pytest
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-from spawner import configure, docker_hub
-from spawner.hub import PAGE_SCOPES, USER_SCOPES
+from spawner import configure
+from spawner.configure import PAGE_SCOPES, USER_SCOPES
+from spawner.docker import setup
 from tests.bare_hub import BareHub, running
 
 ADMIN_TOKEN = secrets.token_hex(16)
@@ -69,7 +70,7 @@ def test_an_empty_configuration_gets_everything(c: Config, tmp_path: Path) -> No
     assert c.JupyterHub.allow_named_servers is True
     assert c.RepoSpawner.binder_url == "http://127.0.0.1:8003/services/binder/"
     assert c.ProcessSpawner.images_dir == str(tmp_path / "images")
-    assert c.ProcessSpawner.people_dir == str(tmp_path / "people")
+    assert c.ProcessSpawner.users_dir == str(tmp_path / "people")
     assert c.Spawner.default_url == "/lab"
 
 
@@ -149,13 +150,13 @@ def test_the_service_learns_how_to_reach_the_outside_but_no_secrets(c: Config, t
 def test_a_relative_state_directory_does_not_move_with_the_service(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     configure(c, state_dir="state")
-    assert c.ProcessSpawner.people_dir == str(tmp_path / "state/people")
+    assert c.ProcessSpawner.users_dir == str(tmp_path / "state/people")
 
 
 def test_kubernetes_mode_has_servers_in_pods_and_a_service_that_builds_in_pods(c: Config, tmp_path: Path) -> None:
     more = {"KubernetesMode": {"builder_image": "builder:1", "namespace": "mine"}, "Limits": {"running": 4}}
     configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", namespace="builds", service=more)
-    assert c.JupyterHub.spawner_class == "spawner.kubernetes.BinderSpawner"
+    assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
     assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
         "BinderService": {"state_dir": str(tmp_path), "mode": "kubernetes"},
         "KubernetesMode": {"registry": "ghcr.io/me", "builder_image": "builder:1", "namespace": "mine"},
@@ -197,7 +198,7 @@ REGISTRIES = {"DOCKER_CONFIG", "DOCKER_HOST", "CONTAINER_ENGINE_REGISTRY_CREDENT
 def test_each_mode_passes_on_how_to_reach_what_it_needs(
     c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, more: dict[str, str], passed_on: set[str]
 ) -> None:
-    monkeypatch.setattr(docker_hub, "set_up", lambda *_: None)
+    monkeypatch.setattr(setup, "set_up", lambda *_: None)
     some_mode_knows = REGISTRIES | {"BUILDX_BUILDER", "KUBERNETES_SERVICE_HOST", "KUBECONFIG"}
     for name in (*some_mode_knows, "UV_INDEX", "JUPYTERHUB_API_TOKEN", "HUB_SERVICE_HOST"):
         monkeypatch.setenv(name, "something")

@@ -12,8 +12,8 @@ import pytest
 
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, logs
 from binderhub_service.builders.kubernetes import builder as builders
-from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.images.credentials import Credentials
+from binderhub_service.clients.credentials import Credentials
+from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, FakeCluster
 from tests.harness.following import followed
 from tests.harness.records import build as a_build

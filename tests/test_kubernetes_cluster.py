@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from kubernetes_asyncio.config import incluster_config
 
-from binderhub_service.builders.job import Limits
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings
 from binderhub_service.builders.kubernetes import cluster as clusters
-from binderhub_service.builders.pod_job import PodSettings
+from binderhub_service.clients.credentials import Credentials
 from binderhub_service.errors import Unavailable
-from binderhub_service.images.credentials import Credentials
+from binderhub_service.worker.job import Limits
+from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
 from tests.harness.records import build as a_build
 

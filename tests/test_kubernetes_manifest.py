@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from binderhub_service.builders.job import Job, Limits
 from binderhub_service.builders.kubernetes import KubernetesSettings
 from binderhub_service.builders.kubernetes.manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector
-from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.images.credentials import Credentials, Login
+from binderhub_service.clients.credentials import Credentials, Login
 from binderhub_service.models import Build, Image
+from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.records import build as a_build
 
 SETTINGS = KubernetesSettings(builder_image="builder:1")
@@ -41,7 +41,7 @@ def test_the_steps_run_one_after_the_other_in_one_image() -> None:
     assert [one["name"] for one in pod["spec"]["containers"]] == ["push"]
     for name, container in containers(pod).items():
         assert container["image"] == "builder:1"
-        assert container["command"] == ["python3", "-m", "binderhub_service.builders.pod", name]
+        assert container["command"] == ["python3", "-m", "binderhub_service.worker.pod", name]
         assert "args" not in container
     assert pod["spec"]["restartPolicy"] == "Never"
 

@@ -12,13 +12,13 @@ from unittest.mock import Mock
 import pytest
 from traitlets.config import Config, Configurable
 
-from binderhub_service.builders.job import Limits
 from binderhub_service.builders.kubernetes import Cluster, KubernetesSettings
-from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.images.credentials import VARIABLE, Credentials, Login
+from binderhub_service.clients.credentials import VARIABLE, Credentials, Login
 from binderhub_service.modes import kubernetes as module
 from binderhub_service.modes.docker import DockerMode
 from binderhub_service.modes.kubernetes import KubernetesMode
+from binderhub_service.worker.job import Limits
+from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.records import source
 
 NEEDED = {"registry": "registry.example.org/proj", "builder_image": "builder:1"}

@@ -11,9 +11,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import binderhub_service.store as store_module
-from binderhub_service.schema import metadata
-from binderhub_service.store import Store
+import binderhub_service.store.store as store_module
+from binderhub_service.store.schema import metadata
+from binderhub_service.store.store import Store
 from tests.harness.records import build
 
 

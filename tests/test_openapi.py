@@ -16,6 +16,7 @@ from tornado import web
 
 from binderhub_service import __version__
 from binderhub_service.app import make_application
+from binderhub_service.context import AppContext
 from binderhub_service.errors import BinderError
 from binderhub_service.handlers.base import build_json
 from binderhub_service.handlers.images import _image_json
@@ -23,7 +24,6 @@ from binderhub_service.handlers.system import openapi
 from binderhub_service.images import StoredImage
 from binderhub_service.launches import Launched
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State
-from binderhub_service.parts import Parts
 
 PREFIX = "/services/binder/"
 # How the parts of a path that differ are written in the routes, and what they are called in the description.
@@ -35,7 +35,7 @@ SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
 
 def mounted() -> dict[str, type[web.RequestHandler]]:
     """Return the handlers below ``api/`` by path, as the description writes paths; what takes the rest is left out."""
-    application = make_application(cast(Parts, SimpleNamespace(prefix=PREFIX)), b"secret")
+    application = make_application(cast(AppContext, SimpleNamespace(prefix=PREFIX)), b"secret")
     rules = {rule.matcher.regex.pattern.removesuffix("$"): rule.target for rule in application.wildcard_router.rules}
     below = {path.removeprefix(f"{PREFIX}api"): handler for path, handler in rules.items() if path.startswith(f"{PREFIX}api/")}
     return {PARAMETERS.sub(lambda match: "{" + NAMES[match[0]] + "}", path): handler for path, handler in below.items() if not path.endswith(".*")}

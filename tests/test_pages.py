@@ -109,7 +109,7 @@ async def site() -> AsyncIterator[Site]:
         git = GitProvider()
         builds = FakeBuilds()
         providers = [GitHubProvider(git), git]
-        parts = SimpleNamespace(
+        context = SimpleNamespace(
             prefix=PREFIX,
             hub_prefix="/hub/",
             builds=builds,
@@ -118,7 +118,7 @@ async def site() -> AsyncIterator[Site]:
             jinja=make_jinja(),
         )
         routes = [(rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}), *launch_routes(PREFIX), *page_routes(PREFIX)]
-        application = web.Application(routes, parts=parts, cookie_secret=SECRET)
+        application = web.Application(routes, context=context, cookie_secret=SECRET)
         async with serving(application) as url, httpx.AsyncClient(base_url=url) as client:
             yield Site(hub, builds, client)
         HubOAuth.clear_instance()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from binderhub_service.builders.image_settings import DEFAULT_REPO2DOCKER
-from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.builders.recipes.pod_engine import engine_settings
+from binderhub_service.worker.image_settings import DEFAULT_REPO2DOCKER
+from binderhub_service.worker.pod_job import PodSettings
+from binderhub_service.worker.recipes.pod_engine import engine_settings
 from tests.harness.git_server import Repository
 from tests.harness.pod import Pod
 from tests.harness.registries import OwnRegistry
@@ -154,7 +154,7 @@ def test_an_engine_makes_images_of_the_same_names(tmp_path: Path) -> None:
 
 
 def test_only_steps_are_done() -> None:
-    done = subprocess.run([sys.executable, "-m", "binderhub_service.builders.pod", "other"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "binderhub_service.worker.pod", "other"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "fetch|build|push" in done.stderr
 

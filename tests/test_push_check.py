@@ -7,10 +7,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from binderhub_service.builders.push_check import check_may_push
+from binderhub_service.clients.credentials import Credentials, Login
+from binderhub_service.clients.registry import RegistryClient
 from binderhub_service.errors import BuildFailed, Unavailable
-from binderhub_service.images import registry_client
-from binderhub_service.images.credentials import Credentials, Login
+from binderhub_service.worker.push_check import check_may_push
 
 NAME = "r.example/project/binder-a:1"
 UPLOADS = "https://r.example/v2/project/binder-a/blobs/uploads/"
@@ -19,13 +19,13 @@ BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_client, "_RETRY_SECONDS", (0, 0))
+    monkeypatch.setattr("binderhub_service.clients.registry._RETRY_SECONDS", (0, 0))
 
 
 async def check(answer: Callable[[httpx.Request], httpx.Response], *logins: Login) -> None:
     """Ask a registry that answers so."""
     credentials = Credentials(logins)
-    client = registry_client.RegistryClient(credentials, transport=httpx.MockTransport(answer))
+    client = RegistryClient(credentials, transport=httpx.MockTransport(answer))
     try:
         await check_may_push(client, credentials, NAME)
     finally:

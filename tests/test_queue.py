@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderhub_service.queue import Queue
+from binderhub_service.builds.queue import Queue
 
 
 def queue_of(*waiting: tuple[str, str]) -> Queue:

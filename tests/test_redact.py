@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderhub_service.redact import has_credentials, redact
+from binderhub_service.common.redact import has_credentials, redact
 
 SECRET = "sekret-value"
 

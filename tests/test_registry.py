@@ -11,11 +11,10 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
+from binderhub_service.clients.credentials import Credentials, Login
+from binderhub_service.clients.registry import MANIFEST_TYPES, RegistryClient
 from binderhub_service.errors import Conflict, Unavailable
-from binderhub_service.images import registry_client
-from binderhub_service.images.credentials import Credentials, Login
 from binderhub_service.images.registry import RegistryImages
-from binderhub_service.images.registry_client import MANIFEST_TYPES, RegistryClient
 from binderhub_service.models import Image
 
 DIGEST = "sha256:" + "a" * 64
@@ -27,7 +26,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_client, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("binderhub_service.clients.registry._RETRY_SECONDS", (0.0, 0.0))
 
 
 def images(answer: Answer, prefix: str, *logins: Login, **more: Any) -> RegistryImages:

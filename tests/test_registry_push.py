@@ -16,17 +16,16 @@ from typing import Any
 import httpx
 import pytest
 
-from binderhub_service.builders.job import Job, Limits
-from binderhub_service.builders.pod_job import PodSettings
-from binderhub_service.builders.recipes.pod_plan import Plan
-from binderhub_service.builders.recipes.pod_push import Pushing
-from binderhub_service.builders.teller import Teller
+from binderhub_service.clients.credentials import Credentials, Login
+from binderhub_service.clients.oci import OCI_MANIFEST
+from binderhub_service.clients.registry import RegistryClient
 from binderhub_service.errors import BinderError
-from binderhub_service.images import registry_client
-from binderhub_service.images.credentials import Credentials, Login
-from binderhub_service.images.oci import OCI_MANIFEST
-from binderhub_service.images.registry_client import RegistryClient
 from binderhub_service.names import environment_name
+from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.pod_job import PodSettings
+from binderhub_service.worker.recipes.pod_plan import Plan
+from binderhub_service.worker.recipes.pod_push import Pushing
+from binderhub_service.worker.reporter import Reporter
 from tests.harness.registries import OwnRegistry
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -68,7 +67,7 @@ class Bench:
         log = self.work / "log"
         try:
             with FileIO(log, "ab") as file:
-                await Pushing(replace(job, **changes), settings, self.work / "image", client, credentials, Teller(file)).push(plan)
+                await Pushing(replace(job, **changes), settings, self.work / "image", client, credentials, Reporter(file)).push(plan)
         finally:
             await client.close()
             self.told = [json.loads(line)["data"].get("text", "") for line in log.read_text().splitlines()]
@@ -93,7 +92,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_client, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("binderhub_service.clients.registry._RETRY_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture(scope="module")

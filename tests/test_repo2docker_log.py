@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from binderhub_service.builders.recipes.pushing import push_error
-from binderhub_service.builders.recipes.repo2docker_log import Lines, Log, error_from
+from binderhub_service.worker.recipes.pushing import push_error
+from binderhub_service.worker.recipes.repo2docker_log import Lines, Log, error_from
 
 
 def line(message: str, **more: str) -> str:

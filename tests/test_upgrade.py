@@ -14,14 +14,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-import binderhub_service.store as store_module
-from binderhub_service import stories
+import binderhub_service.store.store as store_module
 from binderhub_service.builders.fake import FakeBuilder
-from binderhub_service.builds import Builds
+from binderhub_service.builds.builds import Builds
 from binderhub_service.errors import InvalidRequest, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
-from binderhub_service.store import Store
+from binderhub_service.store.store import Store
 from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, until, whole
 from tests.postgresql import PostgreSQL
 
@@ -156,10 +155,10 @@ async def test_unfinished_builds_of_the_first_release_end_with_their_whole_story
         async with opened(database_url) as store, builds_on(store) as builds:
             assert await builds.resume() == 2
             for number in (4, 5):
-                story = await asyncio.wait_for(whole(builds.follow(f"b{number:08d}", ALICE)), 20)
-                assert [event.number for event in story] == list(range(1, len(story) + 1))
-                assert [event.kind for event in story].count(Kind.END) == 1
-                assert story[-1].payload["state"] == "ready"
+                event_log = await asyncio.wait_for(whole(builds.follow(f"b{number:08d}", ALICE)), 20)
+                assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+                assert [event.kind for event in event_log].count(Kind.END) == 1
+                assert event_log[-1].payload["state"] == "ready"
                 assert (await builds.get(f"b{number:08d}", ALICE)).state is State.READY
 
 
@@ -193,7 +192,7 @@ async def test_a_locked_database_refuses_new_asks_and_loses_nothing_accepted(tmp
             connection.execute(f"PRAGMA {pragma}")
 
     monkeypatch.setattr(store_module, "_prepare_sqlite", impatient)
-    monkeypatch.setattr(stories, "_LAST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("binderhub_service.builds.event_log._LAST_RETRY_SECONDS", 0.2)
     gate = asyncio.Event()
     async with opened(f"sqlite:///{tmp_path / 's'}") as store, builds_on(store, gate) as builds:
         accepted, _ = await builds.ensure(Request(REPO, "ref-2"), ALICE)
@@ -208,9 +207,9 @@ async def test_a_locked_database_refuses_new_asks_and_loses_nothing_accepted(tmp
         assert not (await store.get(accepted.id)).state.ended  # type: ignore[union-attr]  # it is there
         other.execute("ROLLBACK")
         other.close()
-        story = await asyncio.wait_for(whole(builds.follow(accepted.id, ALICE)), 20)
-        assert [event.number for event in story] == list(range(1, len(story) + 1))
-        assert story[-1].payload["state"] == "ready"
+        event_log = await asyncio.wait_for(whole(builds.follow(accepted.id, ALICE)), 20)
+        assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+        assert event_log[-1].payload["state"] == "ready"
         refused, is_new = await builds.ensure(Request(REPO, "ref-3"), ALICE)
         assert is_new
         await asyncio.wait_for(whole(builds.follow(refused.id, ALICE)), 20)
@@ -218,7 +217,7 @@ async def test_a_locked_database_refuses_new_asks_and_loses_nothing_accepted(tmp
 
 
 async def test_an_absent_postgresql_refuses_new_asks_and_loses_nothing_accepted(own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stories, "_LAST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("binderhub_service.builds.event_log._LAST_RETRY_SECONDS", 0.2)
     gate = asyncio.Event()
     async with opened(own_postgresql.url) as store, builds_on(store, gate) as builds:
         accepted, _ = await builds.ensure(Request(REPO, "ref-2"), ALICE)
@@ -234,9 +233,9 @@ async def test_an_absent_postgresql_refuses_new_asks_and_loses_nothing_accepted(
         await asyncio.sleep(0.5)
         assert not following.done(), "nobody sees an end that is not stored"
         own_postgresql.start()
-        story = await asyncio.wait_for(following, 30)
-        assert [event.number for event in story] == list(range(1, len(story) + 1))
-        assert story[-1].payload["state"] == "ready"
+        event_log = await asyncio.wait_for(following, 30)
+        assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+        assert event_log[-1].payload["state"] == "ready"
         await store.check()
         again, is_new = await builds.ensure(Request(REPO, "ref-3"), ALICE)
         assert is_new
@@ -247,10 +246,10 @@ async def test_an_absent_postgresql_refuses_new_asks_and_loses_nothing_accepted(
 async def test_a_service_finds_everything_again_when_postgresql_was_restarted_under_it(own_postgresql: PostgreSQL) -> None:
     async with opened(own_postgresql.url) as store, builds_on(store) as builds:
         build, _ = await builds.ensure(Request(REPO, "ref-2"), ALICE)
-        story = await asyncio.wait_for(whole(builds.follow(build.id, ALICE)), 20)
+        event_log = await asyncio.wait_for(whole(builds.follow(build.id, ALICE)), 20)
         own_postgresql.stop()
         own_postgresql.start()
-        assert await whole(builds.follow(build.id, ALICE)) == story
+        assert await whole(builds.follow(build.id, ALICE)) == event_log
 
 
 async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_askers_mistake(postgresql_url: str) -> None:

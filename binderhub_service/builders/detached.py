@@ -17,11 +17,11 @@ from typing import Any
 
 from ..errors import BuildFailed, Unavailable
 from ..models import Build, Kind, Report
+from ..worker.guards import Guard, disk_full
+from ..worker.job import Job, JobDirectory, Limits
+from ..worker.main import clean_environment
+from ..worker.processes import MARK, end_all_of, end_family_of
 from .base import Builder
-from .guards import Guard, disk_full
-from .job import Job, JobDirectory, Limits
-from .processes import MARK, end_all_of, end_family_of
-from .worker import clean_environment
 
 log = logging.getLogger("binderhub_service")
 _SHORTEST_WAIT_SECONDS = 0.01
@@ -98,7 +98,7 @@ class DetachedBuilder(Builder):
         directory.write_job(Job.of(build, self._root, self._recipe, self._settings, self._limits))
         with directory.output.open("wb") as output:
             self._children[build.id] = subprocess.Popen(  # noqa: S603  # our own program, and a directory named by us
-                [sys.executable, "-m", "binderhub_service.builders.worker", str(directory.path)],
+                [sys.executable, "-m", "binderhub_service.worker.main", str(directory.path)],
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

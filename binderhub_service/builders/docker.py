@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
+from ..clients.engine import Engine
 from ..errors import BinderError
-from ..images.engine import Engine
-from ..images.traces import Trace, sweep
+from ..images.build_artifacts import BuildArtifacts, remove_leftovers
 from ..models import Build, Report
+from ..worker.docker_job import DockerSettings
+from ..worker.job import Limits
 from .detached import DetachedBuilder
-from .docker_job import DockerSettings
-from .job import Limits
 
 log = logging.getLogger("binderhub_service")
 
@@ -40,7 +40,7 @@ class DockerBuilder(DetachedBuilder):
     ) -> None:
         super().__init__(root, "repo2docker", asdict(settings), limits)
         self._engine = engine
-        self._mark = settings.mark
+        self._instance_id = settings.instance_id
         self._on_made = on_made
         self._before = before
 
@@ -56,7 +56,7 @@ class DockerBuilder(DetachedBuilder):
         """Remove the jobs of all other builds, and what they have left in the engine."""
         await super().forget_all_but(build_ids)
         try:
-            await asyncio.to_thread(sweep, self._engine, self._mark, lambda build_id: build_id not in build_ids)
+            await asyncio.to_thread(remove_leftovers, self._engine, self._instance_id, lambda build_id: build_id not in build_ids)
         except BinderError as error:
             log.warning("What builds left in the engine could not be removed: %s", error.message)
 
@@ -68,7 +68,7 @@ class DockerBuilder(DetachedBuilder):
     def clear(self, build_id: str) -> None:
         """Remove the build's container, its unfinished image and its checkout."""
         try:
-            Trace(self._mark, build_id).clear(self._engine)
+            BuildArtifacts(self._instance_id, build_id).clear(self._engine)
         except BinderError as error:
             log.warning("What build %s left in the engine could not be removed: %s", build_id, error.message)
         for made in ("content", "environment", "docker"):

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..images.environments import MADE
+from ..worker.job import Limits
 from .detached import DetachedBuilder, stop_all
-from .job import Limits
 
 
 @dataclass(frozen=True)

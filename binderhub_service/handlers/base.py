@@ -15,7 +15,7 @@ from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, No
 from ..models import Build, Caller, iso
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..context import AppContext
 
 log = logging.getLogger("binderhub_service")
 _MAX_BODY_BYTES = 64 * 1024
@@ -60,15 +60,15 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     public = False
 
     @property
-    def parts(self) -> Parts:
+    def context(self) -> AppContext:
         """The service's parts, made in `app`."""
-        parts: Parts = self.settings["parts"]
-        return parts
+        context: AppContext = self.settings["context"]
+        return context
 
     @property
     def prefix(self) -> str:
         """The path that this service lives at, with slashes on both ends."""
-        return self.parts.prefix
+        return self.context.prefix
 
     def set_default_headers(self) -> None:
         """Forbid framing by others, sniffing, and the sending on of addresses."""

@@ -26,7 +26,7 @@ class BuildHandler(ApiHandler):
 
     def finish_build(self, build: Build) -> None:
         """Answer with a build."""
-        self.finish_json(build_json(build, self.parts.builds.queue_status(build.id)))
+        self.finish_json(build_json(build, self.context.builds.queue_status(build.id)))
 
     def number_argument(self, name: str, default: int, smallest: int, largest: int) -> int:
         """Return a query argument that is a whole number in a range.
@@ -53,7 +53,7 @@ class BuildsHandler(BuildHandler):
         if not body.get("repo", "").strip():
             raise InvalidRequest("No repository is named.", hint='Send an object such as {"repo": "https://github.com/o/r"}.')
         request = Request(repo=body["repo"], ref=body.get("ref", ""), provider=body.get("provider", ""))
-        build, is_new = await self.parts.builds.ensure(request, self.caller, force=body.get("force", False))
+        build, is_new = await self.context.builds.ensure(request, self.caller, force=body.get("force", False))
         self.set_status(201 if is_new else 200)
         self.set_header("Location", f"{self.prefix}api/builds/{build.id}")
         self.finish_build(build)
@@ -64,11 +64,11 @@ class BuildsHandler(BuildHandler):
         filters = {name: self.get_query_argument(name, "") for name in ("state", "repo", "owner")}
         if filters["state"] and filters["state"] not in set(State):
             raise InvalidRequest(f"There is no state {filters['state']!r}.", hint=f"States are {', '.join(State)}.")
-        builds = await self.parts.builds.list(self.caller, **filters, limit=limit, before=self.get_query_argument("before", ""))
+        builds = await self.context.builds.list(self.caller, **filters, limit=limit, before=self.get_query_argument("before", ""))
         if len(builds) == limit:
             query = {name: value for name, value in filters.items() if value} | {"limit": limit, "before": builds[-1].id}
             self.set_header("Link", f'<{self.prefix}api/builds?{urlencode(query)}>; rel="next"')
-        self.finish_json([build_json(build, self.parts.builds.queue_status(build.id)) for build in builds])
+        self.finish_json([build_json(build, self.context.builds.queue_status(build.id)) for build in builds])
 
 
 class OneBuildHandler(BuildHandler):
@@ -76,11 +76,11 @@ class OneBuildHandler(BuildHandler):
 
     async def get(self, build_id: str) -> None:
         """Answer with the build."""
-        self.finish_build(await self.parts.builds.get(build_id, self.caller))
+        self.finish_build(await self.context.builds.get(build_id, self.caller))
 
     async def delete(self, build_id: str) -> None:
         """Cancel the build; 409 if it has ended."""
-        self.finish_build(await self.parts.builds.cancel(build_id, self.caller))
+        self.finish_build(await self.context.builds.cancel(build_id, self.caller))
 
 
 class AskHandler(BuildHandler):
@@ -88,7 +88,7 @@ class AskHandler(BuildHandler):
 
     async def delete(self, build_id: str) -> None:
         """Take the wish back; the build ends if nobody else has one."""
-        self.finish_build(await self.parts.builds.withdraw(build_id, self.caller))
+        self.finish_build(await self.context.builds.withdraw(build_id, self.caller))
 
 
 class LogHandler(BuildHandler):
@@ -98,7 +98,7 @@ class LogHandler(BuildHandler):
         """Answer with all lines told so far, as text."""
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         with contextlib.suppress(StreamClosedError):  # the reader has gone
-            async for batch in self.parts.builds.story_so_far(build_id, self.caller):
+            async for batch in self.context.builds.events_so_far(build_id, self.caller):
                 self.write("".join(f"{event.payload['text']}\n" for event in batch if event.kind is Kind.LOG))
                 await self.flush()
 
@@ -117,7 +117,7 @@ class EventsHandler(BuildHandler):
     async def get(self, build_id: str) -> None:
         """Stream the story from the event behind ``Last-Event-ID`` or ``?after=`` on; closes after ``end``."""
         after = self._after()
-        await self.parts.builds.get(build_id, self.caller)  # errors are answers, not events
+        await self.context.builds.get(build_id, self.caller)  # errors are answers, not events
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
@@ -125,7 +125,7 @@ class EventsHandler(BuildHandler):
         try:
             with contextlib.suppress(StreamClosedError):  # the follower has gone while something was being sent
                 await self.flush()
-                async with aclosing(self.parts.builds.follow(build_id, self.caller, after)) as batches:
+                async with aclosing(self.context.builds.follow(build_id, self.caller, after)) as batches:
                     await self._send(batches, gone)
         finally:
             gone.cancel()

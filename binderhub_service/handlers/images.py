@@ -17,7 +17,7 @@ class ImagesHandler(ApiHandler):
     async def get(self) -> None:
         """List all images, most recently used first."""
         check_is_admin(self)
-        self.finish_json([_image_json(image, last_used) for image, last_used in await self.parts.cleaner.images()])
+        self.finish_json([_image_json(image, last_used) for image, last_used in await self.context.cleaner.images()])
 
 
 class OneImageHandler(ApiHandler):
@@ -26,9 +26,9 @@ class OneImageHandler(ApiHandler):
     async def delete(self, name: str) -> None:
         """Remove an image: 204, or 409 while a server or a build uses it."""
         check_is_admin(self)
-        if name not in {image.name for image, _ in await self.parts.cleaner.images()}:
+        if name not in {image.name for image, _ in await self.context.cleaner.images()}:
             raise NotFound("There is no image of this name.", code="image_not_found", hint="GET images lists all.")
-        await self.parts.builds.delete_image(name)
+        await self.context.builds.delete_image(name)
         self.set_status(204)
         self.finish()
 

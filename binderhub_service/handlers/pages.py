@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from tornado import web
 
-from ..access import may_cancel_for_all, may_read_all
+from ..builds.access import may_cancel_for_all, may_read_all
 from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query, url_path
 from ..models import Build, Request, State
@@ -37,9 +37,9 @@ class PageHandler(ServiceHandler):
 
     def render_page(self, template: str, **values: Any) -> None:
         """Finish the answer with a page."""
-        context = hub_context(self.current_user, self.parts.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
+        context = hub_context(self.current_user, self.context.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(self.parts.jinja.get_template(template).render(**context, **values))
+        self.finish(self.context.jinja.get_template(template).render(**context, **values))
 
     def render_error(self, error: BinderError) -> None:
         """Write the error as a page."""
@@ -54,7 +54,7 @@ class ListHandler(PageHandler):
         reads_all = may_read_all(self.caller)
         chosen = {name: self.get_query_argument(name, "") for name in ("show", "state", "before")}
         shows_all = reads_all and chosen["show"] == "all"
-        found = await self.parts.builds.list(
+        found = await self.context.builds.list(
             self.caller,
             state=_state(chosen["state"]),
             owner=self.caller.name if reads_all and not shows_all else None,
@@ -66,19 +66,19 @@ class ListHandler(PageHandler):
         self.render_page("builds.html", builds=shown, chosen=chosen, reads_all=reads_all, shows_all=shows_all, older=older, states=list(State))
 
 
-class BuildHandler(PageHandler):
+class BuildPageHandler(PageHandler):
     """One build."""
 
     async def get(self, build_id: str) -> None:
         """Show its state, what it is about, and its log."""
-        build = await self.parts.builds.get(build_id, self.caller)
+        build = await self.context.builds.get(build_id, self.caller)
         may_cancel = may_cancel_for_all(self.caller, build) or not may_read_all(self.caller)
-        queue = self.parts.builds.queue_status(build.id)
+        queue = self.context.builds.queue_status(build.id)
         self.render_page("build.html", build=build, queue=queue, may_cancel=may_cancel, launch_url=self._launch_url(build))
 
     def _launch_url(self, build: Build) -> str:
         """Return the link that launches the build's repository; empty where no provider takes it by its address."""
-        if not any(provider.name == "git" and provider.understands(build.source.repo) for provider in self.parts.providers):
+        if not any(provider.name == "git" and provider.understands(build.source.repo) for provider in self.context.providers):
             return ""
         return f"{self.prefix}v2/git/{quote(build.source.repo, safe='')}/{quote(build.source.ref, safe='/')}"
 
@@ -88,7 +88,7 @@ class CancelHandler(PageHandler):
 
     async def post(self, build_id: str) -> None:
         """Cancel the build, and show it."""
-        await self.parts.builds.cancel(build_id, self.caller)
+        await self.context.builds.cancel(build_id, self.caller)
         self.redirect(f"{self.prefix}builds/{build_id}", status=303)
 
 
@@ -98,14 +98,14 @@ class LaunchHandler(PageHandler):
     async def get(self, provider_name: str, _spec: str) -> None:
         """Show what would run, and a button."""
         request, path = self._asked(provider_name)
-        repo = provider_for(request, self.parts.providers).canonical_repo(request)
+        repo = provider_for(request, self.context.providers).canonical_repo(request)
         self.render_page("launch.html", request=request, repo=repo, path=path, opens=url_path(path), action=self.request.uri)
 
     async def post(self, provider_name: str, _spec: str) -> None:
         """Start the server without JavaScript's help; its spawner builds, and the hub's page shows how that goes."""
         check_is_person(self)
         request, path = self._asked(provider_name)
-        launched = await self.parts.launches.launch(caller_token(self), self.caller.name, request, path)
+        launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, path)
         self.redirect(launched.pending_url, status=303)
 
     def _asked(self, provider_name: str) -> tuple[Request, str]:
@@ -116,10 +116,10 @@ class LaunchHandler(PageHandler):
         return request, path_from_query(urlpath, filepath, labpath)
 
     def _provider(self, name: str) -> Provider:
-        for provider in self.parts.providers:
+        for provider in self.context.providers:
             if provider.name == name:
                 return provider
-        known = ", ".join(provider.name for provider in self.parts.providers)
+        known = ", ".join(provider.name for provider in self.context.providers)
         raise NotFound(f"There is no provider {name!r}.", code="unknown_provider", hint=f"Links begin with v2/ and one of: {known}.")
 
 
@@ -136,7 +136,7 @@ def page_routes(prefix: str) -> list[tuple[Any, ...]]:
     return [
         (prefix.rstrip("/"), web.RedirectHandler, {"url": prefix}),
         (prefix, ListHandler),
-        (rf"{prefix}builds/([^/]+)", BuildHandler),
+        (rf"{prefix}builds/([^/]+)", BuildPageHandler),
         (rf"{prefix}builds/([^/]+)/cancel", CancelHandler),
         (rf"{prefix}v2/([^/]+)/?(.*)", LaunchHandler),
         (rf"{prefix}.*", NoPageHandler),

@@ -103,7 +103,7 @@ def took(build: Build) -> str:
 def web_address(text: str) -> str:
     """Return `text` if a link may lead there: only http and https, else empty."""
     try:
-        parts = urlsplit(text)
+        context = urlsplit(text)
     except ValueError:
         return ""
-    return text if parts.scheme in {"http", "https"} and parts.netloc else ""
+    return text if context.scheme in {"http", "https"} and context.netloc else ""

@@ -36,7 +36,7 @@ class HealthHandler(ApiHandler):
     head = get
 
     async def _check(self) -> dict[str, Any]:
-        checks = self.parts.checks
+        checks = self.context.checks
         results = await asyncio.gather(*(_result(name, check) for name, check in checks.items()))
         return {"ok": all(result["ok"] for result in results), "checks": results}
 
@@ -56,7 +56,7 @@ class VersionsHandler(ApiHandler):
 
     async def get(self) -> None:
         """Answer with our version and the builder's."""
-        self.finish_json({"binderhub": __version__, "builder_info": self.parts.builder_info})
+        self.finish_json({"binderhub": __version__, "builder_info": self.context.builder_info})
 
 
 class MetricsHandler(ApiHandler):
@@ -66,7 +66,7 @@ class MetricsHandler(ApiHandler):
 
     async def get(self) -> None:
         """Answer in Prometheus' text format."""
-        content_type, text = self.parts.metrics.exposition()
+        content_type, text = self.context.metrics.exposition()
         self.set_header("Content-Type", content_type)
         self.finish(text)
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .. import names
+from ..clients.engine import Engine, EngineError
+from ..common import labels
 from ..models import Image, Source, now
-from . import labels
 from .base import Images, StoredImage, in_use
-from .engine import Engine, EngineError
-from .traces import sweep
+from .build_artifacts import remove_leftovers
 
 _CONFLICT = 409
 _YOUNG = timedelta(hours=1)
@@ -28,11 +28,11 @@ class DockerImages(Images):
         mark: tells this hub's builds from those of others that use the engine, see `traces.mark_of`; empty if it builds nothing.
     """
 
-    def __init__(self, engine: Engine, prefix: str, settings: str = "", mark: str = "") -> None:
+    def __init__(self, engine: Engine, prefix: str, settings: str = "", instance_id: str = "") -> None:
         self._engine = engine
         self._prefix = prefix
         self._settings = settings
-        self._mark = mark
+        self._instance_id = instance_id
 
     def name_for(self, source: Source) -> str:
         """Return BinderHub's name for the image."""
@@ -53,9 +53,11 @@ class DockerImages(Images):
 
     async def tidy(self, build_ids: Collection[str]) -> None:
         """Remove what builds that are gone have left; a build that begins just now is not among `build_ids` yet, and left alone."""
-        if self._mark:
+        if self._instance_id:
             young = names.new_build_id(now() - _YOUNG)
-            await asyncio.to_thread(sweep, self._engine, self._mark, lambda build_id: build_id < young and build_id not in build_ids)
+            await asyncio.to_thread(
+                remove_leftovers, self._engine, self._instance_id, lambda build_id: build_id < young and build_id not in build_ids
+            )
 
     async def delete(self, name: str) -> None:
         """Remove the image, and its environment's unless another image uses it."""

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import httpx
 
 from .. import names
+from ..clients.reference import Reference
+from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
+from ..common import labels
 from ..errors import Conflict, Unavailable
 from ..models import Image, Source
-from . import labels
 from .base import Images, StoredImage
-from .reference import Reference
-from .registry_client import MANIFEST_TYPES, RegistryClient, error_codes
 
 _KEPT_DETAILS = 2000
 _AT_ONCE = 8

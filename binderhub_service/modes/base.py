@@ -8,8 +8,8 @@ from pathlib import Path
 from traitlets.config import Configurable
 
 from ..builders import Builder
-from ..builders.job import Limits
 from ..images import Images
+from ..worker.job import Limits
 
 
 class Mode(Configurable):

@@ -12,17 +12,17 @@ from traitlets import Integer as IntegerTrait
 
 from ..builders import Builder
 from ..builders.docker import DockerBuilder
-from ..builders.docker_job import DockerSettings
-from ..builders.image_settings import DEFAULT_REPO2DOCKER
-from ..builders.job import Limits
-from ..builders.push_check import check_may_push
+from ..clients.credentials import docker_config_directory
+from ..clients.engine import Engine, EngineAddress
+from ..clients.registry import RegistryClient
 from ..images import Images
-from ..images.credentials import docker_config_directory
+from ..images.build_artifacts import instance_id_of
 from ..images.docker import DockerImages
-from ..images.engine import Engine, EngineAddress
 from ..images.registry import RegistryImages
-from ..images.registry_client import RegistryClient
-from ..images.traces import mark_of
+from ..worker.docker_job import DockerSettings
+from ..worker.image_settings import DEFAULT_REPO2DOCKER
+from ..worker.job import Limits
+from ..worker.push_check import check_may_push
 from .embedded import find_uv
 from .repo2docker import Repo2dockerMode
 
@@ -90,7 +90,7 @@ class DockerMode(Repo2dockerMode):
         credentials = self.credentials(docker_config)
         credentials.write(Path(settings.logins))
         engine = Engine(settings.engine)
-        local = DockerImages(engine, settings.image_prefix, settings.name_text(), settings.mark)
+        local = DockerImages(engine, settings.image_prefix, settings.name_text(), settings.instance_id)
         if not self.registry:
             return local, DockerBuilder(state, engine, settings, limits)
         client = RegistryClient(credentials, self.plain_http_registries)
@@ -106,7 +106,7 @@ class DockerMode(Repo2dockerMode):
             push=bool(self.registry),
             docker_config=str(docker_config_directory(environment)),
             logins=str(state / "registry-logins.json"),
-            mark=mark_of(state),
+            instance_id=instance_id_of(state),
             state=str(state / "repo2docker"),
             uv="" if self.repo2docker else _uv(),
             repo2docker=self.repo2docker,

@@ -11,10 +11,10 @@ from traitlets import List as ListTrait
 from traitlets import Unicode, default
 
 from ..builders import Builder
-from ..builders.job import Limits
 from ..builders.process import ProcessBuilder, Settings
 from ..images import Images
 from ..images.environments import EnvironmentImages
+from ..worker.job import Limits
 from .base import Mode
 
 

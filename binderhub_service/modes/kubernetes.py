@@ -9,14 +9,14 @@ from traitlets import Dict, Enum, Float, Integer, Unicode, default
 from traitlets import List as ListTrait
 
 from ..builders import Builder
-from ..builders.job import Limits
 from ..builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, ServersOnCluster
-from ..builders.pod_job import PodSettings
+from ..clients.credentials import docker_config_directory
+from ..clients.registry import RegistryClient
 from ..images import Images
-from ..images.credentials import docker_config_directory
 from ..images.registry import RegistryImages
-from ..images.registry_client import RegistryClient
 from ..settings import Limits as ServiceLimits
+from ..worker.job import Limits
+from ..worker.pod_job import PodSettings
 from .repo2docker import Repo2dockerMode
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

@@ -10,7 +10,7 @@ from traitlets import Bool, Dict, Float, Unicode
 from traitlets import Integer as IntegerTrait
 from traitlets import List as ListTrait
 
-from ..images.credentials import Credentials, login_from, login_from_environment
+from ..clients.credentials import Credentials, login_from, login_from_environment
 from .base import Mode
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
+from ..common.redact import has_credentials, redact
 from ..errors import InvalidRequest, NotFound, Unavailable
 from ..models import Request, Source
-from ..redact import has_credentials, redact
 from .base import Provider
 from .git_environment import ALLOWED_PROTOCOLS, git_environment, login_options
 

@@ -57,7 +57,7 @@ binder.instance: {{ .Release.Name }}
 
 {{- define "binder.base-url" -}}{{ .Values.jupyterhub.hub.baseUrl | default "/" | trimSuffix "/" }}/{{- end }}
 
-{{- /* What spawner/chart.py reads; no secret but those in `config` and `gitCredentials`. */}}
+{{- /* What spawner/kubernetes/chart.py reads; no secret but those in `config` and `gitCredentials`. */}}
 {{- define "binder.values" -}}
 {{- $values := pick .Values "config" "builder" -}}
 {{- $_ := set $values "release" .Release.Name -}}

@@ -14,7 +14,7 @@ expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not in
 pytest.importorskip("kubespawner", reason="KubeSpawner is not installed")
 pytestmark = pytest.mark.browser
 CONFIG = """
-c.JupyterHub.spawner_class = "spawner.kubernetes.BinderSpawner"
+c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
 big = {"choices": {"two": {"display_name": "2 GB"}}, "unlisted_choice": {"enabled": True, "display_name": "Another amount"}}
 c.KubeSpawner.profile_list = [
     {"display_name": "Small", "description": "One processor and two gigabytes, which is enough for most notebooks."},

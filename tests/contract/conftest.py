@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from binderhub_service.remembering import RememberingStore
-from binderhub_service.store import Store
+from binderhub_service.store.caching import CachingStore
+from binderhub_service.store.store import Store
+from tests.harness.build_directory import BuildDirectory
 from tests.harness.index_server import PackageIndex
-from tests.harness.workbench import Workbench
 
 
-@pytest.fixture(params=[Store, RememberingStore], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[Store, CachingStore], ids=lambda kind: kind.__name__)
 async def store(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[Store]:
     """An open, empty store of each kind."""
     store = request.param(store_url)
@@ -38,7 +38,7 @@ def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workbench(tmp_path: Path, package_index: PackageIndex, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
+def build_directory(tmp_path: Path, package_index: PackageIndex, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuildDirectory]:
     """Real builds that take their packages from `package_index`; no process of theirs outlives the test."""
     for name, value in {
         "UV_DEFAULT_INDEX": package_index.url,
@@ -50,6 +50,6 @@ def workbench(tmp_path: Path, package_index: PackageIndex, uv_cache: Path, monke
     for name in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UV_NO_CONFIG", "1")
-    workbench = Workbench(tmp_path / "state")
-    yield workbench
-    workbench.close()
+    build_directory = BuildDirectory(tmp_path / "state")
+    yield build_directory
+    build_directory.close()

@@ -15,11 +15,11 @@ from binderhub_service.builders import Builder
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.errors import BuildFailed
 from binderhub_service.models import Build, Kind, Report
+from tests.harness.build_directory import BuildDirectory
 from tests.harness.following import texts, up_to
 from tests.harness.git_server import GitServer
 from tests.harness.records import build as a_build
 from tests.harness.records import until
-from tests.harness.workbench import Workbench
 
 LINES = ["first", "second", "<script>third</script>", "fourth: é"]
 
@@ -67,34 +67,34 @@ class FakeBench(Bench):
 
 
 class ProcessBench(Bench):
-    def __init__(self, workbench: Workbench, git: GitServer, name: str, gate: Path) -> None:
-        self._workbench = workbench
+    def __init__(self, build_directory: BuildDirectory, git: GitServer, name: str, gate: Path) -> None:
+        self._build_directory = build_directory
         self._git = git
         self._name = name
         self._gate = gate
 
     def builder(self) -> Builder:
-        return self._workbench.builder()
+        return self._build_directory.builder()
 
     def ask(self, *, fails: bool = False) -> Build:
         told = "".join(f"echo {shlex.quote(line)}\n" for line in LINES)
         script = f"#!/bin/sh\n{told}while [ ! -e {self._gate} ]; do sleep 0.05; done\nexit {3 if fails else 0}\n"
         repository = self._git.create(f"builder/{self._name}", {"postBuild": script})
-        return self._workbench.ask(repository.url, repository.rev("main"))
+        return self._build_directory.ask(repository.url, repository.rev("main"))
 
     def open_gate(self) -> None:
         self._gate.touch()
 
     async def is_made(self, build: Build) -> bool:
-        return await self._workbench.images.exists(build.image.name) is not None
+        return await self._build_directory.images.exists(build.image.name) is not None
 
 
 @pytest.fixture(params=["fake", "process"])
-async def bench(request: pytest.FixtureRequest, git_server: GitServer, workbench: Workbench, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, git_server: GitServer, build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
     else:
-        yield ProcessBench(workbench, git_server, request.node.originalname, tmp_path / "gate")
+        yield ProcessBench(build_directory, git_server, request.node.originalname, tmp_path / "gate")
 
 
 async def every(builder: Builder, build: Build, after: str = "") -> list[Report]:

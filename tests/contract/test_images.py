@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from binderhub_service.common import labels
 from binderhub_service.errors import Conflict, Unavailable
-from binderhub_service.images import labels
 from binderhub_service.images.environments import MADE, EnvironmentImages
 from binderhub_service.models import Image
-from tests.contract.shelves import EngineShelf, EnvironmentShelf, FakeShelf, RegistryShelf, Shelf
+from tests.contract.image_stores import EngineShelf, EnvironmentShelf, FakeShelf, RegistryShelf, Shelf
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
 from tests.harness.registries import OwnRegistry

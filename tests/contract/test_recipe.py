@@ -14,12 +14,12 @@ from threading import Thread
 
 import pytest
 
-from binderhub_service.builders.job import Limits
 from binderhub_service.models import Build
+from binderhub_service.worker.job import Limits
+from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.git_server import Repository
 from tests.harness.index_server import PackageIndex
 from tests.harness.repository import BareRepository, Files
-from tests.harness.workbench import Made, Workbench
 
 NewRepository = Callable[..., Repository]
 FOUND = "nothing to install"
@@ -41,13 +41,13 @@ def error_of(made: Made) -> dict[str, str]:
     return made.error
 
 
-async def make(workbench: Workbench, repository: Repository, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
-    return await workbench.make(workbench.ask(repository.url, repository.rev("main")), limits)
+async def make(build_directory: BuildDirectory, repository: Repository, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
+    return await build_directory.make(build_directory.ask(repository.url, repository.rev("main")), limits)
 
 
-def installed(workbench: Workbench, build: Build, code: str) -> str:
+def installed(build_directory: BuildDirectory, build: Build, code: str) -> str:
     """Return what a line of Python prints in a build's environment and checkout."""
-    manifest = workbench.manifest(build)
+    manifest = build_directory.manifest(build)
     done = subprocess.run([f"{manifest['environment']}/bin/python", "-c", code], cwd=manifest["content"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -69,57 +69,57 @@ FAILING = {
 
 
 @pytest.mark.parametrize("case", FAILING)
-async def test_a_failure_is_said_in_one_sentence(workbench: Workbench, new_repository: NewRepository, case: str) -> None:
+async def test_a_failure_is_said_in_one_sentence(build_directory: BuildDirectory, new_repository: NewRepository, case: str) -> None:
     files, code, said = FAILING[case]
-    made = await make(workbench, new_repository(files))
+    made = await make(build_directory, new_repository(files))
     assert error_of(made)["code"] == code, made.log
     assert said in error_of(made)["message"]
-    assert workbench.half_made() == []
-    assert await workbench.images.exists(made.build.image.name) is None
+    assert build_directory.half_made() == []
+    assert await build_directory.images.exists(made.build.image.name) is None
 
 
 async def test_an_index_that_is_away_is_no_missing_requirement(
-    workbench: Workbench, new_repository: NewRepository, monkeypatch: pytest.MonkeyPatch
+    build_directory: BuildDirectory, new_repository: NewRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{probe.getsockname()[1]}")
-        made = await make(workbench, new_repository({"requirements.txt": "common\n"}))
+        made = await make(build_directory, new_repository({"requirements.txt": "common\n"}))
     assert error_of(made)["code"] == "package_index_unavailable", made.log
 
 
-async def test_a_checkout_beyond_its_limit_is_refused(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_a_checkout_beyond_its_limit_is_refused(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"large": os.urandom(3 * 1024 * 1024)})
-    assert error_of(await make(workbench, repository, Limits(content_bytes=1024 * 1024)))["code"] == "content_too_large"
-    assert workbench.half_made() == []
+    assert error_of(await make(build_directory, repository, Limits(content_bytes=1024 * 1024)))["code"] == "content_too_large"
+    assert build_directory.half_made() == []
 
 
-async def test_a_disk_that_is_full_is_not_filled_further(workbench: Workbench, new_repository: NewRepository) -> None:
-    assert error_of(await make(workbench, new_repository({"a": "b"}), Limits(free_bytes=2**60)))["code"] == "disk_full"
+async def test_a_disk_that_is_full_is_not_filled_further(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    assert error_of(await make(build_directory, new_repository({"a": "b"}), Limits(free_bytes=2**60)))["code"] == "disk_full"
 
 
-async def test_a_commit_that_the_server_does_not_have_is_said_so(workbench: Workbench, new_repository: NewRepository) -> None:
-    made = await workbench.make(workbench.ask(new_repository({"a": "b"}).url, "f" * 40))
+async def test_a_commit_that_the_server_does_not_have_is_said_so(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    made = await build_directory.make(build_directory.ask(new_repository({"a": "b"}).url, "f" * 40))
     assert error_of(made)["code"] == "fetch_failed"
 
 
 # Fetching
 
 
-async def test_a_passing_trouble_of_the_git_server_is_waited_out(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_a_passing_trouble_of_the_git_server_is_waited_out(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"a": "b"})
     repository.answer(503, times=1)
-    made = await make(workbench, repository)
+    made = await make(build_directory, repository)
     assert made.error is None
     assert "The Git server has a problem; trying again in 1 s." in made.log
 
 
-async def test_a_checkout_is_a_repository_with_its_origin_at_the_commit(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_a_checkout_is_a_repository_with_its_origin_at_the_commit(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"a": "old"})
     old = repository.rev("main")
     repository.commit({"a": "new"})
-    made = await workbench.make(workbench.ask(repository.url, old))
-    content = workbench.manifest(made.build)["content"]
+    made = await build_directory.make(build_directory.ask(repository.url, old))
+    content = build_directory.manifest(made.build)["content"]
     assert Path(content, "a").read_text() == "old"
     told = subprocess.run(["git", "-C", content, "remote", "get-url", "origin"], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == repository.url
@@ -140,15 +140,17 @@ def dumb_server(tmp_path: Path) -> Iterator[tuple[BareRepository, str]]:
     thread.join()
 
 
-async def test_a_server_that_gives_no_single_commits_gives_everything(workbench: Workbench, dumb_server: tuple[BareRepository, str]) -> None:
+async def test_a_server_that_gives_no_single_commits_gives_everything(
+    build_directory: BuildDirectory, dumb_server: tuple[BareRepository, str]
+) -> None:
     repository, url = dumb_server
     old = repository.commit({"a": "old"})
     repository.commit({"a": "new"})
     repository._git("update-server-info")
-    made = await workbench.make(workbench.ask(url, old))
+    made = await build_directory.make(build_directory.ask(url, old))
     assert made.error is None, made.log
     assert "The server gives no single commits; fetching all history." in made.log
-    assert Path(workbench.manifest(made.build)["content"], "a").read_text() == "old"
+    assert Path(build_directory.manifest(made.build)["content"], "a").read_text() == "old"
 
 
 def with_submodule(repository: Repository, folder: Path, url: str, commit: str) -> None:
@@ -162,20 +164,20 @@ def with_submodule(repository: Repository, folder: Path, url: str, commit: str) 
         subprocess.run(command, cwd=folder, env=environment, check=True)
 
 
-async def test_submodules_are_checked_out(workbench: Workbench, new_repository: NewRepository, tmp_path: Path) -> None:
+async def test_submodules_are_checked_out(build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path) -> None:
     sub = new_repository({"inner.txt": "deep"}, name="sub")
     repository = new_repository({"a": "b"})
     with_submodule(repository, tmp_path / "clone", sub.url, sub.rev("main"))
-    made = await make(workbench, repository)
+    made = await make(build_directory, repository)
     assert made.error is None, made.log
-    assert Path(workbench.manifest(made.build)["content"], "sub", "inner.txt").read_text() == "deep"
+    assert Path(build_directory.manifest(made.build)["content"], "sub", "inner.txt").read_text() == "deep"
 
 
-async def test_a_submodule_cannot_lead_into_this_machine(workbench: Workbench, new_repository: NewRepository, tmp_path: Path) -> None:
+async def test_a_submodule_cannot_lead_into_this_machine(build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path) -> None:
     sub = new_repository({"inner.txt": "deep"}, name="sub")
     repository = new_repository({"a": "b"})
     with_submodule(repository, tmp_path / "clone", f"file://{sub.directory}", sub.rev("main"))
-    made = await make(workbench, repository)
+    made = await make(build_directory, repository)
     assert error_of(made)["code"] == "fetch_failed"
     assert "submodule" in error_of(made)["message"]
 
@@ -184,30 +186,30 @@ async def test_a_submodule_cannot_lead_into_this_machine(workbench: Workbench, n
 
 
 async def test_the_next_commit_with_the_same_environment_installs_nothing(
-    workbench: Workbench, new_repository: NewRepository, package_index: PackageIndex
+    build_directory: BuildDirectory, new_repository: NewRepository, package_index: PackageIndex
 ) -> None:
     repository = new_repository({"requirements.txt": "common==1.0\n"})
-    first = await make(workbench, repository)
+    first = await make(build_directory, repository)
     repository.commit({"README.md": "more"})
     package_index.asked.clear()
-    second = await make(workbench, repository)
+    second = await make(build_directory, repository)
     assert (first.error, second.error, package_index.asked) == (None, None, [])
     assert any(FOUND in line for line in second.log)
     assert not any(FOUND in line for line in first.log)
-    one, two = workbench.manifest(first.build), workbench.manifest(second.build)
+    one, two = build_directory.manifest(first.build), build_directory.manifest(second.build)
     assert one["environment"] == two["environment"]
     assert one["content"] != two["content"]
-    assert installed(workbench, second.build, "import base, common; print(common.version)") == "1.0"
+    assert installed(build_directory, second.build, "import base, common; print(common.version)") == "1.0"
 
 
-async def test_two_builds_of_one_environment_at_once_make_it_once(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_two_builds_of_one_environment_at_once_make_it_once(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"requirements.txt": "common==2.0\n"})
     first = repository.rev("main")
     second = repository.commit({"README.md": "more"})
-    one, two = await asyncio.gather(*(workbench.make(workbench.ask(repository.url, commit)) for commit in (first, second)))
+    one, two = await asyncio.gather(*(build_directory.make(build_directory.ask(repository.url, commit)) for commit in (first, second)))
     assert (one.error, two.error) == (None, None)
     assert sum(FOUND in line for line in one.log + two.log) == 1
-    assert workbench.manifest(one.build)["environment"] == workbench.manifest(two.build)["environment"]
+    assert build_directory.manifest(one.build)["environment"] == build_directory.manifest(two.build)["environment"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,9 @@ async def test_two_builds_of_one_environment_at_once_make_it_once(workbench: Wor
     ],
     ids=["-e .", "postBuild"],
 )
-async def test_an_environment_that_uses_the_tree_is_made_for_every_commit(workbench: Workbench, new_repository: NewRepository, files: Files) -> None:
+async def test_an_environment_that_uses_the_tree_is_made_for_every_commit(
+    build_directory: BuildDirectory, new_repository: NewRepository, files: Files
+) -> None:
     if "pyproject.toml" in files:
         backend = (
             "import base64, hashlib, zipfile\n"
@@ -235,22 +239,22 @@ async def test_an_environment_that_uses_the_tree_is_made_for_every_commit(workbe
         table = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
         files = {**files, "pyproject.toml": f"{files['pyproject.toml']}{table}", "backend.py": backend}
     repository = new_repository({**files, "mine.py": "word = 'one'\n", "greeting.py": "word = 'one'\n"})
-    first = await make(workbench, repository)
+    first = await make(build_directory, repository)
     repository.commit({"mine.py": "word = 'two'\n", "greeting.py": "word = 'two'\n"})
-    second = await make(workbench, repository)
+    second = await make(build_directory, repository)
     assert (first.error, second.error) == (None, None), first.log + second.log
     assert any("belongs to this commit alone" in line for line in first.log)
-    assert workbench.manifest(first.build)["environment"] != workbench.manifest(second.build)["environment"]
-    words = [installed(workbench, made.build, "import os; os.chdir('/'); import mine; print(mine.word)") for made in (first, second)]
+    assert build_directory.manifest(first.build)["environment"] != build_directory.manifest(second.build)["environment"]
+    words = [installed(build_directory, made.build, "import os; os.chdir('/'); import mine; print(mine.word)") for made in (first, second)]
     assert words == ["one", "two"]
 
 
-async def test_force_makes_everything_anew_and_keeps_what_a_server_may_use(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_force_makes_everything_anew_and_keeps_what_a_server_may_use(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"requirements.txt": "common==1.0\n"})
-    first = await make(workbench, repository)
-    old = workbench.manifest(first.build)
-    second = await workbench.make(workbench.ask(repository.url, repository.rev("main"), force=True))
-    new = workbench.manifest(second.build)
+    first = await make(build_directory, repository)
+    old = build_directory.manifest(first.build)
+    second = await build_directory.make(build_directory.ask(repository.url, repository.rev("main"), force=True))
+    new = build_directory.manifest(second.build)
     assert first.build.image.name == second.build.image.name
     assert {old["environment"], old["content"]}.isdisjoint({new["environment"], new["content"]})
     assert not any(FOUND in line for line in second.log)
@@ -259,24 +263,24 @@ async def test_force_makes_everything_anew_and_keeps_what_a_server_may_use(workb
         assert Path(place["content"], "requirements.txt").exists()
 
 
-async def test_an_environment_that_lost_its_python_is_made_anew(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_an_environment_that_lost_its_python_is_made_anew(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"requirements.txt": "common==1.0\n"})
-    first = await make(workbench, repository)
-    Path(workbench.manifest(first.build)["environment"], "bin", "python").unlink()
-    assert await workbench.images.exists(first.build.image.name) is None
-    second = await make(workbench, repository)
+    first = await make(build_directory, repository)
+    Path(build_directory.manifest(first.build)["environment"], "bin", "python").unlink()
+    assert await build_directory.images.exists(first.build.image.name) is None
+    second = await make(build_directory, repository)
     assert second.error is None, second.log
-    assert await workbench.images.exists(second.build.image.name)
+    assert await build_directory.images.exists(second.build.image.name)
 
 
-async def test_a_repository_without_anything_is_a_plain_environment(workbench: Workbench, new_repository: NewRepository) -> None:
-    made = await make(workbench, new_repository({"README.md": "x"}))
+async def test_a_repository_without_anything_is_a_plain_environment(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    made = await make(build_directory, new_repository({"README.md": "x"}))
     assert made.error is None
     assert any("plain JupyterLab" in line for line in made.log)
-    assert installed(workbench, made.build, "import base; print(base.version)") == "1.0"
-    assert workbench.manifest(made.build)["start"] is None
+    assert installed(build_directory, made.build, "import base; print(base.version)") == "1.0"
+    assert build_directory.manifest(made.build)["start"] is None
 
 
-async def test_credentials_and_prompts_have_no_place_in_a_build(workbench: Workbench, new_repository: NewRepository) -> None:
+async def test_credentials_and_prompts_have_no_place_in_a_build(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     private = new_repository({"a": "b"}, login=("robot", "s3cret"))
-    assert error_of(await make(workbench, private))["code"] == "fetch_failed"
+    assert error_of(await make(build_directory, private))["code"] == "fetch_failed"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from spawner.docker import DockerRepoSpawner
-from spawner.process import ProcessSpawner
+from spawner.docker.spawner import DockerRepoSpawner
+from spawner.local.spawner import ProcessSpawner
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, JUPYTER_DOCKERFILE, JUPYTER_IMAGE, TestEngine, reason_to_skip
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, make_environment, make_image, running_hub
 from tests.spawner.servers import START_SECONDS, Servers, until
@@ -67,7 +67,7 @@ class ProcessKind(Kind):
         (folder / "content").mkdir()
         (folder / "content/a.txt").write_text("theirs")
         self._make(self.image)
-        self.settings = {"ProcessSpawner": {"images_dir": str(folder / "images"), "people_dir": str(folder / "people")}}
+        self.settings = {"ProcessSpawner": {"images_dir": str(folder / "images"), "users_dir": str(folder / "people")}}
 
     def _make(self, name: str) -> Path:
         """Make an image and return where its server is."""

@@ -13,12 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from binderhub_service.errors import Unavailable
 from binderhub_service.models import Build, Event, Image, Kind, Phase, State
-from binderhub_service.store import Store
+from binderhub_service.store.store import Store
 from tests.harness.records import DAY, build, lines, source
 
 
-async def ids(store: Store, *, asker: str | None = None, before: str | None = None, limit: int = 50, **filters: str) -> list[str]:
-    return [found.id for found in await store.newest(asker=asker, filters=filters, before=before, limit=limit)]
+async def ids(store: Store, *, requester: str | None = None, before: str | None = None, limit: int = 50, **filters: str) -> list[str]:
+    return [found.id for found in await store.newest(requester=requester, filters=filters, before=before, limit=limit)]
 
 
 async def add(store: Store, *builds: Build) -> None:
@@ -50,16 +50,16 @@ async def test_a_build_comes_back_as_it_was_stored(store: Store) -> None:
 async def test_a_build_that_nobody_stored_is_none(store: Store) -> None:
     assert await store.get("b0") is None
     assert await store.events("b0", 0, 10) == []
-    assert await store.askers("b0") == {}
+    assert await store.requesters("b0") == {}
     assert await store.newest_ready("image-1") is None
 
 
 async def test_the_owner_is_the_first_asker(store: Store) -> None:
     await add(store, build(1))
-    assert await store.askers("b00000001") == {"alice": True}
-    await store.set_asker("b00000001", "bob", wants=True)
-    await store.set_asker("b00000001", "alice", wants=False)
-    assert await store.askers("b00000001") == {"alice": False, "bob": True}
+    assert await store.requesters("b00000001") == {"alice": True}
+    await store.set_requester("b00000001", "bob", wants=True)
+    await store.set_requester("b00000001", "alice", wants=False)
+    assert await store.requesters("b00000001") == {"alice": False, "bob": True}
 
 
 async def test_the_record_changes_together_with_its_events(store: Store) -> None:
@@ -95,7 +95,7 @@ async def test_a_build_that_cannot_be_created_has_no_asker(store: Store) -> None
     with pytest.raises(Unavailable):
         await store.create(build(2, image="same", owner="bob"))
     assert await store.get("b00000002") is None
-    assert await store.askers("b00000002") == {}
+    assert await store.requesters("b00000002") == {}
 
 
 async def test_an_image_has_one_unfinished_build_at_most(store: Store) -> None:
@@ -134,15 +134,15 @@ async def test_lists_are_newest_first_and_come_in_pages(store: Store) -> None:
 async def test_lists_are_filtered_by_state_repository_owner_and_asker(store: Store) -> None:
     other = source(2, repo="https://git.example.org/other")
     await add(store, build(1, state=State.READY), build(2, source=other), build(3, owner="bob"), build(4, owner="bob", state=State.READY))
-    await store.set_asker("b00000003", "alice", wants=False)
+    await store.set_requester("b00000003", "alice", wants=False)
     assert await ids(store, state="ready") == ["b00000004", "b00000001"]
     assert await ids(store, repo=other.repo) == ["b00000002"]
     assert await ids(store, owner="bob") == ["b00000004", "b00000003"]
     assert await ids(store, owner="bob", state="ready") == ["b00000004"]
-    assert await ids(store, asker="alice") == ["b00000003", "b00000002", "b00000001"]
-    assert await ids(store, asker="alice", owner="bob") == ["b00000003"]
-    assert await ids(store, asker="alice", before="b00000003", limit=1) == ["b00000002"]
-    assert await ids(store, asker="nobody") == []
+    assert await ids(store, requester="alice") == ["b00000003", "b00000002", "b00000001"]
+    assert await ids(store, requester="alice", owner="bob") == ["b00000003"]
+    assert await ids(store, requester="alice", before="b00000003", limit=1) == ["b00000002"]
+    assert await ids(store, requester="nobody") == []
 
 
 async def test_a_quote_in_a_filter_is_only_a_quote(store: Store) -> None:
@@ -196,13 +196,13 @@ async def test_a_database_that_is_gone_is_unavailable_and_never_empty(store: Sto
             store.check(),
             store.get("b00000001"),
             store.unfinished(),
-            store.newest(asker=None, filters={}, before=None, limit=1),
+            store.newest(requester=None, filters={}, before=None, limit=1),
             store.newest_ready("image-1"),
             store.events("b00000001", 0, 1),
-            store.askers("b00000001"),
+            store.requesters("b00000001"),
             store.create(build(2)),
             store.record(build(1), lines(1, 1), ""),
-            store.set_asker("b00000001", "bob", wants=True),
+            store.set_requester("b00000001", "bob", wants=True),
         ):
             with pytest.raises(Unavailable) as caught:
                 await call

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import package_index, uv_cache, workbench
+from tests.contract.conftest import build_directory, package_index, uv_cache
 from tests.fake_hub import FakeHub
 from tests.faults.service import Service
 from tests.harness.processes import assert_none_left, end_all
 
-__all__ = ["package_index", "uv_cache", "workbench"]  # fixtures
+__all__ = ["build_directory", "package_index", "uv_cache"]  # fixtures
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
 
 
 @pytest.fixture
-def service(fake_hub: FakeHub, tmp_path: Path, workbench: object) -> Iterator[Service]:
+def service(fake_hub: FakeHub, tmp_path: Path, build_directory: object) -> Iterator[Service]:
     """The service as a process, not started yet; it and its builds end with the test.
 
-    `workbench` is here for the environment in which uv finds the tests' own package index.
+    `build_directory` is here for the environment in which uv finds the tests' own package index.
     """
     service = Service(tmp_path / "service", fake_hub.api_url)
     yield service

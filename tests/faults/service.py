@@ -129,7 +129,7 @@ class Service:
         build: dict[str, Any] = reply.json()
         return build
 
-    async def story(self, build_id: str, after: int = 0) -> list[sse.Sent]:
+    async def event_log(self, build_id: str, after: int = 0) -> list[sse.Sent]:
         """Return a build's events until the service closes the stream."""
         lines: list[str] = []
         async with (
@@ -143,13 +143,13 @@ class Service:
     async def finished(self, repo: str, user: str = "alice", **asked: Any) -> tuple[dict[str, Any], list[sse.Sent]]:
         """Ask for a build; return it as it is when it has ended, and its story."""
         build = await self.build(repo, user, **asked)
-        story = await self.story(build["id"])
-        return await self.get(build["id"]), story
+        event_log = await self.event_log(build["id"])
+        return await self.get(build["id"]), event_log
 
 
-def log_of(story: list[sse.Sent]) -> list[str]:
+def log_of(event_log: list[sse.Sent]) -> list[str]:
     """Return the lines of the log in a story."""
-    return [event.data["text"] for event in story if event.kind == "log"]
+    return [event.data["text"] for event in event_log if event.kind == "log"]
 
 
 def _headers(user: str) -> Mapping[str, str]:

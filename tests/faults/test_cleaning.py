@@ -13,28 +13,28 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from binderhub_service.builders.job import Limits
-from binderhub_service.cleaning import Budget, Cleaner
+from binderhub_service.builds.cleaner import Budget, Cleaner
+from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import Conflict
-from binderhub_service.limits import BuildLimits
 from binderhub_service.models import Build, Kind, Request, State, now
-from binderhub_service.schema import builds as builds_table
-from tests.faults.house import House, house
+from binderhub_service.store.schema import builds as builds_table
+from binderhub_service.worker.job import Limits
+from tests.faults.real_builds import RealBuilds, real_builds
 from tests.faults.service import Service
+from tests.harness.build_directory import BuildDirectory
 from tests.harness.gate import Gate
 from tests.harness.git_server import Repository
 from tests.harness.records import ADMIN, ALICE, whole
 from tests.harness.waiting import wait_for
-from tests.harness.workbench import Workbench
 
 NewRepository = Callable[..., Repository]
 HOUR_SECONDS = 3600
 
 
 @pytest.fixture
-async def home(workbench: Workbench, tmp_path: Path) -> AsyncIterator[House]:
+async def home(build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[RealBuilds]:
     """A house without limits."""
-    async with house(workbench, tmp_path / "database", BuildLimits(), Limits()) as made:
+    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), Limits()) as made:
         yield made
 
 
@@ -63,11 +63,11 @@ def server_of(environment: Path, user: str, server: str) -> Iterator[subprocess.
         process.wait()
 
 
-def cleaner(home: House, **budget: float) -> Cleaner:
-    return Cleaner(store=home.store, images=home.workbench.images, builds=home.builds, budget=Budget(**budget))  # type: ignore[arg-type]  # numbers
+def cleaner(home: RealBuilds, **budget: float) -> Cleaner:
+    return Cleaner(store=home.store, images=home.build_directory.images, builds=home.builds, budget=Budget(**budget))  # type: ignore[arg-type]  # numbers
 
 
-async def made(home: House, repository: Repository, ref: str = "", *, used_hours_ago: float = 0) -> Build:
+async def made(home: RealBuilds, repository: Repository, ref: str = "", *, used_hours_ago: float = 0) -> Build:
     """Make an image that was last asked for some hours ago."""
     ended = await home.make(repository.url, ref)
     assert ended.build.state is State.READY, ended.log
@@ -75,37 +75,37 @@ async def made(home: House, repository: Repository, ref: str = "", *, used_hours
     return ended.build
 
 
-async def used(home: House, build: Build, hours_ago: float) -> None:
+async def used(home: RealBuilds, build: Build, hours_ago: float) -> None:
     """Pretend that an image was last asked for some hours ago, and made then, too."""
     moment = now() - timedelta(hours=hours_ago)
     home.store._uses.clear()
     await home.store.note_use(build.image.name, moment, 0)
-    manifest = home.workbench.root / "images" / build.image.name / "image.json"
+    manifest = home.build_directory.root / "images" / build.image.name / "image.json"
     os.utime(manifest, (moment.timestamp(), moment.timestamp()))
 
 
-async def there(home: House) -> set[str]:
-    return {image.name for image in await home.workbench.images.all()}
+async def there(home: RealBuilds) -> set[str]:
+    return {image.name for image in await home.build_directory.images.all()}
 
 
-def environment_of(home: House, build: Build) -> Path:
-    return Path(home.workbench.manifest(build)["environment"])
+def environment_of(home: RealBuilds, build: Build) -> Path:
+    return Path(home.build_directory.manifest(build)["environment"])
 
 
-async def test_beyond_the_bytes_the_least_recently_used_go_first_and_no_more_than_must(home: House, new_repository: NewRepository) -> None:
+async def test_beyond_the_bytes_the_least_recently_used_go_first_and_no_more_than_must(home: RealBuilds, new_repository: NewRepository) -> None:
     builds = [
         await made(home, new_repository({"requirements.txt": f"# {hours}\n"}, f"project-{hours}"), used_hours_ago=hours) for hours in (5, 30, 2, 20)
     ]
-    sizes = {image.name: image.bytes for image in await home.workbench.images.all()}
+    sizes = {image.name: image.bytes for image in await home.build_directory.images.all()}
     budget = sizes[builds[0].image.name] + sizes[builds[2].image.name]
     gone = await cleaner(home, image_bytes=budget).clean()
     assert gone == [builds[1].image.name, builds[3].image.name], "30 hours, then 20 hours"
     assert await there(home) == {builds[0].image.name, builds[2].image.name}
-    assert home.workbench.half_made() == [], "their directories are gone"
+    assert home.build_directory.half_made() == [], "their directories are gone"
     assert await cleaner(home, image_bytes=budget).clean() == []
 
 
-async def test_beyond_the_age_all_go_whatever_their_size(home: House, new_repository: NewRepository) -> None:
+async def test_beyond_the_age_all_go_whatever_their_size(home: RealBuilds, new_repository: NewRepository) -> None:
     old = await made(home, new_repository({"requirements.txt": "# old\n"}, "old"), used_hours_ago=50)
     young = await made(home, new_repository({"requirements.txt": "# young\n"}, "young"), used_hours_ago=40)
     assert await cleaner(home, image_seconds=45 * HOUR_SECONDS).clean() == [old.image.name]
@@ -114,7 +114,7 @@ async def test_beyond_the_age_all_go_whatever_their_size(home: House, new_reposi
     assert (again.build.state, again.build.id != old.id) == (State.READY, True), "what was removed is made again"
 
 
-async def test_asking_for_an_image_keeps_it(home: House, new_repository: NewRepository) -> None:
+async def test_asking_for_an_image_keeps_it(home: RealBuilds, new_repository: NewRepository) -> None:
     build = await made(home, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
     home.store._uses.clear()
     await home.builds.ensure(Request(build.source.url), ALICE)
@@ -123,11 +123,11 @@ async def test_asking_for_an_image_keeps_it(home: House, new_repository: NewRepo
 
 
 async def test_an_image_that_a_server_runs_from_stays_until_the_server_ends(
-    home: House, new_repository: NewRepository, serve: Callable[[Path, str, str], subprocess.Popen[bytes]]
+    home: RealBuilds, new_repository: NewRepository, serve: Callable[[Path, str, str], subprocess.Popen[bytes]]
 ) -> None:
     build = await made(home, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
     process = serve(environment_of(home, build), "alice", "work")
-    [image] = await home.workbench.images.all()
+    [image] = await home.build_directory.images.all()
     assert image.used_by == ("alice/work",)
     assert await cleaner(home, image_bytes=1, image_seconds=1).clean() == []
     with pytest.raises(Conflict) as caught:
@@ -139,7 +139,7 @@ async def test_an_image_that_a_server_runs_from_stays_until_the_server_ends(
     assert await cleaner(home, image_bytes=1, image_seconds=1).clean() == [build.image.name]
 
 
-async def test_an_image_that_is_built_anew_stays(home: House, new_repository: NewRepository, gate: Gate) -> None:
+async def test_an_image_that_is_built_anew_stays(home: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
     repository = new_repository({"postBuild": gate.post_build})
     gate.open()
     build = await made(home, repository, used_hours_ago=50)
@@ -156,7 +156,7 @@ async def test_an_image_that_is_built_anew_stays(home: House, new_repository: Ne
 
 @pytest.mark.parametrize("behind_a_link", [False, True], ids=["", "behind a link"])
 async def test_an_environment_that_is_shared_goes_with_its_last_image(
-    workbench: Workbench,
+    build_directory: BuildDirectory,
     tmp_path: Path,
     new_repository: NewRepository,
     serve: Callable[[Path, str, str], subprocess.Popen[bytes]],
@@ -164,8 +164,8 @@ async def test_an_environment_that_is_shared_goes_with_its_last_image(
 ) -> None:
     if behind_a_link:
         (tmp_path / "elsewhere").mkdir()
-        workbench.root.symlink_to(tmp_path / "elsewhere")
-    async with house(workbench, tmp_path / "database", BuildLimits(), Limits()) as home:
+        build_directory.root.symlink_to(tmp_path / "elsewhere")
+    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), Limits()) as home:
         repository = new_repository({"requirements.txt": "# shared\n"})
         first = await made(home, repository, used_hours_ago=50)
         second_commit = repository.commit({"other": "file"})
@@ -173,7 +173,7 @@ async def test_an_environment_that_is_shared_goes_with_its_last_image(
         environment = environment_of(home, first)
         assert environment.resolve() == environment_of(home, second).resolve()
         assert await cleaner(home, image_seconds=10 * HOUR_SECONDS).clean() == [first.image.name]
-        assert await workbench.images.exists(second.image.name)
+        assert await build_directory.images.exists(second.image.name)
         assert (environment / "bin" / "python").exists()
         process = serve(environment_of(home, second), "bob", "")
         await used(home, second, 50)
@@ -184,7 +184,7 @@ async def test_an_environment_that_is_shared_goes_with_its_last_image(
         assert not environment.exists()
 
 
-async def test_a_log_goes_after_its_time_and_everything_else_stays(home: House, new_repository: NewRepository) -> None:
+async def test_a_log_goes_after_its_time_and_everything_else_stays(home: RealBuilds, new_repository: NewRepository) -> None:
     old = await made(home, new_repository({"requirements.txt": "# old\n"}, "old"))
     young = await made(home, new_repository({"requirements.txt": "# young\n"}, "young"))
     before = {build.id: await whole(home.builds.follow(build.id, ADMIN)) for build in (old, young)}
@@ -194,7 +194,7 @@ async def test_a_log_goes_after_its_time_and_everything_else_stays(home: House, 
     await cleaner(home, log_seconds=10 * HOUR_SECONDS).clean()
     assert await whole(home.builds.follow(old.id, ADMIN)) == before[old.id][-1:], "the end and its number"
     assert await whole(home.builds.follow(old.id, ADMIN, after=before[old.id][-1].number)) == []
-    assert [event for event in await whole(home.builds.story_so_far(old.id, ADMIN)) if event.kind is Kind.LOG] == []
+    assert [event for event in await whole(home.builds.events_so_far(old.id, ADMIN)) if event.kind is Kind.LOG] == []
     assert await home.builds.get(old.id, ADMIN) == record
     assert await whole(home.builds.follow(young.id, ADMIN)) == before[young.id]
     build, is_new = await home.builds.ensure(Request(old.source.url), ALICE)
@@ -205,13 +205,13 @@ def _set_finished(connection: sa.Connection, build_id: str, moment: object) -> N
     connection.execute(builds_table.update().where(builds_table.c.id == build_id).values(finished=moment))
 
 
-async def test_the_log_of_a_build_that_goes_on_stays_however_long_it_takes(home: House, new_repository: NewRepository, gate: Gate) -> None:
+async def test_the_log_of_a_build_that_goes_on_stays_however_long_it_takes(home: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
     build = await home.ask(new_repository({"postBuild": gate.post_build}).url)
     await asyncio.to_thread(gate.wait_until_reached)
     await cleaner(home, log_seconds=0.001).clean()
     gate.open()
-    story = (await home.end(build)).story
-    assert story[0].number == 1
+    event_log = (await home.end(build)).event_log
+    assert event_log[0].number == 1
 
 
 async def test_administrators_see_images_and_remove_those_that_nobody_uses(

@@ -210,14 +210,14 @@ class Rounds:
     async def check_ended(self, build_id: str, *, may_be_lost: bool, may_be_cancelled: bool) -> None:
         """Check that a build ends as it may, once, with its whole story."""
         async with asyncio.timeout(WAIT_SECONDS):
-            story = await self.service.story(build_id)
+            event_log = await self.service.event_log(build_id)
         build = await self.service.get(build_id)
         self.seen[build["state"]] += 1
-        assert [event.number for event in story] == list(range(1, len(story) + 1))
-        assert [event.number for event in story if event.kind == "end"] == [build["last_event"]] == [len(story)]
-        assert story[-1].data["state"] == build["state"]
+        assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+        assert [event.number for event in event_log if event.kind == "end"] == [build["last_event"]] == [len(event_log)]
+        assert event_log[-1].data["state"] == build["state"]
         if build["state"] == "ready":
-            assert [line for line in log_of(story) if line.startswith("step ")] in ([], [f"step {number}" for number in range(1, STEPS + 1)])
+            assert [line for line in log_of(event_log) if line.startswith("step ")] in ([], [f"step {number}" for number in range(1, STEPS + 1)])
         elif build["state"] == "failed":
             assert build["error"]["code"] == "builder_lost", build
             assert may_be_lost or may_be_cancelled, f"{build} was lost, and nobody killed its process"

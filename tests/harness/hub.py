@@ -214,9 +214,9 @@ class HubProcess:
 
     def read_on(self, build_id: str, token: str, seen: list[sse.Sent]) -> list[sse.Sent]:
         """Return all events of a build whose beginning was read before, none of them missing or told twice."""
-        story = seen + self.follow(build_id, token, after=seen[-1].number)
-        assert [event.number for event in story] == list(range(1, len(story) + 1))
-        return story
+        event_log = seen + self.follow(build_id, token, after=seen[-1].number)
+        assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+        return event_log
 
     def finished(self, repo: str, token: str, **asked: Any) -> dict[str, Any]:
         """Ask for a build, follow it to its end and return it as it is then."""

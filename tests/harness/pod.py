@@ -11,14 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from binderhub_service.builders.job import Job, Limits
-from binderhub_service.builders.pod_job import PodSettings
+from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.git_server import Repository
 
 START = """\
 import sys
 from pathlib import Path
-from binderhub_service.builders import pod, pod_job
+from binderhub_service.worker import pod, pod_job
 place = Path(sys.argv[1])
 pod_job.JOB, pod_job.IMAGE, pod_job.LOGINS = place / "job.json", place / "image", place / "logins.json"
 pod_job.GIT_CREDENTIALS, pod_job.TERMINATION_MESSAGE = place / "git-credentials", place / "end.json"

@@ -65,9 +65,9 @@ def assert_none_left(directory: Path, timeout_seconds: float = 15) -> None:
     try:
         wait_for(lambda: not processes_of(directory), "the end of all processes", timeout_seconds, every_seconds=0.2)
     except TimeoutError:
-        story = describe(processes_of(directory))
+        event_log = describe(processes_of(directory))
         end_all(directory)
-        raise AssertionError(f"processes were left behind:\n{story}") from None
+        raise AssertionError(f"processes were left behind:\n{event_log}") from None
 
 
 def end_all(directory: Path) -> None:

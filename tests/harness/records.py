@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from binderhub_service.access import BUILD_SCOPE, CANCEL_SCOPE, READ_SCOPE
+from binderhub_service.builds.access import BUILD_SCOPE, CANCEL_SCOPE, READ_SCOPE
 from binderhub_service.errors import NotFound
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State
 from binderhub_service.providers import Provider

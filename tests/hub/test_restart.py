@@ -30,11 +30,11 @@ def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
     gate.open()
     wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
 
-    story = hub.read_on(build["id"], alice, before)
-    assert story[-1].data["state"] == "ready"
-    texts = [event.data.get("text") for event in story]
+    event_log = hub.read_on(build["id"], alice, before)
+    assert event_log[-1].data["state"] == "ready"
+    texts = [event.data.get("text") for event in event_log]
     assert (texts.count(BEFORE), texts.count(AFTER)) == (1, 1)
-    assert hub.follow(build["id"], alice) == story
+    assert hub.follow(build["id"], alice) == event_log
     assert hub.service("POST", "/api/builds", alice, json={"repo": repository.url}).json()["id"] == build["id"]
     wait_for(lambda: hub.servers("bob").get("", {}).get("ready"), "the server whose build was interrupted")
     assert list(hub.progress("bob"))[-1]["ready"]

@@ -105,8 +105,8 @@ def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProce
     alice = hub.token("alice")
     build = hub.finished(repository.url, alice)
     assert build["state"] == "ready", build
-    story = "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
-    assert PASSWORD not in story.replace(steps.strip(), "")
+    event_log = "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
+    assert PASSWORD not in event_log.replace(steps.strip(), "")
     assert PASSWORD not in hub.log()
 
 
@@ -131,10 +131,10 @@ def test_a_service_killed_during_a_build_goes_on_with_the_same_pod(hub: HubProce
     build = hub.build(repository.url, alice)
     seen = hub.read_to(build["id"], alice, line)
     hub.kill_service_and_wait()
-    story = hub.read_on(build["id"], alice, seen)
-    lines = [str(event.data.get("text")) for event in story]
+    event_log = hub.read_on(build["id"], alice, seen)
+    lines = [str(event.data.get("text")) for event in event_log]
     assert len(lines) - len(set(lines) - {"None"}) == lines.count("None"), "no line twice"
-    assert story[-1].data["state"] == "ready", story[-1].data
+    assert event_log[-1].data["state"] == "ready", event_log[-1].data
     wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
     assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
 

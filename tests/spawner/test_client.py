@@ -21,7 +21,7 @@ async def client(service: FakeService) -> AsyncIterator[BuildClient]:
         yield opened
 
 
-async def story(client: BuildClient, build_id: str, after: int = 0) -> list[BuildEvent]:
+async def progress(client: BuildClient, build_id: str, after: int = 0) -> list[BuildEvent]:
     return [event async for event in client.follow(build_id, after)]
 
 
@@ -44,7 +44,7 @@ async def test_an_ask_carries_the_token_and_only_what_was_asked(service: FakeSer
 async def test_a_story_arrives_in_order_up_to_its_end(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     build = await client.ensure(OPTIONS)
-    events = await story(client, build["id"])
+    events = await progress(client, build["id"])
     assert [event.number for event in events] == list(range(1, 11))
     assert events[0] == BuildEvent(1, "log", {"text": "line 1"})
     assert events[-1].kind == "end"
@@ -55,7 +55,7 @@ async def test_a_story_goes_on_behind_dropped_connections(service: FakeService, 
     service.on_ask = tell_ten_lines
     service.drops = [3, 3, 7]
     build = await client.ensure(OPTIONS)
-    events = await story(client, build["id"])
+    events = await progress(client, build["id"])
     assert [event.number for event in events] == list(range(1, 11))
     assert service.resumes == [0, 3, 7]
 
@@ -63,7 +63,7 @@ async def test_a_story_goes_on_behind_dropped_connections(service: FakeService, 
 async def test_a_story_can_be_taken_up_in_the_middle(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     build = await client.ensure(OPTIONS)
-    assert [event.number for event in await story(client, build["id"], after=8)] == [9, 10]
+    assert [event.number for event in await progress(client, build["id"], after=8)] == [9, 10]
 
 
 async def test_events_that_come_twice_are_told_once(service: FakeService, client: BuildClient) -> None:
@@ -71,13 +71,13 @@ async def test_events_that_come_twice_are_told_once(service: FakeService, client
     service.drops = [5]
     service.forgets_resumes = True
     build = await client.ensure(OPTIONS)
-    assert [event.number for event in await story(client, build["id"])] == list(range(1, 11))
+    assert [event.number for event in await progress(client, build["id"])] == list(range(1, 11))
 
 
 async def test_a_service_that_restarts_loses_no_event(service: FakeService, client: BuildClient) -> None:
     build = service.build_of(REPO, "main")
     build.log("before")
-    following = asyncio.create_task(story(client, build.id))
+    following = asyncio.create_task(progress(client, build.id))
     while not service.resumes:
         await asyncio.sleep(0.01)
     await service.stop()
@@ -100,7 +100,7 @@ async def test_an_ask_waits_for_a_service_that_restarts(service: FakeService, cl
 async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> None:
     async with BuildClient(service.url, "t", patience_seconds=0.5, keep_alive_seconds=10) as client:
         build = service.build_of(REPO, "main")
-        following = asyncio.create_task(story(client, build.id))
+        following = asyncio.create_task(progress(client, build.id))
         await asyncio.sleep(1.3)
         await service.stop()
         await service.start()
@@ -112,7 +112,7 @@ async def test_keep_alives_are_no_events(service: FakeService, client: BuildClie
     service.keep_alives = True
     service.on_ask = tell_ten_lines
     build = await client.ensure(OPTIONS)
-    assert len(await story(client, build["id"])) == 10
+    assert len(await progress(client, build["id"])) == 10
 
 
 async def test_patience_ends_with_a_sentence(service: FakeService) -> None:
@@ -121,7 +121,7 @@ async def test_patience_ends_with_a_sentence(service: FakeService) -> None:
         with pytest.raises(ServiceError, match="does not answer") as caught:
             await client.ensure(OPTIONS)
         with pytest.raises(ServiceError, match="does not answer"):
-            await story(client, "b1")
+            await progress(client, "b1")
     assert (caught.value.status, caught.value.code) == (0, "service_unavailable")
 
 
@@ -183,7 +183,7 @@ async def test_a_refusal_by_whoever_guards_the_service_is_one_sentence(service: 
 
 async def test_a_build_that_is_not_there_ends_the_following(client: BuildClient) -> None:
     with pytest.raises(ServiceError) as caught:
-        await story(client, "nope")
+        await progress(client, "nope")
     assert caught.value.status == 404
 
 
@@ -191,7 +191,7 @@ async def test_unusual_line_ends_in_a_log_line_are_no_line_ends(service: FakeSer
     text = "a\u2028b\u2029c\x85d\x0be\u00e9 \U0001f600"
     service.on_ask = lambda build: (build.log(text), build.ready())  # type: ignore[func-returns-value]  # two calls in one expression
     build = await client.ensure(OPTIONS)
-    assert (await story(client, build["id"]))[0].data == {"text": text}
+    assert (await progress(client, build["id"]))[0].data == {"text": text}
 
 
 async def test_withdrawing_is_one_quick_request(service: FakeService, client: BuildClient) -> None:

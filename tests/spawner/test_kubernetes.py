@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from traitlets.config import Config
 
-from spawner.kubernetes import BinderSpawner
-from spawner.profiles import Profiles
+from spawner.kubernetes.profiles import Profiles
+from spawner.kubernetes.spawner import BinderSpawner
 from spawner.rejection import Rejection
 from tests.spawner.cluster import NAMESPACE, stand_in
 from tests.spawner.fakes import COMMIT, REPO

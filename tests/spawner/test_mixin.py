@@ -336,8 +336,8 @@ async def test_two_browsers_both_see_the_whole_story(hub: Hub, service: FakeServ
     build.log("third")
     build.ready()
     first, second = await early, await late
-    story = [text for text in texts(first) if text in {"first", "second", "third"}]
-    assert story == ["first", "second", "third"]
+    seen = [text for text in texts(first) if text in {"first", "second", "third"}]
+    assert seen == ["first", "second", "third"]
     assert texts(first) == texts(second)
     percents = [event["progress"] for event in first]
     assert percents == sorted(percents)
@@ -396,7 +396,7 @@ async def test_of_a_long_log_the_beginning_and_the_end_are_kept(hub: Hub, servic
     for number in range(5000):
         build.events.append(("log", {"text": f"line {number}"}))
     build.log("last line")
-    await until(lambda: spawner_of(hub, "alice")._repo_story._count > 5000, "the log")
+    await until(lambda: spawner_of(hub, "alice")._repo_progress._count > 5000, "the log")
     watching = asyncio.create_task(progress(hub, "alice"))
     await asyncio.sleep(0.3)
     build.ready()

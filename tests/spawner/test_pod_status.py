@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spawner import pod_status
+from spawner.kubernetes import pod_status
 
 NOT_FOUND = 'failed to pull and unpack image "r:5000/x@sha256:0": failed to resolve reference: not found'
 

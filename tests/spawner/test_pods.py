@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from kubernetes_asyncio.client import ApiException
 
-from spawner import pods
-from spawner.pods import PodSpawner
+from spawner.kubernetes import base
+from spawner.kubernetes.base import PodSpawner
 from spawner.rejection import Rejection
 from tests.spawner.cluster import NAMESPACE, Cluster, stand_in
 
@@ -84,17 +84,17 @@ async def test_what_the_cluster_refuses_is_a_sentence(spawner: PodSpawner, clust
 async def test_what_may_pass_is_waited_for(spawner: PodSpawner, cluster: Cluster, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.status = {"phase": "Pending", "containerStatuses": [{"name": "notebook", "image": "r/i", "state": REFUSES}]}
     starting = asyncio.ensure_future(spawner.start())
-    await asyncio.sleep(3 * pods.WATCH_SECONDS)
+    await asyncio.sleep(3 * base.WATCH_SECONDS)
     cluster.pods[f"{NAMESPACE}/{spawner.pod_name}"]["status"] = RUNNING
     assert await starting
-    monkeypatch.setattr(pods, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(base, "PATIENCE_SECONDS", 0.5)
     with pytest.raises(Rejection, match="connection refused"):
         await spawner.start()
     assert cluster.pods == {}
 
 
 async def test_what_the_cluster_does_not_tell_about_is_asked_for(spawner: PodSpawner, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pods, "ASK_EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(base, "ASK_EVERY_SECONDS", 0.5)
     cluster.tells = False
     with pytest.raises(Rejection, match="was deleted while it started"):
         await spawner.start()
@@ -110,7 +110,7 @@ async def test_a_pod_of_the_same_name_makes_way(spawner: PodSpawner, cluster: Cl
 
 async def test_a_start_that_is_cancelled_leaves_no_pod(spawner: PodSpawner, cluster: Cluster) -> None:
     starting = spawner.start()
-    await asyncio.sleep(2 * pods.WATCH_SECONDS)
+    await asyncio.sleep(2 * base.WATCH_SECONDS)
     assert cluster.pods
     starting.cancel()  # type: ignore[attr-defined]  # it is a future
     with pytest.raises(asyncio.CancelledError):

@@ -18,10 +18,10 @@ import pytest_asyncio
 from jupyterhub.objects import Hub as HubAddress
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from spawner import working_copy
+from spawner.local import working_copy
+from spawner.local.base import LocalSpawner
+from spawner.local.spawner import ProcessSpawner, read_image
 from spawner.options import RepoOptions
-from spawner.process import ProcessSpawner, read_image
-from spawner.processes import LocalSpawner
 from spawner.rejection import Rejection
 from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
@@ -256,7 +256,7 @@ async def spawner(tmp_path: Path, contents: Contents, monkeypatch: pytest.Monkey
         user=user,
         hub=HubAddress(),
         images_dir=str(tmp_path / "images"),
-        people_dir=str(tmp_path / "people"),
+        users_dir=str(tmp_path / "people"),
         orm_spawner=mock.Mock(name="", server=None),
     )
     made.orm_spawner.name = ""
@@ -274,7 +274,7 @@ async def launch(spawner: ProcessSpawner, build: Mapping[str, Any] = BUILD, path
 
 
 def story_of(spawner: ProcessSpawner) -> str:
-    return json.dumps(spawner._repo_story._head)
+    return json.dumps(spawner._repo_progress._head)
 
 
 async def test_a_server_runs_in_the_persons_copy_with_the_images_programs_first(spawner: ProcessSpawner, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ async def test_stopping_leaves_nothing_of_the_servers_group_running(spawner: Pro
     stubborn = 'sh -c "trap \'\' TERM INT; while true; do sleep 0.2; done" &\necho $! > "$HOME/child"\n'
     content, name = contents.add(start=f'sleep 300 &\n{stubborn}"$@"\n')
     make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
-    with mock.patch("spawner.processes.GROUP_END_SECONDS", 0.5):
+    with mock.patch("spawner.local.base.GROUP_END_SECONDS", 0.5):
         told = await launch(spawner, {**BUILD, "image": "img-2"})
         group = spawner.pid
         assert told["pid"] != group  # the script did not use exec, so it stands between the hub and the server

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from spawner.choices import OptionsError
+from spawner.kubernetes.profiles import Profiles
 from spawner.options import options_from_form, options_from_json
-from spawner.profiles import Profiles
 
 # As KubeSpawner completes them.
 CHOICES = {"half": {"display_name": "Half", "default": True}, "one": {"display_name": "One"}}

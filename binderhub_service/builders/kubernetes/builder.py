@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from ...clients.credentials import Credentials
+from ...clients.reference import Reference
 from ...errors import Unavailable
-from ...images.credentials import Credentials
-from ...images.reference import Reference
 from ...models import Build, Kind, Report
+from ...worker.job import Limits
+from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
-from ..job import Limits
-from ..pod_job import STEPS, PodSettings
 from .cluster import Cluster
 from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
 from .logs import StepLog

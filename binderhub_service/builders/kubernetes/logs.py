@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from ...common.redact import redact
 from ...errors import Unavailable
 from ...models import Kind, Phase, Report
-from ...redact import redact
 from .cluster import Cluster
 from .endings import Stand, reports_of, stand
 from .lines import lines_of

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...images.credentials import Login, logins_text
+from ...clients.credentials import Login, logins_text
+from ...common.redact import redact
 from ...models import Build
-from ...redact import redact
-from ..job import Job, Limits
-from ..pod_job import GIT_CREDENTIALS, IMAGE, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
+from ...worker.job import Job, Limits
+from ...worker.pod_job import GIT_CREDENTIALS, IMAGE, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
 from .settings import KubernetesSettings
 
 COMPONENT = "binderhub-build"

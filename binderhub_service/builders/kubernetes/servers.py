@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...images import labels
+from ...common import labels
 from ...images.base import in_use
 from .cluster import Cluster
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.docker.builds.yard import docker
+from tests.docker.builds.docker_builds import docker
 from tests.harness.own_engine import own_engine
 
 MODULE, VERSION = "github.com/moby/buildkit", "v0.28.1"

@@ -9,23 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.builds import yard as yards
-from tests.docker.builds.yard import Yard
+from tests.docker.builds.docker_builds import DockerBuilds, reason_to_skip, uv
 
 
 @pytest.fixture(scope="session", autouse=True)
 def engine() -> None:
     """Skip everything here where there is no engine."""
-    reason = yards.reason_to_skip()
+    reason = reason_to_skip()
     if reason:
         pytest.skip(reason)
 
 
 def _installed(folder: Path, version: str) -> str:
-    subprocess.run([yards.uv(), "venv", "--quiet", str(folder)], check=True)
-    subprocess.run(
-        [yards.uv(), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), f"jupyter-repo2docker=={version}"], check=True
-    )
+    subprocess.run([uv(), "venv", "--quiet", str(folder)], check=True)
+    subprocess.run([uv(), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), f"jupyter-repo2docker=={version}"], check=True)
     return str(folder / "bin" / "jupyter-repo2docker")
 
 
@@ -42,16 +39,16 @@ def repo2docker_2024(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-async def yard(tmp_path: Path, repo2docker: str) -> AsyncIterator[Yard]:
+async def docker_builds(tmp_path: Path, repo2docker: str) -> AsyncIterator[DockerBuilds]:
     """Real builds by real repo2docker, pushed to the real registry."""
-    made = Yard(tmp_path / "state", repo2docker, os.environ["TEST_REGISTRY"])
+    made = DockerBuilds(tmp_path / "state", repo2docker, os.environ["TEST_REGISTRY"])
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def stand_in_yard(tmp_path: Path) -> AsyncIterator[Yard]:
+async def stand_in_builds(tmp_path: Path) -> AsyncIterator[DockerBuilds]:
     """Real builds by something that stands in for repo2docker, pushed to the real registry."""
-    made = Yard(tmp_path / "state", yards.stand_in_program(tmp_path), os.environ["TEST_REGISTRY"])
+    made = DockerBuilds(tmp_path / "state", docker_builds.stand_in_program(tmp_path), os.environ["TEST_REGISTRY"])
     yield made
     await made.close()

@@ -25,37 +25,37 @@ from tests.contract.test_builder import (  # noqa: F401  # pytest collects them 
     test_the_image_is_not_there_before_the_end,
     test_two_builders_on_one_build_tell_the_same,
 )
-from tests.docker.builds.yard import Yard
+from tests.docker.builds.docker_builds import DockerBuilds
 from tests.harness.git_server import GitServer
 
 
 class DockerBench(Bench):
     """Builds that stand at a gate inside what stands in for repo2docker."""
 
-    def __init__(self, yard: Yard, git: GitServer, name: str, gate: Path) -> None:
-        self._yard = yard
+    def __init__(self, docker_builds: DockerBuilds, git: GitServer, name: str, gate: Path) -> None:
+        self._docker_builds = docker_builds
         self._git = git
         self._name = name
         self._gate = gate
 
     def builder(self) -> Builder:
-        return self._yard.make()[1]
+        return self._docker_builds.make()[1]
 
     def ask(self, *, fails: bool = False) -> Build:
         files = {"tell": "\n".join(LINES), "wait-for": str(self._gate), "postBuild": "", **({"fail": ""} if fails else {})}
         repository = self._git.create(f"docker/{self._name}", files)
-        return self._yard.ask(self._yard.make()[0], repository.url, repository.rev("main"))
+        return self._docker_builds.ask(self._docker_builds.make()[0], repository.url, repository.rev("main"))
 
     def open_gate(self) -> None:
         self._gate.touch()
 
     async def is_made(self, build: Build) -> bool:
-        return await self._yard.make()[0].exists(build.image.name) is not None
+        return await self._docker_builds.make()[0].exists(build.image.name) is not None
 
 
 @pytest.fixture
-async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_yard: Yard, tmp_path: Path) -> Bench:
-    return DockerBench(stand_in_yard, git_server, request.node.originalname, tmp_path / "gate")
+async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_builds: DockerBuilds, tmp_path: Path) -> Bench:
+    return DockerBench(stand_in_builds, git_server, request.node.originalname, tmp_path / "gate")
 
 
 async def test_a_failure_says_its_code_to_whoever_follows_even_late(bench: Bench) -> None:

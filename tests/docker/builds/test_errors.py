@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from binderhub_service.errors import Unavailable
-from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, Made, Yard, docker
+from tests.docker.builds.docker_builds import DOCKERFILE, SINGLEUSER, DockerBuilds, Made, docker
 from tests.harness.git_server import Repository
 from tests.harness.registries import OwnRegistry
 
@@ -20,10 +20,10 @@ New = Callable[..., Repository]
 SECRET = "hunter2-very-secret"
 
 
-async def failing(yard: Yard, new_repository: New, dockerfile: str, **settings: Any) -> dict[str, Any]:
+async def failing(docker_builds: DockerBuilds, new_repository: New, dockerfile: str, **settings: Any) -> dict[str, Any]:
     """Return the error that building a Dockerfile ends with."""
     repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
-    made = await yard.build(repository.url, repository.rev("main"), **settings)
+    made = await docker_builds.build(repository.url, repository.rev("main"), **settings)
     assert made.image is None
     assert made.error
     assert made.error["message"].endswith(".")
@@ -31,85 +31,87 @@ async def failing(yard: Yard, new_repository: New, dockerfile: str, **settings: 
     return made.error
 
 
-async def test_a_failing_instruction_is_named(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE + "RUN echo one && exit 7\n")
+async def test_a_failing_instruction_is_named(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE + "RUN echo one && exit 7\n")
     assert error["code"] == "dockerfile_step_failed"
     assert "RUN echo one && exit 7" in error["message"]
     assert "exit status 7" in error["message"]
 
 
-async def test_a_failing_instruction_is_named_by_an_old_repo2docker(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE + "RUN echo one && exit 7\n", repo2docker=repo2docker_2024)
+async def test_a_failing_instruction_is_named_by_an_old_repo2docker(docker_builds: DockerBuilds, repo2docker_2024: str, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE + "RUN echo one && exit 7\n", repo2docker=repo2docker_2024)
     assert error["code"] == "dockerfile_step_failed"
     assert "echo one && exit 7" in error["message"]
 
 
-async def test_a_file_that_is_to_be_copied_and_is_not_there_is_named(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE + "COPY nothing /there\n")
+async def test_a_file_that_is_to_be_copied_and_is_not_there_is_named(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE + "COPY nothing /there\n")
     assert error["code"] == "dockerfile_step_failed"
     assert "COPY nothing /there" in error["message"]
 
 
-async def test_a_dockerfile_that_is_none_names_the_line(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, "FROM debian:12\nPLEASE install jupyter\n")
+async def test_a_dockerfile_that_is_none_names_the_line(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, "FROM debian:12\nPLEASE install jupyter\n")
     assert error["code"] == "dockerfile_invalid"
     assert "unknown instruction: PLEASE" in error["message"]
 
 
-async def test_an_empty_dockerfile_is_invalid(yard: Yard, new_repository: New) -> None:
-    assert (await failing(yard, new_repository, ""))["code"] == "dockerfile_invalid"
+async def test_an_empty_dockerfile_is_invalid(docker_builds: DockerBuilds, new_repository: New) -> None:
+    assert (await failing(docker_builds, new_repository, ""))["code"] == "dockerfile_invalid"
 
 
-async def test_a_base_image_that_is_not_there_is_named(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, f"FROM {yard.registry}/nobody/nothing:1\n")
+async def test_a_base_image_that_is_not_there_is_named(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, f"FROM {docker_builds.registry}/nobody/nothing:1\n")
     assert error["code"] == "base_image_pull_failed"
-    assert f"{yard.registry}/nobody/nothing:1" in error["message"]
+    assert f"{docker_builds.registry}/nobody/nothing:1" in error["message"]
 
 
-async def test_a_base_image_that_is_not_there_is_found_out_by_an_old_repo2docker(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
-    error = await failing(yard, new_repository, f"FROM {yard.registry}/nobody/nothing:1\n", repo2docker=repo2docker_2024)
+async def test_a_base_image_that_is_not_there_is_found_out_by_an_old_repo2docker(
+    docker_builds: DockerBuilds, repo2docker_2024: str, new_repository: New
+) -> None:
+    error = await failing(docker_builds, new_repository, f"FROM {docker_builds.registry}/nobody/nothing:1\n", repo2docker=repo2docker_2024)
     assert error["code"] == "base_image_pull_failed"
 
 
-async def test_an_image_without_a_singleuser_server_is_none(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, "FROM debian:12\n")
+async def test_an_image_without_a_singleuser_server_is_none(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, "FROM debian:12\n")
     assert error["code"] == "no_singleuser"
     assert "jupyterhub-singleuser is not there" in error["message"]
     assert "pip install jupyterhub" in error["hint"]
 
 
-async def test_a_singleuser_server_that_breaks_is_none(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE + "RUN printf '#!/bin/sh\\nexit 3\\n' > /usr/local/bin/jupyterhub-singleuser\n")
+async def test_a_singleuser_server_that_breaks_is_none(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE + "RUN printf '#!/bin/sh\\nexit 3\\n' > /usr/local/bin/jupyterhub-singleuser\n")
     assert error["code"] == "no_singleuser"
     assert "does not work" in error["message"]
 
 
-async def test_too_little_memory_is_said(yard: Yard, repo2docker_2024: str, new_repository: New) -> None:
+async def test_too_little_memory_is_said(docker_builds: DockerBuilds, repo2docker_2024: str, new_repository: New) -> None:
     dockerfile = DOCKERFILE + "RUN tail /dev/zero\n"
-    error = await failing(yard, new_repository, dockerfile, repo2docker=repo2docker_2024, memory_limit_bytes=64 * 1024 * 1024)
+    error = await failing(docker_builds, new_repository, dockerfile, repo2docker=repo2docker_2024, memory_limit_bytes=64 * 1024 * 1024)
     assert error["code"] == "out_of_memory"
 
 
-async def test_a_full_disk_in_the_engine_is_said(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE + "RUN cat /etc/passwd > /dev/full\n")
+async def test_a_full_disk_in_the_engine_is_said(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE + "RUN cat /etc/passwd > /dev/full\n")
     assert error["code"] == "disk_full"
 
 
-async def test_an_engine_that_is_not_there_is_said_before_a_build_begins(yard: Yard, new_repository: New) -> None:
-    _, builder = yard.make(engine_host="unix:///nowhere/docker.sock")
+async def test_an_engine_that_is_not_there_is_said_before_a_build_begins(docker_builds: DockerBuilds, new_repository: New) -> None:
+    _, builder = docker_builds.make(engine_host="unix:///nowhere/docker.sock")
     with pytest.raises(Unavailable) as caught:
         await builder.check()
     assert caught.value.code == "engine_unavailable"
     assert "unix:///nowhere/docker.sock" in caught.value.message
 
 
-async def test_an_engine_that_is_gone_meanwhile_ends_the_build(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE, engine_host="unix:///nowhere/docker.sock")
+async def test_an_engine_that_is_gone_meanwhile_ends_the_build(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE, engine_host="unix:///nowhere/docker.sock")
     assert error["code"] == "engine_unavailable"
 
 
-async def test_a_repo2docker_that_is_not_there_is_said(yard: Yard, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE, repo2docker="/nowhere/repo2docker")
+async def test_a_repo2docker_that_is_not_there_is_said(docker_builds: DockerBuilds, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE, repo2docker="/nowhere/repo2docker")
     assert error["code"] == "repo2docker_unavailable"
 
 
@@ -126,19 +128,19 @@ def login_to(registry: OwnRegistry, password: str = SECRET) -> list[dict[str, st
     return [{"registry": registry.host, "username": "hub", "password": password}]
 
 
-async def test_a_login_from_the_settings_opens_the_registry(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
+async def test_a_login_from_the_settings_opens_the_registry(docker_builds: DockerBuilds, guarded: OwnRegistry, new_repository: New) -> None:
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
-    made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
+    made = await docker_builds.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
     assert made.image, made.error
     assert made.image.digest
 
 
 async def test_a_login_from_the_environment_opens_the_registry(
-    yard: Yard, guarded: OwnRegistry, new_repository: New, monkeypatch: pytest.MonkeyPatch
+    docker_builds: DockerBuilds, guarded: OwnRegistry, new_repository: New, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTAINER_ENGINE_REGISTRY_CREDENTIALS", json.dumps(login_to(guarded)[0]))
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
-    made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host)
+    made = await docker_builds.build(repository.url, repository.rev("main"), registry=guarded.host)
     assert made.image, made.error
 
 
@@ -170,7 +172,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnRegist
     ids=["buildx", "classic", "library"],
 )
 async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dockers_store(
-    yard: Yard, guarded: OwnRegistry, store: OwnRegistry, new_repository: New, request: pytest.FixtureRequest, version: str, arguments: list[str]
+    docker_builds: DockerBuilds,
+    guarded: OwnRegistry,
+    store: OwnRegistry,
+    new_repository: New,
+    request: pytest.FixtureRequest,
+    version: str,
+    arguments: list[str],
 ) -> None:
     """By Docker's own program, and by repo2docker itself, which the operator gives arguments."""
     for registry, name in ((guarded, "hub"), (store, "stored")):
@@ -178,52 +186,52 @@ async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dock
     dockerfile = f"FROM {store.host}/base:1 AS other\n{DOCKERFILE.replace('debian:12', f'{guarded.host}/base:1')}COPY --from=other /etc/hostname /\n"
     repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
     settings: dict[str, Any] = {"registry": "", "registry_credentials": login_to(guarded), "repo2docker": request.getfixturevalue(version)}
-    made = await yard.build(repository.url, repository.rev("main"), repo2docker_arguments=arguments, **settings)
+    made = await docker_builds.build(repository.url, repository.rev("main"), repo2docker_arguments=arguments, **settings)
     assert made.image, made.error
 
 
-async def test_a_wrong_login_is_said_by_the_store_and_by_the_build(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
+async def test_a_wrong_login_is_said_by_the_store_and_by_the_build(docker_builds: DockerBuilds, guarded: OwnRegistry, new_repository: New) -> None:
     wrong = login_to(guarded, "wrong")
-    error = await failing(yard, new_repository, DOCKERFILE, registry=guarded.host, registry_credentials=wrong)
+    error = await failing(docker_builds, new_repository, DOCKERFILE, registry=guarded.host, registry_credentials=wrong)
     assert error["code"] == "registry_login_failed"
-    images, _ = yard.make(registry=guarded.host, registry_credentials=wrong)
+    images, _ = docker_builds.make(registry=guarded.host, registry_credentials=wrong)
     with pytest.raises(Unavailable) as caught:
-        await images.exists(f"{guarded.host}/{yard.prefix}x:1")
+        await images.exists(f"{guarded.host}/{docker_builds.prefix}x:1")
     assert caught.value.code == "registry_login_failed"
     assert guarded.host not in docker("image", "ls"), "what was not pushed is not kept either"
 
 
-async def test_no_login_where_one_is_needed_is_said(yard: Yard, guarded: OwnRegistry, new_repository: New) -> None:
-    error = await failing(yard, new_repository, DOCKERFILE, registry=guarded.host)
+async def test_no_login_where_one_is_needed_is_said(docker_builds: DockerBuilds, guarded: OwnRegistry, new_repository: New) -> None:
+    error = await failing(docker_builds, new_repository, DOCKERFILE, registry=guarded.host)
     assert error["code"] == "registry_login_failed"
 
 
-async def test_a_push_that_is_not_allowed_is_said_before_anything_is_built(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+async def test_a_push_that_is_not_allowed_is_said_before_anything_is_built(docker_builds: DockerBuilds, tmp_path: Path, new_repository: New) -> None:
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
     with OwnRegistry(tmp_path / "registry", denies_push=True).running() as registry:
-        made = await yard.build(repository.url, repository.rev("main"), registry=registry.host)
+        made = await docker_builds.build(repository.url, repository.rev("main"), registry=registry.host)
     assert made.error
     assert made.error["code"] == "push_denied"
     assert made.error["hint"]
     assert not made.phases
-    assert not list((yard.root / "builds").glob("*"))
+    assert not list((docker_builds.root / "builds").glob("*"))
 
 
-async def test_a_registry_that_is_away_is_never_an_image_that_is_not_there(yard: Yard, new_repository: New) -> None:
-    images, _ = yard.make(registry="127.0.0.1:9")
+async def test_a_registry_that_is_away_is_never_an_image_that_is_not_there(docker_builds: DockerBuilds, new_repository: New) -> None:
+    images, _ = docker_builds.make(registry="127.0.0.1:9")
     with pytest.raises(Unavailable) as caught:
-        await images.exists(f"127.0.0.1:9/{yard.prefix}x:1")
+        await images.exists(f"127.0.0.1:9/{docker_builds.prefix}x:1")
     assert caught.value.code == "registry_unavailable"
-    error = await failing(yard, new_repository, DOCKERFILE, registry="127.0.0.1:9")
+    error = await failing(docker_builds, new_repository, DOCKERFILE, registry="127.0.0.1:9")
     assert error["code"] == "registry_unavailable"
 
 
-async def test_a_registry_that_does_not_delete_says_so(yard: Yard, tmp_path: Path, new_repository: New) -> None:
+async def test_a_registry_that_does_not_delete_says_so(docker_builds: DockerBuilds, tmp_path: Path, new_repository: New) -> None:
     with OwnRegistry(tmp_path / "registry", deletes=False).running() as registry:
         repository = new_repository({"Dockerfile": DOCKERFILE, "single": SINGLEUSER})
-        made = await yard.build(repository.url, repository.rev("main"), registry=registry.host)
+        made = await docker_builds.build(repository.url, repository.rev("main"), registry=registry.host)
         assert made.image, made.error
-        images, _ = yard.make(registry=registry.host)
+        images, _ = docker_builds.make(registry=registry.host)
         with pytest.raises(Exception, match="does not delete images") as caught:
             await images.delete(made.image.name)
         assert caught.value.code == "registry_cannot_delete"  # type: ignore[attr-defined]
@@ -233,7 +241,7 @@ async def test_a_registry_that_does_not_delete_says_so(yard: Yard, tmp_path: Pat
 
 
 async def test_a_password_is_nowhere_but_in_its_file(
-    yard: Yard, guarded: OwnRegistry, new_repository: New, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    docker_builds: DockerBuilds, guarded: OwnRegistry, new_repository: New, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Looks through log, image, history, state directory and, again and again while it builds, the process list."""
     look = f"while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c '{SECRET[:7]}[-]'; sleep 0.02; done"
@@ -241,7 +249,7 @@ async def test_a_password_is_nowhere_but_in_its_file(
         watcher = subprocess.Popen(["sh", "-c", look], stdout=seen)
     repository = new_repository({"Dockerfile": DOCKERFILE + "RUN sleep 1\n", "single": SINGLEUSER})
     try:
-        made: Made = await yard.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
+        made: Made = await docker_builds.build(repository.url, repository.rev("main"), registry=guarded.host, registry_credentials=login_to(guarded))
     finally:
         watcher.kill()
         watcher.wait()
@@ -251,6 +259,6 @@ async def test_a_password_is_nowhere_but_in_its_file(
     assert set(counts) == {"0"}
     assert SECRET not in made.text + caplog.text
     assert SECRET not in docker("image", "inspect", made.image.name) + docker("image", "history", "--no-trunc", made.image.name)
-    files = [path for path in yard.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
-    assert files == [yard.root / "registry-logins.json"]
+    files = [path for path in docker_builds.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert files == [docker_builds.root / "registry-logins.json"]
     assert files[0].stat().st_mode & 0o777 == 0o600

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.docker.builds import buildkit
-from tests.docker.builds.yard import SINGLEUSER, Made, Yard
+from tests.docker.builds.docker_builds import SINGLEUSER, DockerBuilds, Made
 from tests.harness.git_server import Repository
 
 pytestmark = [
@@ -44,12 +44,14 @@ def shell(engine: str, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-async def build(engine: str, shell: bytes, yard: Yard, new_repository: Callable[..., Repository]) -> AsyncIterator[Build]:
+async def build(engine: str, shell: bytes, docker_builds: DockerBuilds, new_repository: Callable[..., Repository]) -> AsyncIterator[Build]:
     """Builds a Dockerfile's further lines with limits: ``await build(lines, memory_limit_bytes=...)``."""
 
     async def build(lines: str, **limits: Any) -> Made:
         repository = new_repository({"Dockerfile": DOCKERFILE + lines, "single": SINGLEUSER, "busybox": shell})
-        return await yard.build(repository.url, repository.rev("main"), registry="", engine_host=engine, buildkit_image=buildkit.IMAGE, **limits)
+        return await docker_builds.build(
+            repository.url, repository.rev("main"), registry="", engine_host=engine, buildkit_image=buildkit.IMAGE, **limits
+        )
 
     yield build
     on_it = ("docker", f"--host={engine}")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from binderhub_service.images.oci import OCI_MANIFEST
+from binderhub_service.clients.oci import OCI_MANIFEST
 from binderhub_service.names import digest
-from tests.docker.builds.yard import DOCKERFILE, SINGLEUSER, docker
+from tests.docker.builds.docker_builds import DOCKERFILE, SINGLEUSER, docker
 from tests.harness.git_server import Repository
 from tests.harness.pod import Pod
 

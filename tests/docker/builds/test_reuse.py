@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tests.docker.builds.yard import Yard, docker, runs_of
+from tests.docker.builds.docker_builds import DockerBuilds, docker, runs_of
 from tests.harness.git_server import Repository
 
 New = Callable[..., Repository]
@@ -16,17 +16,17 @@ def content_of(image: str) -> str:
     return docker("run", "--rm", image, "sh", "-c", "cd /home/jovyan && find . -name .git -prune -o -type f -printf '%P %U %m\\n' | sort")
 
 
-async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yard, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: DockerBuilds, new_repository: New) -> None:
+    docker_builds = stand_in_builds
     repository = new_repository({"requirements.txt": "slow\n", "old.ipynb": "1", "keep.txt": "k"})
-    first = await yard.build(repository.url, repository.rev("main"))
+    first = await docker_builds.build(repository.url, repository.rev("main"))
     assert first.image, first.error
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
     begun = time.monotonic()
-    second = await yard.build(repository.url, commit)
+    second = await docker_builds.build(repository.url, commit)
     took = time.monotonic() - begun
     assert second.image, second.error
-    assert len(runs_of(yard.repo2docker)) == 1
+    assert len(runs_of(docker_builds.repo2docker)) == 1
     assert second.image.environment == first.image.environment
     assert second.image.digest != first.image.digest
     assert any("nothing to install" in line for line in second.log)
@@ -38,74 +38,74 @@ async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yar
     assert not [line for line in lines if line.startswith("old.ipynb")], "nothing of another commit"
 
 
-async def test_the_environment_is_built_from_its_own_files_alone(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_the_environment_is_built_from_its_own_files_alone(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"binder/requirements.txt": "numpy\n", "binder/apt.txt": "git\n", "data.csv": "secret of another commit"})
-    made = await stand_in_yard.build(repository.url, repository.rev("main"))
+    made = await stand_in_builds.build(repository.url, repository.rev("main"))
     assert made.image, made.error
-    assert runs_of(stand_in_yard.repo2docker) == [["apt.txt", "binder", "requirements.txt"]]
+    assert runs_of(stand_in_builds.repo2docker) == [["apt.txt", "binder", "requirements.txt"]]
     assert "data.csv" in content_of(made.image.name)
 
 
-async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"install.R": "scan('needed')\n", "needed": "numpy"})
-    made = await stand_in_yard.build(repository.url, repository.rev("main"))
+    made = await stand_in_builds.build(repository.url, repository.rev("main"))
     assert made.image, made.error
-    assert runs_of(stand_in_yard.repo2docker) == [["install.R"], ["install.R", "needed"]]
+    assert runs_of(stand_in_builds.repo2docker) == [["install.R"], ["install.R", "needed"]]
     assert any("building once more, with the whole repository" in line for line in made.log)
 
 
-async def test_a_start_script_is_executable_on_top_as_well(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_a_start_script_is_executable_on_top_as_well(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"requirements.txt": "", "start": 'exec "$@"\n'})
-    made = await stand_in_yard.build(repository.url, repository.rev("main"))
+    made = await stand_in_builds.build(repository.url, repository.rev("main"))
     assert made.image
     assert "start 1000 755" in content_of(made.image.name)
 
 
-async def test_what_depends_on_the_tree_is_built_as_a_whole(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_what_depends_on_the_tree_is_built_as_a_whole(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"requirements.txt": "-e ./package\n", "package/setup.py": ""})
-    made = await stand_in_yard.build(repository.url, repository.rev("main"))
+    made = await stand_in_builds.build(repository.url, repository.rev("main"))
     assert made.image
-    assert "package" in runs_of(stand_in_yard.repo2docker)[0]
+    assert "package" in runs_of(stand_in_builds.repo2docker)[0]
     assert any("belongs to this commit alone: requirements.txt names a local path" in line for line in made.log)
 
 
-async def test_a_setting_turns_it_off(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_a_setting_turns_it_off(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"requirements.txt": "", "data.csv": ""})
-    made = await stand_in_yard.build(repository.url, repository.rev("main"), reuse_environments=False)
+    made = await stand_in_builds.build(repository.url, repository.rev("main"), reuse_environments=False)
     assert made.image
-    assert runs_of(stand_in_yard.repo2docker) == [["data.csv", "requirements.txt"]]
+    assert runs_of(stand_in_builds.repo2docker) == [["data.csv", "requirements.txt"]]
     assert any("does not share environments" in line for line in made.log)
 
 
-async def test_another_machine_pulls_the_environment_from_the_registry(stand_in_yard: Yard, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_another_machine_pulls_the_environment_from_the_registry(stand_in_builds: DockerBuilds, new_repository: New) -> None:
+    docker_builds = stand_in_builds
     repository = new_repository({"requirements.txt": ""})
-    await yard.build(repository.url, repository.rev("main"))
+    await docker_builds.build(repository.url, repository.rev("main"))
     names = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()
-    docker("image", "rm", "--force", *(name for name in names if yard.prefix in name))
-    made = await yard.build(repository.url, repository.commit({"a": "b"}))
+    docker("image", "rm", "--force", *(name for name in names if docker_builds.prefix in name))
+    made = await docker_builds.build(repository.url, repository.commit({"a": "b"}))
     assert made.image, made.error
-    assert len(runs_of(yard.repo2docker)) == 1
+    assert len(runs_of(docker_builds.repo2docker)) == 1
 
 
-async def test_a_forced_build_makes_the_environment_anew(stand_in_yard: Yard, new_repository: New) -> None:
+async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository({"requirements.txt": ""})
-    await stand_in_yard.build(repository.url, repository.rev("main"))
-    made = await stand_in_yard.build(repository.url, repository.rev("main"), force=True)
+    await stand_in_builds.build(repository.url, repository.rev("main"))
+    made = await stand_in_builds.build(repository.url, repository.rev("main"), force=True)
     assert made.image
-    assert len(runs_of(stand_in_yard.repo2docker)) == 2
+    assert len(runs_of(stand_in_builds.repo2docker)) == 2
 
 
-async def test_an_environment_goes_with_its_last_image(stand_in_yard: Yard, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_an_environment_goes_with_its_last_image(stand_in_builds: DockerBuilds, new_repository: New) -> None:
+    docker_builds = stand_in_builds
     repository = new_repository({"requirements.txt": ""})
-    one = await yard.build(repository.url, repository.rev("main"), registry="")
-    two = await yard.build(repository.url, repository.commit({"a": "b"}), registry="")
-    images, _ = yard.make(registry="")
+    one = await docker_builds.build(repository.url, repository.rev("main"), registry="")
+    two = await docker_builds.build(repository.url, repository.commit({"a": "b"}), registry="")
+    images, _ = docker_builds.make(registry="")
     assert one.image
     assert two.image
     assert {image.name for image in await images.all()} == {one.image.name, two.image.name}
     await images.delete(one.image.name)
-    assert f"{yard.prefix}environment" in docker("image", "ls")
+    assert f"{docker_builds.prefix}environment" in docker("image", "ls")
     await images.delete(two.image.name)
-    assert yard.prefix not in docker("image", "ls")
+    assert docker_builds.prefix not in docker("image", "ls")

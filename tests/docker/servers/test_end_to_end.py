@@ -179,8 +179,8 @@ def test_a_service_killed_during_a_build_goes_on_with_the_same_build(
     build = hub.build(repository.url, alice)
     seen = hub.read_to(build["id"], alice, line)
     hub.kill_service_and_wait()
-    story = hub.read_on(build["id"], alice, seen)
-    assert story[-1].data["state"] == "ready", story[-1].data
+    event_log = hub.read_on(build["id"], alice, seen)
+    assert event_log[-1].data["state"] == "ready", event_log[-1].data
     wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
     assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
 

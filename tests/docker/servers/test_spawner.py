@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from spawner.docker import DockerRepoSpawner
+from spawner.docker.spawner import DockerRepoSpawner
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.registries import OwnRegistry
 from tests.spawner.fakes import REPO, FakeService, Hub, running_hub, xsrf

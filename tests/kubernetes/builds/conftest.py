@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.builds.yard import Outside, Yard
+from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
 from tests.kubernetes.images import built, debian
 from tests.kubernetes.kubectl import fresh_namespace
 
@@ -33,8 +33,8 @@ def outside(cluster: None) -> Iterator[Outside]:
 
 
 @pytest.fixture
-async def yard(shared_namespace: str, stand_in: str, outside: Outside) -> AsyncIterator[Yard]:
+async def pod_builds(shared_namespace: str, stand_in: str, outside: Outside) -> AsyncIterator[PodBuilds]:
     """Builders, and builds that do as they are told."""
-    yard = Yard(shared_namespace, stand_in, outside)
-    yield yard
-    await yard.close()
+    pod_builds = PodBuilds(shared_namespace, stand_in, outside)
+    yield pod_builds
+    await pod_builds.close()

@@ -24,34 +24,34 @@ from tests.contract.test_builder import (  # noqa: F401  # pytest collects them 
     test_the_image_is_not_there_before_the_end,
     test_two_builders_on_one_build_tell_the_same,
 )
-from tests.kubernetes.builds.yard import Yard
+from tests.kubernetes.builds.pod_builds import PodBuilds
 
 
 class PodBench(Bench):
     """Builds that stand at a gate inside their second step."""
 
-    def __init__(self, yard: Yard, name: str) -> None:
-        self._yard = yard
+    def __init__(self, pod_builds: PodBuilds, name: str) -> None:
+        self._pod_builds = pod_builds
         self._gate = f"/gate/{name}"
 
     def builder(self) -> Builder:
-        return self._yard.builder()
+        return self._pod_builds.builder()
 
     def ask(self, *, fails: bool = False) -> Build:
         error = {"error": {"code": "post_build_failed", "message": "No.", "hint": "Yes."}} if fails else {}
-        return self._yard.ask(lines=LINES, gate=self._yard.outside.url + self._gate, **error)
+        return self._pod_builds.ask(lines=LINES, gate=self._pod_builds.outside.url + self._gate, **error)
 
     def open_gate(self) -> None:
-        self._yard.outside.open.add(self._gate)
+        self._pod_builds.outside.open.add(self._gate)
 
     async def is_made(self, build: Build) -> bool:
-        return self._yard.is_made(build)
+        return self._pod_builds.is_made(build)
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, pod_builds: PodBuilds, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     # A late start is told when it happens, which is another story each time.
     monkeypatch.setattr("binderhub_service.builders.kubernetes.builder._SLOW_START_SECONDS", 120)
-    bench = PodBench(yard, request.node.originalname)
+    bench = PodBench(pod_builds, request.node.originalname)
     yield bench
     bench.open_gate()

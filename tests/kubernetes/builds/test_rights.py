@@ -8,7 +8,7 @@ import pytest
 
 from binderhub_service.errors import Unavailable
 from tests.harness.following import followed, up_to
-from tests.kubernetes.builds.yard import Outside, Yard
+from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
 from tests.kubernetes.kubectl import kubectl
 
 RULES = [
@@ -44,9 +44,9 @@ def kubeconfig_with(rules: list[dict[str, list[str]]], namespace: str, folder: P
 
 
 async def test_the_service_works_with_these_rights(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
-    yard = Yard(namespace, stand_in, outside, kubeconfig_with(RULES, namespace, tmp_path))
-    build, cancelled = yard.ask(lines=["one"]), yard.ask(lines=["here"], seconds=60)
-    builder = yard.builder()
+    pod_builds = PodBuilds(namespace, stand_in, outside, kubeconfig_with(RULES, namespace, tmp_path))
+    build, cancelled = pod_builds.ask(lines=["one"]), pod_builds.ask(lines=["here"], seconds=60)
+    builder = pod_builds.builder()
     await builder.check()
     await builder.forget_all_but(set())
     _, error = await followed(builder, build)
@@ -54,16 +54,16 @@ async def test_the_service_works_with_these_rights(namespace: str, stand_in: str
     await builder.forget(build)
     await up_to(builder, cancelled, "here")
     await builder.stop(cancelled)
-    assert yard.pods() == []
-    await yard.close()
+    assert pod_builds.pods() == []
+    await pod_builds.close()
 
 
 async def test_missing_rights_are_said_before_anything_is_built(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
-    yard = Yard(namespace, stand_in, outside, kubeconfig_with(RULES[1:], namespace, tmp_path))
+    pod_builds = PodBuilds(namespace, stand_in, outside, kubeconfig_with(RULES[1:], namespace, tmp_path))
     with pytest.raises(Unavailable) as caught:
-        await yard.builder().check()
+        await pod_builds.builder().check()
     assert caught.value.code == "cluster_refused"
-    _, error = await followed(yard.builder(), yard.ask())
+    _, error = await followed(pod_builds.builder(), pod_builds.ask())
     assert error
     assert error.code == "cluster_refused"
-    await yard.close()
+    await pod_builds.close()

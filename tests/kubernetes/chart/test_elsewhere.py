@@ -70,11 +70,11 @@ def test_a_build_goes_on_and_all_builds_are_known_when_the_services_pod_is_kille
     assert [pod["metadata"]["name"] for pod in found("pods", builds)] == [f"build-{build['id']}"]
     release.kill()
     release.wait_until_up()
-    story = release.read_on(build["id"], alice, before)
-    assert story[-1].data["state"] == "ready", story[-3:]
+    event_log = release.read_on(build["id"], alice, before)
+    assert event_log[-1].data["state"] == "ready", event_log[-3:]
     release.kill()
     release.wait_until_up()
-    assert release.follow(build["id"], alice) == story
+    assert release.follow(build["id"], alice) == event_log
 
 
 def test_its_image_is_launched_by_those_who_know_the_login_and_nothing_shows_a_password(

@@ -30,8 +30,8 @@ def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_la
     before = release.read_to(build["id"], alice, BEFORE)
     release.kill()
     release.wait_until_up()
-    story = release.read_on(build["id"], alice, before)
-    assert story[-1].data["state"] == "ready", story[-3:]
+    event_log = release.read_on(build["id"], alice, before)
+    assert event_log[-1].data["state"] == "ready", event_log[-3:]
     told = release.launch("alice", {"repo": repository.url})
     assert told[-1].get("ready"), (told[-3:], release.log())
     release.stop_server("alice")

@@ -61,10 +61,10 @@ def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: st
     before = release.read_to(build["id"], alice, BEFORE)
     release.kill()
     release.wait_until_up()
-    story = release.read_on(build["id"], alice, before)
-    assert story[-1].data["state"] == "ready", story[-3:]
-    assert [event.data.get("text") for event in story].count(BEFORE) == 1
-    assert release.follow(build["id"], alice) == story
+    event_log = release.read_on(build["id"], alice, before)
+    assert event_log[-1].data["state"] == "ready", event_log[-3:]
+    assert [event.data.get("text") for event in event_log].count(BEFORE) == 1
+    assert release.follow(build["id"], alice) == event_log
 
 
 def test_builds_outlive_an_upgrade_and_the_hub_takes_changed_values(release: Release, alice: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kubernetes.images import builder_image, built
 from tests.kubernetes.kubectl import fresh_namespace
-from tests.kubernetes.pods.yard import Yard
+from tests.kubernetes.pods.builder_pods import BuilderPods
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +20,12 @@ def builds_namespace(cluster: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def yard(builds_namespace: str) -> Yard:
+def builder_pods(builds_namespace: str) -> BuilderPods:
     """Real builds by real repo2docker."""
-    return Yard(builds_namespace, builder_image())
+    return BuilderPods(builds_namespace, builder_image())
 
 
 @pytest.fixture
-def stand_in_yard(builds_namespace: str) -> Yard:
+def stand_in_builds(builds_namespace: str) -> BuilderPods:
     """Real builds by something that stands in for repo2docker."""
-    return Yard(builds_namespace, built("binder-builder-stand-in", Path(__file__).parent / "stand_in", BASE=builder_image()))
+    return BuilderPods(builds_namespace, built("binder-builder-stand-in", Path(__file__).parent / "stand_in", BASE=builder_image()))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from binderhub_service.builders.job import Limits
+from binderhub_service.worker.job import Limits
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian, registry
-from tests.kubernetes.pods.yard import Pushed, Yard, dockerfile, is_there, repositories
+from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, dockerfile, is_there, repositories
 
 pytestmark = pytest.mark.timeout(600)  # the first test may build the image
 New = Callable[..., Repository]
@@ -32,11 +32,11 @@ FAILING = {
 
 
 @pytest.mark.parametrize("storage", ["vfs", "overlay"])
-async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_repository: New, storage: str) -> None:
+async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: BuilderPods, new_repository: New, storage: str) -> None:
     more = ("COPY . /content", 'SHELL ["/bin/bash", "-c"]', "RUN [[ a == a ]] && rm /etc/motd && echo by bash")
     repository = new_repository({**dockerfile(*more), "notes.md": "x"})
-    build = yard.ask(repository.url, repository.rev("main"))
-    made = await yard.build(build, limits=Limits(log_bytes=1_000_000), storage_driver=storage)
+    build = builder_pods.ask(repository.url, repository.rev("main"))
+    made = await builder_pods.build(build, limits=Limits(log_bytes=1_000_000), storage_driver=storage)
     assert made.error is None, (made.error, made.text)
     assert made.phases == ["fetching", "building", "pushing"]
     assert "by bash" in made.log
@@ -50,25 +50,25 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(yard: Yard, new_re
     assert any("etc/.wh.motd" in files for files in layers)
 
 
-async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the_registry(yard: Yard, new_repository: New) -> None:
+async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the_registry(builder_pods: BuilderPods, new_repository: New) -> None:
     builds = {}
     for code, (files, _) in FAILING.items():
         written = {name: text.replace("REGISTRY", registry()).replace("BASE", debian()) for name, text in files.items()}
         repository = new_repository(written, name=code)
-        builds[code] = yard.ask(repository.url, repository.rev("main"))
-    made = dict(zip(builds, await asyncio.gather(*(yard.build(build) for build in builds.values())), strict=True))
+        builds[code] = builder_pods.ask(repository.url, repository.rev("main"))
+    made = dict(zip(builds, await asyncio.gather(*(builder_pods.build(build) for build in builds.values())), strict=True))
     for code, (_, message) in FAILING.items():
         error = made[code].error
         assert error, made[code].text
         assert (error.code, error.message) == (code, message.replace("REGISTRY", registry())), made[code].text
         assert error.hint
-    assert repositories(yard.prefix) == []
+    assert repositories(builder_pods.prefix) == []
 
 
-async def test_code_of_a_repository_finds_no_credential_and_no_way_out(yard: Yard, new_repository: New) -> None:
+async def test_code_of_a_repository_finds_no_credential_and_no_way_out(builder_pods: BuilderPods, new_repository: New) -> None:
     """The build step has none; what reads the logins of Git and registries runs nothing that a repository says."""
     repository = new_repository(dockerfile(*LOOK))
-    made = await yard.build(yard.ask(repository.url, repository.rev("main")))
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")))
     assert made.error is None, (made.error, made.text)
     assert "chroot: Operation not permitted" in made.text
     assert "powerless" in made.text
@@ -78,34 +78,34 @@ async def test_code_of_a_repository_finds_no_credential_and_no_way_out(yard: Yar
         assert not [line for line in said if found in line]
 
 
-async def test_words_from_outside_are_only_words(yard: Yard, new_repository: New) -> None:
+async def test_words_from_outside_are_only_words(builder_pods: BuilderPods, new_repository: New) -> None:
     repository = new_repository({**dockerfile("COPY . /content"), "--privileged": "x", "$(touch x)": "x", "{foo}": "x"})
-    build = yard.ask(repository.url, repository.rev("main"))
+    build = builder_pods.ask(repository.url, repository.rev("main"))
     hostile = '--push x"\nRUN touch /harm $HOME'
-    made = await yard.build(replace(build, source=replace(build.source, repo=hostile, ref="--config=$(id)")))
+    made = await builder_pods.build(replace(build, source=replace(build.source, repo=hostile, ref="--config=$(id)")))
     assert made.error is None, (made.error, made.text)
     image = Pushed(made.image)
     assert image.labels["binder.repository"] == "--push x__RUN touch /harm _HOME"
     assert {"content/--privileged", "content/$(touch x)", "content/{foo}"} <= {name for at in range(1, len(image.layers)) for name in image.files(at)}
 
 
-async def test_a_private_repository_is_fetched_by_the_login_for_its_server(yard: Yard, new_repository: New) -> None:
+async def test_a_private_repository_is_fetched_by_the_login_for_its_server(builder_pods: BuilderPods, new_repository: New) -> None:
     repository = new_repository(dockerfile(), login=("me", "the-password-of-git"))
-    build = yard.ask(repository.url, repository.rev("main"))
+    build = builder_pods.ask(repository.url, repository.rev("main"))
     host = repository.url.partition("://")[2].partition("/")[0]
-    made = await yard.build(build, cluster={"git_credentials": f"http://me:the-password-of-git@{host}\n"})
+    made = await builder_pods.build(build, cluster={"git_credentials": f"http://me:the-password-of-git@{host}\n"})
     assert made.error is None, (made.error, made.text)
     assert is_there(made.image)
     assert "the-password-of-git" not in made.text
 
 
-async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(yard: Yard, new_repository: New, tmp_path: Path) -> None:
+async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(builder_pods: BuilderPods, new_repository: New, tmp_path: Path) -> None:
     settings = {"cluster": {"cache_volume": {"hostPath": {"path": str(tmp_path)}}}}
     repository = new_repository({**dockerfile("RUN date +%N > /moment", "COPY notes.md /"), "notes.md": "x"})
-    first = await yard.build(yard.ask(repository.url, repository.rev("main")), **settings)
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), **settings)
     assert first.error is None, (first.error, first.text)
-    asks = [yard.ask(repository.url, repository.commit({"notes.md": text})) for text in "yz"]
-    others = await asyncio.gather(*(yard.build(ask, **settings) for ask in asks))
+    asks = [builder_pods.ask(repository.url, repository.commit({"notes.md": text})) for text in "yz"]
+    others = await asyncio.gather(*(builder_pods.build(ask, **settings) for ask in asks))
     for made in others:
         assert made.error is None, (made.error, made.text)
         assert Pushed(made.image).layers[:-1] == Pushed(first.image).layers[:-1], made.text

@@ -9,12 +9,12 @@ from contextlib import aclosing
 
 import pytest
 
-from binderhub_service.images.credentials import Login
+from binderhub_service.clients.credentials import Login
 from tests.harness.git_server import Repository
 from tests.harness.waiting import wait_for
 from tests.kubernetes.images import registry
+from tests.kubernetes.pods.builder_pods import LOGIN, BuilderPods, Pushed, dockerfile, is_there
 from tests.kubernetes.pods.engine import EngineForPods, builder_image_with_docker, engine_for_pods, reason_to_skip
-from tests.kubernetes.pods.yard import LOGIN, Pushed, Yard, dockerfile, is_there
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
@@ -38,15 +38,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineForPods]:
 
 
 @pytest.fixture
-def yard(builds_namespace: str) -> Yard:
+def builder_pods(builds_namespace: str) -> BuilderPods:
     """Real builds by the image that speaks to an engine."""
-    return Yard(builds_namespace, builder_image_with_docker())
+    return BuilderPods(builds_namespace, builder_image_with_docker())
 
 
-async def test_the_engine_builds_and_pushes_and_keeps_nothing(yard: Yard, engine: EngineForPods, new_repository: New) -> None:
+async def test_the_engine_builds_and_pushes_and_keeps_nothing(builder_pods: BuilderPods, engine: EngineForPods, new_repository: New) -> None:
     repository = new_repository({**dockerfile("COPY . /content"), "notes.md": "x"})
-    build = yard.ask(repository.url, repository.rev("main"))
-    made = await yard.build(build, engine_host=engine.address)
+    build = builder_pods.ask(repository.url, repository.rev("main"))
+    made = await builder_pods.build(build, engine_host=engine.address)
     assert made.error is None, (made.error, made.text)
     assert made.phases == ["fetching", "building", "pushing"]
     assert "jupyterhub-singleuser 9.9.9" in made.log
@@ -56,9 +56,9 @@ async def test_the_engine_builds_and_pushes_and_keeps_nothing(yard: Yard, engine
     assert (engine.images(), engine.containers()) == ([], [])
 
 
-async def test_no_login_reaches_what_the_engine_builds(yard: Yard, engine: EngineForPods, new_repository: New) -> None:
+async def test_no_login_reaches_what_the_engine_builds(builder_pods: BuilderPods, engine: EngineForPods, new_repository: New) -> None:
     repository = new_repository(dockerfile(*LOOK))
-    made = await yard.build(yard.ask(repository.url, repository.rev("main")), credentials=LOGINS, engine_host=engine.address)
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), credentials=LOGINS, engine_host=engine.address)
     assert made.error is None, (made.error, made.text)
     said = [line.partition(" ")[2].partition(" ")[2] for line in made.log]  # without the step's number and the time
     assert "no login" in said
@@ -68,10 +68,10 @@ async def test_no_login_reaches_what_the_engine_builds(yard: Yard, engine: Engin
     assert "the-password-of" not in json.dumps(Pushed(made.image).config)
 
 
-async def test_a_cancelled_build_leaves_nothing_in_the_engine(yard: Yard, engine: EngineForPods, new_repository: New) -> None:
+async def test_a_cancelled_build_leaves_nothing_in_the_engine(builder_pods: BuilderPods, engine: EngineForPods, new_repository: New) -> None:
     repository = new_repository({**dockerfile(), "single": "#!/bin/sh\nsleep 60\n"})
-    build = yard.ask(repository.url, repository.rev("main"))
-    builder = yard.builder(engine_host=engine.address)
+    build = builder_pods.ask(repository.url, repository.rev("main"))
+    builder = builder_pods.builder(engine_host=engine.address)
     async with aclosing(builder.run(build)) as reports:
         following = asyncio.create_task(anext(reports))
         await asyncio.to_thread(wait_for, engine.containers, "the look at the image", 60, 0.5)

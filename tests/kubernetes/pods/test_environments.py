@@ -10,20 +10,20 @@ import pytest
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian
 from tests.kubernetes.kubectl import run
-from tests.kubernetes.pods.yard import Pushed, Yard, repositories
+from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, repositories
 
 pytestmark = pytest.mark.timeout(600)  # the first test may build the image
 New = Callable[..., Repository]
 
 
-async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yard, builds_namespace: str, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: BuilderPods, builds_namespace: str, new_repository: New) -> None:
+    builder_pods = stand_in_builds
     repository = new_repository({"requirements.txt": "numpy\n", "old.ipynb": "1", "keep.txt": "k", "start": 'exec "$@"\n'})
-    first = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
     assert first.error is None, (first.error, first.text)
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
     begun = time.monotonic()
-    second = await yard.build(yard.ask(repository.url, commit), base_image=debian())
+    second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=debian())
     assert second.error is None, (second.error, second.text)
     assert any("nothing to install" in line for line in second.log)
     assert "STEP" not in second.text
@@ -43,23 +43,23 @@ async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_yard: Yar
     look = "jupyterhub-singleuser; cat /made-of; ls; git -C . log 2>/dev/null; id -u; touch new.ipynb && echo writable"
     said = run(builds_namespace, second.image, "server", "sh", "-c", look).split()
     assert said == ["9.9.9", "requirements.txt", "start", "keep.txt", "new.ipynb", "requirements.txt", "run.sh", "start", "1000", "writable"]
-    assert len(repositories(yard.prefix)) == 2
+    assert len(repositories(builder_pods.prefix)) == 2
 
 
-async def test_a_forced_build_makes_the_environment_anew(stand_in_yard: Yard, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: BuilderPods, new_repository: New) -> None:
+    builder_pods = stand_in_builds
     repository = new_repository({"requirements.txt": "scipy\n"})
-    first = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
-    made = await yard.build(yard.ask(repository.url, repository.rev("main"), force=True), base_image=debian())
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main"), force=True), base_image=debian())
     assert (first.error, made.error) == (None, None), made.text
     assert "STEP" in made.text
     assert Pushed(made.image).labels["binder.build"] == made.build.id
 
 
-async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_yard: Yard, new_repository: New) -> None:
-    yard = stand_in_yard
+async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_builds: BuilderPods, new_repository: New) -> None:
+    builder_pods = stand_in_builds
     repository = new_repository({"install.R": "scan('needed')\n", "needed": "numpy"})
-    made = await yard.build(yard.ask(repository.url, repository.rev("main")), base_image=debian())
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
     assert made.error is None, (made.error, made.text)
     assert any("building once more, with the whole repository" in line for line in made.log)
-    assert len(repositories(yard.prefix)) == 1, "no environment"
+    assert len(repositories(builder_pods.prefix)) == 1, "no environment"

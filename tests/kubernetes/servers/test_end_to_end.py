@@ -27,7 +27,7 @@ pytestmark = [
 CONFIG = """
 import os
 os.environ["KUBECONFIG"] = {kubeconfig!r}
-c.JupyterHub.spawner_class = "spawner.kubernetes.BinderSpawner"
+c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
 c.JupyterHub.hub_connect_ip = {host!r}
 c.JupyterHub.cleanup_servers = False

@@ -15,7 +15,7 @@ import pytest_asyncio
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
-from spawner.kubernetes import BinderSpawner
+from spawner.kubernetes.spawner import BinderSpawner
 from tests.kubernetes.images import registry
 from tests.kubernetes.kubectl import found, kubectl, reason_to_skip
 from tests.kubernetes.servers.conftest import Place

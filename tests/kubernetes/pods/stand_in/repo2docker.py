@@ -14,7 +14,7 @@ from pathlib import Path
 from repo2docker.app import Repo2Docker
 from repo2docker.engine import BuildError
 
-from binderhub_service.builders.buildah_engine import BuildahEngine
+from binderhub_service.worker.buildah_engine import BuildahEngine
 
 DOCKERFILE = """\
 FROM {base}

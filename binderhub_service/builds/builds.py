@@ -1,0 +1,294 @@
+"""All the policy of asking: which asks join, what is found, who may read and cancel. No framework, no mode.
+
+What happens to a build once it is begun is in `workshop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from weakref import WeakValueDictionary
+
+from .. import names
+from ..builders import Builder
+from ..errors import Conflict, NotAllowed, NotFound, Unavailable
+from ..images import Images
+from ..models import Batch, Build, Caller, Image, Phase, Request, Source, State, now
+from ..providers import Provider, provider_for
+from ..store.store import Store
+from . import access
+from .event_log import follow_stored
+from .limits import BuildLimits
+from .scheduler import BuildScheduler, Observer
+
+_RESOLVE_WAITS_SECONDS = (0.5, 1.5)
+_USE_NOTED_SECONDS = 60
+
+
+class Builds:
+    """Makes sure that there are images of what people ask for, and knows the story of every one of them.
+
+    Args:
+        providers: asked in order, most specific first.
+        observer: told when a build's turn comes and when it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        providers: Sequence[Provider],
+        images: Images,
+        builder: Builder,
+        limits: BuildLimits = BuildLimits(),  # noqa: B008  # frozen
+        observer: Observer | None = None,
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._images = images
+        self._builder = builder
+        self._limits = limits
+        self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, observer=observer)
+        self._closing = False
+        self._resolving: dict[Request, asyncio.Task[Source]] = {}
+        self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    async def ensure(self, request: Request, caller: Caller, *, force: bool = False) -> tuple[Build, bool]:
+        """Make sure that there is, or will be, an image of what is asked for; equal asks share one build.
+
+        Args:
+            force: build even if the image is there; a build that is going on is joined all the same.
+
+        Returns:
+            The build that makes or made the image, and whether it was begun by this ask.
+
+        Raises:
+            NotAllowed: the caller may not build.
+            InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun.
+        """
+        access.check_may_build(caller)
+        source = await self._resolve(request)
+        name = self._images.name_for(source)
+        async with self._decision(name):
+            return await self._join_or_begin(source, name, caller, force=force)
+
+    def _decision(self, image: str) -> asyncio.Lock:
+        """Return the lock under which it is decided what happens to an image."""
+        return self._deciding.setdefault(image, asyncio.Lock())
+
+    async def _join_or_begin(self, source: Source, name: str, caller: Caller, *, force: bool) -> tuple[Build, bool]:
+        event_log = await self._scheduler.joinable(name)
+        if event_log is not None:
+            await self._store.set_requester(event_log.build.id, caller.name, wants=True)
+            return event_log.build, False
+        image = None if force else await self._images.exists(name)
+        if image is None:
+            self._limits.check_may_begin(caller.name, source.repo, self._scheduler.unfinished())
+            return await self._scheduler.begin(_new_build(source, Image(name), caller, force=force)), True
+        await self._store.note_use(name, now(), _USE_NOTED_SECONDS)
+        ready = await self._store.newest_ready(name)
+        if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
+            return await self._scheduler.found(_new_build(source, image, caller), image), False
+        await self._store.set_requester(ready.id, caller.name, wants=True)
+        return ready, False
+
+    async def _resolve(self, request: Request) -> Source:
+        """Ask a provider which commit is meant; equal questions that come meanwhile wait for the same answer."""
+        if self._closing:
+            raise _stopping()
+        task = self._resolving.get(request)
+        if task is None:
+            task = asyncio.create_task(self._ask_provider(request))
+            self._resolving[request] = task
+            task.add_done_callback(lambda done: self._resolved(request, done))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._closing and task.cancelled():
+                raise _stopping() from None
+            raise
+
+    async def _ask_provider(self, request: Request) -> Source:
+        """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
+        provider = provider_for(request, self._providers)
+        for seconds in _RESOLVE_WAITS_SECONDS:
+            try:
+                return await provider.resolve(request)
+            except Unavailable as error:
+                if error.code.endswith("_timeout"):
+                    raise
+                await asyncio.sleep(seconds)
+        return await provider.resolve(request)
+
+    def _resolved(self, request: Request, task: asyncio.Task[Source]) -> None:
+        del self._resolving[request]
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits for the answer any more
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def get(self, build_id: str, caller: Caller) -> Build:
+        """Return a build.
+
+        Raises:
+            NotFound: there is none of this id.
+            NotAllowed: the caller did not ask for it and may not read everybody's.
+        """
+        build = await self._known(build_id)
+        may_all = caller.name == build.owner or access.may_read_all(caller)
+        if not may_all and not access.may_read(caller, await self._store.requesters(build_id)):
+            raise NotAllowed("This build was asked for by somebody else.", hint=f"Reading everybody's builds takes the scope {access.READ_SCOPE}.")
+        return build
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        state: str | None = None,
+        repo: str | None = None,
+        owner: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Build]:
+        """Return the builds that the caller may read, newest first; those the caller asked for, or everybody's."""
+        filters = {name: value for name, value in (("state", state), ("repo", repo), ("owner", owner)) if value}
+        requester = None if access.may_read_all(caller) else caller.name
+        stored = await self._store.newest(requester=requester, filters=filters, before=before, limit=limit)
+        return [event_log.build if (event_log := self._scheduler.event_log(build.id)) else build for build in stored]
+
+    async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Batch]:
+        """Yield the build's story in batches from the event behind `after` on; live while it goes on.
+
+        Raises:
+            NotFound, NotAllowed: as `get`.
+        """
+        await self.get(build_id, caller)
+        event_log = self._scheduler.event_log(build_id)
+        batches = event_log.follow(after) if event_log else follow_stored(self._store, build_id, after)
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
+
+    async def events_so_far(self, build_id: str, caller: Caller) -> AsyncGenerator[Batch]:
+        """Yield what has been told of the build's story, in batches, without waiting for more.
+
+        Raises:
+            NotFound, NotAllowed: as `get`.
+        """
+        await self.get(build_id, caller)
+        async with aclosing(follow_stored(self._store, build_id, 0)) as batches:
+            async for batch in batches:
+                yield batch
+
+    def queue_status(self, build_id: str) -> dict[str, int | None] | None:
+        """Return the place of a waiting build, 1 for the next, and the seconds it may wait; None if it does not wait."""
+        return self._scheduler.queue_status(build_id)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many builds wait and run, and how many followers there are."""
+        return self._scheduler.counts()
+
+    # --- giving up ---------------------------------------------------------------------------------------------------
+
+    async def cancel(self, build_id: str, caller: Caller) -> Build:
+        """End a build: for everybody if the caller owns it or may cancel everybody's, else only the caller's own wish for it.
+
+        Raises:
+            NotFound, NotAllowed: as `get`.
+            Conflict: it has ended.
+        """
+        build = await self.get(build_id, caller)
+        if build.state.ended:
+            raise Conflict(f"The build has ended; it is {build.state}.", code="build_ended")
+        if access.may_cancel_for_all(caller, build):
+            await self._scheduler.cancel(build_id)
+        else:
+            await self._release(build, caller)
+        return await self._known(build_id)
+
+    async def withdraw(self, build_id: str, caller: Caller) -> Build:
+        """Note that the caller does not need a build any more; it ends if nobody else does.
+
+        Raises:
+            NotFound, NotAllowed: as `get`.
+        """
+        build = await self.get(build_id, caller)
+        if not build.state.ended:
+            await self._release(build, caller)
+        return await self._known(build_id)
+
+    async def _release(self, build: Build, caller: Caller) -> None:
+        """Take a wish back; nobody can join meanwhile, so a build that is wanted is not ended."""
+        async with self._decision(build.image.name):
+            requesters = await self._store.requesters(build.id)
+            if caller.name not in requesters:
+                raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
+            await self._store.set_requester(build.id, caller.name, wants=False)
+            if not any(wants for name, wants in requesters.items() if name != caller.name):
+                await self._scheduler.cancel(build.id)
+
+    async def tidy_images(self) -> None:
+        """Remove what image stores keep though no image leads there any more."""
+        await self._images.tidy({build.id for build in self._scheduler.unfinished()})
+
+    async def delete_image(self, name: str) -> None:
+        """Remove an image, so that the next ask for it builds it.
+
+        Raises:
+            Conflict: a server runs from it, or a build is making it.
+            Unavailable: the image store could not be asked.
+        """
+        async with self._decision(name):
+            if await self._scheduler.joinable(name):
+                raise Conflict(f"A build is making the image {name}.", code="image_in_use", hint="Wait until it has ended, or cancel it.")
+            await self._images.delete(name)
+            await self._store.forget_use(name)
+
+    # --- living on ---------------------------------------------------------------------------------------------------
+
+    async def resume(self) -> int:
+        """Take up every build that had not ended when the service did; return how many."""
+        unfinished = await self._store.unfinished()
+        await self._builder.forget_all_but({build.id for build, _ in unfinished})
+        for build, cursor in sorted(unfinished, key=lambda one: one[0].state is not State.RUNNING):  # they have their places already
+            await self._scheduler.resume(build, cursor)
+        return len(unfinished)
+
+    async def close(self) -> None:
+        """Stop following, in good order; the builds go on and `resume` takes them up again."""
+        self._closing = True
+        resolving = list(self._resolving.values())
+        for task in resolving:
+            task.cancel()
+        if resolving:
+            await asyncio.wait(resolving)
+        await self._scheduler.close()
+        await self._images.close()
+
+    async def _known(self, build_id: str) -> Build:
+        event_log = self._scheduler.event_log(build_id)
+        build = event_log.build if event_log else await self._store.get(build_id)
+        if build is None:
+            raise NotFound("There is no build of this id.", code="build_not_found", hint="It may have been removed; ask for the repository again.")
+        return build
+
+
+def _new_build(source: Source, image: Image, caller: Caller, *, force: bool = False) -> Build:
+    created = now()
+    return Build(
+        id=names.new_build_id(created),
+        source=source,
+        image=image,
+        state=State.QUEUED,
+        phase=Phase.QUEUED,
+        owner=caller.name,
+        created=created,
+        force=force,
+    )
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The service is stopping.", code="service_stopping", hint="Try again in a moment.")

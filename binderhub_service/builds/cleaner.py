@@ -1,0 +1,107 @@
+"""Removing what is not needed any more: images least recently used first, and old logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..errors import BinderError
+from ..images import Images, StoredImage
+from ..models import now
+from ..store.store import Store
+from .builds import Builds
+
+log = logging.getLogger("binderhub_service")
+_GRACE_SECONDS = 3600  # an image that was asked for is left alone until its server has had the time to start
+_BUILDS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is kept; 0 means everything, for ever.
+
+    Attributes:
+        image_bytes: how much all images together may take.
+        image_seconds: how long an image is kept after it was last asked for.
+        log_seconds: how long the logs of builds that ended are kept.
+    """
+
+    image_bytes: int = 0
+    image_seconds: float = 0
+    log_seconds: float = 0
+
+
+def dispensable(images: Sequence[StoredImage], uses: Mapping[str, datetime], budget: Budget, moment: datetime) -> list[StoredImage]:
+    """Return what to remove, least recently used first; nothing that a server runs from or that was asked for lately.
+
+    Args:
+        uses: when images were last asked for; those that are not in it count from when they were made.
+        moment: what time it is.
+    """
+    oldest_first = sorted(images, key=lambda image: uses.get(image.name, image.made))
+    left = sum(image.bytes for image in images)
+    chosen = []
+    for image in oldest_first:
+        idle_seconds = (moment - uses.get(image.name, image.made)).total_seconds()
+        if image.used_by or idle_seconds < _GRACE_SECONDS:
+            continue
+        too_old = budget.image_seconds and idle_seconds > budget.image_seconds
+        too_much = budget.image_bytes and left > budget.image_bytes
+        if too_old or too_much:
+            chosen.append(image)
+            left -= image.bytes
+    return chosen
+
+
+class Cleaner:
+    """Knows all images, and keeps them and the logs within the budget."""
+
+    def __init__(self, *, store: Store, images: Images, builds: Builds, budget: Budget) -> None:
+        self._store = store
+        self._images = images
+        self._builds = builds
+        self._budget = budget
+
+    async def images(self) -> list[tuple[StoredImage, datetime]]:
+        """Return all images, each with when it was last asked for, most recently used first.
+
+        Raises:
+            Unavailable: the image store or the database could not be asked.
+        """
+        uses = await self._store.uses()
+        dated = [(image, uses.get(image.name, image.made)) for image in await self._images.all()]
+        return sorted(dated, key=lambda pair: pair[1], reverse=True)
+
+    async def keep_cleaning(self, interval_seconds: float) -> None:
+        """Clean now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self.clean()
+            except BinderError as error:
+                log.warning("Cleaning was put off: %s", error.message)
+
+    async def clean(self) -> list[str]:
+        """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
+        await self._builds.tidy_images()
+        await self._store.analyze()
+        if self._budget.log_seconds:
+            await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
+        if not (self._budget.image_bytes or self._budget.image_seconds):
+            return []
+        chosen = dispensable(await self._images.all(), await self._store.uses(), self._budget, now())
+        gone = []
+        for image in chosen:
+            try:
+                await self._builds.delete_image(image.name)
+                gone.append(image.name)
+            except BinderError as error:
+                log.info("The image %s stays: %s", image.name, error.message)
+        return gone
+
+    async def _drop_logs(self, before: datetime) -> None:
+        while await self._store.drop_logs(before, _BUILDS_AT_ONCE):
+            await asyncio.sleep(0)

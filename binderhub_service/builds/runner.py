@@ -1,0 +1,88 @@
+"""How a build whose turn has come gets its image: its builder is followed, its story told, and the image store asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+
+from ..builders import Builder
+from ..common.redact import redact
+from ..errors import BinderError, BuildFailed, Unavailable
+from ..images import Images
+from ..models import Build, Image, Kind, Phase, Report
+from .event_log import EventLog
+from .limits import BuildLimits
+
+log = logging.getLogger("binderhub_service")
+
+_RESUMED_SECONDS = 10.0  # for a build that ended in time while nobody followed it
+_CONFIRM_WAITS_SECONDS = (1, 3, 9)
+
+
+class BuildRunner:
+    """Makes images by a builder, each within its time."""
+
+    def __init__(self, *, images: Images, builder: Builder, limits: BuildLimits) -> None:
+        self._images = images
+        self._builder = builder
+        self._limits = limits
+
+    async def image(self, event_log: EventLog) -> Image:
+        """Follow the builder to its end, tell what it reports, and return the image.
+
+        Raises:
+            BinderError: there will be none; the builder does nothing any more.
+        """
+        await self._follow_builder(event_log)
+        return await self._confirm(event_log)
+
+    async def stop(self, build: Build) -> None:
+        """Stop the builder; the build ends all the same if that cannot be done."""
+        try:
+            await self._builder.stop(build)
+        except (BinderError, OSError):
+            log.exception("What the builder does for build %s could not be stopped", build.id)
+
+    async def _follow_builder(self, event_log: EventLog) -> None:
+        limit_seconds = self._limits.build_seconds
+        left_seconds = max(_RESUMED_SECONDS if event_log.resumed else 0.0, limit_seconds - event_log.running_seconds()) if limit_seconds else None
+        try:
+            async with asyncio.timeout(left_seconds) as timeout:
+                async with aclosing(self._builder.run(event_log.build, event_log.cursor)) as reports:
+                    async for report in reports:
+                        self._record(event_log, report)
+                        await event_log.flush_if_full()
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            await self.stop(event_log.build)
+            raise BuildFailed(
+                f"The build took longer than {limit_seconds:g} seconds and was ended.",
+                code="build_timeout",
+                hint="Make the environment smaller, or ask an administrator for more time.",
+            ) from error
+
+    async def _confirm(self, event_log: EventLog) -> Image:
+        """Ask the image store, which alone may say that a build is ready; several times if it does not answer."""
+        for seconds in _CONFIRM_WAITS_SECONDS:
+            try:
+                return _made(await self._images.exists(event_log.build.image.name))
+            except Unavailable as error:
+                event_log.append_log(f"{error.message} Trying again in {seconds} s.")
+                await asyncio.sleep(seconds)
+        return _made(await self._images.exists(event_log.build.image.name))
+
+    def _record(self, event_log: EventLog, report: Report) -> None:
+        if report.kind is Kind.PHASE:
+            event_log.move_to(Phase(report.data["phase"]), report.data.get("message"), cursor=report.cursor)
+        else:
+            event_log.append_log(redact(report.data["text"]), cursor=report.cursor, limit_bytes=self._limits.log_bytes)
+
+
+def _made(image: Image | None) -> Image:
+    if image is None:
+        raise BuildFailed(
+            "The build ended, but its image is not there.", code="image_missing", hint="Ask again; if it stays so, ask an administrator."
+        )
+    return image

@@ -1,0 +1,1 @@
+"""Clients of foreign services (container engines, registries) that know nothing of builds."""

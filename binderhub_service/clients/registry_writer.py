@@ -1,0 +1,136 @@
+"""Pushing to a registry over HTTP, without an engine: blobs first, the manifest last, so that nobody sees half an image."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlencode
+
+import httpx
+
+from ..errors import BuildFailed
+from .oci import OCI_MANIFEST, Blob, Manifest, json_in, of_this_machine
+from .reference import Reference
+from .registry import MANIFEST_TYPES, Body, RegistryClient
+
+_CHUNK_BYTES = 1024 * 1024
+_TRIES = 2
+_MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
+
+
+class Refused(BuildFailed):
+    """The registry answered a push, and the answer is no."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        challenge = answer.headers.get("www-authenticate", "") if answer.status_code in {401, 403} else ""
+        super().__init__(f"{answer.status_code} {answer.reason_phrase}: {answer.text[:1000]} {challenge}".strip())
+
+
+class RegistryWriter:
+    """Pushes to one repository of a registry."""
+
+    def __init__(self, client: RegistryClient, name: str) -> None:
+        self._client = client
+        self.reference = Reference.parse(name)
+
+    async def check(self) -> None:
+        """Begin an upload and give it up, to learn whether we may; what is no plain refusal is left to the push itself.
+
+        Raises:
+            Refused: we may not push.
+            Unavailable: the registry could not be asked, or we have no login that it would take.
+        """
+        answer = await self._client.write("POST", self.reference, self._path("blobs", "uploads/"), body=lambda: b"")
+        if answer.status_code in {401, 403}:
+            raise Refused(answer)
+        if answer.status_code == _ACCEPTED and answer.headers.get("location"):
+            await self._client.write("DELETE", self.reference, answer.headers["location"])  # else the registry forgets it some day
+
+    async def has(self, blob: Blob) -> bool:
+        """Say whether the repository has a blob."""
+        answer = await self._client.write("HEAD", self.reference, self._path("blobs", blob.digest))
+        if answer.status_code not in {_THERE, 404}:
+            raise Refused(answer)
+        return answer.status_code == _THERE
+
+    async def put_file(self, blob: Blob, path: Path) -> None:
+        """Upload a blob from a file; raises `Refused` or `Unavailable`."""
+        with path.open("rb") as file:
+            await self.put_open(blob, file)
+
+    async def put_open(self, blob: Blob, file: IO[bytes]) -> None:
+        """Upload a blob from an open file; raises `Refused` or `Unavailable`."""
+        await self._put(blob, lambda: _chunks(file))
+
+    async def put_bytes(self, blob: Blob, content: bytes) -> None:
+        """Upload a blob from memory; raises `Refused` or `Unavailable`."""
+        await self._put(blob, lambda: content)
+
+    async def put_from(self, blob: Blob, other: Reference) -> None:
+        """Take a blob from another repository of the registry: without moving it where the registry can, else by way of this machine."""
+        asked = urlencode({"mount": blob.digest, "from": other.repository})
+        answer = await self._client.write("POST", self.reference, self._path("blobs", f"uploads/?{asked}"), kind=f"PUSH from {other.repository}")
+        if answer.status_code != _MADE:
+            await self._client.ask("HEAD", other, f"{other.repository}/blobs/{blob.digest}")  # so that there is a token for it
+            await self._put(blob, lambda: self._client.blob(other, blob.digest))
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        """Make the image appear under its name; raises `Refused` or `Unavailable`."""
+        path = self._path("manifests", self.reference.tag)
+        answer = await self._client.write("PUT", self.reference, path, headers={"Content-Type": manifest.media_type}, body=lambda: manifest.text)
+        if answer.status_code not in {_MADE, _THERE, _ACCEPTED}:
+            raise Refused(answer)
+
+    async def manifest(self) -> Manifest | None:
+        """Return the manifest of the name's image for this machine, or None if there is none."""
+        answer = await self._read(self._path("manifests", self.reference.tag))
+        if answer is None:
+            return None
+        if "manifests" in json_in(answer.content):
+            answer = await self._read(self._path("manifests", of_this_machine(json_in(answer.content)).digest))
+        return Manifest(answer.content, answer.headers.get("content-type", OCI_MANIFEST).partition(";")[0]) if answer else None
+
+    async def read(self, blob: Blob) -> bytes:
+        """Return a small blob, such as a configuration; raises `Refused` or `Unavailable`."""
+        answer = await self._client.ask("GET", self.reference, self._path("blobs", blob.digest))
+        if answer.status_code != _THERE:
+            raise Refused(answer)
+        return answer.content
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    async def _put(self, blob: Blob, body: Body) -> None:
+        answer = await self._upload(blob, body)
+        for _ in range(_TRIES - 1):
+            if answer.status_code != _MOVED and answer.status_code != 404:
+                break
+            answer = await self._upload(blob, body)  # the registry lost the upload
+        if answer.status_code != _MADE:
+            raise Refused(answer)
+
+    async def _upload(self, blob: Blob, body: Body) -> httpx.Response:
+        """Send a blob in one piece; return the registry's last word."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        answer = await self._client.write("POST", self.reference, self._path("blobs", "uploads/"), body=lambda: b"")
+        if answer.status_code == _ACCEPTED:
+            answer = await self._client.write("PATCH", self.reference, answer.headers["location"], headers=headers, body=body)
+        if answer.status_code not in {_ACCEPTED, 204}:
+            return answer
+        place = httpx.URL(answer.headers["location"]).copy_merge_params({"digest": blob.digest})
+        return await self._client.write("PUT", self.reference, str(place), body=lambda: b"")
+
+    async def _read(self, path: str) -> httpx.Response | None:
+        answer = await self._client.ask("GET", self.reference, path, MANIFEST_TYPES)
+        if answer.status_code in {_THERE, 404}:
+            return answer if answer.status_code == _THERE else None
+        raise Refused(answer)
+
+    def _path(self, kind: str, what: str) -> str:
+        return f"{self.reference.repository}/{kind}/{what}"
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

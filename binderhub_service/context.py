@@ -1,0 +1,40 @@
+"""What handlers work with, put together in `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from jinja2 import Environment
+
+from .builds.builds import Builds
+from .builds.cleaner import Cleaner
+from .launches import Launches
+from .metrics import Metrics
+from .providers import Provider
+
+
+@dataclass(frozen=True)
+class AppContext:
+    """What handlers work with.
+
+    Attributes:
+        prefix: the path that this service lives at, e.g. ``/services/binder/``.
+        hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
+        hub_api_url: the hub's REST API as this process reaches it.
+        cleaner: knows all images, and removes what is not needed.
+        checks: by name, what raises `Unavailable` when something the service needs does not answer.
+        builder_info: what ``/versions`` says about the builder.
+    """
+
+    prefix: str
+    hub_prefix: str
+    hub_api_url: str
+    builds: Builds
+    cleaner: Cleaner
+    providers: list[Provider]
+    launches: Launches
+    jinja: Environment
+    metrics: Metrics
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    builder_info: Mapping[str, str]

@@ -1,0 +1,1 @@
+"""The database: what is known of builds, events and requesters, in SQL."""

@@ -1,0 +1,67 @@
+"""The tables of the store, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+builds = sa.Table(
+    "builds",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("provider", sa.String(32), nullable=False),
+    sa.Column("repo", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("slug", sa.Text, nullable=False),
+    sa.Column("ref", sa.Text, nullable=False),
+    sa.Column("commit", sa.String(64), nullable=False),
+    sa.Column("image", sa.String(300), nullable=False),
+    sa.Column("environment", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("started", sa.DateTime(timezone=True)),
+    sa.Column("finished", sa.DateTime(timezone=True)),
+    sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Column("force", sa.Boolean, nullable=False),
+    sa.Column("last_event", sa.Integer, nullable=False),
+    sa.Column("cursor", sa.String(255), nullable=False),
+    sa.Column("digest", sa.String(80), nullable=False, server_default=""),
+)
+sa.Index("builds_by_image", builds.c.image, builds.c.state, builds.c.id)
+sa.Index("builds_by_state", builds.c.state, builds.c.id)
+sa.Index("builds_by_repo", builds.c.repo, builds.c.id)
+sa.Index("builds_by_repo_and_state", builds.c.repo, builds.c.state, builds.c.id)
+sa.Index("builds_by_owner", builds.c.owner, builds.c.id)
+sa.Index("builds_by_owner_and_state", builds.c.owner, builds.c.state, builds.c.id)
+sa.Index("builds_by_end", builds.c.finished)
+
+_UNFINISHED = sa.text("state IN ('queued', 'running')")
+sa.Index("one_unfinished_build_per_image", builds.c.image, unique=True, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("build_id", sa.String(32), sa.ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+)
+
+requesters = sa.Table(
+    "askers",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("build_id", sa.String(32), sa.ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("wants", sa.Boolean, nullable=False),
+)
+sa.Index("askers_by_build", requesters.c.build_id)
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("name", sa.String(300), primary_key=True),
+    sa.Column("last_used", sa.DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,312 @@
+"""Builds, their stories and who asked for them, in SQL: SQLite in a file, or any database that SQLAlchemy speaks to.
+
+Everything runs on one thread beside the event loop, so the order of calls is the order of their effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DataError, DBAPIError
+
+from ..errors import InvalidRequest, Unavailable
+from ..models import Batch, Build, Event, Image, Kind, Phase, Source, State
+from .schema import builds, events, images, requesters
+
+_UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
+_SCHEMA_HEAD = "0003"
+_TYPICAL_BUILDS = 10
+T = TypeVar("T")
+
+
+class Store:
+    """The service's memory.
+
+    Args:
+        url: an SQLAlchemy URL, e.g. ``sqlite:///service.sqlite`` or ``postgresql+psycopg://user@host/name``.
+        on_answer: called with the seconds that every answer took.
+
+    Every method raises `Unavailable` when the database cannot be asked; then nothing of the call has happened.
+    """
+
+    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:
+        self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        self._on_answer = on_answer
+        self._uses: dict[str, datetime] = {}
+        self._closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    async def open(self) -> None:
+        """Bring the schema, and what the database knows about the size of its tables, up to date."""
+        await self._run(lambda: _migrate(self._engine))
+        await self.analyze()
+
+    async def analyze(self) -> None:
+        """Let the database look at the size of its tables, so that it chooses the right indexes; takes milliseconds."""
+        await self._run(lambda: _analyze(self._engine))
+
+    async def close(self) -> None:
+        """Finish what was asked and let go of the database; whoever asks later finds it unavailable."""
+        await self._run(self._engine.dispose)
+        self._closed = True
+        self._thread.shutdown()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+        await self._read(sa.select(sa.literal(1)))
+
+    async def create(self, build: Build) -> None:
+        """Add a build; its owner is its first asker."""
+
+        def transaction(connection: sa.Connection) -> None:
+            connection.execute(builds.insert().values(_row_from(build) | {"cursor": ""}))
+            connection.execute(requesters.insert().values(name=build.owner, build_id=build.id, wants=True))
+
+        await self._write(transaction)
+
+    async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
+        """Store the build as it is now together with the events that made it so, all or nothing.
+
+        Events that are stored already are left alone: the answer to an earlier call may have been lost.
+        """
+
+        def transaction(connection: sa.Connection) -> None:
+            known = connection.execute(sa.select(builds.c.last_event).where(builds.c.id == build.id)).scalar_one()
+            rows = [_event_row(build, event) for event in new_events if event.number > known]
+            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build) | {"cursor": cursor}))
+            if rows:
+                connection.execute(events.insert(), rows)
+
+        await self._write(transaction)
+
+    async def get(self, build_id: str) -> Build | None:
+        """Return a build, or None if there is none of this id."""
+        rows = await self._read(sa.select(builds).where(builds.c.id == build_id))
+        return _build_from(rows[0]) if rows else None
+
+    async def newest_ready(self, image: str) -> Build | None:
+        """Return the newest build that made an image, or None."""
+        query = sa.select(builds).where(builds.c.image == image, builds.c.state == State.READY.value).order_by(builds.c.id.desc()).limit(1)
+        rows = await self._read(query)
+        return _build_from(rows[0]) if rows else None
+
+    async def unfinished(self) -> list[tuple[Build, str]]:
+        """Return all builds that have not ended, oldest first, each with the cursor of its builder's last stored report."""
+        rows = await self._read(sa.select(builds).where(builds.c.state.in_(_UNFINISHED)).order_by(builds.c.id))
+        return [(_build_from(row), row["cursor"]) for row in rows]
+
+    async def typical_seconds(self, repo: str) -> float | None:
+        """Return how long builds of a repository took lately, else all builds; None if there was none."""
+        for where in ([builds.c.repo == repo], []):
+            query = (
+                sa.select(builds.c.started, builds.c.finished)
+                .where(builds.c.state == State.READY.value, builds.c.started < builds.c.finished, *where)
+                .order_by(builds.c.id.desc())
+                .limit(_TYPICAL_BUILDS)
+            )
+            took: list[float] = [(row["finished"] - row["started"]).total_seconds() for row in await self._read(query)]
+            if took:
+                return sum(took) / len(took)
+        return None
+
+    async def newest(self, *, requester: str | None, filters: Mapping[str, str], before: str | None, limit: int) -> list[Build]:
+        """Return builds, newest first.
+
+        Args:
+            asker: only builds that this person asked for; None for everybody's.
+            filters: wanted values of the columns ``state``, ``repo`` and ``owner``.
+            before: only builds older than the one of this id.
+        """
+        query = sa.select(builds).where(*(builds.c[column] == value for column, value in filters.items()))
+        newest = builds.c.id
+        if requester is not None:
+            query = query.join(requesters, requesters.c.build_id == builds.c.id).where(requesters.c.name == requester)
+            newest = requesters.c.build_id
+        if before:
+            query = query.where(newest < before)
+        return [_build_from(row) for row in await self._read(query.order_by(newest.desc()).limit(limit))]
+
+    async def events(self, build_id: str, after: int, limit: int) -> Batch:
+        """Return at most `limit` events of a story, from the one numbered `after` + 1 on."""
+        query = sa.select(events).where(events.c.build_id == build_id, events.c.number > after).order_by(events.c.number).limit(limit)
+        return Batch(Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query))
+
+    async def log_bytes(self, build_id: str) -> int:
+        """Return how much log of a build is stored, as JSON."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(events.c.data)), 0).label("bytes"))
+        rows = await self._read(query.where(events.c.build_id == build_id, events.c.kind == Kind.LOG.value))
+        return int(rows[0]["bytes"])
+
+    async def drop_logs(self, before: datetime, limit: int) -> int:
+        """Drop the stories of builds that ended before a time, but for their last event; return how many builds that were.
+
+        Args:
+            limit: at most so many builds at once.
+        """
+        with_logs = sa.exists().where(events.c.build_id == builds.c.id, events.c.kind != Kind.END.value)
+        rows = await self._read(sa.select(builds.c.id).where(builds.c.finished < before, with_logs).limit(limit))
+        ids = [row["id"] for row in rows]
+        if ids:
+            await self._write(
+                lambda connection: _execute(connection, events.delete().where(events.c.build_id.in_(ids), events.c.kind != Kind.END.value))
+            )
+        return len(ids)
+
+    async def note_use(self, image: str, moment: datetime, at_most_every_seconds: float) -> None:
+        """Note that an image was asked for, unless that was noted a moment ago."""
+        known = self._uses.get(image)
+        if known and (moment - known).total_seconds() < at_most_every_seconds:
+            return
+
+        def transaction(connection: sa.Connection) -> None:
+            if not connection.execute(images.update().where(images.c.name == image).values(last_used=moment)).rowcount:
+                connection.execute(images.insert().values(name=image, last_used=moment))
+
+        await self._write(transaction)
+        self._uses[image] = moment
+
+    async def uses(self) -> dict[str, datetime]:
+        """Return when images were last asked for, by name."""
+        return {row["name"]: _utc(row["last_used"]) for row in await self._read(sa.select(images))}
+
+    async def forget_use(self, image: str) -> None:
+        """Forget an image that is gone."""
+        await self._write(lambda connection: _execute(connection, images.delete().where(images.c.name == image)))
+        self._uses.pop(image, None)
+
+    async def requesters(self, build_id: str) -> dict[str, bool]:
+        """Return everybody who asked for a build, and whether they still want it."""
+        rows = await self._read(sa.select(requesters).where(requesters.c.build_id == build_id))
+        return {row["name"]: row["wants"] for row in rows}
+
+    async def set_requester(self, build_id: str, name: str, *, wants: bool) -> None:
+        """Note that somebody asked for a build, or does not want it any more."""
+        where = sa.and_(requesters.c.build_id == build_id, requesters.c.name == name)
+
+        def transaction(connection: sa.Connection) -> None:
+            if not connection.execute(requesters.update().where(where).values(wants=wants)).rowcount:
+                connection.execute(requesters.insert().values(build_id=build_id, name=name, wants=wants))
+
+        await self._write(transaction)
+
+    async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        def read() -> Sequence[sa.RowMapping]:
+            with self._engine.connect() as connection:
+                return connection.execute(query).mappings().all()
+
+        return await self._run(read)
+
+    async def _write(self, transaction: Callable[[sa.Connection], None]) -> None:
+        def write() -> None:
+            with self._engine.begin() as connection:
+                transaction(connection)
+
+        await self._run(write)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unavailable("The service is stopping.", code="store_unavailable", hint="Try again in a moment; nothing was lost.")
+        begun = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except DataError as error:
+            raise InvalidRequest("The database cannot hold or look for such a value.") from error
+        except DBAPIError as error:
+            raise Unavailable(
+                "The service's database did not answer.", code="store_unavailable", hint="Try again in a moment; nothing was lost."
+            ) from error
+        finally:
+            self._on_answer(time.perf_counter() - begun)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _execute(connection: sa.Connection, statement: sa.Delete) -> None:
+    connection.execute(statement)
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Run Alembic unless the schema is current; then it is not even imported."""
+    with engine.connect() as connection:
+        known = sa.inspect(connection).has_table("alembic_version")
+        if known and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _SCHEMA_HEAD:
+            return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _analyze(engine: sa.Engine) -> None:
+    """Let SQLite choose indexes by what is in the tables; other databases look after that themselves."""
+    if engine.dialect.name == "sqlite":
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA analysis_limit=400")
+            connection.exec_driver_sql("ANALYZE")
+
+
+def _row_from(build: Build) -> dict[str, Any]:
+    source = build.source
+    return {
+        "id": build.id,
+        "provider": source.provider,
+        "repo": source.repo,
+        "url": source.url,
+        "slug": source.slug,
+        "ref": source.ref,
+        "commit": source.commit,
+        "image": build.image.name,
+        "environment": build.image.environment,
+        "digest": build.image.digest,
+        "state": build.state.value,
+        "phase": build.phase.value,
+        "owner": build.owner,
+        "created": build.created,
+        "started": build.started,
+        "finished": build.finished,
+        "error": dict(build.error) if build.error else None,
+        "force": build.force,
+        "last_event": build.last_event,
+    }
+
+
+def _event_row(build: Build, event: Event) -> dict[str, Any]:
+    return {"build_id": build.id, "number": event.number, "kind": event.kind.value, "data": event.data}
+
+
+def _build_from(row: sa.RowMapping) -> Build:
+    return Build(
+        id=row["id"],
+        source=Source(**{name: row[name] for name in ("provider", "repo", "url", "slug", "ref", "commit")}),
+        image=Image(name=row["image"], environment=row["environment"], digest=row["digest"]),
+        state=State(row["state"]),
+        phase=Phase(row["phase"]),
+        owner=row["owner"],
+        created=_utc(row["created"]),
+        started=row["started"] and _utc(row["started"]),
+        finished=row["finished"] and _utc(row["finished"]),
+        error=row["error"],
+        last_event=row["last_event"],
+        force=row["force"],
+    )
+
+
+def _utc(time: datetime) -> datetime:
+    """Return a stored time with its zone, which SQLite does not keep."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

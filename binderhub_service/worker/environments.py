@@ -1,0 +1,310 @@
+"""Which files define a repository's environment, and may it be shared between commits? Reads files, runs nothing.
+
+Where files are looked for follows repo2docker: ``binder/``, else ``.binder/``, else the root; a configuration folder that
+is there hides the root's files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import BuildFailed
+from .environment_files import RULES, WHOLE_TREE
+
+_FOLDERS = ("binder", ".binder")
+_OTHER_MODES = "docker, kubernetes"
+_NOT_HERE = (
+    "Dockerfile",
+    "environment.yml",
+    "environment.yaml",
+    "apt.txt",
+    "install.R",
+    "DESCRIPTION",
+    "Project.toml",
+    "JuliaProject.toml",
+    "REQUIRE",
+    "default.nix",
+    "Pipfile",
+    "Pipfile.lock",
+)
+_MAX_FILE_BYTES = 10 * 1024 * 1024
+_INCLUDE = re.compile(r"^(?:-r|--requirement|-c|--constraint)[\s=]*(?P<file>\S+)")
+_EDITABLE = re.compile(r"^(?:-e|--editable)[\s=]*(?P<target>\S+)")
+_FIND_LINKS = re.compile(r"^(?:-f|--find-links)[\s=]*(?P<target>\S+)")
+_URL = re.compile(r"^(?:[a-z]+\+)?[a-z]+://", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.gz|tgz|tar\.bz2)$", re.IGNORECASE)
+_PYTHON_VERSION = re.compile(r"^(?:python-)?(?P<version>\d+(?:\.\d+){0,2})$")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a repository says about its environment.
+
+    Attributes:
+        folder: where the files are, relative to the root: ``""``, ``binder`` or ``.binder``.
+        files: the contents of all files that define it, by path.
+        requirements: path of requirements.txt, or None.
+        project: path of a pyproject.toml whose dependencies are wanted, or None.
+        locked: whether a uv.lock beside `project` pins them.
+        package: whether the repository itself is installed as a package.
+        python: the Python version asked for (``3.12``, ``>=3.11``), or None.
+        post_build: path of the postBuild script, or None.
+        start: path of the start script, or None.
+        tied_to_commit: why the environment depends on more of the tree than `files`; None if it can be shared.
+    """
+
+    folder: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    requirements: str | None = None
+    project: str | None = None
+    locked: bool = False
+    package: bool = False
+    python: str | None = None
+    post_build: str | None = None
+    start: str | None = None
+    tied_to_commit: str | None = None
+
+    def key(self, commit: str, settings: str) -> str:
+        """Return the environment's key: equal for equal environments, whatever else the commits contain.
+
+        Args:
+            commit: the commit that the definition was read from; counts only if `tied_to_commit`.
+            settings: everything else that shapes the environment (base packages, Python), as text.
+        """
+        parts = {
+            "settings": settings,
+            "files": {path: hashlib.sha256(content).hexdigest() for path, content in sorted(self.files.items())},
+            "commit": commit if self.tied_to_commit else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def definition_in(root: Path, honoured: Set[str] = frozenset()) -> Definition:
+    """Read the definition of the environment of the checkout at `root`.
+
+    Args:
+        honoured: names of files beyond those of a Python environment that the mode can honour.
+
+    Raises:
+        BuildFailed: there is a file that the mode cannot honour, one that cannot be understood, or one that leads out of the tree.
+    """
+    return _Reader(root, honoured).definition()
+
+
+class _Reader:
+    """Reads the definition's files from a checkout whose content is hostile: no link may lead out of it."""
+
+    def __init__(self, root: Path, honoured: Set[str]) -> None:
+        self._root = root.resolve()
+        self._honoured = honoured
+        self._files: dict[str, bytes] = {}
+        self._tied: list[str] = []
+
+    def definition(self) -> Definition:
+        folder = self._folder()
+        self._refuse_what_needs_another_mode(folder)
+        self._refuse_links_out(folder)
+        for name, reason in WHOLE_TREE.items():
+            path = self._path_if_file(folder, name)
+            if path:
+                self._take(path)
+                return Definition(folder=folder, files=self._files, tied_to_commit=f"{path} {reason}")
+        self._read_what_others_honour(folder)
+        requirements = self._path_if_file(folder, "requirements.txt")
+        if requirements:
+            self._read_requirements(requirements, seen=set())
+        project, locked, package, requires_python = self._read_project(folder)
+        post_build, start = self._path_if_file(folder, "postBuild"), self._path_if_file(folder, "start")
+        if post_build:
+            self._take(post_build)
+            self._tied.append(f"{post_build} may use any file")
+        if start:
+            self._take(start)
+        python = self._python_version(folder) or requires_python
+        return Definition(
+            folder=folder,
+            files=self._files,
+            requirements=requirements,
+            project=project,
+            locked=locked,
+            package=package,
+            python=python,
+            post_build=post_build,
+            start=start,
+            tied_to_commit="; ".join(self._tied) or None,
+        )
+
+    def _folder(self) -> str:
+        found = [name for name in _FOLDERS if (self._root / name).is_dir()]
+        if len(found) > 1:
+            raise BuildFailed(
+                "The repository has both a binder and a .binder folder.", code="environment_ambiguous", hint="Keep one of the two folders."
+            )
+        return found[0] if found else ""
+
+    def _refuse_what_needs_another_mode(self, folder: str) -> None:
+        for name in _NOT_HERE:
+            path = self._path_if_file(folder, name)
+            if path and name not in self._honoured:
+                raise BuildFailed(
+                    f"The file {path} cannot be honoured in embedded mode, which makes Python environments only.",
+                    code="environment_not_supported",
+                    hint=f"Use a hub in one of the modes {_OTHER_MODES}, or describe the environment in a requirements.txt in a folder binder/.",
+                )
+
+    def _refuse_links_out(self, folder: str) -> None:
+        """Refuse links that would make a program on this machine read a file of this machine."""
+        for name in ("", *sorted(self._honoured)):
+            path = self._root / folder / name
+            if path.is_symlink() and not path.resolve().is_relative_to(self._root):
+                raise _leads_out(str(PurePosixPath(folder) / name))
+
+    def _read_what_others_honour(self, folder: str) -> None:
+        for name, rule in RULES.items():
+            path = self._path_if_file(folder, name) if name in self._honoured else None
+            reason = rule(self._text(path)) if path else None
+            if reason:
+                self._tied.append(f"{path} {reason}")
+
+    def _path_if_file(self, folder: str, name: str) -> str | None:
+        path = str(PurePosixPath(folder) / name)
+        return path if (self._root / path).is_file() else None
+
+    def _take(self, path: str) -> bytes:
+        """Return a file's content and note that it is part of the definition."""
+        try:
+            real = (self._root / path).resolve()
+            there = real.is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is too long or holds a zero byte
+            raise BuildFailed(f"The file {path!r} cannot be read.", code="environment_invalid", hint="Correct what names it.") from error
+        if not real.is_relative_to(self._root):
+            raise _leads_out(path)
+        if not there:
+            raise BuildFailed(f"The file {path} does not exist.", code="environment_invalid", hint="Add it, or remove what names it.")
+        if real.stat().st_size > _MAX_FILE_BYTES:
+            raise BuildFailed(f"The file {path} is larger than {_MAX_FILE_BYTES} bytes.", code="environment_invalid", hint="Make it smaller.")
+        self._files[path] = real.read_bytes()
+        return self._files[path]
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._take(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise BuildFailed(f"The file {path} is not UTF-8 text.", code="environment_invalid", hint="Save it as UTF-8.") from error
+
+    def _read_requirements(self, path: str, seen: set[str]) -> None:
+        if path in seen:
+            return
+        seen.add(path)
+        here = PurePosixPath(path).parent
+        for line in _requirement_lines(self._text(path)):
+            include = _INCLUDE.match(line)
+            if include:
+                if not _URL.match(include["file"]):
+                    self._read_requirements(_normalised(here / include["file"]), seen)
+            elif _is_local(line):
+                self._tied.append(f"{path} names a local path ({line})")
+
+    def _read_project(self, folder: str) -> tuple[str | None, bool, bool, str | None]:
+        """Return the path of pyproject.toml if its dependencies are wanted, whether it is locked, package or not, requires-python."""
+        setup = self._path_if_file(folder, "setup.py") if not folder else None
+        path = self._path_if_file(folder, "pyproject.toml")
+        content = self._toml(path) if path else {}
+        table = content.get("project")
+        project = table if isinstance(table, dict) else {}
+        lock = self._path_if_file(folder, "uv.lock") if project else None
+        if lock:
+            self._tie_to_local_sources(lock)
+        built = "build-system" in content or "dependencies" in self._list(path, project, "dynamic")
+        package = bool(setup) or (not folder and bool(project) and built)
+        if setup:
+            self._take(setup)
+        if package:
+            self._tied.append(f"the repository itself is installed ({setup or path})")
+        if path and not project and not lock:
+            self._files.pop(path, None)  # settings of tools only
+        requires_python = project.get("requires-python")
+        return (path if project else None), bool(lock), package, requires_python if isinstance(requires_python, str) else None
+
+    def _tie_to_local_sources(self, lock: str) -> None:
+        packages = self._list(lock, self._toml(lock), "package")
+        sources = [package.get("source", {}) for package in packages if isinstance(package, dict)]
+        if any({"editable", "directory", "path"} & set(source) for source in sources if isinstance(source, dict)):
+            self._tied.append(f"{lock} names local packages")
+
+    def _list(self, path: str | None, table: Mapping[str, Any], name: str) -> list[Any]:
+        value = table.get(name, [])
+        if not isinstance(value, list):
+            raise BuildFailed(f"In the file {path}, {name} is not a list.", code="environment_invalid", hint="Correct the file.")
+        return value
+
+    def _toml(self, path: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self._text(path))
+        except tomllib.TOMLDecodeError as error:
+            raise BuildFailed(f"The file {path} is not valid TOML: {error}.", code="environment_invalid", hint="Correct the file.") from error
+
+    def _python_version(self, folder: str) -> str | None:
+        for name in ("runtime.txt", ".python-version"):
+            path = self._path_if_file(folder, name)
+            if not path:
+                continue
+            asked = next(_requirement_lines(self._text(path)), "")
+            if not asked:
+                continue
+            match = _PYTHON_VERSION.match(asked)
+            if not match and name in self._honoured:
+                return None
+            if not match:
+                raise BuildFailed(
+                    f"The file {path} asks for {asked!r}, which is not a Python version that embedded mode can honour.",
+                    code="environment_not_supported",
+                    hint=f"Write python-3.12 or the like, or use a hub that runs in one of the modes {_OTHER_MODES}.",
+                )
+            return match["version"]
+        return None
+
+
+def _leads_out(path: str) -> BuildFailed:
+    return BuildFailed(f"The file {path} leads out of the repository.", code="environment_invalid", hint="Replace the link by a file.")
+
+
+def _requirement_lines(text: str) -> Iterator[str]:
+    """Yield the lines that say something: continued lines joined, comments and blanks left out."""
+    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+        stripped = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if stripped:
+            yield stripped
+
+
+def _is_local(line: str) -> bool:
+    """Say whether a line of a requirements file names something in the repository itself."""
+    option = _EDITABLE.match(line) or _FIND_LINKS.match(line)
+    if option:
+        return not _URL.match(option["target"])
+    if line.startswith("-"):
+        return False
+    name, at, target = line.partition("@")
+    if at and not _URL.match(line) and (" " in name.strip() or re.fullmatch(r"[A-Za-z0-9._\[\],-]+", name.strip())):
+        return not _URL.match(target.strip()) or target.strip().startswith("file:")
+    if _URL.match(line):
+        return line.startswith("file:")
+    first = line.split(";")[0].split()[0]
+    return first.startswith((".", "/", "file:")) or "/" in first or bool(_ARCHIVE.search(first))
+
+
+def _normalised(path: PurePosixPath) -> str:
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return str(PurePosixPath(*parts))

@@ -1,0 +1,157 @@
+"""What the service and a build process share: the files of one job directory.
+
+::
+
+    job.json      what to make; written by the service
+    lock          held (flock) by the build process for as long as it lives
+    pid           the build process, leader of its own session; written when it starts
+    events.jsonl  one report a line; written by the build process
+    exit.json     how it ended: ``{}`` or ``{"error": {...}}``; written last, in one step
+    output        what Python itself printed, for the service's log
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..models import Build
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a build process may use; 0 means any amount.
+
+    Attributes:
+        log_bytes: how much log it tells; more is dropped, and the build goes on.
+        content_bytes: how large a checkout may be.
+        free_bytes: how much must stay free on the disk of the images.
+    """
+
+    log_bytes: int = 0
+    content_bytes: int = 0
+    free_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a build process is to make.
+
+    Attributes:
+        root: the directory that holds what is made.
+        recipe: the module of `worker.recipes` that makes it.
+        settings: what the recipe needs to know.
+    """
+
+    build_id: str
+    url: str
+    repo: str
+    ref: str
+    commit: str
+    image: str
+    force: bool
+    root: str
+    recipe: str
+    settings: Mapping[str, Any]
+    limits: Limits
+
+    @classmethod
+    def of(cls, build: Build, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> Job:
+        """Return what is to be done for a build."""
+        source = build.source
+        return cls(
+            build_id=build.id,
+            url=source.url,
+            repo=source.repo,
+            ref=source.ref,
+            commit=source.commit,
+            image=build.image.name,
+            force=build.force,
+            root=str(root),
+            recipe=recipe,
+            settings=settings,
+            limits=limits,
+        )
+
+    @classmethod
+    def read(cls, file: Path) -> Job:
+        """Return the job that a file holds."""
+        content = json.loads(file.read_text())
+        return cls(**content | {"limits": Limits(**content["limits"])})
+
+
+class JobDirectory:
+    """The files of one job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events = path / "events.jsonl"
+        self.output = path / "output"
+        self._job = path / "job.json"
+        self._lock = path / "lock"
+        self._pid = path / "pid"
+        self._exit = path / "exit.json"
+
+    def write_job(self, job: Job) -> None:
+        """Make the directory and say what is to be made."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_in_one_step(self._job, asdict(job))
+
+    def read_job(self) -> Job:
+        """Return what is to be made."""
+        return Job.read(self._job)
+
+    def lock(self) -> int | None:
+        """Become the job's process: return the lock's descriptor, to be kept open, or None if another process has it."""
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def is_running(self) -> bool:
+        """Say whether the job's process lives; asks the lock, since a process id may be somebody else's by now."""
+        if not self._lock.exists():
+            return False
+        descriptor = self.lock()
+        if descriptor is None:
+            return True
+        os.close(descriptor)
+        return False
+
+    def note_start(self) -> None:
+        """Write down which process this is."""
+        self._pid.write_text(str(os.getpid()))
+
+    def pid(self) -> int | None:
+        """Return the job's process, or None if it never started."""
+        try:
+            return int(self._pid.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def write_exit(self, error: Mapping[str, Any] | None) -> None:
+        """Say how it ended."""
+        write_in_one_step(self._exit, {"error": error} if error else {})
+
+    def read_exit(self) -> dict[str, Any] | None:
+        """Return how it ended, or None if it did not say."""
+        try:
+            content: dict[str, Any] = json.loads(self._exit.read_text())
+        except FileNotFoundError:
+            return None
+        return content
+
+
+def write_in_one_step(path: Path, content: object) -> None:
+    """Write a JSON file so that it is seen whole or not at all."""
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(json.dumps(content))
+    aside.replace(path)

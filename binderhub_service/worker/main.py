@@ -1,0 +1,70 @@
+"""The build process: makes one image, tells what happens, and leaves a record of how it ended.
+
+    python -m binderhub_service.worker.main JOB_DIRECTORY
+
+It belongs to nobody: the service may come and go meanwhile. It is started in a session of its own, and everything it
+starts carries the build's mark in its environment, so that nothing of it outlives the build.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import BinderError
+from .job import JobDirectory
+from .processes import MARK, adopt_orphans, end_all_of, end_descendants_of
+from .reporter import Reporter
+
+_KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
+_KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_LOCK_TRIES = 20
+_LOCK_WAIT_SECONDS = 0.02
+_KEPT_PREFIXES = ("LC_", "UV_", "PIP_", "XDG_")
+_KEPT_LOWER = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a build may see of an environment: nothing of the hub's or the service's secrets."""
+    return {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER}
+
+
+def main(path: Path) -> None:
+    """Make what the job says, unless it has been made or is being made by another process."""
+    directory = JobDirectory(path)
+    lock = _patient_lock(directory)
+    if lock is None or directory.read_exit() is not None:
+        return
+    adopt_orphans()
+    directory.note_start()
+    job = directory.read_job()
+    recipe = importlib.import_module(f"{__package__}.recipes.{job.recipe}")
+    error: Mapping[str, Any] | None = None
+    try:
+        recipe.make_image(job, Reporter(directory.events, job.limits.log_bytes), clean_environment(os.environ) | {MARK: job.build_id})
+    except BinderError as failure:
+        error = failure.as_dict()
+    end_all_of(job.build_id)
+    end_descendants_of(os.getpid())
+    directory.write_exit(error)
+
+
+def _patient_lock(directory: JobDirectory) -> int | None:
+    """Return the job's lock, or None if another process keeps it; the service holds it for a moment when it looks who lives."""
+    for _ in range(_LOCK_TRIES):
+        lock = directory.lock()
+        if lock is not None:
+            return lock
+        time.sleep(_LOCK_WAIT_SECONDS)
+    return None
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(0)  # everything is written; whoever follows need not wait while the interpreter clears up after itself

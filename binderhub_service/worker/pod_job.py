@@ -1,0 +1,59 @@
+"""What the service and the steps of a build pod share: paths, names, and what the steps need to know.
+
+A build is one pod with three containers of one image, one after the other, each of which is
+``python3 -m binderhub_service.worker.pod STEP``::
+
+    fetch   has the logins of Git servers and registries: checks out the commit and plans what there is to do
+    build   has no login: runs what the repository says, and leaves an image as a directory
+    push    has the logins of registries: pushes that image
+
+Each writes one JSON object a line to its output, ``{"n": 1, "kind": "log", "data": {...}}`` with n = 1, 2, ..., and how it
+ended to `TERMINATION_MESSAGE`: ``{}`` or ``{"error": {...}}``; its exit status is 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .image_settings import ImageSettings
+
+STEPS = ("fetch", "build", "push")
+MODULE = "binderhub_service.worker.pod"
+WORK = Path("/work")
+"""What `fetch` leaves; the other steps can only read it."""
+IMAGE = Path("/image")
+"""What `build` leaves; `push` can only read it, and does not believe it."""
+JOB = Path("/job/job.json")
+LOGINS = Path("/registry/logins.json")
+GIT_CREDENTIALS = Path("/git/git-credentials")
+STORAGE = Path("/var/lib/containers")
+TERMINATION_MESSAGE = Path("/dev/termination-log")
+TERMINATION_BYTES = 4096
+USER_ID = 1000
+"""Who the steps `fetch` and `push` run as; `build` runs as root in its container."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSettings(ImageSettings):
+    """What the steps of a build pod need to know; no secret is in it.
+
+    Attributes:
+        image_prefix: comes before every image's name: the registry and what else, e.g. ``registry.example.org/project/binder-``.
+        plain_http_registries: registries (host and port) that speak no TLS.
+        storage_driver: how buildah keeps layers: ``vfs`` works everywhere, ``overlay`` where the cluster's operator allows it.
+        repo2docker_version: what the builder image holds.
+        engine_host: a Docker daemon that builds instead, e.g. ``tcp://engine:2375``; empty to build in the pod.
+    """
+
+    plain_http_registries: tuple[str, ...] = ()
+    storage_driver: str = "vfs"
+    engine_host: str = ""
+
+    @classmethod
+    def from_job(cls, content: Mapping[str, Any]) -> PodSettings:
+        """Return the settings that a job file holds."""
+        lists = {name: tuple(content[name]) for name in ("repo2docker_arguments", "plain_http_registries")}
+        return cls(**{**content, **lists})

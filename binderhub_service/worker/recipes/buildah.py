@@ -1,0 +1,157 @@
+"""An image by repo2docker and buildah, as a directory: built, asked whether a server can start from it, exported."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...common import labels
+from ...errors import BuildFailed
+from ..guards import Guard
+from ..job import Job, Limits
+from ..pod_job import STORAGE, PodSettings
+from ..reporter import Finished, Reporter
+from .buildah_log import BuildahLog, error_from
+from .image_check import PROGRAM, judge
+from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
+from .repo2docker_call import build_command, write_configuration
+from .sharing import MAY_LACK_FILES, labels_of
+
+LAYOUT_NAME = "image"
+_RUN = ("buildah", "run", "--isolation=chroot", "--cap-drop=CAP_SYS_CHROOT")
+_SEARCHED = 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
+_TOLD_LINES = 20
+
+
+class BuildahBuild:
+    """The second step of a build pod: no login is at hand, since what a repository says is run.
+
+    Args:
+        made: the directory that images are left in, as OCI layouts named `ENVIRONMENT` or `WHOLE`.
+    """
+
+    def __init__(self, job: Job, settings: PodSettings, made: Path, reporter: Reporter, environment: Mapping[str, str]) -> None:
+        self._job = job
+        self._settings = settings
+        self._made = made
+        self._reporter = reporter
+        self._aside = made / "aside"
+        self._aside.mkdir(exist_ok=True)
+        self._environment = dict(environment) | self._variables()
+        self._guard = Guard(job.limits, made)
+
+    def make(self, plan: Plan) -> None:
+        """Make what the plan lacks; raises `BuildFailed`."""
+        work = Path(self._job.root)
+        if plan.found:
+            return
+        if plan.key and self._make_environment(plan, work / ENVIRONMENT):
+            return
+        self._make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
+
+    def _make_environment(self, plan: Plan, folder: Path) -> bool:
+        """Make an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""
+        self._reporter.log("Building the environment from the files that describe it.")
+        try:
+            self._make(folder, {labels.ENVIRONMENT: plan.key}, ENVIRONMENT)
+        except BuildFailed as error:
+            if error.code not in MAY_LACK_FILES:
+                raise
+            self._reporter.log(f"{error.message} It may need other files; building once more, with the whole repository.")
+            return False
+        return True
+
+    def _make(self, folder: Path, written: Mapping[str, str], name: str) -> None:
+        image = f"binder-unfinished:{self._job.build_id}"
+        configuration = self._aside / "repo2docker_config.py"
+        write_configuration(configuration, self._settings, {})
+        log = BuildahLog()
+        command = build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah")
+        finished = self._run(command, log)
+        if finished.status or log.failed:
+            raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
+        self._check(image)
+        self._reporter.log("Packing the image.")
+        finished = self._run(("buildah", "push", image, f"oci:{self._made / name}:{LAYOUT_NAME}"), BuildahLog())
+        if finished.status:
+            raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
+
+    def _check(self, image: str) -> None:
+        """Run ``jupyterhub-singleuser --version`` in an image as a server would be run; raises `BuildFailed`."""
+        container = f"binder-check-{self._job.build_id}"
+        self._quietly(("buildah", "from", "--pull-never", f"--name={container}", image))
+        entry = json.loads(self._quietly(("buildah", "inspect", "--type=image", image)))["Docker"]["config"].get("Entrypoint") or []
+        output, seconds = _Kept(_TOLD_LINES), self._settings.singleuser_seconds
+        finished = self._reporter.run(
+            (*_RUN, container, "--", *entry, PROGRAM, "--version"),
+            cwd=self._aside,
+            environment=self._environment,
+            guard=_InTime(seconds, output, self._reporter),
+            translate=output.keep,
+        )
+        self._quietly(("buildah", "rm", container))
+        judge(_status(finished, output), output.text, seconds, self._reporter)
+
+    def _quietly(self, command: Sequence[str]) -> str:
+        """Run a command that says nothing to people, unless it fails; return what it says."""
+        said = _Kept(None)
+        finished = self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=self._guard, translate=said.keep)
+        if finished.status:
+            self._reporter.log(*said.text.splitlines()[-_TOLD_LINES:])
+            raise error_from(said.text, limited=bool(self._settings.memory_bytes))
+        return said.text
+
+    def _run(self, command: Sequence[str], log: BuildahLog) -> Finished:
+        return self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=self._guard, translate=log.lines)
+
+    def _variables(self) -> dict[str, str]:
+        """Return what buildah reads from its environment."""
+        registries = self._aside / "registries.conf"
+        plain = [f"[[registry]]\nlocation = {json.dumps(host)}\ninsecure = true\n" for host in self._settings.plain_http_registries]
+        registries.write_text("\n".join([_SEARCHED, *plain]))
+        return {
+            "CONTAINERS_REGISTRIES_CONF": str(registries),
+            "STORAGE_DRIVER": self._settings.storage_driver,
+            "TMPDIR": str(self._aside),
+        }
+
+
+class _Kept:
+    """Keeps lines, the last ones or all, and tells none."""
+
+    def __init__(self, most: int | None) -> None:
+        self._lines: deque[str] = deque(maxlen=most)
+
+    def keep(self, line: str) -> Sequence[str]:
+        """Take a line."""
+        self._lines.append(line)
+        return ()
+
+    @property
+    def text(self) -> str:
+        """What was kept."""
+        return "\n".join(self._lines)
+
+
+class _InTime(Guard):
+    """Ends a question that takes too long."""
+
+    def __init__(self, seconds: float, output: _Kept, reporter: Reporter) -> None:
+        super().__init__(Limits(), STORAGE)
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._output = output
+        self._reporter = reporter
+
+    def check(self) -> None:
+        """Raise `BuildFailed` when the time is over."""
+        if time.monotonic() > self._until:
+            judge(None, self._output.text, self._seconds, self._reporter)
+
+
+def _status(finished: Finished, output: _Kept) -> int:
+    """Return the exit status as a shell would; buildah has one for all that cannot be started."""
+    return 127 if finished.status and "executable file not found" in output.text else finished.status

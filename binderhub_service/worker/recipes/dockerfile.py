@@ -1,0 +1,49 @@
+"""A repository's own Dockerfile: built by Docker's programs with the options that repo2docker would give them, which saves starting it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from .docker_build_context import DockerBuildContext
+
+_FOLDERS = ("binder", ".binder")
+_PLATFORMS = {"aarch64": "linux/arm64", "arm64": "linux/arm64"}
+_USUAL_PLATFORM = "linux/amd64"
+
+
+def dockerfile_in(content: Path) -> Path | None:
+    """Return the Dockerfile that decides how a repository's image is made, or None if there is none; looks where repo2docker does."""
+    folder = next((content / name for name in _FOLDERS if (content / name).is_dir()), content)
+    dockerfile = folder / "Dockerfile"
+    return dockerfile if dockerfile.exists() else None
+
+
+def build_command(
+    place: DockerBuildContext, content: Path, dockerfile: Path, image: str, version: str, labels: Mapping[str, str], *, with_buildx: bool
+) -> list[str]:
+    """Return the command that makes the image which repo2docker would make.
+
+    Args:
+        version: the version of repo2docker that the image is labelled with.
+        with_buildx: whether it is one that builds with buildx; older ones build in the engine itself.
+    """
+    settings = place.settings
+    arguments = {"NB_USER": settings.user_name, "NB_UID": str(settings.user_id), **settings.build_arguments}
+    command = ["docker", "buildx", "build", "--progress=plain", "--load"] if with_buildx else ["docker", "build", "--force-rm", *_limits(place)]
+    command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    command += [f"--label={name}={value}" for name, value in {"repo2docker.version": version, **labels}.items()]
+    command += [f"--platform={_PLATFORMS.get(platform.machine(), _USUAL_PLATFORM)}", f"--file={dockerfile}", f"--tag={image}"]
+    return [*command, str(content)]
+
+
+def build_variables(*, with_buildx: bool) -> dict[str, str]:
+    """Return what the command's environment says in addition."""
+    return {"BUILDX_GIT_INFO": "false"} if with_buildx else {"DOCKER_BUILDKIT": "0"}
+
+
+def _limits(place: DockerBuildContext) -> list[str]:
+    memory = place.settings.memory_bytes
+    limits = [f"--memory={memory}", f"--memory-swap={memory}"] if memory else []
+    return [*limits, f"--cpuset-cpus={place.processors}"] if place.processors else limits

@@ -1,0 +1,236 @@
+"""An image as a directory: the commit's checkout and a uv environment, made or found, published together."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ...errors import BuildFailed
+from ...images.environments import MADE, MANIFEST
+from ...images.locks import locked
+from ...models import Phase
+from ..environments import Definition, definition_in
+from ..guards import Guard, disk_full, size_of
+from ..job import Job, write_in_one_step
+from ..reporter import Reporter
+from .content import fetch
+
+SIZE = ".size.json"
+_UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
+_NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
+_NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
+_OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
+_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python|Invalid version request", re.IGNORECASE)
+_BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where something is made aside, and the link that will lead there once it is complete."""
+
+    link: Path
+    made: Path
+
+    @classmethod
+    def of(cls, folder: Path, name: str, build_id: str) -> _Place:
+        (folder / MADE).mkdir(parents=True, exist_ok=True)
+        return cls(link=folder / name, made=folder / MADE / f"{name}.{build_id}")
+
+    def publish(self) -> None:
+        """Let the link lead to what was made, in one step; what it led to before stays where it is."""
+        aside = self.made.with_name(self.made.name + ".link")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(self.made)
+        aside.replace(self.link)
+
+
+def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
+    """Make the job's image; when this returns, it is there.
+
+    Raises:
+        BuildFailed: it cannot be made; nothing half made is left.
+    """
+    image = _Place.of(Path(job.root) / "images", job.image, job.build_id)
+    content = image.made / "content"
+    try:
+        reporter.phase(Phase.FETCHING, "Fetching the repository")
+        fetch(job, content, reporter, environment)
+        definition = definition_in(content)
+        reporter.phase(Phase.BUILDING, "Making the environment")
+        key = definition.key(job.image, job.settings["text"])
+        place = _Place.of(Path(job.root) / "environments", key, job.build_id)
+        with locked(place.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
+            prefix = _environment(job, definition, content, place, reporter, environment)
+            write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
+            image.publish()
+    except OSError as error:
+        shutil.rmtree(image.made, ignore_errors=True)
+        if error.errno == errno.ENOSPC:
+            raise disk_full() from error
+        raise
+    except BuildFailed:
+        shutil.rmtree(image.made, ignore_errors=True)
+        raise
+
+
+def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | int | None]:
+    return {
+        "environment": str(prefix),
+        "key": key,
+        "content": str(content),
+        "content_bytes": size_of(content),
+        "environment_bytes": json.loads((prefix / SIZE).read_text())["bytes"],
+        "start": definition.start,
+        "repo": job.url,
+        "ref": job.ref,
+        "commit": job.commit,
+    }
+
+
+def _environment(job: Job, definition: Definition, content: Path, place: _Place, reporter: Reporter, environment: Mapping[str, str]) -> Path:
+    """Return the path of the environment, made now unless an equal one is there."""
+    _report_what_was_found(definition, reporter)
+    if (place.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
+        reporter.log(f"Found the environment {place.link.name}; nothing to install.")
+        return place.link.resolve()
+    try:
+        _Installer(job, definition, content, place.made, reporter, environment).install()
+        write_in_one_step(place.made / SIZE, {"bytes": size_of(place.made)})
+    except BuildFailed:
+        shutil.rmtree(place.made, ignore_errors=True)
+        raise
+    place.publish()
+    return place.made
+
+
+def _report_what_was_found(definition: Definition, reporter: Reporter) -> None:
+    files = ", ".join(definition.files) or "nothing, so it is a plain JupyterLab"
+    reporter.log(f"The environment is described by {files}.")
+    if definition.tied_to_commit:
+        reporter.log(f"It belongs to this commit alone: {definition.tied_to_commit}.")
+    else:
+        reporter.log("It is shared by all commits that describe it the same way: nothing in it depends on the rest of the repository.")
+
+
+class _Installer:
+    """Makes one environment with uv, at the path where it will stay."""
+
+    def __init__(self, job: Job, definition: Definition, content: Path, prefix: Path, reporter: Reporter, environment: Mapping[str, str]) -> None:
+        self._job = job
+        self._settings = job.settings
+        self._definition = definition
+        self._content = content
+        self._prefix = prefix
+        self._reporter = reporter
+        self._guard = Guard(job.limits, Path(job.root))
+        self._environment = dict(environment) | {
+            "VIRTUAL_ENV": str(prefix),
+            "PATH": f"{prefix / 'bin'}:{environment.get('PATH', os.defpath)}",
+            "UV_NO_PROGRESS": "1",
+            "REPO_DIR": str(content),
+            "NB_PYTHON_PREFIX": str(prefix),
+            "KERNEL_PYTHON_PREFIX": str(prefix),
+        }
+
+    def install(self) -> None:
+        """Make the environment; raises `BuildFailed`."""
+        python = self._definition.python or self._settings["python"]
+        self._uv(partial(_python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
+        if self._definition.locked:
+            project = self._content / self._definition.folder
+            self._uv(_install_error, "sync", "--frozen", "--active", "--project", str(project))
+        wanted = self._wanted()
+        if any(b"--hash=" in content for content in self._definition.files.values()):
+            self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
+            wanted = ()
+        self._pip_install((*wanted, *self._settings["base"]))
+        if self._definition.post_build:
+            self._post_build(self._definition.post_build)
+
+    def _wanted(self) -> tuple[str, ...]:
+        definition = self._definition
+        requirements = ("-r", definition.requirements) if definition.requirements else ()
+        if definition.locked:
+            return requirements
+        if definition.package:
+            return (*requirements, ".")
+        return (*requirements, "-r", definition.project) if definition.project else requirements
+
+    def _pip_install(self, what: Sequence[str]) -> None:
+        self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *what)
+
+    def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
+        command = (self._settings["uv"], "--color", "always", *arguments)
+        finished = self._reporter.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+        if finished.status:
+            tail = _COLOURS.sub("", finished.tail)
+            raise disk_full() if _NO_SPACE.search(tail) else error_from(tail)
+
+    def _post_build(self, script: str) -> None:
+        self._reporter.log(f"Running {script}")
+        path = self._content / script
+        path.chmod(path.stat().st_mode | 0o111)
+        command = (str(path),) if path.read_bytes().startswith(b"#!") else ("bash", str(path))
+        try:
+            finished = self._reporter.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+        except (FileNotFoundError, PermissionError) as error:
+            raise BuildFailed(
+                f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: the program it names is not here."
+            ) from error
+        if finished.status and _NO_SPACE.search(finished.tail):
+            raise disk_full()
+        if finished.status:
+            raise BuildFailed(
+                f"The script {script} failed with exit status {finished.status}.",
+                code="post_build_failed",
+                hint="The end of the log says why; correct the script.",
+            )
+
+
+def _python_error(python: str, tail: str) -> BuildFailed:
+    if _NO_PYTHON.search(tail):
+        return BuildFailed(
+            f"Python {python}, which the repository asks for, is not available here.",
+            code="python_not_available",
+            hint="Ask for another version in runtime.txt, .python-version or requires-python, or have an administrator install this one.",
+        )
+    return BuildFailed("The environment could not be created.", code="environment_failed", hint="The log says why.")
+
+
+def _install_error(tail: str) -> BuildFailed:
+    unknown = _UNKNOWN_PACKAGE.search(tail)
+    if unknown:
+        return BuildFailed(
+            f"The requirement {unknown['name']} does not exist in the package index.",
+            code="requirement_not_found",
+            hint="Check its spelling, or remove it.",
+        )
+    missing = _NO_SUCH_VERSION.search(tail)
+    if missing:
+        return BuildFailed(
+            f"There is no version of the requirement {missing['what']}.", code="requirement_not_found", hint="Ask for a version that exists."
+        )
+    if "No solution found" in tail:
+        return BuildFailed(
+            "The requirements contradict each other, or what a Jupyter server needs.",
+            code="requirements_conflict",
+            hint="The log names the conflict; loosen a version.",
+        )
+    build = _BUILD_FAILED.search(tail)
+    if build:
+        return BuildFailed(
+            f"The requirement {build['name']} could not be built from source.",
+            code="requirement_build_failed",
+            hint="It may need a compiler or a library of the system; ask for a version with ready-made wheels. The log says more.",
+        )
+    if _OUTSIDE_FAILED.search(tail):
+        return BuildFailed("The package index could not be reached.", code="package_index_unavailable", hint="Try again in a moment.")
+    return BuildFailed("The requirements could not be installed.", code="requirements_failed", hint="The end of the log says why.")

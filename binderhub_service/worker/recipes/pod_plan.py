@@ -1,0 +1,90 @@
+"""What the first step of a build pod leaves to the others: the checkout, and what there is to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...clients.registry import RegistryClient
+from ...errors import BuildFailed
+from ...images.registry import RegistryImages
+from ...models import Phase
+from ...names import environment_name
+from ..environment_files import REPO2DOCKER_FILES
+from ..environments import definition_in
+from ..job import Job, write_in_one_step
+from ..pod_job import PodSettings
+from ..reporter import Reporter
+from .content import fetch
+from .sharing import is_shared, shared_key, whole_key, write_files_alone
+
+CONTENT = "content"
+ENVIRONMENT = "environment"
+"""The folder with the files that define a shared environment, and what is built of them."""
+WHOLE = "whole"
+_PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do.
+
+    Attributes:
+        key: the shared environment's key; empty if the image is built as a whole.
+        whole_key: the key of the environment if it is built as a whole.
+        found: whether the registry has the shared environment.
+        start: the path of the commit's start script, or None.
+    """
+
+    key: str
+    whole_key: str
+    found: bool = False
+    start: str | None = None
+
+    @classmethod
+    def read(cls, work: Path) -> Plan:
+        """Return the plan that `write` wrote."""
+        return cls(**json.loads((work / _PLAN).read_text()))
+
+    def write(self, work: Path) -> None:
+        """Write the plan so that it is seen whole or not at all."""
+        write_in_one_step(work / _PLAN, asdict(self))
+
+
+async def make_plan(
+    job: Job, settings: PodSettings, client: RegistryClient, reporter: Reporter, environment: Mapping[str, str], git_logins: Path | None
+) -> None:
+    """Check out the commit, find out what there is to do, and write that down; with an engine, its recipe finds out itself.
+
+    Raises:
+        BuildFailed: it cannot be fetched, or its environment's definition cannot be understood.
+        Unavailable: the registry could not be asked for the environment.
+    """
+    work = Path(job.root)
+    content = work / CONTENT
+    reporter.phase(Phase.FETCHING, "Fetching the repository")
+    fetch(job, content, reporter, environment, git_logins)
+    definition = definition_in(content, REPO2DOCKER_FILES)
+    if settings.engine_host:
+        return
+    reporter.phase(Phase.BUILDING, "Building the image")
+    key = shared_key(definition, job, settings) if is_shared(definition, settings, reporter) else ""
+    found = bool(key) and not job.force and await _there(client, environment_name(settings.image_prefix, key), settings)
+    if found:
+        reporter.log(f"Found the environment {key}; nothing to install.")
+    elif key:
+        write_files_alone(definition, content, work / ENVIRONMENT)
+    Plan(key, whole_key(definition, job, settings), found, definition.start).write(work)
+
+
+async def _there(client: RegistryClient, name: str, settings: PodSettings) -> bool:
+    return await RegistryImages(client, settings.image_prefix).exists(name) is not None
+
+
+def checked_folder(folder: Path) -> Path:
+    """Return a folder that another step made, if it is one and no link; raises `BuildFailed`."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise BuildFailed("What an earlier step of the build made is gone.", code="builder_lost", hint="Ask again; it starts anew.")
+    return folder

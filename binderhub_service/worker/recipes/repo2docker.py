@@ -1,0 +1,157 @@
+"""An image by repo2docker: built under a name that nobody launches from, looked at, and only then named and pushed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ... import names
+from ...clients.credentials import Credentials
+from ...clients.engine import Engine, EngineError
+from ...common import labels
+from ...errors import BinderError, BuildFailed
+from ...images.build_artifacts import BuildArtifacts
+from ...images.locks import locked
+from ...models import Phase
+from ..docker_job import DockerSettings
+from ..environment_files import REPO2DOCKER_FILES
+from ..environments import Definition, definition_in
+from ..guards import Guard
+from ..job import Job
+from ..reporter import Reporter
+from .content import fetch
+from .docker_build_context import DockerBuildContext
+from .image_check import check_singleuser
+from .layer import put_on_top
+from .pushing import pull, push
+from .repo2docker_program import Builder
+from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key, write_files_alone
+
+
+def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
+    """Make the job's image; when this returns, it is there.
+
+    Raises:
+        BuildFailed: it cannot be made; nothing half made is left.
+        Unavailable: the engine or a registry could not be asked.
+    """
+    settings = DockerSettings.from_job(job.settings)
+    work = Path(job.root) / "builds" / job.build_id
+    content = work / "content"
+    with _engine_of(settings, job) as engine:
+        try:
+            reporter.phase(Phase.FETCHING, "Fetching the repository")
+            fetch(job, content, reporter, environment)
+            _DockerBuild(job, settings, engine, work, reporter, environment, definition_in(content, REPO2DOCKER_FILES)).make()
+        finally:
+            for made in ("content", "environment", "docker"):
+                shutil.rmtree(work / made, ignore_errors=True)
+
+
+def make_of_checkout(job: Job, settings: DockerSettings, work: Path, reporter: Reporter, environment: Mapping[str, str]) -> None:
+    """Make the job's image of what is checked out at ``work/content`` already; raises as `make_image` does."""
+    with _engine_of(settings, job) as engine:
+        _DockerBuild(job, settings, engine, work, reporter, environment, definition_in(work / "content", REPO2DOCKER_FILES)).make()
+
+
+@contextlib.contextmanager
+def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
+    """Yield the engine; afterwards nothing of the build is left in it but a finished image."""
+    engine = Engine(settings.engine)
+    engine.version()
+    try:
+        yield engine
+    finally:
+        BuildArtifacts(settings.instance_id, job.build_id).clear(engine)
+
+
+@dataclass(frozen=True)
+class _DockerBuild:
+    """One build, with everything that its steps need."""
+
+    job: Job
+    settings: DockerSettings
+    engine: Engine
+    work: Path
+    reporter: Reporter
+    environment: Mapping[str, str]
+    definition: Definition
+
+    def make(self) -> None:
+        """Make the image and push it."""
+        self.reporter.phase(Phase.BUILDING, "Building the image")
+        shared = is_shared(self.definition, self.settings, self.reporter)
+        if not (shared and self._from_environment(shared_key(self.definition, self.job, self.settings))):
+            self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
+        if self.settings.push:
+            self.reporter.phase(Phase.PUSHING, "Pushing the image")
+        self._finish(self._artifacts.image, self.job.image)
+
+    @property
+    def _artifacts(self) -> BuildArtifacts:
+        return BuildArtifacts(self.settings.instance_id, self.job.build_id)
+
+    # --- the whole at once -------------------------------------------------------------------------------------------
+
+    def _build(self, folder: Path, written: Mapping[str, str]) -> None:
+        guard = Guard(self.job.limits, Path(self.job.root))
+        place = DockerBuildContext(self.settings, self.work, self.reporter, guard, self.environment)
+        Builder(place).build(folder, self._artifacts.image, self.job.commit, written)
+        check_singleuser(self.engine, self._artifacts, self.settings.singleuser_seconds, self.reporter)
+
+    def _finish(self, made: str, name: str) -> None:
+        """Give an image its name and push it; without a push it is there from then on."""
+        before = self.engine.inspect_image(name)
+        self.engine.tag(made, name)
+        try:
+            if self.settings.push:
+                push(self.engine, name, self._credentials(), self.reporter)
+        except BinderError:
+            if before is None:
+                self.engine.remove_image(name)
+            raise
+        if before:
+            with contextlib.suppress(EngineError):  # a server runs from it, or it is the same
+                self.engine.remove_image(before["Id"])
+
+    def _credentials(self) -> Credentials:
+        return Credentials.read(Path(self.settings.logins), Path(self.settings.docker_config))
+
+    # --- environment and content -------------------------------------------------------------------------------------
+
+    def _from_environment(self, key: str) -> bool:
+        """Put the content on top of the environment's image, which is made now unless it is there; say whether that worked out."""
+        name = names.environment_name(self.settings.image_prefix, key)
+        locks = Path(self.settings.state) / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with locked(locks, key, lambda: self.reporter.log("Waiting for another build that is making the same environment.")):
+            if not self.job.force and self._found(name):
+                self.reporter.log(f"Found the environment {key}; nothing to install.")
+            elif self._build_environment(key):
+                self._finish(self._artifacts.image, name)
+            else:
+                return False
+            put_on_top(self.engine, self._artifacts, name, self.work, self.definition.start, self.settings.user_id, labels_of(self.job, key))
+        self.reporter.log(f"Put the content of commit {self.job.commit} on top of the environment.")
+        return True
+
+    def _build_environment(self, key: str) -> bool:
+        """Build an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""
+        self.reporter.log("Building the environment from the files that describe it.")
+        try:
+            folder = write_files_alone(self.definition, self.work / "content", self.work / "environment")
+            self._build(folder, {labels.ENVIRONMENT: key})
+        except BuildFailed as error:
+            if error.code not in MAY_LACK_FILES:
+                raise
+            self.reporter.log(f"{error.message} It may need other files; building once more, with the whole repository.")
+            return False
+        return True
+
+    def _found(self, name: str) -> bool:
+        if self.engine.inspect_image(name):
+            return True
+        return self.settings.push and pull(self.engine, name, self._credentials(), self.reporter)

@@ -1,0 +1,61 @@
+"""Is an environment shared between commits, and what is written on images? Asked by every recipe that uses repo2docker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ...common import labels
+from ..environments import Definition
+from ..image_settings import ImageSettings
+from ..job import Job
+from ..reporter import Reporter
+
+MAY_LACK_FILES = frozenset({"build_failed", "dockerfile_step_failed"})
+"""How the building of an environment from its own files alone ends if they are not enough."""
+
+
+def is_shared(definition: Definition, settings: ImageSettings, reporter: Reporter) -> bool:
+    """Decide whether the environment is shared with other commits, and tell why."""
+    reason = definition.tied_to_commit
+    if not settings.reuse_environments:
+        reporter.log("The image is built as a whole: this hub does not share environments between commits.")
+    elif reason:
+        reporter.log(f"The environment belongs to this commit alone: {reason}.")
+    else:
+        files = ", ".join(definition.files) or "nothing"
+        reporter.log(f"The environment is described by {files}; it is shared by all commits that describe it the same way.")
+    return settings.reuse_environments and not reason
+
+
+def shared_key(definition: Definition, job: Job, settings: ImageSettings) -> str:
+    """Return the key of the environment of a commit."""
+    return definition.key(job.image, settings.environment_text())
+
+
+def whole_key(definition: Definition, job: Job, settings: ImageSettings) -> str:
+    """Return the key of an environment that is built together with a commit's content, so that no other commit has it."""
+    return shared_key(replace(definition, tied_to_commit=definition.tied_to_commit or "it is built as a whole"), job, settings)
+
+
+def labels_of(job: Job, key: str) -> dict[str, str]:
+    """Return what is written on a build's image."""
+    return {
+        "repo2docker.repo": job.repo,
+        "repo2docker.ref": job.commit,
+        labels.REPOSITORY: job.repo,
+        labels.COMMIT: job.commit,
+        labels.ENVIRONMENT: key,
+        labels.BUILD: job.build_id,
+    }
+
+
+def write_files_alone(definition: Definition, content: Path, folder: Path) -> Path:
+    """Make a folder with nothing but the files that define the environment; return it."""
+    for path, text in definition.files.items():
+        copy = folder / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(text)
+        copy.chmod((content / path).stat().st_mode)
+    folder.mkdir(exist_ok=True)
+    return folder

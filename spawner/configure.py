@@ -1,0 +1,179 @@
+"""Everything a hub needs for this project, by one call in its ``jupyterhub_config.py``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
+
+from .docker import setup
+
+SERVICE = "binder"
+MODES = ("embedded", "docker", "kubernetes")
+
+CUSTOM_SCOPES = {
+    "custom:binder:build": {"description": "Ask for images to be built from repositories."},
+    "custom:binder:read": {"description": "Read everybody's builds and their logs."},
+    "custom:binder:cancel": {"description": "Cancel everybody's builds."},
+}
+# What every user of the hub may.
+USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
+# What the service's pages may do for somebody who is signed in there, as far as that person may do it: their builds, their servers.
+PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
+# From the hub's environment to the service's: how to reach the outside (proxies, certificates, package indexes). The hub passes on little else.
+PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+# With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
+_TO_REGISTRIES = ("DOCKER_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME", "AWS_", "AZURE_", "GOOGLE_APPLICATION_CREDENTIALS")
+PASSED_ON_IN = {
+    "embedded": (),
+    "docker": (*_TO_REGISTRIES, "BUILDX_", "BUILDKIT_"),
+    "kubernetes": (*_TO_REGISTRIES, "KUBERNETES_", "KUBECONFIG"),
+}
+
+
+def configure(
+    c: Config,
+    *,
+    state_dir: str | Path,
+    mode: str = "embedded",
+    registry: str = "",
+    network: str = "",
+    namespace: str = "",
+    service_ip: str = "127.0.0.1",
+    service_port: int | None = None,
+    service_url: str = "",
+    service_token: str = "",
+    service: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Add the spawner, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
+
+    What `c` holds already stays: services, scopes and roles are added to, and what is set here can be set otherwise afterwards.
+    A base URL other than ``/`` and a role ``user`` of one's own must stand before the call. Afterwards, add to
+    ``c.JupyterHub.services`` and ``c.JupyterHub.load_roles`` rather than setting them.
+
+    Args:
+        c: what ``get_config()`` returns in ``jupyterhub_config.py``.
+        state_dir: directory for the service's store, builds, images and people's working copies.
+        mode: how images are made and servers run: "embedded" is processes on this machine, without containers; "docker" is
+            containers of the engine that ``DOCKER_HOST`` names; "kubernetes" is pods of the cluster that the hub runs in or that
+            ``KUBECONFIG`` names.
+        registry: the registry that images are pushed to, e.g. ``127.0.0.1:5000``; empty to keep them in docker mode's engine alone.
+        network: docker mode's network that the hub shares with its servers, if the hub runs in a container itself.
+        namespace: Kubernetes mode's namespace of build pods; by default the hub's own.
+        service_ip: address of this machine, or of the hub's pod, at which the service listens for hub and proxy.
+        service_port: port on that address on which the service listens behind the hub's proxy; by default one that is free.
+        service_url: where the service is if something else than the hub starts it, with settings of its own.
+        service_token: the API token of such a service.
+        service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
+
+    Raises:
+        ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, or docker
+            mode cannot work here.
+    """
+    _check_mode(mode, registry, network, namespace)
+    if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
+        raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
+    state = Path(state_dir).absolute()
+    url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
+    settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
+    c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
+    _give_users(c, USER_SCOPES)
+    started = {"api_token": service_token} if service_url else _started_by_hub(mode, settings)
+    # The service is part of this hub, so nobody is asked whether they trust it with their name.
+    allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
+    c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
+    c.JupyterHub.allow_named_servers = True
+    c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
+    if "default_url" not in c.Spawner:
+        c.Spawner.default_url = "/lab"
+    if mode == "docker":
+        setup.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []))
+    elif mode == "kubernetes":
+        c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
+    else:
+        _use_processes(c, state)
+
+
+def _check_mode(mode: str, registry: str, network: str, namespace: str) -> None:
+    """Raise `ValueError` unless there is such a mode, and it has what it needs and nothing that it does not know."""
+    if mode not in MODES:
+        raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
+    if mode == "embedded" and (registry or network):
+        raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
+    if mode == "kubernetes" and not registry:
+        raise ValueError("Kubernetes mode needs a registry that images are pushed to: name it in registry.")
+    if (network and mode != "docker") or (namespace and mode != "kubernetes"):
+        raise ValueError("A network is for mode 'docker', and a namespace for mode 'kubernetes': leave out the other one.")
+
+
+def _settings(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the service's settings by class, with `more` on top of ours."""
+    ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": str(state), "mode": mode}}
+    if mode != "embedded":
+        ours[f"{mode.capitalize()}Mode"] = {name: value for name, value in for_mode.items() if value}
+    return {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
+
+
+def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the hub starts the service, again when it ends."""
+    prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
+    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
+    return {
+        "command": [sys.executable, "-m", "binderhub_service"],
+        "environment": {**passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
+    }
+
+
+def _use_processes(c: Config, state: Path) -> None:
+    c.JupyterHub.spawner_class = "spawner.local.spawner.ProcessSpawner"
+    c.ProcessSpawner.images_dir = str(state / "images")
+    c.ProcessSpawner.users_dir = str(state / "people")
+    if os.geteuid() == 0:  # servers are processes of the hub's own user, and Jupyter refuses to run as root unless told
+        c.ProcessSpawner.args.append("--allow-root")
+
+
+def _give_users(c: Config, scopes: Iterable[str]) -> None:
+    """Add `scopes` to the role that every user has.
+
+    Where the operator extends that role by `extra_user_scopes` (jupyterhub 6), they go there, because the hub ignores it
+    beside a role `user` with scopes. Else the role is the operator's own, or the hub's (its one scope is `self`) with more.
+    """
+    role = next((role for role in _visible(c.JupyterHub.load_roles) if role.get("name") == "user"), None)
+    if "extra_user_scopes" in c.JupyterHub and not (role and "scopes" in role):
+        c.JupyterHub.extra_user_scopes.extend(scopes)
+    elif role is None:
+        c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", *scopes]})
+    else:
+        had = role.get("scopes", ["self"])
+        role["scopes"] = [*had, *(scope for scope in scopes if scope not in had)]
+
+
+def _visible(values: list[dict[str, Any]] | LazyConfigValue) -> list[dict[str, Any]]:
+    """Return the very dicts that a list in the configuration holds so far, also one that will only be merged later."""
+    if isinstance(values, LazyConfigValue):
+        parts = values.to_dict()
+        return [*parts.get("prepend", []), *parts.get("extend", []), *(item for _, item in parts.get("inserts", []))]
+    return values
+
+
+def _base_url(c: Config) -> str:
+    """Return the hub's base URL as `c` sets it so far, with a slash at both ends."""
+    given = c.JupyterHub.get("base_url") or urlsplit(str(c.JupyterHub.get("bind_url", ""))).path
+    path = str(given).strip("/")
+    return f"/{path}/" if path else "/"
+
+
+def _free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""Docker mode: servers as containers."""

@@ -1,0 +1,1 @@
+"""Kubernetes mode: servers as pods."""

@@ -1,0 +1,172 @@
+"""The hub of the Helm chart: the chart's values as settings of the hub, the spawner and the service.
+
+The chart mounts what it knows at `FOLDER` and calls `configure` in its ``extraConfig``. A sub-chart's values cannot depend on
+those of the chart around it, so whatever depends on them is decided here, when the hub starts.
+
+``python3 -m spawner.kubernetes.chart service`` becomes the service, where it has a pod of its own; ``python3 -m spawner.kubernetes.chart watch`` runs
+beside a hub and ends it, for Kubernetes to start it again, when the mounted values have changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from traitlets.config import Config
+
+from ..configure import configure as configure_hub
+
+FOLDER = Path("/etc/binder")
+STATE = "/srv/jupyterhub/binder"
+PORT = 8585
+HUB_PORT = 8081
+WATCH_SECONDS = 5.0
+# What zero-to-jupyterhub runs every server as unless told otherwise.
+DEFAULT_USER_ID = 1000
+# Values of `builder` that a trait of the service takes as they are.
+BUILDER_TRAITS = {
+    "nodeSelector": "node_selector",
+    "tolerations": "tolerations",
+    "affinity": "affinity",
+    "priorityClassName": "priority_class",
+    "annotations": "annotations",
+    "labels": "labels",
+    "extraEnv": "environment",
+    "extraVolumes": "extra_volumes",
+    "extraVolumeMounts": "extra_volume_mounts",
+    "cacheVolume": "cache_volume",
+    "storageDriver": "storage_driver",
+    "gitCredentials": "git_credentials",
+}
+_QUANTITY = re.compile(r"([0-9.]+)(m|[kKMGTPE]i?)?")
+_LETTERS = "KMGTPE"
+
+
+def configure(c: Config, folder: Path = FOLDER) -> None:
+    """Add what the chart's values say to the configuration `c` of a JupyterHub that runs in a pod.
+
+    Raises:
+        ValueError: a value that cannot be left out is missing.
+    """
+    values = read_values(folder)
+    own = bool(values["own"])
+    if own:
+        where: dict[str, Any] = {
+            "service_url": f"http://binder-service:{PORT}",
+            "service_token": (folder / "service-token").read_text().strip(),
+        }
+    else:
+        # The pod's own address: the hub's Service leads nowhere until the hub is ready, which it is not before the service answers.
+        where = {"service_ip": _pod_address(), "service_port": PORT, "service": _service_in_hub(values, folder)}
+    named_servers = c.JupyterHub.get("allow_named_servers", True)  # the chart's value wins
+    configure_hub(c, mode="kubernetes", state_dir=STATE, registry=values["registry"]["prefix"], namespace=values["buildNamespace"], **where)
+    c.JupyterHub.allow_named_servers = named_servers
+    _leave_images_their_user(c)
+    if values["pullSecret"]:
+        c.KubeSpawner.image_pull_secrets = [*c.KubeSpawner.get("image_pull_secrets", []), values["pullSecret"]]
+    c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [sys.executable, "-m", "spawner.kubernetes.chart", "watch"]})
+
+
+def _leave_images_their_user(c: Config) -> None:
+    """Let servers run as the user that their image names, unless another one than zero-to-jupyterhub's is asked for.
+
+    A null in the chart's own values would say so, but not every version of Helm lets it win over a sub-chart's value.
+    """
+    if c.KubeSpawner.get("uid") == DEFAULT_USER_ID:
+        del c.KubeSpawner["uid"]
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """Return the values that the chart mounts; raises `ValueError` if no registry is named."""
+    values: dict[str, Any] = json.loads((folder / "values.json").read_text())
+    if not values["registry"]["prefix"]:
+        raise ValueError("No registry is set: name the one that images are pushed to in registry.prefix, and upgrade the release.")
+    return values
+
+
+def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the service's settings by class and trait; those in `config` win."""
+    builder, registry = values["builder"], values["registry"]
+    image = builder["image"]
+    mode = {trait: builder[name] for name, trait in BUILDER_TRAITS.items()}
+    mode |= {
+        "builder_image": f"{image['name']}:{image['tag']}",
+        "image_pull_policy": image["pullPolicy"],
+        "image_pull_secrets": image["pullSecrets"],
+        "registry": registry["prefix"],
+        "image_prefix": registry["imagePrefix"],
+        "namespace": values["buildNamespace"],
+        "instance": values["release"],
+        "owner": "binder-builds",
+        **_resources(builder["resources"]),
+    }
+    if registry["plainHttp"]:
+        mode["plain_http_registries"] = [registry["prefix"].partition("/")[0]]
+    ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": STATE, "mode": "kubernetes"}, "KubernetesMode": mode}
+    database = folder / "database" / "url"
+    if database.exists():
+        ours["BinderService"]["database_url"] = database.read_text().strip()
+    given = values["config"]
+    return {name: {**ours.get(name, {}), **given.get(name, {})} for name in {**ours, **given}}
+
+
+def amount(quantity: str | float) -> float:
+    """Return an amount as Kubernetes writes it, e.g. ``250m`` or ``4Gi``, as a number; raises `ValueError`."""
+    found = _QUANTITY.fullmatch(str(quantity))
+    if found is None:
+        raise ValueError(f"{quantity!r} is no amount as Kubernetes writes it, e.g. 250m or 4Gi.")
+    number, unit = float(found[1]), found[2] or ""
+    if unit == "m":
+        return number / 1000
+    power = _LETTERS.index(unit[0].upper()) + 1 if unit else 0
+    return number * float((1024 if unit.endswith("i") else 1000) ** power)
+
+
+def _resources(resources: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    return {
+        "cpu_request": amount(requests.get("cpu", 0)),
+        "cpu_limit": amount(limits.get("cpu", 0)),
+        "memory_request_bytes": int(amount(requests.get("memory", 0))),
+        "memory_limit_bytes": int(amount(limits.get("memory", 0))),
+        "ephemeral_storage_limit_bytes": int(amount(limits.get("ephemeral-storage", 0))),
+    }
+
+
+def _service_in_hub(values: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the settings of the service that the hub starts, which reaches the hub without leaving their pod."""
+    settings = service_settings(values, folder)
+    return {**settings, "HubOAuth": {"api_url": f"http://127.0.0.1:{HUB_PORT}{values['baseUrl']}hub/api", **settings.get("HubOAuth", {})}}
+
+
+def _pod_address() -> str:
+    return socket.gethostbyname(socket.gethostname())
+
+
+def become_service() -> None:
+    """Replace this process by the service, with the settings that the chart's values come to."""
+    os.environ["BINDERHUB_SERVICE_CONFIG"] = json.dumps(service_settings(read_values(FOLDER), FOLDER))
+    os.execv(sys.executable, [sys.executable, "-m", "binderhub_service"])  # noqa: S606  ourselves
+
+
+def end_hub_on_change(path: Path = FOLDER / "values.json", hub: int | None = None) -> None:
+    """Wait until the mounted values are others, and end the hub that started this process, so that it begins anew with them.
+
+    Helm restarts a hub whose own values changed, but does not know that these are its own as well.
+    """
+    before = path.read_bytes()
+    while path.read_bytes() == before:
+        time.sleep(WATCH_SECONDS)
+    os.kill(hub or os.getppid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    become_service() if sys.argv[1:] == ["service"] else end_hub_on_change()

@@ -1,0 +1,1 @@
+"""Embedded mode: servers as local processes."""

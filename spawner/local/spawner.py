@@ -1,0 +1,117 @@
+"""ProcessSpawner: servers as plain processes of this machine, from images that are directories. No containers, no isolation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitlets import Unicode, default
+
+from ..mixin import RepoSpawner
+from ..rejection import Rejection
+from . import working_copy
+from .base import LocalSpawner
+
+SINGLEUSER = "jupyterhub-singleuser"
+_IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class DirectoryImage:
+    """An image as its manifest describes it: the environment, the checkout, its commit, and a start script in it (or none)."""
+
+    environment: Path
+    content: Path
+    commit: str
+    start: str | None
+
+
+def read_image(images_dir: Path, name: str) -> DirectoryImage:
+    """Return the image called `name`.
+
+    Raises:
+        Rejection: there is none.
+    """
+    try:
+        if not _IMAGE_NAME.fullmatch(name):
+            raise FileNotFoundError(name)
+        manifest = json.loads((images_dir / name / "image.json").read_text(encoding="utf-8"))
+        return DirectoryImage(Path(manifest["environment"]), Path(manifest["content"]), str(manifest["commit"]), manifest.get("start"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Rejection(409, "The image is not on this machine any more. Start the server again, and it will be made anew.") from error
+
+
+class ProcessSpawner(RepoSpawner, LocalSpawner):
+    """Servers from repositories as processes of the user that runs the hub; for people who may see each other's files.
+
+    Each server works in a copy of the repository that belongs to one person and server and survives stop and start.
+    """
+
+    images_dir = Unicode(help="The directory in which the build service keeps its images.").tag(config=True)
+    users_dir = Unicode(help="The directory under which everybody has a home with their copies of repositories.").tag(config=True)
+
+    cmd: list[str]
+    popen_kwargs: dict[str, Any]
+
+    _environment_dir = Unicode()
+    _copy_dir = Unicode()
+
+    @default("home_dir")
+    def _home_in_users_dir(self) -> str:
+        return str(working_copy.home_of(Path(self.users_dir), self.user.name))
+
+    @default("default_url")
+    def _lab(self) -> str:
+        return "/lab"
+
+    @default("interrupt_timeout")
+    def _seconds_for_a_goodbye(self) -> int:
+        return 10
+
+    @default("term_timeout")
+    def _seconds_for_a_second_one(self) -> int:
+        return 5
+
+    @default("env_keep")
+    def _neutral_variables(self) -> list[str]:
+        """Keep what any program needs; the hub's own Python must not show through in somebody's environment."""
+        return ["JUPYTERHUB_SINGLEUSER_APP", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ"]
+
+    async def use_image(self, build: Mapping[str, Any]) -> None:
+        """Put the person's copy in place and run the image's server in it."""
+        image = read_image(Path(self.images_dir), build["image"])
+        copy = working_copy.copy_of(Path(self.home_dir), self.name, build["repo"], build["ref"])
+        self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
+        self._environment_dir = str(image.environment)
+        self._copy_dir = str(copy)
+        self.cmd = [*self._start_script(copy, image.start), str(image.environment / "bin" / SINGLEUSER)]
+        self.popen_kwargs = {**self.popen_kwargs, "cwd": str(copy)}
+
+    def _start_script(self, copy: Path, start: str | None) -> list[str]:
+        """Return the command that the server's command is given to: the copy's own start script, if it has one still."""
+        if not start:
+            return []
+        script = copy / start
+        if not script.is_file() or not script.resolve().is_relative_to(copy.resolve()):
+            self.tell(f"There is no {start} in your copy any more, so the server starts without it.")
+            return []
+        with script.open("rb") as opened:
+            runs_by_itself = opened.read(2) == b"#!" and os.access(script, os.X_OK)
+        return [str(script)] if runs_by_itself else ["bash", str(script)]
+
+    def get_env(self) -> dict[str, str]:
+        """Return the server's environment, in which the image's programs come first."""
+        env = super().get_env()
+        env["PATH"] = os.pathsep.join([f"{self._environment_dir}/bin", env.get("PATH") or os.defpath])
+        env["VIRTUAL_ENV"] = self._environment_dir
+        env["JUPYTERHUB_ROOT_DIR"] = self._copy_dir
+        return env
+
+    def make_preexec_fn(self, name: str) -> None:
+        """Return nothing to do in the child: it would leave the copy for the home directory."""

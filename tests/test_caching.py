@@ -1,0 +1,116 @@
+"""What the service remembers instead of asking its database again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from binderhub_service.models import Build, Event, Kind, State, now
+from binderhub_service.store.caching import CachingStore
+from tests.harness.records import build
+
+
+class CountingStore(CachingStore):
+    """Counts how often the database is asked."""
+
+    asked = 0
+
+    async def _run(self, work):  # type: ignore[no-untyped-def]
+        self.asked += 1
+        return await super()._run(work)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[CountingStore]:
+    store = CountingStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def ended(store: CountingStore, number: int = 1, lines: int = 3) -> Build:
+    """Store a build that is ready, with a story."""
+    begun = build(number)
+    await store.create(begun)
+    event_log = [Event(line, Kind.LOG, "{}") for line in range(1, lines + 1)] + [Event(lines + 1, Kind.END, "{}")]
+    done = replace(begun, state=State.READY, finished=now(), last_event=lines + 1)
+    await store.record(done, event_log, "")
+    return done
+
+
+async def test_a_build_that_has_ended_is_read_once(store: CountingStore) -> None:
+    done = await ended(store)
+    await store.newest_ready(done.image.name)
+    await store.requesters(done.id)
+    before = store.asked
+    for _ in range(10):
+        assert await store.get(done.id) == done
+        assert await store.newest_ready(done.image.name) == done
+        assert await store.requesters(done.id) == {done.owner: True}
+        await store.set_requester(done.id, done.owner, wants=True)
+    assert store.asked == before
+
+
+async def test_a_build_that_goes_on_is_read_as_it_is(store: CountingStore) -> None:
+    begun = build(1)
+    await store.create(begun)
+    assert (await store.get(begun.id)) == begun
+    await store.record(replace(begun, state=State.RUNNING), [], "")
+    found = await store.get(begun.id)
+    assert found is not None
+    assert found.state is State.RUNNING
+
+
+async def test_a_forced_build_takes_the_place_of_the_older_one(store: CountingStore) -> None:
+    older = await ended(store, 1)
+    assert await store.newest_ready(older.image.name) == older
+    newer = replace(build(2), image=older.image)
+    await store.create(newer)
+    newer = replace(newer, state=State.READY, finished=now())
+    await store.record(newer, [], "")
+    assert await store.newest_ready(older.image.name) == newer
+
+
+async def test_who_does_not_want_a_build_any_more_is_remembered_so(store: CountingStore) -> None:
+    done = await ended(store)
+    await store.requesters(done.id)
+    await store.set_requester(done.id, done.owner, wants=False)
+    await store.set_requester(done.id, "bob", wants=True)
+    assert await store.requesters(done.id) == {done.owner: False, "bob": True}
+
+
+async def test_readers_of_one_page_share_one_answer(store: CountingStore) -> None:
+    done = await ended(store)
+    before = store.asked
+    pages = await asyncio.gather(*(store.events(done.id, 0, 10) for _ in range(20)))
+    assert {len(page) for page in pages} == {4}
+    assert store.asked == before + 1
+    await store.events(done.id, 0, 10)
+    assert store.asked == before + 1
+
+
+async def test_a_page_that_is_not_full_yet_is_read_again(store: CountingStore) -> None:
+    begun = build(1)
+    await store.create(begun)
+    await store.record(replace(begun, last_event=1), [Event(1, Kind.LOG, "{}")], "")
+    assert len(await store.events(begun.id, 0, 10)) == 1
+    await store.record(replace(begun, last_event=2), [Event(2, Kind.LOG, "{}")], "")
+    assert len(await store.events(begun.id, 0, 10)) == 2
+
+
+async def test_a_page_larger_than_the_memory_is_answered_all_the_same(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.store.caching._KEPT_EVENT_BYTES", 10)
+    done = await ended(store)
+    assert len(await store.events(done.id, 0, 10)) == 4
+
+
+async def test_a_story_that_was_dropped_is_forgotten(store: CountingStore) -> None:
+    done = await ended(store)
+    await store.events(done.id, 0, 10)
+    assert await store.drop_logs(now() + timedelta(seconds=1), 10) == 1
+    assert [event.kind for event in await store.events(done.id, 0, 10)] == [Kind.END]
