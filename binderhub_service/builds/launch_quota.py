@@ -1,0 +1,90 @@
+"""How many servers there may be at a time, in total and of one repository; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import TooMany
+
+_RETRY_SECONDS = 60
+
+
+class QuotaReached(TooMany):
+    """As many servers run as may; nothing was started.
+
+    Args:
+        metric_status: what BinderHub's launch metric calls it: ``pod_quota`` (in total) or ``repo_quota`` (of one repository).
+    """
+
+    code = "launch_quota"
+
+    def __init__(self, message: str, *, metric_status: str, hint: str) -> None:
+        super().__init__(message, hint=hint, retry_after_seconds=_RETRY_SECONDS)
+        self.metric_status = metric_status
+
+
+@dataclass(frozen=True)
+class RunningServers:
+    """How many servers there are, those that start included.
+
+    Attributes:
+        total: of everybody.
+        of_repo: of the repository, at any commit, that the next one is to be started for.
+    """
+
+    total: int
+    of_repo: int
+
+
+@dataclass(frozen=True)
+class LaunchQuota:
+    """How many servers there may be.
+
+    Attributes:
+        total: of everybody; None means no bound, 0 that nothing is launched.
+        per_repo: of one repository; 0 means no bound.
+        per_repo_higher: of one repository that matches a provider's `high_quota_specs`; 0 means no bound.
+    """
+
+    total: int | None = None
+    per_repo: int = 0
+    per_repo_higher: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether running servers have to be counted whatever the repository is."""
+        return self.total is not None
+
+    def of_repo(self, *, is_high: bool, config: Mapping[str, int]) -> int:
+        """Return the bound for one repository; 0 means none.
+
+        Args:
+            is_high: whether it matches `high_quota_specs`.
+            config: what `spec_config` says about it; its ``quota`` wins.
+        """
+        return config.get("quota", self.per_repo_higher if is_high else self.per_repo)
+
+    def check(self, repo_url: str, quota: int, running: RunningServers) -> None:
+        """Check that one more server may be started, in BinderHub's order and words.
+
+        Args:
+            repo_url: what `git clone` takes; named in the message.
+            quota: the bound for this repository, from `of_repo`.
+            running: what runs now.
+
+        Raises:
+            QuotaReached: it may not.
+        """
+        if self.total is not None and running.total >= self.total:
+            raise QuotaReached(
+                "Too many users on this BinderHub! Try again soon.",
+                metric_status="pod_quota",
+                hint="All places are taken; one becomes free when somebody stops a server.",
+            )
+        if quota and running.of_repo >= quota:
+            raise QuotaReached(
+                f"Too many users running {repo_url}! Try again soon.",
+                metric_status="repo_quota",
+                hint="All places of this repository are taken; one becomes free when somebody stops its server.",
+            )
