@@ -12,17 +12,17 @@ from tests.harness.patterns import Use, uses_in, worst_inputs
 TINY = 20
 SMALL = 4 * 1024
 LARGE = 4 * SMALL
-SURELY_LINEAR_SECONDS = 0.004
+SURELY_LINEAR_SECONDS = 0.0005
 MOST_GROWTH = 9.0  # four times the text: 4 if the time is linear, 16 if it is quadratic
 
 USES = [use for package in ("binderhub_service", "spawner") for use in uses_in(package)]
 
 
 def once(use: Use, text: str) -> float:
-    """Return how many seconds an expression takes."""
-    begun = time.perf_counter()
+    """Return how many seconds of this thread an expression takes, whatever else the machine does."""
+    begun = time.thread_time()
     use.run(text)
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
 
 
 def best(use: Use, text: str) -> float:
@@ -52,6 +52,8 @@ def test_an_expression_takes_linear_time(use: Use) -> None:
     assert slow_input(use) is None
 
 
-@pytest.mark.parametrize("text", [r"[a-z][a-z0-9+.-]*://", r"^\s*path\s*=", r"failed to .*token", r"^ > \[[^\]]*\d+/\d+\] x", r"(?:a+)+b", r"(\w+\s?)+:"])
+@pytest.mark.parametrize(
+    "text", [r"[a-z][a-z0-9+.-]*://", r"^\s*path\s*=", r"failed to .*token", r"^ > \[[^\]]*\d+/\d+\] x", r"(?:a+)+b", r"(\w+\s?)+:"]
+)
 def test_an_expression_that_takes_quadratic_time_is_found(text: str) -> None:
     assert slow_input(Use("here", re.compile(text, re.MULTILINE), "search"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderhub_service.common.redact import has_credentials, redact
+from binderhub_service.common.redact import MAX_CHARACTERS, has_credentials, redact
 
 SECRET = "sekret-value"
 
@@ -74,3 +76,49 @@ def test_an_address_is_looked_at_more_closely_than_a_log_line(address: str) -> N
 @given(st.text(max_size=200))
 def test_any_text_can_be_redacted_and_once_is_enough(text: str) -> None:
     assert redact(redact(text)) == redact(text)
+
+
+MEBIBYTE = 1024 * 1024
+MOST_SECONDS = 0.01
+# fmt: off
+UNITS = [
+    "a", " ", "-", "é", "'", "\x00", "://", "a://", "a://b:", "a://b@", "x@", "ssh://git@h ", "?token=", "?a", "?token", "&",
+    "authorization", "authorization ", "authorization: ", "ghp_", "ghp_" + "a" * 19 + ".", "github_pat_", "glpat-", "xoxb-", "AKIA", "AKIA1 ",
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_mebibyte_of_anything_costs_milliseconds(unit: str) -> None:
+    text = (unit * MEBIBYTE)[:MEBIBYTE]
+    taken = []
+    for _ in range(3):
+        begun = time.thread_time()
+        redact(text)
+        taken.append(time.thread_time() - begun)
+    assert min(taken) < MOST_SECONDS
+
+
+CREDENTIALS = [
+    f"https://alice:{SECRET}@host/o/r",
+    f"https://{SECRET}@host",
+    "ghp_" + SECRET.replace("-", "") + "a1" * 18,
+    "glpat-" + SECRET + "a1-x" * 5,
+    "xoxb-" + SECRET + "1234567890",
+    f"https://host/r?private_token={SECRET}",
+    f"authorization: Bearer {SECRET}",
+]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("filler", ["x ", "x/", "https://host/", '{"k":"v"},'])
+def test_a_credential_is_hidden_wherever_it_stands_in_a_giant_line(credential: str, filler: str) -> None:
+    for before in [0, 1000, *range(MAX_CHARACTERS - len(credential) - 2, MAX_CHARACTERS + 2)]:
+        text = (filler * MEBIBYTE)[:before] + " " + credential + " " + filler * 1000
+        shown = redact(text)
+        assert not any(part in shown for part in ("sekretv", "sekret-v", "sekre")), shown[-200:]
+        assert redact(shown) == shown or len(shown) > MAX_CHARACTERS
+
+
+def test_what_is_left_out_of_a_giant_line_is_said() -> None:
+    assert redact("x" * MEBIBYTE) == "x" * MAX_CHARACTERS + f" ... ({MEBIBYTE - MAX_CHARACTERS} more characters are left out)"

@@ -18,6 +18,9 @@ log = logging.getLogger("binderhub_service")
 
 _RESUMED_SECONDS = 10.0  # for a build that ended in time while nobody followed it
 _CONFIRM_WAITS_SECONDS = (1, 3, 9)
+_SHORT_CHARACTERS = 2048  # what is longer is redacted in a thread
+_TURN_CHARACTERS = 16 * 1024
+_LINE_CHARACTERS = 100  # what a line costs beside its length
 
 
 class BuildRunner:
@@ -47,11 +50,12 @@ class BuildRunner:
     async def _follow_builder(self, event_log: EventLog) -> None:
         limit_seconds = self._limits.build_seconds
         left_seconds = max(_RESUMED_SECONDS if event_log.resumed else 0.0, limit_seconds - event_log.running_seconds()) if limit_seconds else None
+        turn = _Turn()
         try:
             async with asyncio.timeout(left_seconds) as timeout:
                 async with aclosing(self._builder.run(event_log.build, event_log.cursor)) as reports:
                     async for report in reports:
-                        self._record(event_log, report)
+                        await self._record(event_log, report, turn)
                         await event_log.flush_if_full()
         except TimeoutError as error:
             if not timeout.expired():
@@ -73,11 +77,28 @@ class BuildRunner:
                 await asyncio.sleep(seconds)
         return _made(await self._images.exists(event_log.build.image.name))
 
-    def _record(self, event_log: EventLog, report: Report) -> None:
+    async def _record(self, event_log: EventLog, report: Report, turn: _Turn) -> None:
         if report.kind is Kind.PHASE:
             event_log.move_to(Phase(report.data["phase"]), report.data.get("message"), cursor=report.cursor)
-        else:
-            event_log.append_log(redact(report.data["text"]), cursor=report.cursor, limit_bytes=self._limits.log_bytes)
+            return
+        text: str = report.data["text"]
+        redacted = redact(text) if len(text) <= _SHORT_CHARACTERS else await asyncio.to_thread(redact, text)
+        event_log.append_log(redacted, cursor=report.cursor, limit_bytes=self._limits.log_bytes)
+        await turn.spend(len(text))
+
+
+class _Turn:
+    """How much of a log may be worked on before other tasks of the event loop get their turn."""
+
+    def __init__(self) -> None:
+        self._left_characters = _TURN_CHARACTERS
+
+    async def spend(self, characters: int) -> None:
+        """Note that a line was worked on; lets others run when much was."""
+        self._left_characters -= characters + _LINE_CHARACTERS
+        if self._left_characters < 0:
+            self._left_characters = _TURN_CHARACTERS
+            await asyncio.sleep(0)
 
 
 def _made(image: Image | None) -> Image:

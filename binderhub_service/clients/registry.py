@@ -30,7 +30,7 @@ _PASSING = {429, 500, 502, 503, 504}
 _TOKEN_SECONDS = 60.0  # what a token that does not say is good for
 _TOKEN_SPARE_SECONDS = 10.0
 _CHALLENGE = re.compile(r"""\s*(?P<scheme>[A-Za-z]+)\s+(?P<parameters>.*)""", re.DOTALL)
-_PARAMETER = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))""")
+_PARAMETER = re.compile(r"""(?<!\w)(\w++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))""")
 
 
 Body = Callable[[], bytes | AsyncIterable[bytes]]

@@ -42,7 +42,7 @@ def _julia_project(text: str) -> str | None:
 
 
 def _julia_manifest(text: str) -> str | None:
-    return "names a local package" if re.search(r"^\s*path\s*=|\bpath\s*=", text, re.MULTILINE) else None
+    return "names a local package" if re.search(r"\bpath\s*=", text) else None
 
 
 def _always(reason: str) -> Callable[[str], str | None]:

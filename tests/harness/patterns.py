@@ -60,7 +60,9 @@ def _module_name(package: str, root: Path, path: Path) -> str:
 
 
 def _uses_of(path: Path, module: str, tree: ast.Module, methods: dict[str, set[str]]) -> Iterator[Use]:
-    names = {id(node.value): target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+    names = {
+        id(node.value): target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_re(node.func.value) and node.args):
             continue

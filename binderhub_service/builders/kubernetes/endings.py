@@ -18,7 +18,7 @@ _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "Regi
 _HOPELESS_IMAGE = {"InvalidImageName", "ErrImageNeverPull"}
 _START_TROUBLE = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PostStartHookError"}
 _CANNOT_START = {"StartError", "ContainerCannotRun"}
-_OWN_LIMIT = re.compile(r"exceed.*limit|emptydir", re.IGNORECASE)
+_OWN_LIMIT = re.compile(r"exceed.{0,300}limit|emptydir", re.IGNORECASE)
 _MAX_TOLD = 500
 
 

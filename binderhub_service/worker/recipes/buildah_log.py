@@ -29,10 +29,11 @@ _BASE = re.compile(
     re.MULTILINE,
 )
 _STEP = re.compile(
-    r"building at STEP \"(?P<step>.*)\": (?:while running runtime: )?exit status (?P<status>\d+)|building at STEP \"(?P<other>.*?)\": "
+    r"building at STEP \"(?P<step>(?:(?!building at STEP \").)*)\": (?:while running runtime: )?exit status (?P<status>\d+)"
+    r"|building at STEP \"(?P<other>(?:(?!building at STEP \").)*?)\": "
 )
 _KILLED_STEP = "subprocess exited on killed"
-_FOLDER = re.compile(r"\"/\S*/([^/\"]+)\"")
+_FOLDER = re.compile(r"\"/[^\s\"]*/([^/\"]+)\"")
 
 
 class BuildahLog(Log):

@@ -27,7 +27,7 @@ _UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found 
 _NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
-_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .*python|Invalid version request", re.IGNORECASE)
+_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
 _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -16,7 +16,7 @@ from ..reporter import Reporter
 
 _TOLD_SECONDS = 2.0
 _MEGABYTE = 1_000_000
-_LOGIN = re.compile(r"authentication required|no basic auth|incorrect username|unauthorized|failed to (?:get|fetch) .*token", re.IGNORECASE)
+_LOGIN = re.compile(r"authentication required|no basic auth|incorrect username|unauthorized|failed to (?:get|fetch) .{0,300}token", re.IGNORECASE)
 _DENIED = re.compile(r"denied|insufficient_scope|forbidden|403", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"connection refused|no such host|i/o timeout|TLS handshake|server gave HTTP response|connection reset|EOF|x509|50[0234]|Client\.Timeout",

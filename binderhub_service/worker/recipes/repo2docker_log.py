@@ -13,11 +13,11 @@ from .build_errors import KILLED, failed_instruction, invalid_dockerfile, no_bas
 _FAILED = "failed"
 _TRANSFER = re.compile(r"^#\d+ (?:sha256:[0-9a-f]+ [\d.]+[kMG]?B / |extracting sha256:[0-9a-f]+ [\d.]+s$)")
 _INSTRUCTION = re.compile(
-    r"executor failed running \[(?P<old>.*?)\]: exit code: (?P<old_status>\d+)"
-    r"|process \"(?P<new>.*?)\" did not complete successfully: (?:exit code: (?P<new_status>\d+)|(?P<why>[^\n]+))"
-    r"|The command '(?P<classic>.*?)' returned a non-zero code: (?P<classic_status>\d+)"
+    r"executor failed running \[(?P<old>(?:(?!executor failed running \[).)*?)\]: exit code: (?P<old_status>\d+)"
+    r"|process \"(?P<new>(?:(?!process \").)*?)\" did not complete successfully: (?:exit code: (?P<new_status>\d+)|(?P<why>[^\n]+))"
+    r"|The command '(?P<classic>(?:(?!The command ').)*?)' returned a non-zero code: (?P<classic_status>\d+)"
 )
-_FAILED_STEP = re.compile(r"^ > \[[^\]]*\d+/\d+\] (?P<step>.+?):?$", re.MULTILINE)
+_FAILED_STEP = re.compile(r"^ > \[[^\]\n]*\d/\d+\] (?P<step>.+?):?$", re.MULTILINE)
 _ENGINE = re.compile(r"Cannot connect to the Docker daemon|error during connect|engine initialization|fetching server API version", re.IGNORECASE)
 _TOOLS = re.compile(
     r"The (?P<what>\S+ commandline client|buildx plugin) must be installed"
@@ -33,7 +33,7 @@ _BASE = re.compile(
 )
 _SYNTAX = re.compile(
     r"parse error (?:on )?line (?P<line>\d+): (?P<why>[^\n]+)|(?P<word>unknown instruction: \S+)"
-    r"|(?P<empty>the Dockerfile \(.*\) cannot be empty|no build stage in current context|file with no instructions)"
+    r"|(?P<empty>the Dockerfile \(.{0,300}\) cannot be empty|no build stage in current context|file with no instructions)"
     r"|(?P<other>failed to (?:read dockerfile|create LLB definition)[^\n]*)",
     re.IGNORECASE,
 )
