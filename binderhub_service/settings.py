@@ -41,6 +41,23 @@ class Limits(Configurable):
         Another ask is answered with 429. Default: 20.
         """,
     ).tag(config=True)
+    resolving = Integer(
+        40,
+        min=0,
+        help="""How many requests may wait at a time for a Git server to say which commit is meant.
+
+        Another one is answered with 429. Each takes up to three processes on the service's machine; equal requests share them. Default: 40.
+        Example: ``100``, for a large machine.
+        """,
+    ).tag(config=True)
+    resolving_per_user = Integer(
+        10,
+        min=0,
+        help="""How many requests of one user may wait at a time for a Git server to say which commit is meant.
+
+        Another one is answered with 429. Default: 10. Example: ``40``, for a service that asks for everybody.
+        """,
+    ).tag(config=True)
     build_seconds = Float(
         3600,
         min=0,
@@ -90,6 +107,8 @@ class Limits(Configurable):
             per_repo=self.per_repo,
             build_seconds=self.build_seconds,
             queue_seconds=self.queue_seconds,
+            resolving=self.resolving,
+            resolving_per_user=self.resolving_per_user,
             log_bytes=self.log_bytes,
         )
 

@@ -12,17 +12,17 @@ from weakref import WeakValueDictionary
 
 from .. import names
 from ..builders import Builder
-from ..errors import Conflict, NotAllowed, NotFound, Unavailable
+from ..errors import Conflict, NotAllowed, NotFound
 from ..images import Images
 from ..models import Batch, Build, Caller, Image, Phase, Request, Source, State, now
-from ..providers import Provider, provider_for
+from ..providers import Provider
 from ..store.store import Store
 from . import access
 from .event_log import follow_stored
 from .limits import BuildLimits
+from .resolver import Resolver
 from .scheduler import BuildScheduler, Observer
 
-_RESOLVE_WAITS_SECONDS = (0.5, 1.5)
 _USE_NOTED_SECONDS = 60
 
 
@@ -45,13 +45,11 @@ class Builds:
         observer: Observer | None = None,
     ) -> None:
         self._store = store
-        self._providers = providers
         self._images = images
         self._builder = builder
         self._limits = limits
         self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, observer=observer)
-        self._closing = False
-        self._resolving: dict[Request, asyncio.Task[Source]] = {}
+        self._resolver = Resolver(providers, limits)
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     # --- asking ------------------------------------------------------------------------------------------------------
@@ -67,10 +65,11 @@ class Builds:
 
         Raises:
             NotAllowed: the caller may not build.
+            TooMany: a limit is reached.
             InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun.
         """
         access.check_may_build(caller)
-        source = await self._resolve(request)
+        source = await self._resolver.resolve(request, caller.name)
         name = self._images.name_for(source)
         async with self._decision(name):
             return await self._join_or_begin(source, name, caller, force=force)
@@ -94,39 +93,6 @@ class Builds:
             return await self._scheduler.found(_new_build(source, image, caller), image), False
         await self._store.set_requester(ready.id, caller.name, wants=True)
         return ready, False
-
-    async def _resolve(self, request: Request) -> Source:
-        """Ask a provider which commit is meant; equal questions that come meanwhile wait for the same answer."""
-        if self._closing:
-            raise _stopping()
-        task = self._resolving.get(request)
-        if task is None:
-            task = asyncio.create_task(self._ask_provider(request))
-            self._resolving[request] = task
-            task.add_done_callback(lambda done: self._resolved(request, done))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if self._closing and task.cancelled():
-                raise _stopping() from None
-            raise
-
-    async def _ask_provider(self, request: Request) -> Source:
-        """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
-        provider = provider_for(request, self._providers)
-        for seconds in _RESOLVE_WAITS_SECONDS:
-            try:
-                return await provider.resolve(request)
-            except Unavailable as error:
-                if error.code.endswith("_timeout"):
-                    raise
-                await asyncio.sleep(seconds)
-        return await provider.resolve(request)
-
-    def _resolved(self, request: Request, task: asyncio.Task[Source]) -> None:
-        del self._resolving[request]
-        if not task.cancelled():
-            task.exception()  # seen, even if nobody waits for the answer any more
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -259,12 +225,7 @@ class Builds:
 
     async def close(self) -> None:
         """Stop following, in good order; the builds go on and `resume` takes them up again."""
-        self._closing = True
-        resolving = list(self._resolving.values())
-        for task in resolving:
-            task.cancel()
-        if resolving:
-            await asyncio.wait(resolving)
+        await self._resolver.close()
         await self._scheduler.close()
         await self._images.close()
 
@@ -288,7 +249,3 @@ def _new_build(source: Source, image: Image, caller: Caller, *, force: bool = Fa
         created=created,
         force=force,
     )
-
-
-def _stopping() -> Unavailable:
-    return Unavailable("The service is stopping.", code="service_stopping", hint="Try again in a moment.")

@@ -21,6 +21,8 @@ class BuildLimits:
         per_repo: how many of one repository's may wait and run.
         build_seconds: how long one may run.
         queue_seconds: how long one may wait for its turn.
+        resolving: how many requests may wait for a Git server's answer at a time.
+        resolving_per_user: how many of them may be one user's.
         log_bytes: how much log is kept of one; more is cut, and the build goes on.
     """
 
@@ -29,6 +31,8 @@ class BuildLimits:
     per_repo: int = 0
     build_seconds: float = 0
     queue_seconds: float = 0
+    resolving: int = 0
+    resolving_per_user: int = 0
     log_bytes: int = 0
 
     def check_may_begin(self, owner: str, repo: str, unfinished: Sequence[Build]) -> None:

@@ -21,6 +21,7 @@ _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
 _MAX_ADDRESS_CHARACTERS = 2048
 _MAX_REF_CHARACTERS = 255
+_MAX_OUTPUT_BYTES = 256 * 1024
 _NOT_THERE = re.compile(
     r"not found|does not exist|not appear to be a git repository|could not read (?:Username|Password)|Authentication failed"
     r"|Permission denied|error: 40[134]|access denied|not exported",
@@ -103,7 +104,7 @@ class GitProvider(Provider):
         )
         process = await _whole(starting)
         try:
-            out, err = await asyncio.wait_for(process.communicate(), self._timeout_seconds)
+            out, err = await asyncio.wait_for(_output_of(process), self._timeout_seconds)
         except TimeoutError as error:
             raise Unavailable(
                 f"The Git server of {url} did not answer within {self._timeout_seconds:g} seconds.",
@@ -117,6 +118,21 @@ class GitProvider(Provider):
         if process.returncode != 0:
             raise _error_from(url, err.decode(errors="replace"))
         return out.decode(errors="replace")
+
+
+async def _output_of(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    """Return the beginnings of what a process writes to its output and to its errors, once it has ended."""
+    output, errors = await asyncio.gather(_beginning_of(process.stdout), _beginning_of(process.stderr))
+    await process.wait()
+    return output, errors
+
+
+async def _beginning_of(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a stream to its end and keep a bounded part: a Git server may answer as much as it likes."""
+    kept = b""
+    while stream and (chunk := await stream.read(_MAX_OUTPUT_BYTES)):
+        kept += chunk[: _MAX_OUTPUT_BYTES - len(kept)]
+    return kept
 
 
 async def _whole(starting: asyncio.Task[asyncio.subprocess.Process]) -> asyncio.subprocess.Process:

@@ -1,0 +1,115 @@
+"""How many questions to Git servers may be open at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from binderhub_service.builds.limits import BuildLimits
+from binderhub_service.builds.resolver import Resolver
+from binderhub_service.errors import NotFound, TooMany, Unavailable
+from binderhub_service.models import Request
+from binderhub_service.providers.git import GitProvider
+from tests.harness.records import TableProvider, until
+
+LIMITS = BuildLimits(resolving=5, resolving_per_user=3)
+
+
+@pytest.fixture
+def provider() -> TableProvider:
+    """A provider that answers when its gate is opened."""
+    provider = TableProvider()
+    provider.gate = asyncio.Event()
+    return provider
+
+
+@pytest.fixture
+async def resolver(provider: TableProvider) -> AsyncIterator[Resolver]:
+    """A resolver with small limits."""
+    resolver = Resolver([provider], LIMITS)
+    yield resolver
+    await resolver.close()
+
+
+def ask(resolver: Resolver, person: str, *numbers: int) -> list[asyncio.Task[object]]:
+    """Ask for repositories by their numbers, without waiting for answers."""
+    return [asyncio.ensure_future(resolver.resolve(Request(f"https://git.example.org/o/{number}"), person)) for number in numbers]
+
+
+async def test_one_person_waits_for_some_answers_at_a_time_and_others_may_ask_meanwhile(resolver: Resolver, provider: TableProvider) -> None:
+    asked = ask(resolver, "alice", 1, 2, 3)
+    await until(lambda: len(provider.asked) == 3, "three questions")
+    with pytest.raises(TooMany, match="3 Git servers") as refused:
+        await asyncio.gather(*ask(resolver, "alice", 4))
+    assert refused.value.retry_after_seconds > 0
+    asked += ask(resolver, "bob", 5)
+    assert provider.gate
+    provider.gate.set()
+    await asyncio.gather(*asked)
+    await asyncio.gather(*ask(resolver, "alice", 6))
+
+
+async def test_all_together_wait_for_some_answers_at_a_time(resolver: Resolver, provider: TableProvider) -> None:
+    ask(resolver, "alice", 1, 2, 3)
+    ask(resolver, "bob", 4, 5)
+    await until(lambda: len(provider.asked) == 5, "five questions")
+    with pytest.raises(TooMany, match="5 Git servers"):
+        await asyncio.gather(*ask(resolver, "carol", 6))
+
+
+async def test_a_crowd_that_asks_the_same_is_one_question(resolver: Resolver, provider: TableProvider) -> None:
+    asked = ask(resolver, "alice", *[1] * 100) + ask(resolver, "bob", *[1] * 100)
+    await until(lambda: len(provider.asked) == 1, "one question")
+    assert provider.gate
+    provider.gate.set()
+    assert len(set(await asyncio.gather(*asked))) == 1
+
+
+async def test_a_question_that_is_tried_again_counts_until_its_last_try(resolver: Resolver, provider: TableProvider) -> None:
+    provider.error = Unavailable("no answer")
+    assert provider.gate
+    provider.gate.set()
+    asked = ask(resolver, "alice", 1, 2, 3)
+    await until(lambda: len(provider.asked) == 3, "three first tries")
+    with pytest.raises(TooMany):
+        await asyncio.gather(*ask(resolver, "alice", 4))
+    assert {type(answer) for answer in await asyncio.gather(*asked, return_exceptions=True)} == {Unavailable}
+
+
+async def test_who_goes_away_does_not_make_place_for_more(resolver: Resolver, provider: TableProvider) -> None:
+    for task in ask(resolver, "alice", 1, 2, 3):
+        await until(lambda: len(provider.asked) >= 1, "a question")
+        task.cancel()
+    with pytest.raises(TooMany):
+        await asyncio.gather(*ask(resolver, "alice", 4))
+
+
+async def test_three_hundred_asks_for_a_host_that_never_answers_are_few_processes() -> None:
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    resolver = Resolver([GitProvider(timeout_seconds=60)], LIMITS)
+    asks = [asyncio.ensure_future(resolver.resolve(Request(f"http://127.0.0.1:{port}/{number}"), "alice")) for number in range(300)]
+    try:
+        refused = [answer for answer in await asyncio.gather(*asks[3:], return_exceptions=True) if isinstance(answer, TooMany)]
+        assert len(refused) == 297
+        own = [process for process in psutil.Process().children(recursive=True) if str(port) in " ".join(process.cmdline())]
+        assert len(own) <= 9
+    finally:
+        await resolver.close()
+        await asyncio.gather(*asks, return_exceptions=True)
+        silent.close()
+
+
+async def test_a_server_that_answers_without_an_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nhead --bytes=300M /dev/zero\nhead --bytes=100M /dev/zero >&2\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(NotFound):
+        await GitProvider().resolve(Request("https://git.example.org/o/r"))
+    assert psutil.Process().memory_info().rss - before < 50 * 1024 * 1024
