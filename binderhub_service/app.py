@@ -14,6 +14,7 @@ import secrets
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from jupyterhub.log import log_request
@@ -21,7 +22,7 @@ from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.httpserver import HTTPServer
-from traitlets import Enum, Float, Unicode
+from traitlets import Enum, Float, TraitError, Unicode, default, validate
 from traitlets import List as ListTrait
 from traitlets.config import Application, Config
 
@@ -39,10 +40,9 @@ from .handlers.system import system_routes
 from .launches import Launches
 from .metrics import Metrics
 from .modes import Mode
-from .providers import Provider
-from .providers.git import GitProvider
-from .providers.github import GitHubProvider
-from .settings import Cleaning, Limits
+from .providers import Provider, provider_class, shipped_providers
+from .providers.ls_remote import LsRemote
+from .settings import Cleaning, LaunchQuota, Limits
 from .store.caching import CachingStore
 from .store.store import Store
 
@@ -100,11 +100,13 @@ class BinderService(Application):
         Then the ask fails, with nothing begun. In seconds. Default: 30.
         """,
     ).tag(config=True)
-    github_url = Unicode(
-        "https://github.com",
-        help="""The GitHub that ``owner/repository`` and links with ``/gh/`` mean.
+    providers = ListTrait(
+        Unicode(),
+        help="""The kinds of places that repositories may come from, in the order of lists.
 
-        Default: ``https://github.com``. Example, for GitHub Enterprise: ``https://github.example.org``.
+        Each is the name of one that comes with the service, as links have it behind ``v2/``, or the class of another as
+        ``package.module.Class``. Repositories of no other place can be used. Default: all that come with the service.
+        Example: ``["gh", "gl"]``.
         """,
     ).tag(config=True)
     template_paths = ListTrait(
@@ -121,7 +123,7 @@ class BinderService(Application):
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            self.classes = [type(self), Limits, Cleaning, *map(mode_class, MODES)]
+            self.classes = [type(self), Limits, LaunchQuota, Cleaning, *map(mode_class, MODES), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -150,13 +152,24 @@ class BinderService(Application):
         return CachingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
 
     def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
-        """Return the providers, most specific first.
+        """Return the providers, in the order of lists.
 
         Args:
             git_logins: a file in the format of Git's credential store.
         """
-        git = GitProvider(timeout_seconds=self.git_timeout_seconds, logins=git_logins)
-        return [GitHubProvider(git, base_url=self.github_url), git]
+        git = LsRemote(timeout_seconds=self.git_timeout_seconds, logins=git_logins)
+        return [provider_class(name)(git, parent=self) for name in self.providers]
+
+    @default("providers")
+    def _providers_default(self) -> list[str]:
+        return [*shipped_providers()]
+
+    @validate("providers")
+    def _check_providers(self, proposal: Any) -> list[str]:
+        try:
+            return [name for name in proposal["value"] if provider_class(name)]
+        except ValueError as error:
+            raise TraitError(f"BinderService.providers: {error}") from error
 
     @property
     def _state(self) -> Path:

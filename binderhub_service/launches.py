@@ -14,7 +14,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HT
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from .models import Request
 from .names import server_name
-from .providers import Provider, provider_for
+from .providers import Provider, check_permitted, provider_for
 
 MAX_PATH_CHARACTERS = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -65,12 +65,13 @@ class Launches:
 
         Raises:
             InvalidRequest: the address, the ref or the path cannot be used, or the hub refuses the server.
-            NotAllowed: the token may not start the person's servers.
+            NotAllowed: the token may not start the person's servers, or the operator does not let this repository be used.
             Conflict: the server is being stopped.
             TooMany: the hub starts enough servers already.
             BuildFailed: the hub tried and could not start the server.
             Unavailable: the hub did not answer.
         """
+        check_permitted(request, self._providers)
         repo = provider_for(request, self._providers).canonical_repo(request)
         launched = self.launched(user_name, server_name(repo, request.ref), check_path(path))
         options = {"repo": repo, "ref": request.ref, "path": path} | ({"provider": request.provider} if request.provider else {})

@@ -6,6 +6,7 @@ from traitlets import Float, Integer
 from traitlets.config import Configurable
 
 from .builds.cleaner import Budget
+from .builds.launch_quota import LaunchQuota as Quota
 from .builds.limits import BuildLimits
 from .worker.job import Limits as ProcessLimits
 
@@ -157,3 +158,38 @@ class Cleaning(Configurable):
     def budget(self) -> Budget:
         """Return the settings as `cleaning` takes them."""
         return Budget(image_bytes=self.image_bytes, image_seconds=self.image_seconds, log_seconds=self.log_seconds)
+
+
+class LaunchQuota(Configurable):
+    """How many servers there may be at a time."""
+
+    total_quota = Integer(
+        None,
+        min=0,
+        allow_none=True,
+        help="""How many servers there may be of everybody, those that start included.
+
+        Another launch is refused. 0 launches nothing. Default: none, no limit. Example: 100.
+        """,
+    ).tag(config=True)
+    per_repo_quota = Integer(
+        0,
+        min=0,
+        help="""How many servers there may be of one repository, at any commit.
+
+        Another launch of it is refused. `Provider.spec_config` can say another number for single repositories. Default: 0, no limit.
+        Example: 20.
+        """,
+    ).tag(config=True)
+    per_repo_quota_higher = Integer(
+        0,
+        min=0,
+        help="""How many servers there may be of a repository that matches `Provider.high_quota_specs`.
+
+        Default: 0, no limit. Example: 200.
+        """,
+    ).tag(config=True)
+
+    def quota(self) -> Quota:
+        """Return the settings as `builds.launch_quota` takes them."""
+        return Quota(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)

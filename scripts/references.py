@@ -24,7 +24,8 @@ from binderhub_service.modes.docker import DockerMode  # noqa: E402
 from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
-from binderhub_service.settings import Cleaning, Limits  # noqa: E402
+from binderhub_service.providers import Provider, shipped_providers  # noqa: E402
+from binderhub_service.settings import Cleaning, LaunchQuota, Limits  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.docker.base import ContainerSpawner  # noqa: E402
 from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
@@ -44,7 +45,14 @@ KINDS: dict[type[TraitType[Any, Any]], str] = {
 CLASSES: dict[type[HasTraits], str] = {
     BinderService: "The service. These go into the argument `service` of `configure()`, or into a file of the service's own.",
     Limits: "The service's limits; in the same places.",
+    LaunchQuota: "How many servers there may be; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
+    Provider: "What all providers have; the name of one, such as `GitHubProvider`, may stand in place of this name.",
+    **{
+        cls: f"The provider `{name}`; it has what `Provider` has, and:"
+        for name, cls in shipped_providers().items()
+        if cls.class_own_traits(config=True)
+    },
     EmbeddedMode: "Embedded mode's part of the service; in the same places.",
     Repo2dockerMode: "What docker and Kubernetes mode share; `DockerMode` or `KubernetesMode` may stand in place of this name.",
     DockerMode: "Docker mode's part of the service; in the same places.",

@@ -22,6 +22,7 @@ from binderhub_service import app as module
 from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret, keep_secret
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
+from binderhub_service.providers import provider_for
 from binderhub_service.settings import Cleaning, Limits
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
@@ -73,18 +74,18 @@ def test_a_file_of_either_kind_is_read(tmp_path: Path) -> None:
 
 def test_the_hubs_settings_win_over_the_file_and_the_command_line_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file_with(
-        tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.git_timeout_seconds = 1\nc.BinderService.github_url = 'http://file'\n"
+        tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.git_timeout_seconds = 1\nc.BinderService.database_url = 'sqlite:///file'\n"
     )
     give(monkeypatch, state_dir="/hub", git_timeout_seconds=2)
     app = service("--config", path, "--state-dir", "/line")
-    assert (app.state_dir, app.git_timeout_seconds, app.github_url) == ("/line", 2, "http://file")
+    assert (app.state_dir, app.git_timeout_seconds, app.database_url) == ("/line", 2, "sqlite:///file")
 
 
 def test_a_file_is_read_that_the_hubs_settings_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = file_with(tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.github_url = 'http://file'\n")
+    path = file_with(tmp_path, "c.BinderService.state_dir = '/file'\nc.BinderService.database_url = 'sqlite:///file'\n")
     give(monkeypatch, config_file=path, state_dir="/hub")
     app = service()
-    assert (app.state_dir, app.github_url) == ("/hub", "http://file")
+    assert (app.state_dir, app.database_url) == ("/hub", "sqlite:///file")
 
 
 def test_settings_of_other_classes_reach_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +160,8 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
     context = app.make_context(app.make_store(metrics), hub, metrics)
-    assert (await context.providers[-1].resolve(Request(private.url, "main"))).commit == private.rev("main")
+    request = Request(private.url, "main")
+    assert (await provider_for(request, context.providers).resolve(request)).commit == private.rev("main")
     assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
     await context.builds.close()
 
@@ -178,11 +180,35 @@ async def test_the_store_is_a_file_in_the_state_directory_unless_told_otherwise(
         assert path.exists()
 
 
-def test_a_hub_s_own_github_is_asked_before_everything_else() -> None:
-    providers = service("--BinderService.github_url=https://github.example.org/").make_providers()
-    assert [provider.name for provider in providers] == ["gh", "git"]
+def test_a_hub_s_own_github_takes_the_place_of_github() -> None:
+    providers = service("--GitHubProvider.url=https://github.example.org/").make_providers()
+    assert [provider.name for provider in providers] == ["gh", "gist", "git", "gl"]
     assert providers[0].understands("https://github.example.org/o/r")
     assert not providers[0].understands("https://github.com/o/r")
+
+
+def test_an_operator_chooses_providers_and_their_order() -> None:
+    app = service("--BinderService.providers=git", "--BinderService.providers=binderhub_service.providers.gitlab.GitLabProvider")
+    assert [provider.name for provider in app.make_providers()] == ["git", "gl"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "os.path.join", "no.such.module.Class", "binderhub_service.providers.git.Nothing"])
+def test_a_provider_that_is_not_there_is_refused_by_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        service(f"--BinderService.providers={name}")
+    assert name in capsys.readouterr().err
+
+
+def test_the_rules_of_all_providers_and_of_one_are_settings() -> None:
+    app = service("--Provider.banned_specs=evil/", "--GitHubProvider.allowed_specs=good/")
+    by_name = {provider.name: provider for provider in app.make_providers()}
+    assert (by_name["gl"].rules.permits("evil/r"), by_name["gl"].rules.permits("any/r")) == (False, True)
+    assert (by_name["gh"].rules.permits("good/r"), by_name["gh"].rules.permits("any/r")) == (True, False)
+
+
+def test_a_rule_that_is_no_pattern_is_refused() -> None:
+    with pytest.raises(TraitError, match="banned_specs"):
+        service("--GitHubProvider.banned_specs=(").make_providers()
 
 
 @pytest.mark.parametrize("mode", module.MODES)

@@ -39,7 +39,7 @@ RESERVED = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "prometheus_client": ("metrics",),
-    "traitlets": ("app", "settings", "modes"),
+    "traitlets": ("app", "settings", "modes", "providers"),
     "jupyterhub": ("app", "handlers", "modes", "launches"),
 }
 

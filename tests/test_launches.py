@@ -15,6 +15,7 @@ from binderhub_service.names import server_name
 from binderhub_service.providers import Provider
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
+from binderhub_service.providers.ls_remote import LsRemote
 from spawner.choices import OptionsError
 from spawner.options import options_from_json
 from tests.fake_hub import FakeHub
@@ -26,8 +27,8 @@ REQUEST = Request(repo="o/r", ref="main", provider="gh")
 
 
 def providers() -> list[Provider]:
-    git = GitProvider()
-    return [GitHubProvider(git), git]
+    git = LsRemote()
+    return [GitHubProvider(git), GitProvider(git)]
 
 
 @pytest.fixture

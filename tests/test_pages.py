@@ -26,6 +26,7 @@ from binderhub_service.models import Build, Caller, Image, Phase, Source, State
 from binderhub_service.names import server_name
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
+from binderhub_service.providers.ls_remote import LsRemote
 from tests.fake_hub import FakeHub, serving
 
 PREFIX = "/services/binder/"
@@ -106,9 +107,9 @@ async def site() -> AsyncIterator[Site]:
             oauth_client_id="service-binder",
             access_scopes={"access:services!service=binder"},
         )
-        git = GitProvider()
+        git = LsRemote()
         builds = FakeBuilds()
-        providers = [GitHubProvider(git), git]
+        providers = [GitHubProvider(git), GitProvider(git)]
         context = SimpleNamespace(
             prefix=PREFIX,
             hub_prefix="/hub/",

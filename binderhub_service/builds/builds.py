@@ -64,7 +64,7 @@ class Builds:
             The build that makes or made the image, and whether it was begun by this ask.
 
         Raises:
-            NotAllowed: the caller may not build.
+            NotAllowed: the caller may not build, or the operator does not let this repository be used.
             TooMany: a limit is reached.
             InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun.
         """

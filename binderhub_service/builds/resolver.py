@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..errors import TooMany, Unavailable
 from ..models import Request, Source
-from ..providers import Provider, provider_for
+from ..providers import Provider, check_permitted, provider_for
 from .limits import BuildLimits
 
 _RETRY_WAITS_SECONDS = (0.5, 1.5)
@@ -22,7 +22,7 @@ class Resolver:
     does not wait any more.
 
     Args:
-        providers: asked in order, most specific first.
+        providers: the most specific one is asked.
         limits: how many questions there may be at a time.
     """
 
@@ -37,11 +37,13 @@ class Resolver:
         """Return the commit that a request means; equal requests that come meanwhile wait for the same answer.
 
         Raises:
+            NotAllowed: the operator does not let the repository be used.
             TooMany: the person, or all together, have as many questions open as there may be.
             InvalidRequest, NotFound, Unavailable: from the provider.
         """
         if self._closing:
             raise _stopping()
+        check_permitted(request, self._providers)
         task = self._tasks.get(request)
         if task is None:
             self._check_may_ask(person)

@@ -1,52 +1,28 @@
-"""Any Git server, asked by ``git ls-remote``: no API, so no quota is spent."""
+"""Any Git server, by address."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
-import signal
-from pathlib import Path
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from ..common.redact import has_credentials, redact
-from ..errors import InvalidRequest, NotFound, Unavailable
+from ..errors import InvalidRequest
 from ..models import Request, Source
-from .base import Provider
-from .git_environment import ALLOWED_PROTOCOLS, git_environment, login_options
-
-_SCP = re.compile(r"^(?P<user>[A-Za-z0-9._-]+@)(?P<host>[A-Za-z0-9.-]+):(?!//|:)(?P<path>[^\s]+)$")
-_SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
-_BAD_IN_REF = re.compile(r"[\x00-\x20\x7f\ud800-\udfff~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock$")
-_MAX_ADDRESS_CHARACTERS = 2048
-_MAX_REF_CHARACTERS = 255
-_MAX_OUTPUT_BYTES = 256 * 1024
-_NOT_THERE = re.compile(
-    r"not found|does not exist|not appear to be a git repository|could not read (?:Username|Password)|Authentication failed"
-    r"|Permission denied|error: 40[134]|access denied|not exported",
-    re.IGNORECASE,
-)
+from .addresses import check_ref, checked_address, is_address, ref_from_spec
+from .base import Display, Provider
 
 
 class GitProvider(Provider):
-    """Repositories by address: http, https, ssh and git.
-
-    Args:
-        timeout_seconds: how long a Git server may take to answer.
-        logins: a file in the format of Git's credential store, for servers that ask who is there.
-    """
+    """Repositories by address: http, https, ssh and git."""
 
     name: ClassVar[str] = "git"
-
-    def __init__(self, timeout_seconds: float = 30, logins: Path | None = None) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._login_options = login_options(logins)
+    event_name: ClassVar[str] = "Git"
+    spec_form: ClassVar[str] = "escaped-address/ref"
+    rank: ClassVar[int] = 30
+    is_generic: ClassVar[bool] = True
 
     def understands(self, repo: str) -> bool:
         """Say whether `repo` is an address that git can ask."""
-        text = repo.strip()
-        return bool(_SCP.match(text)) or (urlsplit_or_none(text) or ("", ""))[0] in ALLOWED_PROTOCOLS
+        return is_address(repo)
 
     def canonical_repo(self, request: Request) -> str:
         """Return the address without white space, trailing slashes and ``user@host:path`` shorthand."""
@@ -58,183 +34,28 @@ class GitProvider(Provider):
         repo, _, ref = spec.partition("/")
         if not repo:
             raise InvalidRequest("The link names no repository.", hint="A link ends with git/<url-escaped repository>/<ref>.")
-        return Request(repo=unquote(repo), ref=_ref_from_spec(ref), provider=self.name)
+        return Request(repo=unquote(repo), ref=ref_from_spec(ref), provider=self.name)
+
+    def spec_of(self, request: Request) -> str:
+        """Return ``<url-escaped repository>/<ref>``."""
+        return f"{quote(self.canonical_repo(request), safe='')}/{quote(request.ref or 'HEAD')}"
 
     async def resolve(self, request: Request) -> Source:
         """Ask the Git server for the commit; a full SHA is taken as given."""
         address = self.canonical_repo(request)
-        commit = await self.commit_of(address, request.ref)
+        commit = await self.git.commit_of(address, request.ref)
         return Source(provider=self.name, repo=address, url=address, slug=address, ref=request.ref or "HEAD", commit=commit)
 
-    async def commit_of(self, url: str, ref: str) -> str:
-        """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled.
+    def ref_url(self, source: Source) -> str:
+        """Return the repository's address: there is no other that every Git server knows."""
+        return source.url
 
-        Raises:
-            NotFound: the repository or the ref is not there.
-            Unavailable: the server did not answer, or not in time.
-        """
-        if _SHA.match(ref):
-            return ref
-        names = ["HEAD"] if ref in {"", "HEAD"} else _candidates(ref)
-        found = _parse(await self._ls_remote(url, names))
-        for name in names:
-            if name in found:
-                return found[name]
-        raise _ref_not_found(url, ref)
-
-    async def _ls_remote(self, url: str, names: list[str]) -> str:
-        starting = asyncio.create_task(
-            asyncio.create_subprocess_exec(
-                "git",
-                "-c",
-                "http.lowSpeedLimit=1",
-                "-c",
-                f"http.lowSpeedTime={max(1, int(self._timeout_seconds))}",
-                *self._login_options,
-                "ls-remote",
-                "--end-of-options",
-                url,
-                *names,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=git_environment(os.environ),
-                start_new_session=True,
-            )
+    def display(self) -> Display:
+        """Say how forms ask for a repository."""
+        return Display(
+            name="Git repository",
+            repo_label="Address of a Git repository",
+            repo_placeholder="e.g. https://git.example.org/group/repository",
+            spec_pattern="[^/]+/.+",
+            is_repo_escaped=True,
         )
-        process = await _whole(starting)
-        try:
-            out, err = await asyncio.wait_for(_output_of(process), self._timeout_seconds)
-        except TimeoutError as error:
-            raise Unavailable(
-                f"The Git server of {url} did not answer within {self._timeout_seconds:g} seconds.",
-                code="git_server_timeout",
-                hint="Try again; if it stays so, the server or the way to it is down.",
-            ) from error
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)  # its transport helper, too
-                await process.wait()
-        if process.returncode != 0:
-            raise _error_from(url, err.decode(errors="replace"))
-        return out.decode(errors="replace")
-
-
-async def _output_of(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
-    """Return the beginnings of what a process writes to its output and to its errors, once it has ended."""
-    output, errors = await asyncio.gather(_beginning_of(process.stdout), _beginning_of(process.stderr))
-    await process.wait()
-    return output, errors
-
-
-async def _beginning_of(stream: asyncio.StreamReader | None) -> bytes:
-    """Read a stream to its end and keep a bounded part: a Git server may answer as much as it likes."""
-    kept = b""
-    while stream and (chunk := await stream.read(_MAX_OUTPUT_BYTES)):
-        kept += chunk[: _MAX_OUTPUT_BYTES - len(kept)]
-    return kept
-
-
-async def _whole(starting: asyncio.Task[asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
-    """Return the process once it has started; who is cancelled meanwhile waits for that, and kills it: asyncio cannot be stopped half-way."""
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
-
-
-def checked_address(repo: str) -> str:
-    """Return the canonical form of a pasted address.
-
-    Raises:
-        InvalidRequest: it is empty, too long, of a protocol that is not allowed, or holds a credential.
-    """
-    text = repo.strip()
-    if not text or len(text) > _MAX_ADDRESS_CHARACTERS or re.search(r"[\x00-\x20\x7f\ud800-\udfff]", text):
-        raise InvalidRequest(
-            "This is not the address of a repository.",
-            code="unsupported_address",
-            hint="Give an address such as https://github.com/owner/repository.",
-        )
-    if has_credentials(text):
-        raise InvalidRequest(
-            "The address holds a user name, password or token.",
-            code="credentials_in_address",
-            hint="Remove what stands before the @ and revoke the token if it was a real one: addresses are shown and stored.",
-        )
-    shorthand = _SCP.match(text) if "://" not in text else None
-    if shorthand:
-        text = f"ssh://{shorthand['user']}{shorthand['host']}/{shorthand['path'].lstrip('/')}"
-    scheme, host = urlsplit_or_none(text) or ("", "")
-    if scheme not in ALLOWED_PROTOCOLS or not host or host.startswith("-"):
-        raise InvalidRequest(
-            "This kind of address cannot be used.",
-            code="unsupported_address",
-            hint=f"Use one of the protocols {', '.join(ALLOWED_PROTOCOLS)}, as in https://github.com/owner/repository.",
-        )
-    return text.rstrip("/")
-
-
-def check_ref(ref: str) -> None:
-    """Check that a ref could be the name of a branch, a tag or a commit (``git check-ref-format``); empty is fine.
-
-    Raises:
-        InvalidRequest: it could not.
-    """
-    if ref and (len(ref) > _MAX_REF_CHARACTERS or _BAD_IN_REF.search(ref)):
-        raise InvalidRequest(
-            "The ref cannot be the name of a branch, a tag or a commit.", code="invalid_ref", hint="Leave it empty for the default branch."
-        )
-
-
-def urlsplit_or_none(text: str) -> tuple[str, str] | None:
-    """Return an address's scheme and host, lower case; None if it has no such form."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme.lower(), (parts.hostname or "")
-    except ValueError:
-        return None
-
-
-def _ref_from_spec(text: str) -> str:
-    ref = unquote(text.rstrip("/"))
-    return "" if ref == "HEAD" else ref
-
-
-def _candidates(ref: str) -> list[str]:
-    """Return the full names that a ref may mean, best first; ``^{}`` is an annotated tag's commit."""
-    if ref.startswith("refs/"):
-        return [f"{ref}^{{}}", ref]
-    return [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}"]
-
-
-def _parse(output: str) -> dict[str, str]:
-    """Return commits by full name; `git ls-remote` matches the ends of names, so there may be others among them."""
-    lines = (line.split("\t", 1) for line in output.splitlines())
-    return {name: sha for sha, name in (line for line in lines if len(line) == 2) if _SHA.match(sha)}
-
-
-def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
-    told = redact(next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no reason given")).strip()
-    if _NOT_THERE.search(stderr):
-        return NotFound(
-            f"The repository {url} does not exist or is not public.",
-            code="repository_not_found",
-            hint="Check the spelling; open the address in a browser where you are not signed in.",
-        )
-    return Unavailable(
-        f"The Git server of {url} could not be asked ({told}).", code="git_server_unavailable", hint="Check the address, or try again in a moment."
-    )
-
-
-def _ref_not_found(url: str, ref: str) -> NotFound:
-    if not ref or ref == "HEAD":
-        return NotFound(f"The repository {url} has no commit yet.", code="ref_not_found", hint="Push a commit, or name a branch that has one.")
-    return NotFound(
-        f"The repository {url} has no branch or tag {ref!r}.",
-        code="ref_not_found",
-        hint="Check the spelling (upper and lower case count), leave the ref empty for the default branch, or give a full commit SHA.",
-    )

@@ -18,6 +18,7 @@ from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.models import Build, Caller, Event, Kind, Request
 from binderhub_service.providers.git import GitProvider
+from binderhub_service.providers.ls_remote import LsRemote
 from binderhub_service.store.store import Store
 from binderhub_service.worker.job import Limits
 from tests.harness.build_directory import BuildDirectory
@@ -79,7 +80,9 @@ async def real_builds(
     store = Store(f"sqlite:///{database}")
     await store.open()
     builder = build_directory.builder(processes)
-    builds = Builds(store=store, providers=[GitProvider(timeout_seconds=git_seconds)], images=build_directory.images, builder=builder, limits=limits)
+    builds = Builds(
+        store=store, providers=[GitProvider(LsRemote(timeout_seconds=git_seconds))], images=build_directory.images, builder=builder, limits=limits
+    )
     try:
         yield RealBuilds(store, builds, build_directory)
     finally:

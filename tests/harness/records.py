@@ -61,6 +61,7 @@ class TableProvider(Provider):
     name: ClassVar[str] = "git"
 
     def __init__(self, **refs: str) -> None:
+        super().__init__()
         self.refs = {"main": commit(1), "": commit(1), **refs}
         self.asked: list[Request] = []
         self.gate: asyncio.Event | None = None
@@ -78,6 +79,10 @@ class TableProvider(Provider):
         """Read ``repository/ref`` without escapes."""
         repo, _, ref = spec.partition("/")
         return Request(repo, ref)
+
+    def spec_of(self, request: Request) -> str:
+        """Return ``repository/ref`` without escapes."""
+        return f"{request.repo}/{request.ref or 'HEAD'}"
 
     async def resolve(self, request: Request) -> Source:
         """Look the ref up."""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...common.git_environment import git_environment, login_options
 from ...errors import BuildFailed
-from ...providers.git_environment import git_environment, login_options
 from ..guards import Guard, disk_full
 from ..job import Job
 from ..reporter import Finished, Reporter
