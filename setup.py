@@ -17,7 +17,14 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
     package_data={
-        "binderhub_service": ["openapi.json", "templates/**/*", "static/**/*", "store/migrations/*", "store/migrations/versions/*.py"],
+        "binderhub_service": [
+            "openapi.json",
+            "event_schemas/*.json",
+            "templates/**/*",
+            "static/**/*",
+            "store/migrations/*",
+            "store/migrations/versions/*.py",
+        ],
         "spawner": ["*.html", "*.sh"],
     },
     install_requires=[
@@ -33,6 +40,7 @@ setup(
         "httpx-sse",
         "psutil",
         "cachetools",
+        "jupyter-events>=0.9",
     ],
     extras_require={
         "embedded": ["uv", "jupyterlab"],
@@ -54,7 +62,7 @@ setup(
             "schemathesis",
             "websocket-client",
         ],
-        "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-psutil"],
+        "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-jsonschema", "types-psutil"],
     },
     entry_points={
         "console_scripts": ["binderhub-service = binderhub_service.app:main"],

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_events import EventLogger
 from jupyterhub.log import log_request
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
@@ -29,6 +30,7 @@ from traitlets.config import Application, Config
 from . import __version__
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.observers import Observers
 from .context import AppContext
 from .errors import Unavailable
 from .handlers.builds import build_routes
@@ -37,6 +39,7 @@ from .handlers.launches import launch_routes
 from .handlers.pages import page_routes
 from .handlers.rendering import make_jinja
 from .handlers.system import system_routes
+from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
 from .modes import Mode
@@ -181,7 +184,10 @@ class BinderService(Application):
         mode = mode_class(self.mode)(parent=self)
         images, builder = mode.make(self._state, limits.for_processes())
         providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
-        builds = Builds(store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=metrics)
+        events = Events(EventLogger(parent=self))
+        builds = Builds(
+            store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
+        )
         metrics.watch(builds)
         return AppContext(
             prefix=hub_auth.base_url,
@@ -193,6 +199,7 @@ class BinderService(Application):
             launches=Launches(hub_auth.api_url, hub_auth.hub_prefix, providers),
             jinja=make_jinja(self.template_paths),
             metrics=metrics,
+            events=events,
             checks={"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check},
             builder_info={"mode": self.mode},
         )

@@ -9,6 +9,7 @@ from jinja2 import Environment
 
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
 from .providers import Provider
@@ -23,6 +24,7 @@ class AppContext:
         hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
         hub_api_url: the hub's REST API as this process reaches it.
         cleaner: knows all images, and removes what is not needed.
+        events: tells the operator's handlers of launches.
         checks: by name, what raises `Unavailable` when something the service needs does not answer.
         builder_info: what ``/versions`` says about the builder.
     """
@@ -36,5 +38,6 @@ class AppContext:
     launches: Launches
     jinja: Environment
     metrics: Metrics
+    events: Events
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     builder_info: Mapping[str, str]

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jupyter_events import EventLogger
 from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
@@ -28,6 +29,7 @@ from binderhub_service.handlers import builds as handlers
 from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.handlers.system import HealthHandler
 from binderhub_service.images.fake import FakeImages
+from binderhub_service.launch_events import Events
 from binderhub_service.launches import Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image
@@ -149,6 +151,7 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             launches=Launches(hub.api_url, "/hub/", [provider]),
             jinja=make_jinja([]),
             metrics=metrics,
+            events=Events(EventLogger()),
             checks={"store": store.check},
             builder_info={"mode": "embedded"},
         )

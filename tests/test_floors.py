@@ -21,7 +21,7 @@ FLOORS = [
     ["app"],
     ["handlers", "modes"],
     ["context", "settings"],
-    ["launches", "metrics"],
+    ["launch_events", "launches", "metrics"],
     ["builds"],
     ["store", "builders"],
     ["worker"],
@@ -39,6 +39,7 @@ RESERVED = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "prometheus_client": ("metrics",),
+    "jupyter_events": ("app", "launch_events"),
     "traitlets": ("app", "settings", "modes", "providers"),
     "jupyterhub": ("app", "handlers", "modes", "launches"),
 }

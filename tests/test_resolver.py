@@ -14,6 +14,7 @@ from binderhub_service.builds.resolver import Resolver
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.models import Request
 from binderhub_service.providers.git import GitProvider
+from binderhub_service.providers.ls_remote import LsRemote
 from tests.harness.records import TableProvider, until
 
 LIMITS = BuildLimits(resolving=5, resolving_per_user=3)
@@ -91,7 +92,7 @@ async def test_who_goes_away_does_not_make_place_for_more(resolver: Resolver, pr
 async def test_three_hundred_asks_for_a_host_that_never_answers_are_few_processes() -> None:
     silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    resolver = Resolver([GitProvider(timeout_seconds=60)], LIMITS)
+    resolver = Resolver([GitProvider(LsRemote(timeout_seconds=60))], LIMITS)
     asks = [asyncio.ensure_future(resolver.resolve(Request(f"http://127.0.0.1:{port}/{number}"), "alice")) for number in range(300)]
     try:
         refused = [answer for answer in await asyncio.gather(*asks[3:], return_exceptions=True) if isinstance(answer, TooMany)]

@@ -1,0 +1,95 @@
+"""Events for those who count launches and builds, by jupyter-events; without a handler in `EventLogger.handlers` they go nowhere.
+
+Events of launches are BinderHub's (``event_schemas/launch.json``), so what reads those reads these: they carry the fields of
+BinderHub's envelope beside those of jupyter-events, whose identifiers have to be URIs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jsonschema import ValidationError
+from jupyter_events import EventLogger
+
+from .models import Build
+
+log = logging.getLogger("binderhub_service")
+LAUNCH_SCHEMA = "https://binderhub.jupyter.org/launch"
+BUILD_SCHEMA = "urn:binderhub-service:build"
+_SCHEMAS = Path(__file__).with_name("event_schemas")
+_BINDERHUB_ENVELOPE = {"schema": "binderhub.jupyter.org/launch", "version": 6}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch that ended.
+
+    Attributes:
+        provider: the provider's `event_name`.
+        spec: the repository and the ref as asked for.
+        ref: the commit.
+        status: ``success`` or ``failure``; BinderHub tells of successes only.
+        build_token: whether the request came with a valid build token.
+        origin: the host of the service, as the operator or the request names it.
+        request_origin: the request's ``Origin`` header, else its ``Sec-Fetch-Site`` header, else empty.
+    """
+
+    provider: str
+    spec: str
+    ref: str
+    status: str = "success"
+    build_token: bool = False
+    origin: str = ""
+    request_origin: str = ""
+
+
+class Events:
+    """Tells the operator's handlers of launches and builds.
+
+    Args:
+        logger: has the handlers.
+    """
+
+    def __init__(self, logger: EventLogger) -> None:
+        self._logger = logger
+        for path in sorted(_SCHEMAS.glob("*.json")):
+            logger.register_event_schema(path)
+
+    def note_launch(self, launch: Launch) -> None:
+        """Tell of a launch that ended."""
+        timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self._emit(LAUNCH_SCHEMA, {"timestamp": timestamp, **_BINDERHUB_ENVELOPE, **asdict(launch)})
+
+    def note_start(self, build: Build) -> None:
+        """Tell nothing: a build is told of when it has ended."""
+
+    def note_end(self, build: Build) -> None:
+        """Tell of a build that ended."""
+        started, finished = build.started or build.created, build.finished or build.created
+        self._emit(
+            BUILD_SCHEMA,
+            {
+                "build": build.id,
+                "provider": build.source.provider,
+                "repo": build.source.repo,
+                "ref": build.source.ref,
+                "commit": build.source.commit,
+                "image": build.image.reference,
+                "state": build.state.value,
+                "error": build.error["code"] if build.error else None,
+                "queued_seconds": max(0.0, (started - build.created).total_seconds()),
+                "build_seconds": max(0.0, (finished - started).total_seconds()),
+            },
+        )
+
+    def _emit(self, schema: str, event: Mapping[str, Any]) -> None:
+        """Tell of an event; one that its schema forbids is a fault of this service or a provider, and no reason to end what is told of."""
+        try:
+            self._logger.emit(schema_id=schema, data=dict(event))
+        except ValidationError as error:
+            log.error("An event of %s was left out: %s", schema, error.message)
