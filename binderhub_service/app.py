@@ -33,18 +33,21 @@ from .builds.cleaner import Cleaner
 from .builds.observers import Observers
 from .context import AppContext
 from .errors import Unavailable
+from .handlers.binder.providers import provider_routes
 from .handlers.builds import build_routes
 from .handlers.images import image_routes
 from .handlers.launches import launch_routes
 from .handlers.pages import page_routes
 from .handlers.rendering import make_jinja
 from .handlers.system import system_routes
+from .health import Health
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
 from .modes import Mode
 from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
+from .running_servers import HubServers
 from .settings import Cleaning, LaunchQuota, Limits
 from .store.caching import CachingStore
 from .store.store import Store
@@ -188,7 +191,8 @@ class BinderService(Application):
         builds = Builds(
             store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
         )
-        metrics.watch(builds)
+        metrics.watch(builds, providers)
+        checks = {**images.checks(), "JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check}
         return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_prefix,
@@ -200,8 +204,13 @@ class BinderService(Application):
             jinja=make_jinja(self.template_paths),
             metrics=metrics,
             events=events,
-            checks={"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check},
-            builder_info={"mode": self.mode},
+            health=Health(
+                checks,
+                quota=LaunchQuota(parent=self).quota(),
+                servers=HubServers(hub_auth.api_url, hub_auth.api_token).count,
+                builds=lambda: builds.counts()["running"],
+            ),
+            builder_info={"mode": self.mode, **mode.builder_info()},
         )
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -249,6 +258,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *build_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),
+        *provider_routes(prefix),
         *system_routes(prefix),
         *page_routes(prefix),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jinja2 import Environment
 
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .health import Health
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
@@ -25,7 +26,7 @@ class AppContext:
         hub_api_url: the hub's REST API as this process reaches it.
         cleaner: knows all images, and removes what is not needed.
         events: tells the operator's handlers of launches.
-        checks: by name, what raises `Unavailable` when something the service needs does not answer.
+        health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
     """
 
@@ -39,5 +40,5 @@ class AppContext:
     jinja: Environment
     metrics: Metrics
     events: Events
-    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    health: Health
     builder_info: Mapping[str, str]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from .binderhub_metrics import BinderHubMetrics
 from .builds.builds import Builds
 from .models import Build
+from .providers import Provider
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
 _BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
@@ -16,6 +19,9 @@ _BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 class Metrics:
     """Counts what happens.
+
+    Attributes:
+        binderhub: the same under BinderHub's names, and launches.
 
     Args:
         mode: a label of the build metrics.
@@ -26,6 +32,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._mode = mode
+        self.binderhub = BinderHubMetrics(self._registry)
         self._ended = Counter("binder_builds", "Builds that ended.", ["state", "mode"], registry=self._registry)
         self._seconds = Histogram(
             "binder_build_seconds",
@@ -40,8 +47,9 @@ class Metrics:
         self._store = Histogram("binder_store_seconds", "How long the store took to answer.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
-    def watch(self, builds: Builds) -> None:
+    def watch(self, builds: Builds, providers: Sequence[Provider] = ()) -> None:
         """Report how many builds wait and run, and how many follow, whenever asked."""
+        self.binderhub.watch(partial(_count, builds, "running"), providers)
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
         for name, text in texts.items():
             Gauge(f"binder_{name}", text, registry=self._registry).set_function(partial(_count, builds, name))
@@ -57,6 +65,7 @@ class Metrics:
 
     def note_end(self, build: Build) -> None:
         """Count a build that ended."""
+        self.binderhub.note_end(build)
         self._ended.labels(build.state.value, self._mode).inc()
         if build.started and build.finished:
             self._seconds.labels(build.state.value, self._mode).observe((build.finished - build.started).total_seconds())

@@ -27,7 +27,7 @@ from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
 from binderhub_service.handlers.rendering import make_jinja
-from binderhub_service.handlers.system import HealthHandler
+from binderhub_service.health import Health
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
 from binderhub_service.launches import Launches
@@ -96,11 +96,6 @@ class Service:
         self.client.cookies.set("service-binder", web.create_signed_value(SECRET, "service-binder", f"token-of-{name}").decode(), path=PREFIX)
 
 
-@pytest.fixture(autouse=True)
-def fresh_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HealthHandler, "_known", (float("-inf"), {}))
-
-
 @pytest.fixture
 def hub_auth() -> Iterator[None]:
     HubOAuth.clear_instance()
@@ -152,7 +147,7 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             jinja=make_jinja([]),
             metrics=metrics,
             events=Events(EventLogger()),
-            checks={"store": store.check},
+            health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
         )
         async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
@@ -549,16 +544,24 @@ async def test_health_names_every_check_and_is_kept_for_a_moment(service: Servic
     async def away() -> None:
         raise Unavailable("The store did not answer.")
 
-    monkeypatch.setitem(service.context.checks, "store", away)  # type: ignore[arg-type]  # a dict in this test
+    monkeypatch.setattr(service.context.health, "_checks", {"store": away})
     assert (await service.client.get(f"{PREFIX}health")).status_code == 200
-    monkeypatch.setattr(HealthHandler, "_known", (float("-inf"), {}))
+    await asyncio.sleep(0.25)
     reply = await service.client.get(f"{PREFIX}health")
     assert (reply.status_code, reply.json()["checks"][0]) == (503, {"service": "store", "ok": False, "message": "The store did not answer."})
     assert (await service.client.head(f"{PREFIX}health")).status_code == 503
 
 
 async def test_versions_are_in_the_shape_that_clients_know(service: Service) -> None:
-    assert (await service.client.get(f"{PREFIX}versions")).json() == {"binderhub": __version__, "builder_info": {"mode": "embedded"}}
+    reply = await service.client.get(f"{PREFIX}versions")
+    assert reply.json() == {"binderhub": __version__, "builder_info": {"mode": "embedded"}}
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_providers_are_listed_for_everybody_as_binderhub_lists_them(service: Service) -> None:
+    reply = await service.client.get(f"{PREFIX}api/repoproviders")
+    assert reply.status_code == 200
+    assert reply.json() == [service.provider.display().as_dict("git")]
 
 
 async def test_metrics_count_what_happened(service: Service) -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
 
 from binderhub_service.handlers.system import openapi
-from tests.test_api import API, Service, fresh_health, hub_auth, service
+from tests.test_api import API, Service, hub_auth, service
 
-__all__ = ["fresh_health", "hub_auth", "service"]  # fixtures
+__all__ = ["hub_auth", "service"]  # fixtures
 
 EXAMPLES = int(os.environ.get("BINDER_TEST_EXAMPLES", "40"))
 CHECKS = [

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import BinderError, NotFound
+from ..errors import NotFound
 from .base import ApiHandler
 
-_HEALTH_SECONDS = 5.0
 _OPENAPI = Path(__file__).parent.parent / "openapi.json"
 
 
 class HealthHandler(ApiHandler):
-    """``health``: 200 if everything the service needs answers, else 503; the answer is kept for some seconds."""
+    """``health``: 200 if everything the service needs answers, else 503."""
 
     public = True
-    _known: tuple[float, dict[str, Any]] = (float("-inf"), {})
 
     async def get(self) -> None:
         """Answer with every check by name."""
-        made, answer = HealthHandler._known
-        if time.monotonic() - made > _HEALTH_SECONDS:
-            answer = await self._check()
-            HealthHandler._known = (time.monotonic(), answer)
-        self.set_status(200 if answer["ok"] else 503)
-        self.finish_json(answer)
+        report = await self.context.health.report()
+        self.set_status(200 if report["ok"] else 503)
+        self.finish_json(report)
 
     head = get
-
-    async def _check(self) -> dict[str, Any]:
-        checks = self.context.checks
-        results = await asyncio.gather(*(_result(name, check) for name, check in checks.items()))
-        return {"ok": all(result["ok"] for result in results), "checks": results}
-
-
-async def _result(name: str, check: Callable[[], Awaitable[None]]) -> dict[str, Any]:
-    try:
-        await check()
-    except BinderError as error:
-        return {"service": name, "ok": False, "message": error.message}
-    return {"service": name, "ok": True}
 
 
 class VersionsHandler(ApiHandler):
@@ -55,8 +34,11 @@ class VersionsHandler(ApiHandler):
     public = True
 
     async def get(self) -> None:
-        """Answer with our version and the builder's."""
-        self.finish_json({"binderhub": __version__, "builder_info": self.context.builder_info})
+        """Answer with our version and the builder's, to pages of everywhere."""
+        self.set_header("Access-Control-Allow-Origin", "*")
+        info = self.context.builder_info
+        builder = {"builder": info["build_image"]} if "build_image" in info else {}
+        self.finish_json({"builder_info": info, "binderhub": __version__, **builder})
 
 
 class MetricsHandler(ApiHandler):

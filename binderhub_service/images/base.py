@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,10 @@ class Images(ABC):
         Raises:
             Unavailable: the store could not be asked.
         """
+
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return, by the name that ``health`` shows, what raises `Unavailable` when something this store needs does not answer."""
+        return {}
 
     async def tidy(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most stores keep nothing else
         """Remove what is left of images that were replaced, and of builds that are gone.

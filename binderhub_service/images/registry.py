@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -107,6 +107,13 @@ class RegistryImages(Images):
                 return await self._stored(registry.registry, repository)
 
         return [image for images in await asyncio.gather(*map(of, repositories)) for image in images]
+
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the check that the registry answers."""
+        return {"Docker registry": self._check}
+
+    async def _check(self) -> None:
+        await self._digest(Reference.parse(f"{self._prefix}some-image-name:12345"))  # that it is not there is an answer
 
     async def tidy(self, build_ids: Collection[str]) -> None:
         """Remove what builds that are gone have left in the engine that builds."""

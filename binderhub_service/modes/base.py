@@ -30,3 +30,7 @@ class Mode(Configurable):
             state: the directory for whatever they keep on this machine.
             limits: what a build may use of it.
         """
+
+    def builder_info(self) -> dict[str, str]:
+        """Return what ``versions`` says about the builder, in BinderHub's words."""
+        return {}

@@ -97,6 +97,10 @@ class DockerMode(Repo2dockerMode):
         images = RegistryImages(client, settings.image_prefix, settings.name_text(), local, self.registry_answer_seconds)
         return images, DockerBuilder(state, engine, settings, limits, images.forget, partial(check_may_push, client, credentials))
 
+    def builder_info(self) -> dict[str, str]:
+        """Return the version of repo2docker that is installed, or the program that is used instead."""
+        return {"repo2docker-version": self.repo2docker or self.repo2docker_version}
+
     def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
         """Return what the builder needs to know; no secret is in it."""
         certificates = environment.get("DOCKER_CERT_PATH", "") if environment.get("DOCKER_TLS_VERIFY") else ""

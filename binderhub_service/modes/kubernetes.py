@@ -198,6 +198,10 @@ class KubernetesMode(Repo2dockerMode):
         settings = KubernetesSettings(**{name: getattr(self, name) for name in _SAME})
         return images, KubernetesBuilder(Cluster(self.namespace, self.kubeconfig), settings, pod, credentials, limits, images.forget)
 
+    def builder_info(self) -> dict[str, str]:
+        """Return the image that builds run in."""
+        return {"build_image": self.builder_image}
+
     def pod_settings(self) -> PodSettings:
         """Return what the steps in pods need to know; no secret is in it."""
         return PodSettings(

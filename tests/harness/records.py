@@ -11,6 +11,7 @@ from binderhub_service.builds.access import BUILD_SCOPE, CANCEL_SCOPE, READ_SCOP
 from binderhub_service.errors import NotFound
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State
 from binderhub_service.providers import Provider
+from binderhub_service.providers.base import Display
 
 MAY_BUILD = frozenset({BUILD_SCOPE})
 ALICE = Caller("alice", scopes=MAY_BUILD)
@@ -59,6 +60,8 @@ class TableProvider(Provider):
     """
 
     name: ClassVar[str] = "git"
+    event_name: ClassVar[str] = "Git"
+    spec_form: ClassVar[str] = "repository/ref"
 
     def __init__(self, **refs: str) -> None:
         super().__init__()
@@ -83,6 +86,14 @@ class TableProvider(Provider):
     def spec_of(self, request: Request) -> str:
         """Return ``repository/ref`` without escapes."""
         return f"{request.repo}/{request.ref or 'HEAD'}"
+
+    def ref_url(self, source: Source) -> str:
+        """Return the repository's address."""
+        return source.repo
+
+    def display(self) -> Display:
+        """Say how forms ask for a repository."""
+        return Display(name="Table", repo_label="Repository", repo_placeholder="e.g. o/r", spec_pattern=".+")
 
     async def resolve(self, request: Request) -> Source:
         """Look the ref up."""

@@ -1,0 +1,28 @@
+"""``api/repoproviders``: how forms ask for a repository."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...providers import Provider
+from ..base import ApiHandler
+
+
+class RepoProvidersHandler(ApiHandler):
+    """The providers, as forms show them."""
+
+    public = True
+
+    async def get(self) -> None:
+        """Answer with a list, in the operator's order."""
+        self.finish_json(shown_providers(self.context.providers))
+
+
+def shown_providers(providers: list[Provider]) -> list[dict[str, Any]]:
+    """Return the providers as ``api/repoproviders`` and pages list them."""
+    return [provider.display().as_dict(provider.name) for provider in providers]
+
+
+def provider_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    return [(rf"{prefix}api/repoproviders", RepoProvidersHandler)]

@@ -1,0 +1,50 @@
+"""How many servers there are, as the hub tells."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from binderhub_service.builds.launch_quota import RunningServers
+from binderhub_service.errors import Unavailable
+from binderhub_service.running_servers import HubServers
+from tests.harness.web_api import Answer, WebApiServer
+
+REPO = "https://github.com/o/r"
+
+
+def user(*servers: dict[str, Any] | None) -> dict[str, Any]:
+    return {"name": "alice", "servers": {str(number): {"user_options": options} for number, options in enumerate(servers)}}
+
+
+def page(users: list[dict[str, Any]], offset: int | None = None) -> Answer:
+    return Answer({"items": users, "_pagination": {"next": None if offset is None else {"offset": offset, "limit": 200}}})
+
+
+async def test_servers_of_all_pages_are_counted_and_those_of_a_repository() -> None:
+    async with WebApiServer().running() as api:
+        api.answers["/users?state=active&offset=0&limit=200"] = page(
+            [user({"repo": REPO}, {"repo": "other"}), user({"repo_url": f"{REPO}.git"})], 200
+        )
+        api.answers["/users?state=active&offset=200&limit=200"] = page([user({}, None), {"name": "bob", "servers": {}}])
+        servers = HubServers(api.url, "s3cret")
+        assert await servers.count(REPO, f"{REPO}.git") == RunningServers(total=5, of_repo=2)
+        assert await servers.count() == RunningServers(total=5, of_repo=0)
+        assert api.asked[0][1]["Authorization"] == "token s3cret"
+
+
+@pytest.mark.parametrize("answer", [Answer({}, 403), Answer("oops", 500), Answer("no json")])
+async def test_a_hub_that_does_not_say_is_unavailable(answer: Answer) -> None:
+    async with WebApiServer(refusal=answer).running() as api:
+        with pytest.raises(Unavailable):
+            await HubServers(api.url, "s3cret").count()
+
+
+async def test_a_hub_that_is_away_is_unavailable() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    with pytest.raises(Unavailable):
+        await HubServers(url, "s3cret").count()
