@@ -1,6 +1,6 @@
 # make run     start the hub on this machine            (PORT=8000 STATE=.state MODE=embedded or docker REGISTRY=)
 # make link    print a new sign-in link for that hub    (STATE=.state)
-# make test    run the tests                            (TESTS=tests HUB= ARGS=)
+# make test    run the tests                            (TESTS=tests JOBS=3 HUB= ARGS=)
 # make lint types bench docs clean
 PYTHON ?= python3
 PORT   ?= 8000
@@ -9,6 +9,8 @@ MODE   ?= embedded
 # Docker mode's registry, e.g. 127.0.0.1:5000; empty: images stay in the engine.
 REGISTRY ?=
 TESTS  ?= tests
+# How many processes run tests side by side; 0: all in one.
+JOBS   ?= 3
 # A version of jupyterhub to test with, e.g. HUB=5.5; empty: the newest that is allowed.
 HUB    ?=
 ARGS   ?=
@@ -31,7 +33,7 @@ prepare:
 	@"$(PYTHON)" scripts/prepare.py --venv "$(test_env)" --extras "$(extras)" --hub "$(HUB)"
 
 test: prepare
-	$(in_env) $(test_env)/bin/python -m pytest $(TESTS) $(ARGS)
+	$(in_env) $(test_env)/bin/python -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(TESTS) $(ARGS)
 
 lint: prepare
 	$(test_env)/bin/ruff check .

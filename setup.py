@@ -54,6 +54,7 @@ setup(
             "pytest-asyncio>=1",
             "pytest-cov",
             "pytest-timeout",
+            "pytest-xdist",
             "hypothesis",
             "jupyter-repo2docker==2026.4.0",
             "openapi-spec-validator",

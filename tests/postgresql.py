@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import socket
@@ -113,10 +115,13 @@ def postgresql_server_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server_url: str) -> str:
-    """The address of an empty database."""
-    empty(postgresql_server_url)
-    return postgresql_server_url
+def postgresql_url(postgresql_server_url: str) -> Iterator[str]:
+    """The address of an empty database, of one test at a time: several processes may have been given the same server."""
+    lock = Path(tempfile.gettempdir()) / f"binder-postgresql-{hashlib.sha256(postgresql_server_url.encode()).hexdigest()[:16]}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        empty(postgresql_server_url)
+        yield postgresql_server_url
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""Which tests run in one process, one after the other, because they share a hub, a cluster or an engine; the others share a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Folders whose tests share something that is expensive to make, in the order in which they are begun: the longest first.
+SHARING = (
+    "tests/kubernetes/chart",
+    "tests/docker/builds",
+    "tests/kubernetes/pods",
+    "tests/kubernetes/servers",
+    "tests/kubernetes",
+    "tests/docker/servers",
+    "tests/test_run.py",
+    "tests/faults/test_kills.py",
+    "tests/hub",
+    "tests/browser",
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tests that one process runs.
+
+    Attributes:
+        rank: the lower, the earlier they are begun.
+    """
+
+    name: str
+    rank: int
+
+
+def group_of(node_id: str) -> Group:
+    """Return the group of a test by its id, e.g. ``tests/hub/test_api.py::test_x``: a shared folder, else its file."""
+    file = node_id.partition("::")[0]
+    for rank, folder in enumerate(SHARING):
+        if file == folder or file.startswith(f"{folder}/"):
+            return Group(folder, rank)
+    return Group(file, len(SHARING))
