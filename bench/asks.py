@@ -58,7 +58,7 @@ def _compare(name: str, request: bytes, ours: tuple[int, int], bare: tuple[int, 
 
 
 def _load(port: int, request: bytes, asks: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.askers", "127.0.0.1", str(port), str(CLIENTS), str(asks)]
+    command = [sys.executable, "-m", "bench.requesters", "127.0.0.1", str(port), str(CLIENTS), str(asks)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, timeout=_TIMEOUT_SECONDS)
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["statuses"] == {"200": CLIENTS * asks}, result["statuses"]

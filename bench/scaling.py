@@ -76,7 +76,7 @@ def _works(stores: Stores) -> dict[str, Callable[[Store], Awaitable[object]]]:
         "look up by image": lambda store: store.newest_ready(_OLD_IMAGE),
         "look up what has not ended": lambda store: store.unfinished(),
         "look up how long builds take": lambda store: store.typical_seconds("https://git.example.org/never/built"),
-        "read a story": lambda store: store.events(stored.build_id(3), 0, 1000),
+        "read an event log": lambda store: store.events(stored.build_id(3), 0, 1000),
         "look for logs to drop": lambda store: store.drop_logs(stored.FIRST, 100),
         "append a build with 51 events": stores.append,
     }

@@ -22,7 +22,7 @@ _AT_ONCE = 5_000
 
 
 def fill(file: Path, count: int) -> None:
-    """Make a database with `count` builds that have ended, each with a short story and two askers; one in a hundred failed.
+    """Make a database with `count` builds that have ended, each with a short event log and two requesters; one in a hundred failed.
 
     The first ten builds are alike in every database: alice's, of the repository number 0, and the second half of them
     failed, so that every kind of list has five entries at least. Somebody called everybody asked for all builds.

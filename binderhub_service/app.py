@@ -1,4 +1,4 @@
-"""Reads the settings, makes the parts, mounts the routes. The only room that knows everything.
+"""Reads the settings, puts the service together, mounts the routes. The only module that imports all others.
 
 What differs between modes is in `modes`; nothing else asks for the mode.
 """
@@ -93,7 +93,7 @@ class BinderService(Application):
     ).tag(config=True)
     database_url = Unicode(
         "",
-        help="""Where builds and their stories are stored, as an SQLAlchemy URL.
+        help="""Where builds and their event logs are stored, as an SQLAlchemy URL.
 
         Default: an SQLite file ``service.sqlite`` in `state_dir`. Example: ``postgresql+psycopg://binder@db/binder``.
         """,

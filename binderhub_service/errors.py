@@ -2,7 +2,7 @@
 
     BinderError
     ├── InvalidRequest      400  the ask itself cannot be understood or is not allowed as it stands
-    ├── NotAllowed          403  the asker may not do this
+    ├── NotAllowed          403  the requester may not do this
     ├── NotFound            404  a build, a repository or a ref that is not there
     ├── Conflict            409  the thing is not in a state in which this can be done
     ├── TooMany             429  a limit is reached; carries seconds to wait
@@ -49,7 +49,7 @@ class InvalidRequest(BinderError):
 
 
 class NotAllowed(BinderError):
-    """The asker may not do this."""
+    """The requester may not do this."""
 
     status = 403
     code = "forbidden"

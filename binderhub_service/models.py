@@ -1,4 +1,4 @@
-"""The records that every room speaks about; frozen, and free of any framework."""
+"""The records that all folders use; frozen, and free of any framework."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Phase(StrEnum):
 
 
 class Kind(StrEnum):
-    """What an event of a build's story tells."""
+    """What an event tells."""
 
     PHASE = "phase"
     LOG = "log"
@@ -118,7 +118,7 @@ class Build:
     Attributes:
         id: sorts by creation time; safe in paths, URLs and Kubernetes names.
         error: ``code``, ``message`` and ``hint`` when it failed or was cancelled.
-        last_event: the number of the newest event of its story; 0 before the first.
+        last_event: the number of the newest event of its event log; 0 before the first.
     """
 
     id: str
@@ -137,7 +137,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a build's story.
+    """A numbered event of a build.
 
     Attributes:
         number: 1..n within its build.
@@ -172,7 +172,7 @@ class Batch(list[Event]):
 
 @dataclass(frozen=True)
 class Report:
-    """What a builder tells: one step of a build, and where in the builder's own story it stands.
+    """What a builder tells: one step of a build, and its position in the builder's own reports.
 
     Attributes:
         kind: `Kind.PHASE` or `Kind.LOG`.

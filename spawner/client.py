@@ -1,4 +1,4 @@
-"""The spawner's whole knowledge of the wire: ask the service for a build, follow its story, say that it is not needed any more."""
+"""The spawner's whole knowledge of the wire: ask the service for a build, follow its event log, say that it is not needed any more."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Away(Exception):
 
 @dataclass(frozen=True)
 class BuildEvent:
-    """A line of a build's story: its number 1..n, its kind (``phase``, ``log``, ``queue``, ``end``) and what it tells."""
+    """An event of a build: its number 1..n, its kind (``phase``, ``log``, ``queue``, ``end``) and what it tells."""
 
     number: int
     kind: str
@@ -64,7 +64,7 @@ class BuildClient:
         base_url: where the service is, e.g. ``http://127.0.0.1:8003/services/binder/``.
         token: an API token of the hub.
         patience_seconds: how long the service may be away, each time, before that is an error; a hub restarts a service meanwhile.
-        keep_alive_seconds: how often the service writes at least something into a story that is being followed.
+        keep_alive_seconds: how often the service writes at least something into an event log that is being followed.
     """
 
     def __init__(self, base_url: str, token: str, *, patience_seconds: float = 120, keep_alive_seconds: float = KEEP_ALIVE_SECONDS) -> None:
@@ -98,7 +98,7 @@ class BuildClient:
         return await self._patiently(lambda: self._ask("POST", "builds", json=asked))
 
     async def withdraw(self, build_id: str) -> None:
-        """Say that this asker does not need the build any more; it goes on if somebody else does.
+        """Say that this requester does not need the build any more; it goes on if somebody else does.
 
         Raises:
             ServiceError: the service refuses, or does not answer at once.
@@ -111,7 +111,7 @@ class BuildClient:
     async def follow(self, build_id: str, after: int = 0) -> AsyncGenerator[BuildEvent, None]:
         """Yield the build's events behind number `after`, each once, in order, up to its ``end``.
 
-        Connections that drop and services that restart are bridged: the story goes on behind the last event that arrived.
+        Connections that drop and services that restart are bridged: the event log goes on behind the last event that arrived.
 
         Raises:
             ServiceError: the service refuses, stays away longer than the patience, or tells nonsense.

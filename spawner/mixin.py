@@ -202,7 +202,7 @@ class RepoSpawner(_NextInLine):
         return {**build, "ref": options.ref or "HEAD"}
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
-        """Tell the build's story as progress; return the build as it is in the end."""
+        """Show the build's events as progress; return the build as it is in the end."""
         self.repo_build = build
         progress = self._repo_progress
         progress.whole_log = self._log_url()
@@ -217,7 +217,7 @@ class RepoSpawner(_NextInLine):
         return build
 
     async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:
-        """Tell the service that this asker is gone, also when its answer to the ask was still on its way."""
+        """Tell the service that this requester is gone, also when its answer to the ask was still on its way."""
 
         async def leave() -> None:
             build = await asked

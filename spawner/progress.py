@@ -33,7 +33,7 @@ def plain(text: str) -> str:
 class StartProgress:
     """The progress events of one start, kept so that whoever comes later hears all of it.
 
-    Of a long story the first and the last events are kept; `left_out` says in their place what is missing.
+    Of a long log the first and the last events are kept; `left_out` says in their place what is missing.
 
     Args:
         whole_log: where the whole log is, for people; may be set later.
@@ -84,7 +84,7 @@ class StartProgress:
         self._wake()
 
     async def follow(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield all events from the first one on, those to come as they come, until the story is closed."""
+        """Yield all events from the first one on, those to come as they come, until it is closed."""
         position = 0
         while True:
             changed = self._changed

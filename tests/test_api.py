@@ -306,7 +306,7 @@ async def test_access_alone_does_not_let_one_build(service: Service) -> None:
     assert "custom:binder:build" in error["hint"]
 
 
-async def test_a_build_is_read_by_its_askers_and_those_who_may(service: Service) -> None:
+async def test_a_build_is_read_by_its_requesters_and_those_who_may(service: Service) -> None:
     build = await service.finished()
     for path in ("", "/log", "/events"):
         for who, status in (("alice", 200), ("reader", 200), ("root-admin", 200), ("narrow-admin", 403), ("bob", 403), ("visitor", 403)):
@@ -324,7 +324,7 @@ async def test_a_build_is_cancelled_by_those_who_may(service: Service, gate: asy
     error_of(await service.ask("DELETE", f"/builds/{build['id']}", who), 409, "build_ended")
 
 
-async def test_another_asker_takes_only_the_own_wish_back(service: Service, gate: asyncio.Event) -> None:
+async def test_another_requester_takes_only_the_own_wish_back(service: Service, gate: asyncio.Event) -> None:
     build = await service.build()
     await service.build("bob")
     for path in ("", "/ask"):
@@ -413,10 +413,10 @@ async def test_a_waiting_build_says_its_place(service: Service, gate: asyncio.Ev
     assert (await service.events(second["id"]))[0].kind == "queue"
 
 
-# Stories
+# Event logs
 
 
-async def test_a_story_is_streamed_from_its_beginning_to_its_end(service: Service, gate: asyncio.Event) -> None:
+async def test_an_event_log_is_streamed_from_its_beginning_to_its_end(service: Service, gate: asyncio.Event) -> None:
     build = await service.build()
     async with service.stream(build["id"]) as reply:
         assert reply.headers["Content-Type"] == "text/event-stream"
@@ -433,7 +433,7 @@ async def test_a_story_is_streamed_from_its_beginning_to_its_end(service: Servic
     assert await service.events(build["id"]) == events, "also after its end"
 
 
-async def test_a_story_goes_on_after_the_last_event_that_was_seen(service: Service) -> None:
+async def test_an_event_log_goes_on_after_the_last_event_that_was_seen(service: Service) -> None:
     build = await service.finished()
     whole = await service.events(build["id"])
     assert await service.events(build["id"], headers={"Last-Event-ID": "2"}) == whole[2:]

@@ -122,7 +122,7 @@ def open_gate(real_builds: RealBuilds) -> None:
 
 
 def assert_whole(events: Sequence[Event]) -> None:
-    """A story is numbered 1..n and ends once, at its end."""
+    """An event log is numbered 1..n and ends once, at its end."""
     assert [event.number for event in events] == list(range(1, len(events) + 1))
     assert [event.kind for event in events].count(Kind.END) == 1
     assert events[-1].kind is Kind.END
@@ -137,7 +137,7 @@ def told(events: Sequence[Event]) -> list[Any]:
 # One ask
 
 
-async def test_an_ask_becomes_an_image_with_a_whole_story(real_builds: RealBuilds) -> None:
+async def test_an_ask_becomes_an_image_with_a_whole_event_log(real_builds: RealBuilds) -> None:
     build, is_new = await real_builds.builds.ensure(MAIN, ALICE)
     assert is_new
     assert (build.owner, build.source.ref, build.source.commit) == ("alice", "main", commit(1))
@@ -238,7 +238,7 @@ async def test_an_image_store_that_is_away_is_not_an_empty_one(real_builds: Real
     assert await real_builds.builds.list(ADMIN) == []
 
 
-async def test_a_limit_per_person_refuses_new_builds_only(make: Callable[..., RealBuilds]) -> None:
+async def test_a_limit_per_user_refuses_new_builds_only(make: Callable[..., RealBuilds]) -> None:
     real_builds = make(builder=FakeBuilder(gate=asyncio.Event()), limits=BuildLimits(per_user=1), provider=TableProvider(a=commit(2)))
     build = await real_builds.ask()
     with pytest.raises(TooMany) as caught:
@@ -275,7 +275,7 @@ async def test_different_refs_of_one_commit_join(make: Callable[..., RealBuilds]
         await real_builds.end_of(build)
 
 
-async def test_an_asker_who_goes_away_while_the_ref_is_looked_up_takes_nobody_along(gated: RealBuilds) -> None:
+async def test_a_requester_who_goes_away_while_the_ref_is_looked_up_takes_nobody_along(gated: RealBuilds) -> None:
     gated.provider.gate = asyncio.Event()
     first, second = asyncio.create_task(gated.ask()), asyncio.create_task(gated.ask(BOB))
     await until(lambda: gated.provider.asked, "the question")
@@ -470,7 +470,7 @@ async def test_the_owner_an_admin_and_who_has_the_scope_end_a_shared_build(gated
     assert (await gated.builds.cancel(build.id, canceller)).state is State.CANCELLED
 
 
-async def test_another_asker_only_takes_the_own_wish_back(gated: RealBuilds) -> None:
+async def test_another_requester_only_takes_the_own_wish_back(gated: RealBuilds) -> None:
     build = await gated.ask(ALICE)
     await gated.ask(BOB)
     assert not (await gated.builds.cancel(build.id, BOB)).state.ended
@@ -546,7 +546,7 @@ async def test_an_ask_waits_for_the_cancelled_build_to_be_gone(gated: RealBuilds
 # Who may read
 
 
-async def test_askers_readers_and_admins_may_read_and_nobody_else(real_builds: RealBuilds) -> None:
+async def test_requesters_readers_and_admins_may_read_and_nobody_else(real_builds: RealBuilds) -> None:
     build = await real_builds.end_of(await real_builds.ask(ALICE))
     await real_builds.ask(BOB)
     for caller in (ALICE, BOB, READER, CANCELLER, ADMIN):
@@ -598,7 +598,7 @@ async def test_a_list_shows_the_state_of_now(gated: RealBuilds) -> None:
 # Followers
 
 
-async def test_followers_get_the_same_story_whenever_they_come(make: Callable[..., RealBuilds]) -> None:
+async def test_followers_get_the_same_event_log_whenever_they_come(make: Callable[..., RealBuilds]) -> None:
     real_builds = make(builder=FakeBuilder([f"line {number}" for number in range(3000)], gate=asyncio.Event()))
     build = await real_builds.ask()
     early = asyncio.create_task(whole(real_builds.builds.follow(build.id, ALICE)))
@@ -618,7 +618,7 @@ async def test_followers_get_the_same_story_whenever_they_come(make: Callable[..
     assert real_builds.builds.counts()["followers"] == 0
 
 
-async def test_the_story_so_far_does_not_wait_for_more(gated: RealBuilds) -> None:
+async def test_the_event_log_so_far_does_not_wait_for_more(gated: RealBuilds) -> None:
     build = await gated.ask()
     async with asyncio.timeout(5):
         while "made by nobody" not in told(await whole(gated.builds.events_so_far(build.id, ALICE))):

@@ -370,7 +370,7 @@ class Machine(RuleBasedStateMachine):
                 self.check_end(build)
 
     def check_events(self, build: Build, event_log: Sequence[Event]) -> None:
-        """Check that a story has no gap and no double, and one end, at its end."""
+        """Check that an event log has no gap and no double, and one end, at its end."""
         assert [event.number for event in event_log] == list(range(1, build.last_event + 1))
         ends = [event.number for event in event_log if event.kind is Kind.END]
         assert ends == ([build.last_event] if build.state.ended else [])
@@ -423,7 +423,7 @@ class Machine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     async def followed(self, build_id: str) -> list[Event]:
-        """Return a story as a follower gets it."""
+        """Return an event log as a follower gets it."""
         return [event async for batch in self.builds.follow(build_id, ADMIN) for event in batch]
 
 

@@ -34,7 +34,7 @@ async def store(tmp_path: Path) -> AsyncIterator[CountingStore]:
 
 
 async def ended(store: CountingStore, number: int = 1, lines: int = 3) -> Build:
-    """Store a build that is ready, with a story."""
+    """Store a build that is ready, with an event log."""
     begun = build(number)
     await store.create(begun)
     event_log = [Event(line, Kind.LOG, "{}") for line in range(1, lines + 1)] + [Event(lines + 1, Kind.END, "{}")]
@@ -109,7 +109,7 @@ async def test_a_page_larger_than_the_memory_is_answered_all_the_same(store: Cou
     assert len(await store.events(done.id, 0, 10)) == 4
 
 
-async def test_a_story_that_was_dropped_is_forgotten(store: CountingStore) -> None:
+async def test_an_event_log_that_was_dropped_is_forgotten(store: CountingStore) -> None:
     done = await ended(store)
     await store.events(done.id, 0, 10)
     assert await store.drop_logs(now() + timedelta(seconds=1), 10) == 1

@@ -57,7 +57,7 @@ def class_codes(node: ast.ClassDef) -> Iterator[str]:
 
 
 def place(class_name: str, module: str) -> str:
-    """Return where an error of a class shows: what is raised while a build is made, its story tells; all else is an answer.
+    """Return where an error of a class shows: what is raised while a build is made, its event log tells; all else is an answer.
 
     A launch that fails is an answer, though it is called as a build's failure is.
     """

@@ -1,4 +1,4 @@
-"""The live end of a story: numbered, stored in batches, seen by any number of followers."""
+"""The live end of an event log: numbered, stored in batches, seen by any number of followers."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ async def test_a_follower_reads_from_the_database_only_what_is_no_longer_at_hand
     assert asked == []
 
 
-async def test_a_long_story_is_written_before_more_is_told(store: CountingStore, event_log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_event_log_is_written_before_more_is_told(store: CountingStore, event_log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("binderhub_service.builds.event_log._MAX_WAITING_EVENTS", 5)
     for number in range(12):
         tell(event_log, str(number))
@@ -190,7 +190,7 @@ async def test_a_long_story_is_written_before_more_is_told(store: CountingStore,
     assert store.batches == [5, 5, 2]
 
 
-async def test_a_story_goes_on_where_it_was_stored(store: CountingStore, event_log: EventLog) -> None:
+async def test_an_event_log_goes_on_where_it_was_stored(store: CountingStore, event_log: EventLog) -> None:
     tell(event_log, "a", "b")
     await event_log.flush()
     [(stored, cursor)] = await store.unfinished()
@@ -233,7 +233,7 @@ async def test_a_flush_that_is_given_up_is_finished_all_the_same(store: Counting
     assert texts(await store.events("b00000001", 0, 9)) == ["a"]
 
 
-async def test_a_log_beyond_its_limit_is_cut_once_and_the_story_goes_on(store: CountingStore, event_log: EventLog) -> None:
+async def test_a_log_beyond_its_limit_is_cut_once_and_the_event_log_goes_on(store: CountingStore, event_log: EventLog) -> None:
     for line in ("12345", "67890", "never", "seen"):
         event_log.append_log(line, limit_bytes=20)  # {"text": "12345"} is 17
     end(event_log)

@@ -101,7 +101,7 @@ def test_the_described_values_are_those_of_the_models(schema: str, enum: type[St
     assert SCHEMAS[schema]["enum"] == [member.value for member in enum]
 
 
-def test_a_story_ends_in_one_of_the_states_that_have_ended() -> None:
+def test_an_event_log_ends_in_one_of_the_states_that_have_ended() -> None:
     assert SCHEMAS["EndEvent"]["properties"]["state"]["enum"] == [state.value for state in State if state.ended]
 
 

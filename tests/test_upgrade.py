@@ -88,7 +88,7 @@ def first_release(url: str) -> Iterator[sa.Engine]:
                 "cursor": cursor,
             }
             insert(connection, "builds", row)
-            insert(connection, "askers", {"name": "alice", "build_id": build_id, "wants": True})
+            insert(connection, "requesters", {"name": "alice", "build_id": build_id, "wants": True})
             for event in range(1, last_event + 1):
                 kind = "end" if finished and event == last_event else "log"
                 insert(connection, "events", {"build_id": build_id, "number": event, "kind": kind, "data": f'{{"text": "line {event}"}}'})
@@ -104,7 +104,7 @@ def insert(connection: sa.Connection, table: str, row: Mapping[str, object]) -> 
 
 def content(connection: sa.Connection) -> dict[str, list[str]]:
     """Return all rows of all tables of the first release, in the columns that it had."""
-    tables = {"builds": ", ".join(map(QUOTED, FIRST_COLUMNS.split())), "events": "*", "askers": "*"}
+    tables = {"builds": ", ".join(map(QUOTED, FIRST_COLUMNS.split())), "events": "*", "requesters": "*"}
     return {table: sorted(map(str, connection.exec_driver_sql(f"SELECT {columns} FROM {table}"))) for table, columns in tables.items()}
 
 
@@ -150,7 +150,7 @@ async def test_a_database_of_the_first_release_keeps_every_build_and_event(datab
             assert ready.image == Image(image_name(1), "key", "")
 
 
-async def test_unfinished_builds_of_the_first_release_end_with_their_whole_story(database_url: str) -> None:
+async def test_unfinished_builds_of_the_first_release_end_with_their_whole_event_log(database_url: str) -> None:
     with first_release(database_url):
         async with opened(database_url) as store, builds_on(store) as builds:
             assert await builds.resume() == 2
@@ -252,7 +252,7 @@ async def test_a_service_finds_everything_again_when_postgresql_was_restarted_un
         assert await whole(builds.follow(build.id, ALICE)) == event_log
 
 
-async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_askers_mistake(postgresql_url: str) -> None:
+async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_requesters_mistake(postgresql_url: str) -> None:
     async with opened(postgresql_url) as store, builds_on(store) as builds:
         with pytest.raises(InvalidRequest):
             await builds.list(ADMIN, owner="a\0b")

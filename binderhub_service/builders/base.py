@@ -31,7 +31,7 @@ class Builder(ABC):
 
     @abstractmethod
     async def forget(self, build: Build) -> None:
-        """Drop the builder's own records of a build whose story is stored."""
+        """Drop the builder's own records of a build whose event log is stored."""
 
     async def forget_all_but(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most builders keep no records of their own
         """Drop the builder's records of all builds but these, which have not ended; called before any is resumed."""

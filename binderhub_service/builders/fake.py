@@ -1,4 +1,4 @@
-"""A builder that tells a story it was given; for tests of everything around builders."""
+"""A builder that reports the events it was given; for tests of everything around builders."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """All the policy of asking: which asks join, what is found, who may read and cancel. No framework, no mode.
 
-What happens to a build once it is begun is in `workshop`.
+What happens to a build once it is begun is in `scheduler`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _USE_NOTED_SECONDS = 60
 
 
 class Builds:
-    """Makes sure that there are images of what people ask for, and knows the story of every one of them.
+    """Makes sure that there are images of what people ask for, and gives the event log of every build.
 
     Args:
         providers: asked in order, most specific first.
@@ -126,7 +126,7 @@ class Builds:
         return [event_log.build if (event_log := self._scheduler.event_log(build.id)) else build for build in stored]
 
     async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Batch]:
-        """Yield the build's story in batches from the event behind `after` on; live while it goes on.
+        """Yield the build's event log in batches from the event behind `after` on; live while it goes on.
 
         Raises:
             NotFound, NotAllowed: as `get`.
@@ -139,7 +139,7 @@ class Builds:
                 yield batch
 
     async def events_so_far(self, build_id: str, caller: Caller) -> AsyncGenerator[Batch]:
-        """Yield what has been told of the build's story, in batches, without waiting for more.
+        """Yield the build's events up to now, in batches, without waiting for more.
 
         Raises:
             NotFound, NotAllowed: as `get`.

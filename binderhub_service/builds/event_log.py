@@ -1,4 +1,4 @@
-"""The live end of a build's story: numbers events, stores them in batches, and hands them to any number of followers."""
+"""The live end of a build's event log: numbers events, stores them in batches, and hands them to any number of followers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MESSAGES = {
 
 
 class EventLog:
-    """One build's story while the build is going on.
+    """One build's event log while the build is going on.
 
     An event is seen by followers only once it is stored, so a number never means two things, whatever is killed.
 
@@ -140,7 +140,7 @@ class EventLog:
                     await self._store.record(record, batch, cursor)
                     break
                 except Unavailable:
-                    log.warning("The story of build %s cannot be stored now; trying again in %g s", record.id, wait_seconds)
+                    log.warning("The event log of build %s cannot be stored now; trying again in %g s", record.id, wait_seconds)
                     await asyncio.sleep(wait_seconds)
                     wait_seconds = min(2 * wait_seconds, _LAST_RETRY_SECONDS)
             self.update(last_event=record.last_event)
@@ -158,7 +158,7 @@ class EventLog:
         changed.set()
 
     async def follow(self, after: int) -> AsyncGenerator[Batch]:
-        """Yield the story in batches from the event behind `after` on, live, until its end."""
+        """Yield the event log in batches from the event behind `after` on, live, until its end."""
         self.followers += 1
         try:
             while True:
@@ -188,7 +188,7 @@ class EventLog:
 
 
 async def follow_stored(store: Store, build_id: str, after: int) -> AsyncGenerator[Batch]:
-    """Yield the stored story of a build that has ended, in batches."""
+    """Yield the stored event log of a build that has ended, in batches."""
     while batch := await store.events(build_id, after, _PAGE_EVENTS):
         yield batch
         after = batch[-1].number

@@ -1,4 +1,4 @@
-"""How a build whose turn has come gets its image: its builder is followed, its story told, and the image store asked."""
+"""How a build whose turn has come gets its image: its builder is followed, its reports become events, and the image store is asked."""
 
 from __future__ import annotations
 

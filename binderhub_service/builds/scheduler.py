@@ -1,7 +1,6 @@
-"""Where builds run: who is next, and how a story ends exactly once.
+"""Which build runs next, and how each ends exactly once.
 
-A running build's life is one task, `_live`: it lets the image be made and ends the story. Nobody else does; whoever wants a
-build to end asks its task to, by cancelling it.
+A running build's life is one task, `_live`: it has the image made and ends the build. Nothing else does; to end a build is to cancel its task.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Observer(Protocol):
 
 
 class BuildScheduler:
-    """Runs builds, some at a time, and holds their stories until they end."""
+    """Runs builds, some at a time, and holds their event logs until they end."""
 
     def __init__(self, *, store: Store, images: Images, builder: Builder, limits: BuildLimits, observer: Observer | None = None) -> None:
         self._store = store
@@ -57,7 +56,7 @@ class BuildScheduler:
     # --- what goes on ------------------------------------------------------------------------------------------------
 
     def event_log(self, build_id: str) -> EventLog | None:
-        """Return the story of a build that goes on, or None."""
+        """Return the event log of a build that goes on, or None."""
         return self._event_logs.get(build_id)
 
     def unfinished(self) -> list[Build]:
@@ -65,7 +64,7 @@ class BuildScheduler:
         return [event_log.build for event_log in self._event_logs.values()]
 
     async def joinable(self, image: str) -> EventLog | None:
-        """Return the story of the build that is making an image; one that is being ended is waited for, not joined."""
+        """Return the event log of the build that is making an image; one that is being ended is waited for, not joined."""
         event_log = self._by_image.get(image)
         if event_log is not None and (event_log.build.id in self._cancelled or event_log.build.id in self._ends):
             await self._wait_for(event_log.build.id)
@@ -207,7 +206,7 @@ class BuildScheduler:
         if build_id in self._queue:
             self._end_waiting(event_log, State.CANCELLED, _CANCELLED)
         elif task is not None and first:
-            await asyncio.sleep(0)  # a task that has not taken its first step would never end its story
+            await asyncio.sleep(0)  # a task that has not taken its first step would never end its event log
             if not event_log.build.state.ended:
                 task.cancel()
         await self._wait_for(build_id)
@@ -250,7 +249,7 @@ class BuildScheduler:
             await asyncio.wait([task])
 
     async def _end(self, event_log: EventLog, state: State, *, image: Image | None = None, error: Mapping[str, Any] | None = None) -> None:
-        """End the story, once: record and last event are stored together."""
+        """End the event log, once: record and last event are stored together."""
         finished = now()
         event_log.update(
             state=state, finished=finished, error=error, image=image or event_log.build.image, started=event_log.build.started or finished

@@ -1,4 +1,4 @@
-"""The native API: ask for builds, read them, follow their stories, cancel them."""
+"""The native API: ask for builds, read them, follow their event logs, cancel them."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class LogHandler(BuildHandler):
 
 
 class EventsHandler(BuildHandler):
-    """``builds/ID/events``: the story as server-sent events."""
+    """``builds/ID/events``: the event log as server-sent events."""
 
     def initialize(self) -> None:
         """Prepare for the client to go away."""
@@ -115,7 +115,7 @@ class EventsHandler(BuildHandler):
         self._gone.set()
 
     async def get(self, build_id: str) -> None:
-        """Stream the story from the event behind ``Last-Event-ID`` or ``?after=`` on; closes after ``end``."""
+        """Stream the event log from the event behind ``Last-Event-ID`` or ``?after=`` on; closes after ``end``."""
         after = self._after()
         await self.context.builds.get(build_id, self.caller)  # errors are answers, not events
         self.set_header("Content-Type", "text/event-stream")

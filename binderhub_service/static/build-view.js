@@ -70,7 +70,7 @@ export class BuildView {
     this.#logBox.hidden = false;
   }
 
-  /** Show an event of the build's story. */
+  /** Show an event of the build's event log. */
   show({ kind, data }) {
     if (kind === "phase") {
       this.showPhase(data.phase, data.message);

@@ -1,4 +1,4 @@
-// A build's page: its story from the beginning, and on as it happens.
+// A build's page: its event log from the beginning, and on as it happens.
 
 import { plainText } from "./ansi.js";
 import { saysDrops } from "./ask.js";

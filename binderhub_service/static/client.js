@@ -54,7 +54,7 @@ export class Client {
   }
 
   /**
-   * Follow a build's story from event number `after` + 1 on, through dropped connections; resolves to the data of its end.
+   * Follow a build's event log from event number `after` + 1 on, through dropped connections; resolves to the data of its end.
    * `onEvent({number, kind, data})` sees every event once; `onDrop(dropped)` hears when the connection goes and comes back.
    */
   async follow(id, { after = 0, onEvent, onDrop = () => {}, signal } = {}) {

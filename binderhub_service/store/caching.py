@@ -19,7 +19,7 @@ Page = tuple[str, int, int]
 
 
 class CachingStore(Store):
-    """Remembers builds that have ended, who asked for them, and pages of stories that are written to the end.
+    """Remembers builds that have ended, who asked for them, and pages of event logs that are written to the end.
 
     It must be the only one that writes to its database, as the service is: builds end in the process that follows them.
     """
@@ -80,7 +80,7 @@ class CachingStore(Store):
         return await asyncio.shield(task)
 
     async def drop_logs(self, before: datetime, limit: int) -> int:
-        """Drop stories, and forget what was remembered of any."""
+        """Drop event logs, and forget what was remembered of any."""
         dropped = await super().drop_logs(before, limit)
         self._pages.clear()
         return dropped

@@ -1,4 +1,4 @@
-"""Builds, their stories and who asked for them, in SQL: SQLite in a file, or any database that SQLAlchemy speaks to.
+"""Builds, their event logs and who asked for them, in SQL: SQLite in a file, or any database that SQLAlchemy speaks to.
 
 Everything runs on one thread beside the event loop, so the order of calls is the order of their effects.
 """
@@ -65,7 +65,7 @@ class Store:
         await self._read(sa.select(sa.literal(1)))
 
     async def create(self, build: Build) -> None:
-        """Add a build; its owner is its first asker."""
+        """Add a build; its owner is its first requester."""
 
         def transaction(connection: sa.Connection) -> None:
             connection.execute(builds.insert().values(_row_from(build) | {"cursor": ""}))
@@ -122,7 +122,7 @@ class Store:
         """Return builds, newest first.
 
         Args:
-            asker: only builds that this person asked for; None for everybody's.
+            requester: only builds that this person asked for; None for everybody's.
             filters: wanted values of the columns ``state``, ``repo`` and ``owner``.
             before: only builds older than the one of this id.
         """
@@ -136,7 +136,7 @@ class Store:
         return [_build_from(row) for row in await self._read(query.order_by(newest.desc()).limit(limit))]
 
     async def events(self, build_id: str, after: int, limit: int) -> Batch:
-        """Return at most `limit` events of a story, from the one numbered `after` + 1 on."""
+        """Return at most `limit` events of an event log, from the one numbered `after` + 1 on."""
         query = sa.select(events).where(events.c.build_id == build_id, events.c.number > after).order_by(events.c.number).limit(limit)
         return Batch(Event(number=row["number"], kind=Kind(row["kind"]), data=row["data"]) for row in await self._read(query))
 
@@ -147,7 +147,7 @@ class Store:
         return int(rows[0]["bytes"])
 
     async def drop_logs(self, before: datetime, limit: int) -> int:
-        """Drop the stories of builds that ended before a time, but for their last event; return how many builds that were.
+        """Drop the event logs of builds that ended before a time, but for their last event; return how many builds that were.
 
         Args:
             limit: at most so many builds at once.

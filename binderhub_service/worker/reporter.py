@@ -1,4 +1,4 @@
-"""How a build process tells its story, and runs commands as part of it."""
+"""How a build process reports its events, and runs commands whose output it reports."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_page_that_is_not_there_says_so_in_the_hubs_frame(page_of: Callable[..
         expect(page.locator("#jupyterhub-logo, .navbar").first).to_be_visible()
 
 
-def test_a_builds_page_shows_the_story_as_it_happens(
+def test_a_builds_page_shows_the_event_log_as_it_happens(
     hub: HubProcess, alice: str, page_of: Callable[..., Any], gate: Gate, new_repository: Callable[..., Repository]
 ) -> None:
     build = hub.build(new_repository({"postBuild": gate.post_build}).url, alice)

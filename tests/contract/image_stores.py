@@ -24,7 +24,7 @@ from tests.docker.servers.engine import TestEngine
 from tests.harness.records import commit
 
 
-class Shelf(ABC):
+class ImageStore(ABC):
     """A store of images, and how something gets into it."""
 
     images: Images
@@ -42,7 +42,7 @@ class Shelf(ABC):
         await self.images.close()
 
 
-class FakeShelf(Shelf):
+class FakeImageStore(ImageStore):
     """Names in memory."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class FakeShelf(Shelf):
         self.images.there[name] = Image(name, key)
 
 
-class EnvironmentShelf(Shelf):
+class EnvironmentImageStore(ImageStore):
     """Writes what the recipe writes, step by step: see `binderhub_service.images.environments`."""
 
     def __init__(self, root: Path) -> None:
@@ -92,7 +92,7 @@ class EnvironmentShelf(Shelf):
         link.symlink_to(made)
 
 
-class EngineShelf(Shelf):
+class EngineImageStore(ImageStore):
     """A real engine's images, small ones that were never built."""
 
     def __init__(self, engine: TestEngine) -> None:
@@ -121,7 +121,7 @@ class EngineShelf(Shelf):
         self.engine.clear()
 
 
-class RegistryShelf(EngineShelf):
+class RegistryImageStore(EngineImageStore):
     """A real registry's images, which the engine has as well, because it made them."""
 
     def __init__(self, engine: TestEngine, registry: str, login: tuple[str, str] | None = None) -> None:

@@ -54,7 +54,7 @@ async def test_a_build_that_nobody_stored_is_none(store: Store) -> None:
     assert await store.newest_ready("image-1") is None
 
 
-async def test_the_owner_is_the_first_asker(store: Store) -> None:
+async def test_the_owner_is_the_first_requester(store: Store) -> None:
     await add(store, build(1))
     assert await store.requesters("b00000001") == {"alice": True}
     await store.set_requester("b00000001", "bob", wants=True)
@@ -90,7 +90,7 @@ async def test_a_record_that_was_stored_already_is_stored_once(store: Store) -> 
     assert await store.events("b00000001", 0, 10) == lines(1, 2)
 
 
-async def test_a_build_that_cannot_be_created_has_no_asker(store: Store) -> None:
+async def test_a_build_that_cannot_be_created_has_no_requester(store: Store) -> None:
     await add(store, build(1, image="same"))
     with pytest.raises(Unavailable):
         await store.create(build(2, image="same", owner="bob"))
@@ -131,7 +131,7 @@ async def test_lists_are_newest_first_and_come_in_pages(store: Store) -> None:
     assert await ids(store, before="b00000001") == []
 
 
-async def test_lists_are_filtered_by_state_repository_owner_and_asker(store: Store) -> None:
+async def test_lists_are_filtered_by_state_repository_owner_and_requester(store: Store) -> None:
     other = source(2, repo="https://git.example.org/other")
     await add(store, build(1, state=State.READY), build(2, source=other), build(3, owner="bob"), build(4, owner="bob", state=State.READY))
     await store.set_requester("b00000003", "alice", wants=False)

@@ -30,7 +30,7 @@ END_SECONDS = 60
 
 @dataclass
 class Ended:
-    """A build that ended, and its story."""
+    """A build that ended, and its event log."""
 
     build: Build
     event_log: list[Event] = field(repr=False)
@@ -60,7 +60,7 @@ class RealBuilds:
         return build
 
     async def end(self, build: Build) -> Ended:
-        """Wait for a build's end; check that its story has no gap and one end."""
+        """Wait for a build's end; check that its event log has no gap and one end."""
         async with asyncio.timeout(END_SECONDS):
             event_log = await whole(self.builds.follow(build.id, ADMIN))
         assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))

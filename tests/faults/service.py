@@ -141,14 +141,14 @@ class Service:
         return list(sse.read(lines))
 
     async def finished(self, repo: str, user: str = "alice", **asked: Any) -> tuple[dict[str, Any], list[sse.Sent]]:
-        """Ask for a build; return it as it is when it has ended, and its story."""
+        """Ask for a build; return it as it is when it has ended, and its event log."""
         build = await self.build(repo, user, **asked)
         event_log = await self.event_log(build["id"])
         return await self.get(build["id"]), event_log
 
 
 def log_of(event_log: list[sse.Sent]) -> list[str]:
-    """Return the lines of the log in a story."""
+    """Return the lines of the log in an event log."""
     return [event.data["text"] for event in event_log if event.kind == "log"]
 
 

@@ -1,4 +1,4 @@
-"""Kills at any moment: the service, a build's process, or both. Whatever is killed, every build ends once, with its whole story.
+"""Kills at any moment: the service, a build's process, or both. Whatever is killed, every build ends once, with its whole event log.
 
 BINDER_TEST_SEED=n repeats the choice of the moments; BINDER_TEST_KILLS=n makes more of them.
 """
@@ -208,7 +208,7 @@ class Rounds:
     # --- what holds --------------------------------------------------------------------------------------------------
 
     async def check_ended(self, build_id: str, *, may_be_lost: bool, may_be_cancelled: bool) -> None:
-        """Check that a build ends as it may, once, with its whole story."""
+        """Check that a build ends as it may, once, with its whole event log."""
         async with asyncio.timeout(WAIT_SECONDS):
             event_log = await self.service.event_log(build_id)
         build = await self.service.get(build_id)
@@ -269,7 +269,7 @@ def _text(path: Path) -> str:
 
 
 @pytest.mark.timeout(300)
-async def test_whatever_is_killed_whenever_every_build_ends_once_with_its_whole_story(
+async def test_whatever_is_killed_whenever_every_build_ends_once_with_its_whole_event_log(
     service: Service, git_server: GitServer, tmp_path: Path
 ) -> None:
     sys.stdout.write(f"BINDER_TEST_SEED={SEED}\n")

@@ -1,4 +1,4 @@
-"""Builds' stories over the wire, and giving builds up, through the proxy."""
+"""Builds' event logs over the wire, and giving builds up, through the proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.harness.waiting import wait_for
 from tests.harness.wire import error_of
 
 
-def test_a_story_is_numbered_from_one_and_ends_with_end(hub: HubProcess, alice: str, finished: dict[str, Any]) -> None:
+def test_an_event_log_is_numbered_from_one_and_ends_with_end(hub: HubProcess, alice: str, finished: dict[str, Any]) -> None:
     event_log = hub.follow(finished["id"], alice)
     assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
     assert {event.kind for event in event_log} <= {"phase", "log", "queue", "end"}
@@ -27,7 +27,7 @@ def test_a_story_is_numbered_from_one_and_ends_with_end(hub: HubProcess, alice: 
 
 
 @pytest.mark.parametrize("how", ["header", "argument"])
-def test_a_story_resumes_where_the_reader_was(hub: HubProcess, alice: str, finished: dict[str, Any], how: str) -> None:
+def test_an_event_log_resumes_where_the_reader_was(hub: HubProcess, alice: str, finished: dict[str, Any], how: str) -> None:
     whole = hub.follow(finished["id"], alice)
     asked: dict[str, Any] = {"headers": {"Last-Event-ID": "2"}} if how == "header" else {"params": {"after": 2}}
     reply = hub.service("GET", f"/api/builds/{finished['id']}/events", alice, **asked)
@@ -40,7 +40,7 @@ def test_after_the_end_there_is_nothing_and_the_stream_closes(hub: HubProcess, a
     assert hub.follow(finished["id"], alice, after=finished["last_event"]) == []
 
 
-def test_the_log_is_the_lines_of_the_story(hub: HubProcess, alice: str, finished: dict[str, Any]) -> None:
+def test_the_log_is_the_lines_of_the_event_log(hub: HubProcess, alice: str, finished: dict[str, Any]) -> None:
     reply = hub.service("GET", f"/api/builds/{finished['id']}/log", alice)
     assert reply.headers["Content-Type"].startswith("text/plain")
     assert reply.headers["X-Content-Type-Options"] == "nosniff"

@@ -72,7 +72,9 @@ def test_cancelling_a_pending_spawn_leaves_a_build_that_somebody_else_wants(
     assert hub.follow(his["id"], bob)[-1].data["state"] == "ready"
 
 
-def test_two_watchers_of_one_pending_spawn_both_see_the_whole_story(hub: HubProcess, alice: str, gate: Gate, new_repository: NewRepository) -> None:
+def test_two_watchers_of_one_pending_spawn_both_see_the_whole_event_log(
+    hub: HubProcess, alice: str, gate: Gate, new_repository: NewRepository
+) -> None:
     repository = new_repository({"postBuild": gate.post_build})
     assert hub.start_server("alice", {"repo": repository.url}).is_success
     with ThreadPoolExecutor(2) as pool:

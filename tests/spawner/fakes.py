@@ -32,7 +32,7 @@ PREFIX = "/services/binder/"
 
 
 class FakeBuild:
-    """A build whose story the test tells."""
+    """A build whose event log the test tells."""
 
     def __init__(self, number: int, repo: str, ref: str) -> None:
         self.id = f"b{number}"
@@ -90,12 +90,12 @@ class FakeService:
         on_ask: called with every new build.
         builds: all builds, oldest first.
         asks: every ask's headers and body.
-        resumes: the `Last-Event-ID` of every connection that followed a story, 0 if it had none.
-        withdrawn: ids of the builds that an asker did not need any more.
+        resumes: the `Last-Event-ID` of every connection that followed an event log, 0 if it had none.
+        withdrawn: ids of the builds that a requester did not need any more.
         refusal: status, body and headers to answer asks with, instead of a build.
         drops: after which events to cut the connection, each once.
-        keep_alives: whether the story has comments in it.
-        forgets_resumes: whether every connection hears the story from its first event on.
+        keep_alives: whether the event log has comments in it.
+        forgets_resumes: whether every connection hears the event log from its first event on.
     """
 
     def __init__(self, port: int = 0, server: HTTPServer | None = None) -> None:

@@ -41,7 +41,7 @@ async def test_an_ask_carries_the_token_and_only_what_was_asked(service: FakeSer
     assert service.asks[1][1] == {"repo": "o/r", "ref": "main", "provider": "gh"}
 
 
-async def test_a_story_arrives_in_order_up_to_its_end(service: FakeService, client: BuildClient) -> None:
+async def test_an_event_log_arrives_in_order_up_to_its_end(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     build = await client.ensure(OPTIONS)
     events = await progress(client, build["id"])
@@ -51,7 +51,7 @@ async def test_a_story_arrives_in_order_up_to_its_end(service: FakeService, clie
     assert events[-1].data["image"] == "img"
 
 
-async def test_a_story_goes_on_behind_dropped_connections(service: FakeService, client: BuildClient) -> None:
+async def test_an_event_log_goes_on_behind_dropped_connections(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     service.drops = [3, 3, 7]
     build = await client.ensure(OPTIONS)
@@ -60,7 +60,7 @@ async def test_a_story_goes_on_behind_dropped_connections(service: FakeService, 
     assert service.resumes == [0, 3, 7]
 
 
-async def test_a_story_can_be_taken_up_in_the_middle(service: FakeService, client: BuildClient) -> None:
+async def test_an_event_log_can_be_taken_up_in_the_middle(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     build = await client.ensure(OPTIONS)
     assert [event.number for event in await progress(client, build["id"], after=8)] == [9, 10]
@@ -125,7 +125,7 @@ async def test_patience_ends_with_a_sentence(service: FakeService) -> None:
     assert (caught.value.status, caught.value.code) == (0, "service_unavailable")
 
 
-async def test_a_story_that_ends_at_once_again_and_again_is_given_up(service: FakeService) -> None:
+async def test_an_event_log_that_ends_at_once_again_and_again_is_given_up(service: FakeService) -> None:
     build = service.build_of(REPO, "main")
     build.log("only line")
     async with BuildClient(service.url, "t", patience_seconds=0.5) as client:
@@ -137,7 +137,7 @@ async def test_a_story_that_ends_at_once_again_and_again_is_given_up(service: Fa
             await anext(followed)
 
 
-async def test_the_services_own_words_reach_the_asker(service: FakeService, client: BuildClient) -> None:
+async def test_the_services_own_words_reach_the_requester(service: FakeService, client: BuildClient) -> None:
     service.refusal = (404, {"error": {"code": "ref_not_found", "message": "There is no branch x.", "hint": "Check it."}}, {})
     with pytest.raises(ServiceError) as caught:
         await client.ensure(OPTIONS)

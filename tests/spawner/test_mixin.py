@@ -290,14 +290,14 @@ async def test_the_service_is_asked_as_the_user_with_a_token_that_is_gone_afterw
     await start(hub, "alice", {"repo": REPO})
     await until(lambda: service.asks, "the ask")
     token = service.asks[0][0]["Authorization"].removeprefix("token ")
-    async with httpx.AsyncClient(base_url=hub.url, headers={"Authorization": f"token {token}"}) as asker:
-        model = (await asker.get("api/user")).json()
+    async with httpx.AsyncClient(base_url=hub.url, headers={"Authorization": f"token {token}"}) as requester:
+        model = (await requester.get("api/user")).json()
         assert model["name"] == "alice"
         assert set(model["scopes"]) >= {"access:services!service=binder", "custom:binder:build"}
         assert not any(scope.startswith(("servers", "tokens", "self")) for scope in model["scopes"])
         service.builds[0].ready()
         await until(lambda: spawner_of(hub, "alice").ready, "the server")
-        assert (await asker.get("api/user")).status_code == 403
+        assert (await requester.get("api/user")).status_code == 403
     spawner = spawner_of(hub, "alice")
     told = json.dumps([await ask_server(spawner.server.url), spawner.get_state(), spawner.user_options])
     assert token not in told
@@ -319,7 +319,7 @@ async def test_who_may_not_build_gets_a_sentence(hub: Hub, service: FakeService,
 # --- progress --------------------------------------------------------------------------------------------------------
 
 
-async def test_two_browsers_both_see_the_whole_story(hub: Hub, service: FakeService) -> None:
+async def test_two_browsers_both_see_the_whole_event_log(hub: Hub, service: FakeService) -> None:
     hub.add("alice")
     await start(hub, "alice", {"repo": REPO})
     await until(lambda: service.asks, "the ask")

@@ -273,7 +273,7 @@ async def launch(spawner: ProcessSpawner, build: Mapping[str, Any] = BUILD, path
     return await ask_server(f"http://{ip}:{port}/")
 
 
-def story_of(spawner: ProcessSpawner) -> str:
+def progress_of(spawner: ProcessSpawner) -> str:
     return json.dumps(spawner._repo_progress._head)
 
 
@@ -292,7 +292,7 @@ async def test_a_server_runs_in_the_persons_copy_with_the_images_programs_first(
     assert "STARTED" not in environment
     assert "PYTHONPATH" not in environment
     assert "sekret" not in json.dumps(told)
-    assert "Copied the repository" in story_of(spawner)
+    assert "Copied the repository" in progress_of(spawner)
 
 
 async def test_braces_in_a_path_to_open_do_no_harm(spawner: ProcessSpawner) -> None:
@@ -319,7 +319,7 @@ async def test_a_start_script_that_is_not_in_the_copy_is_not_run(spawner: Proces
     make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
     told = await launch(spawner, {**BUILD, "image": "img-2"})
     assert "STARTED" not in told["environment"]
-    assert "There is no start in your copy any more" in story_of(spawner)
+    assert "There is no start in your copy any more" in progress_of(spawner)
 
 
 async def test_a_copy_survives_stop_and_start(spawner: ProcessSpawner) -> None:

@@ -42,14 +42,14 @@ test("events are the same however the stream is cut into pieces", () => {
   }
 });
 
-test("a story is followed to its end", async () => {
+test("an event log is followed to its end", async () => {
   const { client, asked } = scripted([log(1) + log(2) + end(3)]);
   assert.deepEqual(await numbersOf(client), { numbers: [1, 2, 3], ended: { state: "ready" } });
   assert.equal(asked[0].url, "/services/binder/api/builds/b1/events");
   assert.equal(asked[0].headers["X-XSRFToken"], "x");
 });
 
-test("after every kind of drop the story goes on behind the last event, without a double", async () => {
+test("after every kind of drop the event log goes on behind the last event, without a double", async () => {
   const broken = new Response("<html>bad gateway</html>", { status: 502 });
   const { client, asked } = scripted([log(1), new TypeError("network"), broken, log(1) + log(2), log(2) + end(3)]);
   assert.deepEqual((await numbersOf(client)).numbers, [1, 2, 3]);
@@ -84,7 +84,7 @@ test("drops and returns are told", async () => {
 });
 
 for (const status of [400, 403, 404]) {
-  test(`a story that is answered with ${status} is not asked for again`, async () => {
+  test(`an event log that is answered with ${status} is not asked for again`, async () => {
     const body = JSON.stringify({ error: { code: "no", message: "No.", hint: "Never." } });
     const { client, asked } = scripted([new Response(body, { status })]);
     await assert.rejects(numbersOf(client), (error) => error.code === "no" && error.hint === "Never." && error.status === status);

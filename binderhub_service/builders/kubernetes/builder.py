@@ -1,4 +1,4 @@
-"""Builds as pods: made once, followed by whoever comes, and removed when their story is told."""
+"""Builds as pods: created once, followed by any service, and removed when their event log is stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SLOW_START_SECONDS = 15.0
 
 @dataclass
 class _Place:
-    """Where a story stands, as text ``step:number`` and, while a pod waits, ``step:number:what-was-told-about-it``."""
+    """A position in a build's reports, as text ``step:number`` and, while a pod waits, ``step:number:what-was-told-about-it``."""
 
     step: str = STEPS[0]
     number: int = 0

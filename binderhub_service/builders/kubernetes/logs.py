@@ -107,7 +107,7 @@ class StepLog:
 
     @property
     def cursor(self) -> str:
-        """Where the story stands."""
+        """The position in the step's reports."""
         return f"{self.step}:{self.known}"
 
 

@@ -50,7 +50,7 @@ class PodBench(Bench):
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, pod_builds: PodBuilds, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    # A late start is told when it happens, which is another story each time.
+    # A late start is told when it happens, which is another event log each time.
     monkeypatch.setattr("binderhub_service.builders.kubernetes.builder._SLOW_START_SECONDS", 120)
     bench = PodBench(pod_builds, request.node.originalname)
     yield bench

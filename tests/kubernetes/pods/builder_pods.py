@@ -141,7 +141,7 @@ def is_there(name: str) -> bool:
 
 
 def repositories(prefix: str) -> list[str]:
-    """Return the repositories of the registry that begin as the names of one yard do."""
+    """Return the repositories of the registry that begin as the names of one test do."""
     beginning = prefix.partition("/")[2]
     found: list[str] = httpx.get(f"http://{os.environ['KUBE_TEST_REGISTRY']}/v2/_catalog?n=1000").json()["repositories"]
     return [name for name in found if name.startswith(beginning)]

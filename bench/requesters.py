@@ -1,6 +1,6 @@
 """The clients of `bench.asks`, a process of its own: many connections that are kept, each asks again as soon as it is answered.
 
-    python -m bench.askers HOST PORT CONNECTIONS ASKS < REQUEST
+    python -m bench.requesters HOST PORT CONNECTIONS ASKS < REQUEST
 
 REQUEST is the whole request, head and body. It prints one JSON object: seconds, statuses by count, and percentiles.
 """

@@ -1,0 +1,40 @@
+"""The words of the architecture are used, and the words that they replaced stay gone: in code, tests, documents and file names."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# What each word became is in docs/architecture.md, "Words". Databases that exist have the table of their first release.
+GONE = re.compile(
+    r"(?i)(?<![a-z])(?:workshops?|stor(?:y|ies)|tellers?|remembering\s?store|askers?|workplaces?|workbench|yards?|shel(?:f|ves)|people_dir|per_person"
+    r"|(?<=_)(?:stor(?:y|ies)))(?![a-z])"
+)
+ALLOWED = {"tests/test_glossary.py"}
+HISTORY = ("binderhub_service/store/migrations/versions/", "binderhub_service/store/schema.py", "CHANGELOG.md")
+TEXT = {".py", ".md", ".js", ".mjs", ".json", ".yaml", ".html", ".sh", ".toml", ".tpl"}
+
+
+def tracked() -> list[str]:
+    """Return the project's files, those that are new included."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def uses_of(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8") if Path(name).suffix in TEXT else ""
+    found = [f"{name}:{number}: {line.strip()}" for number, line in enumerate(text.splitlines(), start=1) if GONE.search(line)]
+    return [*found, *([name] if GONE.search(name) else [])]
+
+
+def test_words_that_were_replaced_stay_gone() -> None:
+    names = [name for name in tracked() if name not in ALLOWED and not name.startswith(HISTORY)]
+    assert [use for name in names for use in uses_of(name)] == []
+
+
+def test_a_word_that_was_replaced_is_found() -> None:
+    assert all(GONE.search(text) for text in ("class Workshop:", "the build's story", "test_a_story_ends", "asker: str", "two yards"))
+    assert not any(GONE.search(text) for text in ("history", "tasker", "Store", "a backyard"))
