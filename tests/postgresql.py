@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 import socket
@@ -116,12 +115,17 @@ def postgresql_server_url() -> Iterator[str]:
 
 @pytest.fixture
 def postgresql_url(postgresql_server_url: str) -> Iterator[str]:
-    """The address of an empty database, of one test at a time: several processes may have been given the same server."""
-    lock = Path(tempfile.gettempdir()) / f"binder-postgresql-{hashlib.sha256(postgresql_server_url.encode()).hexdigest()[:16]}.lock"
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """The address of an empty database; of one that was named from outside, several processes of tests make use in turn."""
+    with _turn() if VARIABLE in os.environ else contextlib.nullcontext():
         empty(postgresql_server_url)
         yield postgresql_server_url
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    with (Path(tempfile.gettempdir()) / "binder-test-postgresql.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
