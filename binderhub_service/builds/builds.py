@@ -1,29 +1,26 @@
-"""All the policy of asking: which asks join, what is found, who may read and cancel. No framework, no mode.
+"""The policy of asking: who may ask, read and cancel. No framework, no mode.
 
-What happens to a build once it is begun is in `scheduler`.
+Who joins whom is decided in `sharing`; what happens to a build once it is begun, in `scheduler`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from weakref import WeakValueDictionary
 
-from .. import names
 from ..builders import Builder
-from ..errors import Conflict, NotAllowed, NotFound
+from ..errors import Conflict, NotAllowed
 from ..images import Images
-from ..models import Batch, Build, Caller, Image, Phase, Request, Source, State, now
+from ..models import Batch, Build, Caller, Request, State
 from ..providers import Provider
 from ..store.store import Store
 from . import access
-from .event_log import follow_stored
+from .active import ActiveBuilds
 from .limits import BuildLimits
+from .reader import BuildReader
 from .resolver import Resolver
 from .scheduler import BuildScheduler, Observer
-
-_USE_NOTED_SECONDS = 60
+from .sharing import SharedBuilds
 
 
 class Builds:
@@ -47,10 +44,11 @@ class Builds:
         self._store = store
         self._images = images
         self._builder = builder
-        self._limits = limits
-        self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, observer=observer)
+        active = ActiveBuilds()
+        self._reader = BuildReader(store, active)
         self._resolver = Resolver(providers, limits)
-        self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, observer=observer)
+        self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler, limits=limits)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -70,29 +68,7 @@ class Builds:
         """
         access.check_may_build(caller)
         source = await self._resolver.resolve(request, caller.name)
-        name = self._images.name_for(source)
-        async with self._decision(name):
-            return await self._join_or_begin(source, name, caller, force=force)
-
-    def _decision(self, image: str) -> asyncio.Lock:
-        """Return the lock under which it is decided what happens to an image."""
-        return self._deciding.setdefault(image, asyncio.Lock())
-
-    async def _join_or_begin(self, source: Source, name: str, caller: Caller, *, force: bool) -> tuple[Build, bool]:
-        event_log = await self._scheduler.joinable(name)
-        if event_log is not None:
-            await self._store.set_requester(event_log.build.id, caller.name, wants=True)
-            return event_log.build, False
-        image = None if force else await self._images.exists(name)
-        if image is None:
-            self._limits.check_may_begin(caller.name, source.repo, self._scheduler.unfinished())
-            return await self._scheduler.begin(_new_build(source, Image(name), caller, force=force)), True
-        await self._store.note_use(name, now(), _USE_NOTED_SECONDS)
-        ready = await self._store.newest_ready(name)
-        if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
-            return await self._scheduler.found(_new_build(source, image, caller), image), False
-        await self._store.set_requester(ready.id, caller.name, wants=True)
-        return ready, False
+        return await self._shared.ensure(source, caller.name, force=force)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -103,9 +79,9 @@ class Builds:
             NotFound: there is none of this id.
             NotAllowed: the caller did not ask for it and may not read everybody's.
         """
-        build = await self._known(build_id)
+        build = await self._reader.get(build_id)
         may_all = caller.name == build.owner or access.may_read_all(caller)
-        if not may_all and not access.may_read(caller, await self._store.requesters(build_id)):
+        if not may_all and not access.may_read(caller, await self._reader.requesters(build_id)):
             raise NotAllowed("This build was asked for by somebody else.", hint=f"Reading everybody's builds takes the scope {access.READ_SCOPE}.")
         return build
 
@@ -122,8 +98,7 @@ class Builds:
         """Return the builds that the caller may read, newest first; those the caller asked for, or everybody's."""
         filters = {name: value for name, value in (("state", state), ("repo", repo), ("owner", owner)) if value}
         requester = None if access.may_read_all(caller) else caller.name
-        stored = await self._store.newest(requester=requester, filters=filters, before=before, limit=limit)
-        return [event_log.build if (event_log := self._scheduler.event_log(build.id)) else build for build in stored]
+        return await self._reader.newest(requester=requester, filters=filters, before=before, limit=limit)
 
     async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Batch]:
         """Yield the build's event log in batches from the event behind `after` on; live while it goes on.
@@ -132,9 +107,7 @@ class Builds:
             NotFound, NotAllowed: as `get`.
         """
         await self.get(build_id, caller)
-        event_log = self._scheduler.event_log(build_id)
-        batches = event_log.follow(after) if event_log else follow_stored(self._store, build_id, after)
-        async with aclosing(batches):
+        async with aclosing(self._reader.follow(build_id, after)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -145,7 +118,7 @@ class Builds:
             NotFound, NotAllowed: as `get`.
         """
         await self.get(build_id, caller)
-        async with aclosing(follow_stored(self._store, build_id, 0)) as batches:
+        async with aclosing(self._reader.events_so_far(build_id)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -172,8 +145,8 @@ class Builds:
         if access.may_cancel_for_all(caller, build):
             await self._scheduler.cancel(build_id)
         else:
-            await self._release(build, caller)
-        return await self._known(build_id)
+            await self._shared.withdraw(build, caller.name)
+        return await self._reader.get(build_id)
 
     async def withdraw(self, build_id: str, caller: Caller) -> Build:
         """Note that the caller does not need a build any more; it ends if nobody else does.
@@ -183,18 +156,8 @@ class Builds:
         """
         build = await self.get(build_id, caller)
         if not build.state.ended:
-            await self._release(build, caller)
-        return await self._known(build_id)
-
-    async def _release(self, build: Build, caller: Caller) -> None:
-        """Take a wish back; nobody can join meanwhile, so a build that is wanted is not ended."""
-        async with self._decision(build.image.name):
-            requesters = await self._store.requesters(build.id)
-            if caller.name not in requesters:
-                raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
-            await self._store.set_requester(build.id, caller.name, wants=False)
-            if not any(wants for name, wants in requesters.items() if name != caller.name):
-                await self._scheduler.cancel(build.id)
+            await self._shared.withdraw(build, caller.name)
+        return await self._reader.get(build_id)
 
     async def tidy_images(self) -> None:
         """Remove what image stores keep though no image leads there any more."""
@@ -207,11 +170,7 @@ class Builds:
             Conflict: a server runs from it, or a build is making it.
             Unavailable: the image store could not be asked.
         """
-        async with self._decision(name):
-            if await self._scheduler.joinable(name):
-                raise Conflict(f"A build is making the image {name}.", code="image_in_use", hint="Wait until it has ended, or cancel it.")
-            await self._images.delete(name)
-            await self._store.forget_use(name)
+        await self._shared.delete_image(name)
 
     # --- living on ---------------------------------------------------------------------------------------------------
 
@@ -228,24 +187,3 @@ class Builds:
         await self._resolver.close()
         await self._scheduler.close()
         await self._images.close()
-
-    async def _known(self, build_id: str) -> Build:
-        event_log = self._scheduler.event_log(build_id)
-        build = event_log.build if event_log else await self._store.get(build_id)
-        if build is None:
-            raise NotFound("There is no build of this id.", code="build_not_found", hint="It may have been removed; ask for the repository again.")
-        return build
-
-
-def _new_build(source: Source, image: Image, caller: Caller, *, force: bool = False) -> Build:
-    created = now()
-    return Build(
-        id=names.new_build_id(created),
-        source=source,
-        image=image,
-        state=State.QUEUED,
-        phase=Phase.QUEUED,
-        owner=caller.name,
-        created=created,
-        force=force,
-    )

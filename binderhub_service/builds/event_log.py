@@ -65,6 +65,11 @@ class EventLog:
         self.followers = 0
 
     @property
+    def over(self) -> bool:
+        """Whether the end of the build is stored."""
+        return self._over
+
+    @property
     def cursor(self) -> str:
         """The cursor of the builder's last report."""
         return self._cursor

@@ -1,6 +1,6 @@
-"""Which build runs next, and how each ends exactly once.
+"""Runs builds: which is next, and how each ends exactly once.
 
-A running build's life is one task, `_live`: it has the image made and ends the build. Nothing else does; to end a build is to cancel its task.
+One task, `_run`, takes a running build to its end and stores that end. No other code does; a build is ended by cancelling its task.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..errors import INTERNAL_ERROR, BinderError, BuildFailed
 from ..images import Images
 from ..models import Build, Image, Kind, Phase, State, iso, now
 from ..store.store import Store
+from .active import ActiveBuild, ActiveBuilds
 from .event_log import EventLog
 from .limits import BuildLimits
 from .queue import Queue, waits_seconds
@@ -36,40 +37,37 @@ class Observer(Protocol):
 
 
 class BuildScheduler:
-    """Runs builds, some at a time, and holds their event logs until they end."""
+    """Runs builds, some at a time.
 
-    def __init__(self, *, store: Store, images: Images, builder: Builder, limits: BuildLimits, observer: Observer | None = None) -> None:
+    Args:
+        active: where builds are kept from their beginning to their stored end.
+    """
+
+    def __init__(
+        self, *, store: Store, images: Images, builder: Builder, limits: BuildLimits, active: ActiveBuilds, observer: Observer | None = None
+    ) -> None:
         self._store = store
         self._builder = builder
         self._runner = BuildRunner(images=images, builder=builder, limits=limits)
         self._limits = limits
         self._observer = observer
         self._queue = Queue()
-        self._event_logs: dict[str, EventLog] = {}
-        self._by_image: dict[str, EventLog] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[str] = set()
-        self._places: dict[str, int] = {}
-        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._active = active
         self._closing = False
 
     # --- what goes on ------------------------------------------------------------------------------------------------
 
-    def event_log(self, build_id: str) -> EventLog | None:
-        """Return the event log of a build that goes on, or None."""
-        return self._event_logs.get(build_id)
-
     def unfinished(self) -> list[Build]:
         """Return all builds that wait or run."""
-        return [event_log.build for event_log in self._event_logs.values()]
+        return [active.build for active in self._active.unfinished()]
 
-    async def joinable(self, image: str) -> EventLog | None:
-        """Return the event log of the build that is making an image; one that is being ended is waited for, not joined."""
-        event_log = self._by_image.get(image)
-        if event_log is not None and (event_log.build.id in self._cancelled or event_log.build.id in self._ends):
-            await self._wait_for(event_log.build.id)
+    async def joinable(self, image: str) -> Build | None:
+        """Return the build that is making an image; one that is being ended is waited for, not joined."""
+        active = self._active.making(image)
+        if active is not None and active.is_ending:
+            await active.wait()
             return None
-        return event_log
+        return active.build if active else None
 
     def queue_status(self, build_id: str) -> dict[str, int | None] | None:
         """Return the place of a waiting build, 1 for the next, and the seconds it may wait; None if it does not wait."""
@@ -81,16 +79,16 @@ class BuildScheduler:
 
     def counts(self) -> dict[str, int]:
         """Return how many builds wait and run, and how many followers there are."""
-        followers = sum(event_log.followers for event_log in self._event_logs.values())
-        return {"queued": len(self._queue), "running": len(self._tasks), "followers": followers}
+        followers = sum(active.event_log.followers for active in self._active.unfinished())
+        return {"queued": len(self._queue), "running": len(self._active.with_place()), "followers": followers}
 
     # --- beginnings --------------------------------------------------------------------------------------------------
 
     async def begin(self, build: Build) -> Build:
         """Store a new build and let it run, or wait for its turn."""
-        event_log = await self._event_log(build)
+        active = await self._activate(build)
         await self._store.create(build)
-        self._admit(event_log)
+        self._admit(active)
         return build
 
     async def found(self, build: Build, image: Image) -> Build:
@@ -102,78 +100,79 @@ class BuildScheduler:
 
     async def resume(self, build: Build, cursor: str) -> None:
         """Take up a build that had not ended when the service did; `cursor` is of its builder's last stored report."""
-        event_log = await self._event_log(build, cursor, log_bytes=await self._store.log_bytes(build.id))
+        active = await self._activate(build, cursor, log_bytes=await self._store.log_bytes(build.id))
         if build.state is State.RUNNING:
-            event_log.resumed = True
-            self._register(event_log)
-            self._start(event_log)
+            active.event_log.resumed = True
+            self._active.add(active)
+            self._start(active)
         else:
-            self._admit(event_log)
+            self._admit(active)
 
-    async def _event_log(self, build: Build, cursor: str = "", log_bytes: int = 0) -> EventLog:
+    async def _activate(self, build: Build, cursor: str = "", log_bytes: int = 0) -> ActiveBuild:
         event_log = EventLog(self._store, build, cursor, log_bytes=log_bytes)
         event_log.typical_seconds = await self._store.typical_seconds(build.source.repo)
-        return event_log
+        return ActiveBuild(event_log)
 
-    def _admit(self, event_log: EventLog) -> None:
-        self._register(event_log)
-        self._queue.add(event_log.build.id, event_log.build.owner)
+    def _admit(self, active: ActiveBuild) -> None:
+        self._active.add(active)
+        self._queue.add(active.build.id, active.build.owner)
         self._advance()
-        if event_log.build.id in self._queue and self._limits.queue_seconds:
-            waited = (now() - event_log.build.created).total_seconds()
-            asyncio.get_running_loop().call_later(max(0.0, self._limits.queue_seconds - waited), self._give_up_waiting, event_log)
-
-    def _register(self, event_log: EventLog) -> None:
-        self._event_logs[event_log.build.id] = event_log
-        self._by_image[event_log.build.image.name] = event_log
+        if active.build.id in self._queue and self._limits.queue_seconds:
+            left_seconds = self._limits.queue_seconds - (now() - active.build.created).total_seconds()
+            active.queue_timer = asyncio.get_running_loop().call_later(max(0.0, left_seconds), self._give_up_waiting, active)
 
     def _advance(self) -> None:
         """Start what may start; tell the others where they stand."""
         if self._closing:
             return
-        while len(self._tasks) < self._limits.running and (build_id := self._queue.take()):
-            self._start(self._event_logs[build_id])
+        while len(self._active.with_place()) < self._limits.running and (build_id := self._queue.take()):
+            self._start(self._active.waiting(build_id))
         waiting = self._queue.in_order()
         for position, (build_id, seconds) in enumerate(zip(waiting, self._estimates(waiting), strict=True), start=1):
-            if self._places.get(build_id) != position:
-                self._places[build_id] = position
-                self._event_logs[build_id].append(Kind.QUEUE, {"position": position, "estimate_seconds": seconds})
+            active = self._active.waiting(build_id)
+            if active.position != position:
+                active.position = position
+                active.event_log.append(Kind.QUEUE, {"position": position, "estimate_seconds": seconds})
 
     def _estimates(self, waiting: list[str]) -> list[int | None]:
         """Return how long builds may wait, judged by how long builds of their repositories took; None where nothing is known."""
         if not waiting:
             return []
-        running = [self._event_logs[build_id] for build_id in self._tasks if build_id in self._event_logs]
+        running = [active for active in self._active.with_place() if not active.event_log.over]
         return waits_seconds(
-            remaining=[event_log.remaining_seconds() for event_log in running],
-            durations=[self._event_logs[build_id].typical_seconds for build_id in waiting],
+            remaining=[active.event_log.remaining_seconds() for active in running],
+            durations=[self._active.waiting(build_id).event_log.typical_seconds for build_id in waiting],
             places=self._limits.running,
         )
 
-    def _start(self, event_log: EventLog) -> None:
-        task = asyncio.create_task(self._live(event_log), name=f"build {event_log.build.id}")
-        self._tasks[event_log.build.id] = task
-        task.add_done_callback(lambda _: self._after(event_log.build.id))
+    def _start(self, active: ActiveBuild) -> None:
+        active.stop_queue_timer()
+        active.has_place = True
+        active.task = asyncio.create_task(self._run(active), name=f"build {active.build.id}")
+        active.task.add_done_callback(lambda _: self._after(active))
 
-    def _after(self, build_id: str) -> None:
-        self._tasks.pop(build_id, None)
+    def _after(self, active: ActiveBuild) -> None:
+        """Forget a build whose task has ended, and give its place away; one that a stopped service lets go is not over."""
+        active.task, active.has_place = None, False
+        if active.event_log.over:
+            self._active.drop(active)
         self._advance()
 
-    # --- lives -------------------------------------------------------------------------------------------------------
+    # --- running -----------------------------------------------------------------------------------------------------
 
-    async def _live(self, event_log: EventLog) -> None:
-        """Live a build's life from here to its end.
+    async def _run(self, active: ActiveBuild) -> None:
+        """Take a build to its end.
 
         The one broad `except` of the service is here: whatever happens, a build ends, and nobody is shown a traceback.
         """
-        build = event_log.build
+        event_log, build = active.event_log, active.build
         try:
             await self._begin_running(event_log)
             image = await self._runner.image(event_log)
         except BinderError as error:
             await self._end(event_log, State.FAILED, error=error.as_dict())
         except asyncio.CancelledError:
-            if build.id not in self._cancelled:
+            if not active.is_ending:
                 raise  # the service stops; the build goes on without it
             await self._runner.stop(build)
             await self._end(event_log, State.CANCELLED, error=_CANCELLED)
@@ -197,59 +196,53 @@ class BuildScheduler:
 
     async def cancel(self, build_id: str) -> None:
         """End a build, whatever it does; when this returns, it has ended."""
-        event_log = self._event_logs.get(build_id)
-        if event_log is None or event_log.build.state.ended:
+        active = self._active.get(build_id)
+        if active is None or active.build.state.ended:
             return
-        first = build_id not in self._cancelled
-        self._cancelled.add(build_id)
-        task = self._tasks.get(build_id)
         if build_id in self._queue:
-            self._end_waiting(event_log, State.CANCELLED, _CANCELLED)
-        elif task is not None and first:
-            await asyncio.sleep(0)  # a task that has not taken its first step would never end its event log
-            if not event_log.build.state.ended:
-                task.cancel()
-        await self._wait_for(build_id)
+            self._end_waiting(active, State.CANCELLED, _CANCELLED)
+        elif active.task and not active.is_ending:
+            active.is_ending = True
+            await asyncio.sleep(0)  # a task that has not taken its first step would never end its build
+            if active.task and not active.build.state.ended:
+                active.task.cancel()
+        await active.wait()
 
     async def close(self) -> None:
         """Stop following, in good order; the builds go on and `resume` takes them up again."""
         self._closing = True
-        for build_id, task in self._tasks.items():
-            event_log = self._event_logs.get(build_id)
-            if event_log and not event_log.build.state.ended and build_id not in self._cancelled:
-                task.cancel()
-        ending = [*self._tasks.values(), *self._ends.values()]
-        if ending:
-            await asyncio.wait(ending)
-        for event_log in list(self._event_logs.values()):  # an ask may come meanwhile
-            await event_log.flush()
+        for active in self._active.unfinished():
+            active.stop_queue_timer()
+            if active.task and not active.is_ending and not active.build.state.ended:
+                active.task.cancel()
+        tasks = self._active.tasks()
+        if tasks:
+            await asyncio.wait(tasks)
+        for active in self._active.unfinished():  # a request may come meanwhile
+            await active.event_log.flush()
         await self._builder.close()
 
-    def _give_up_waiting(self, event_log: EventLog) -> None:
-        if self._closing or event_log.build.id not in self._queue:
+    def _give_up_waiting(self, active: ActiveBuild) -> None:
+        if self._closing or active.build.id not in self._queue:
             return
         error = BuildFailed(
             f"The build waited longer than {self._limits.queue_seconds:g} seconds for its turn.",
             code="queue_timeout",
             hint="Too much is being built now; ask again later.",
         )
-        self._end_waiting(event_log, State.FAILED, error.as_dict())
+        self._end_waiting(active, State.FAILED, error.as_dict())
 
-    def _end_waiting(self, event_log: EventLog, state: State, error: Mapping[str, Any]) -> None:
+    def _end_waiting(self, active: ActiveBuild, state: State, error: Mapping[str, Any]) -> None:
         """Let a build end whose turn has not come."""
-        self._queue.remove(event_log.build.id)
-        task = asyncio.create_task(self._end(event_log, state, error=error))
-        self._ends[event_log.build.id] = task
-        task.add_done_callback(lambda _: self._ends.pop(event_log.build.id, None))
+        self._queue.remove(active.build.id)
+        active.stop_queue_timer()
+        active.is_ending = True
+        active.task = asyncio.create_task(self._end(active.event_log, state, error=error))
+        active.task.add_done_callback(lambda _: self._after(active))
         self._advance()
 
-    async def _wait_for(self, build_id: str) -> None:
-        task = self._tasks.get(build_id) or self._ends.get(build_id)
-        if task:
-            await asyncio.wait([task])
-
     async def _end(self, event_log: EventLog, state: State, *, image: Image | None = None, error: Mapping[str, Any] | None = None) -> None:
-        """End the event log, once: record and last event are stored together."""
+        """End a build, once: record and last event are stored together."""
         finished = now()
         event_log.update(
             state=state, finished=finished, error=error, image=image or event_log.build.image, started=event_log.build.started or finished
@@ -260,10 +253,6 @@ class BuildScheduler:
         end = {"state": state, "image": build.image.reference, "environment": build.image.environment or None, "error": error, "time": iso(finished)}
         event_log.append(Kind.END, end)
         await event_log.flush()
-        if self._event_logs.pop(build.id, None):
-            self._by_image.pop(build.image.name, None)
-        self._cancelled.discard(build.id)
-        self._places.pop(build.id, None)
         if self._observer:
             self._observer.note_end(build)
         await self._builder.forget(build)

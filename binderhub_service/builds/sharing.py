@@ -1,0 +1,103 @@
+"""One build for all who want the same image: who joins, what is found, what is begun, and who still wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from .. import names
+from ..errors import Conflict, NotAllowed
+from ..images import Images
+from ..models import Build, Image, Phase, Source, State, now
+from ..store.store import Store
+from . import access
+from .limits import BuildLimits
+from .scheduler import BuildScheduler
+
+_USE_NOTED_SECONDS = 60
+
+
+class SharedBuilds:
+    """Decides what happens to an image; one decision at a time for each image."""
+
+    def __init__(self, *, store: Store, images: Images, scheduler: BuildScheduler, limits: BuildLimits) -> None:
+        self._store = store
+        self._images = images
+        self._scheduler = scheduler
+        self._limits = limits
+        self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def ensure(self, source: Source, requester: str, *, force: bool) -> tuple[Build, bool]:
+        """Join the build that makes the source's image, find the image, or begin a build.
+
+        Returns:
+            The build that makes or made the image, and whether it was begun now.
+
+        Raises:
+            TooMany: a limit is reached.
+            Unavailable: the image store or the database could not be asked; then nothing was begun.
+        """
+        name = self._images.name_for(source)
+        async with self._decision(name):
+            build = await self._scheduler.joinable(name)
+            if build is not None:
+                await self._store.set_requester(build.id, requester, wants=True)
+                return build, False
+            image = None if force else await self._images.exists(name)
+            if image is not None:
+                return await self._found(source, image, requester), False
+            self._limits.check_may_begin(requester, source.repo, self._scheduler.unfinished())
+            return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force)), True
+
+    async def withdraw(self, build: Build, requester: str) -> None:
+        """Note that a requester does not need a build any more, and end it if no other does; nobody can join meanwhile.
+
+        Raises:
+            NotAllowed: the requester did not ask for it.
+        """
+        async with self._decision(build.image.name):
+            requesters = await self._store.requesters(build.id)
+            if requester not in requesters:
+                raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
+            await self._store.set_requester(build.id, requester, wants=False)
+            if not any(wants for name, wants in requesters.items() if name != requester):
+                await self._scheduler.cancel(build.id)
+
+    async def delete_image(self, name: str) -> None:
+        """Remove an image, so that the next request for it builds it.
+
+        Raises:
+            Conflict: a server runs from it, or a build is making it.
+            Unavailable: the image store could not be asked.
+        """
+        async with self._decision(name):
+            if await self._scheduler.joinable(name):
+                raise Conflict(f"A build is making the image {name}.", code="image_in_use", hint="Wait until it has ended, or cancel it.")
+            await self._images.delete(name)
+            await self._store.forget_use(name)
+
+    def _decision(self, image: str) -> asyncio.Lock:
+        return self._deciding.setdefault(image, asyncio.Lock())
+
+    async def _found(self, source: Source, image: Image, requester: str) -> Build:
+        """Return the build that made an image, or a record of one that had nothing to do."""
+        await self._store.note_use(image.name, now(), _USE_NOTED_SECONDS)
+        ready = await self._store.newest_ready(image.name)
+        if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
+            return await self._scheduler.found(_new_build(source, image, requester), image)
+        await self._store.set_requester(ready.id, requester, wants=True)
+        return ready
+
+
+def _new_build(source: Source, image: Image, owner: str, *, force: bool = False) -> Build:
+    created = now()
+    return Build(
+        id=names.new_build_id(created),
+        source=source,
+        image=image,
+        state=State.QUEUED,
+        phase=Phase.QUEUED,
+        owner=owner,
+        created=created,
+        force=force,
+    )
