@@ -120,7 +120,10 @@ def test_the_common_rules_need_the_standard_library_only(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [*(SERVICE / f"{name}.py" for name in ("builds/builds", "builds/sharing", "builds/scheduler", "builds/runner")), *sorted((SERVICE / "handlers").rglob("*.py"))],
+    [
+        *(SERVICE / f"{name}.py" for name in ("builds/builds", "builds/sharing", "builds/scheduler", "builds/runner")),
+        *sorted((SERVICE / "handlers").rglob("*.py")),
+    ],
     ids=lambda file: file.stem,
 )
 def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
