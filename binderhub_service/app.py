@@ -33,6 +33,9 @@ from .builds.cleaner import Cleaner
 from .builds.observers import Observers
 from .context import AppContext
 from .errors import Unavailable
+from .handlers.binder.artwork import artwork_routes
+from .handlers.binder.front import front_routes
+from .handlers.binder.old_links import old_link_routes
 from .handlers.binder.providers import provider_routes
 from .handlers.builds import build_routes
 from .handlers.images import image_routes
@@ -48,7 +51,7 @@ from .modes import Mode
 from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import Cleaning, LaunchQuota, Limits
+from .settings import Cleaning, LaunchQuota, Limits, Pages
 from .store.caching import CachingStore
 from .store.store import Store
 
@@ -129,7 +132,7 @@ class BinderService(Application):
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            self.classes = [type(self), Limits, LaunchQuota, Cleaning, *map(mode_class, MODES), Provider, *shipped_providers().values()]
+            self.classes = [type(self), Limits, LaunchQuota, Cleaning, Pages, *map(mode_class, MODES), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -202,6 +205,7 @@ class BinderService(Application):
             providers=providers,
             launches=Launches(hub_auth.api_url, hub_auth.hub_prefix, providers),
             jinja=make_jinja(self.template_paths),
+            pages=Pages(parent=self).page_settings(),
             metrics=metrics,
             events=events,
             health=Health(
@@ -260,6 +264,9 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *launch_routes(prefix),
         *provider_routes(prefix),
         *system_routes(prefix),
+        *artwork_routes(prefix, context.pages),
+        *old_link_routes(prefix),
+        *front_routes(prefix),
         *page_routes(prefix),
     ]
     return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)

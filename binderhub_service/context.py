@@ -13,6 +13,7 @@ from .health import Health
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
+from .page_settings import PageSettings
 from .providers import Provider
 
 
@@ -25,6 +26,7 @@ class AppContext:
         hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
         hub_api_url: the hub's REST API as this process reaches it.
         cleaner: knows all images, and removes what is not needed.
+        pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
@@ -38,6 +40,7 @@ class AppContext:
     providers: list[Provider]
     launches: Launches
     jinja: Environment
+    pages: PageSettings
     metrics: Metrics
     events: Events
     health: Health

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from traitlets import Float, Integer
+from traitlets import Float, Integer, Unicode
 from traitlets.config import Configurable
 
 from .builds.cleaner import Budget
 from .builds.launch_quota import LaunchQuota as Quota
 from .builds.limits import BuildLimits
+from .page_settings import PageSettings
 from .worker.job import Limits as ProcessLimits
 
 _GIGABYTE = 1024**3
@@ -193,3 +194,56 @@ class LaunchQuota(Configurable):
     def quota(self) -> Quota:
         """Return the settings as `builds.launch_quota` takes them."""
         return Quota(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)
+
+
+class Pages(Configurable):
+    """What pages show; more can be changed by templates in `BinderService.template_paths`."""
+
+    about_message = Unicode(
+        help="""HTML that the page ``about`` shows.
+
+        It is shown as it is. Default: none. Example: ``"<p>Run by the library. <a href='mailto:help@example.org'>Write to us.</a></p>"``.
+        """,
+    ).tag(config=True)
+    banner_html = Unicode(
+        help="""HTML on top of every page.
+
+        It is shown as it is. Default: none. Example: ``"Closed on Monday from 8 to 9."``.
+        """,
+    ).tag(config=True)
+    badge_base_url = Unicode(
+        help="""Where badges and shared links lead.
+
+        For a service that has several addresses. Default: the address that the page is read at. Example: ``https://binder.example.org/``.
+        """,
+    ).tag(config=True)
+    logo_url = Unicode(
+        help="""The address of the logo.
+
+        It takes the place of the hub's on the service's pages. Default: the hub's logo. Example: ``/services/binder/extra_static/logo.svg``.
+        """,
+    ).tag(config=True)
+    opengraph_title = Unicode(
+        "Servers from repositories",
+        help="""The title of links to the service where they are shared; links to a repository have its name.
+
+        Default: ``Servers from repositories``.
+        """,
+    ).tag(config=True)
+    extra_static_path = Unicode(
+        help="""A directory whose files are served below `extra_static_url_prefix`.
+
+        Everybody may read them, without a login. Default: none. Example: ``/srv/binder/static``.
+        """,
+    ).tag(config=True)
+    extra_static_url_prefix = Unicode(
+        "/extra_static/",
+        help="""The path below the service that the files of `extra_static_path` are served at.
+
+        Default: ``/extra_static/``.
+        """,
+    ).tag(config=True)
+
+    def page_settings(self) -> PageSettings:
+        """Return the settings as `handlers` take them."""
+        return PageSettings(**{name: getattr(self, name) for name in PageSettings.__dataclass_fields__})

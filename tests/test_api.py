@@ -33,6 +33,7 @@ from binderhub_service.launch_events import Events
 from binderhub_service.launches import Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image
+from binderhub_service.page_settings import PageSettings
 from binderhub_service.store.store import Store
 from tests.fake_hub import FakeHub, serving
 from tests.harness.records import TableProvider, commit, until
@@ -145,6 +146,7 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             providers=[provider],
             launches=Launches(hub.api_url, "/hub/", [provider]),
             jinja=make_jinja([]),
+            pages=PageSettings(),
             metrics=metrics,
             events=Events(EventLogger()),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),

@@ -29,7 +29,7 @@ FLOORS = [
     ["images", "providers"],
     ["clients"],
     ["names"],
-    ["common", "models", "errors"],
+    ["common", "models", "errors", "page_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What may import a heavy or foreign package, by the beginning of the file's name.

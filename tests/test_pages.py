@@ -18,18 +18,22 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service.errors import Conflict, NotFound
+from binderhub_service.handlers.binder.front import front_routes
+from binderhub_service.handlers.binder.old_links import old_link_routes
 from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
 from binderhub_service.launches import Launches
 from binderhub_service.models import Build, Caller, Image, Phase, Source, State
 from binderhub_service.names import server_name
+from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.providers.ls_remote import LsRemote
 from tests.fake_hub import FakeHub, serving
 
 PREFIX = "/services/binder/"
+LIST = f"{PREFIX}builds"
 SECRET = b"0" * 32
 STATIC = Path(__file__).parents[1] / "binderhub_service" / "static"
 COMMIT = "0123456789abcdef" * 2 + "01234567"
@@ -117,8 +121,15 @@ async def site() -> AsyncIterator[Site]:
             providers=providers,
             launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja(),
+            pages=PageSettings(about_message="<b>Ours</b>"),
         )
-        routes = [(rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}), *launch_routes(PREFIX), *page_routes(PREFIX)]
+        routes = [
+            (rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}),
+            *launch_routes(PREFIX),
+            *front_routes(PREFIX),
+            *old_link_routes(PREFIX),
+            *page_routes(PREFIX),
+        ]
         application = web.Application(routes, context=context, cookie_secret=SECRET)
         async with serving(application) as url, httpx.AsyncClient(base_url=url) as client:
             yield Site(hub, builds, client)
@@ -207,7 +218,7 @@ async def test_the_hubs_demand_for_javascript_is_not_shown(site: Site) -> None:
 
 async def test_every_module_of_a_page_is_served(site: Site) -> None:
     site.builds.known = [build()]
-    for path in (PREFIX, f"{PREFIX}builds/b001", LAUNCH):
+    for path in (PREFIX, LIST, f"{PREFIX}builds/b001", LAUNCH):
         [module] = Page(await site.get(path)).all("script", type="module")
         served = await site.client.get(module["src"])
         assert served.status_code == 200
@@ -221,7 +232,7 @@ def test_a_name_cannot_end_the_frames_script() -> None:
 def test_an_operators_page_wins_and_can_extend_the_hubs(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text('{% extends "templates/page.html" %}{% block announcement %}Closed on Monday{% endblock %}')
     page = make_jinja([str(tmp_path)]).get_template("problem.html")
-    shown = page.render(error=Conflict("No."), status=409, static_url=lambda path, **_: path, base_url="/hub/", service_prefix=PREFIX)
+    shown = page.render(error=Conflict("No."), status=409, static_url=lambda path, **_: path, base_url="/hub/", service_prefix=PREFIX, page_config={})
     assert "Closed on Monday" in shown
     assert "jupyterhub-logo" in shown
 
@@ -231,7 +242,7 @@ def test_an_operators_page_wins_and_can_extend_the_hubs(tmp_path: Path) -> None:
 
 async def test_the_list_shows_what_became_of_builds(site: Site) -> None:
     site.builds.known = [build(2, State.RUNNING, finished=None, phase=Phase.BUILDING), build(1)]
-    page = Page(await site.get(PREFIX))
+    page = Page(await site.get(LIST))
     for text in ("https://example.org/o/r", "main", COMMIT[:8], "running", "ready", "5 minutes ago", "1 min 15 s"):
         assert text in page.text
     assert {f"{PREFIX}builds/b001", f"{PREFIX}builds/b002"} <= page.links
@@ -241,14 +252,14 @@ async def test_the_list_shows_what_became_of_builds(site: Site) -> None:
 
 
 async def test_an_empty_list_says_what_to_do(site: Site) -> None:
-    page = Page(await site.get(PREFIX))
+    page = Page(await site.get(LIST))
     assert "There is no build yet." in page.text
     assert "/hub/spawn" in page.links
 
 
 async def test_a_long_list_has_a_next_page_with_the_same_filter(site: Site) -> None:
     site.builds.known = [build(number, State.FAILED) for number in range(60, 0, -1)]
-    page = Page(await site.get(f"{PREFIX}?state=failed"))
+    page = Page(await site.get(f"{LIST}?state=failed"))
     [older] = page.all("a", rel="next")
     assert parse_qs(urlsplit(older["href"]).query) == {"state": ["failed"], "before": ["b011"]}
     assert f"{PREFIX}builds/b011" in page.links
@@ -257,7 +268,7 @@ async def test_a_long_list_has_a_next_page_with_the_same_filter(site: Site) -> N
 
 async def test_a_full_last_page_has_no_next_one(site: Site) -> None:
     site.builds.known = [build(number) for number in range(50, 0, -1)]
-    assert not Page(await site.get(PREFIX)).all("a", rel="next")
+    assert not Page(await site.get(LIST)).all("a", rel="next")
 
 
 @pytest.mark.parametrize(
@@ -270,13 +281,13 @@ async def test_a_full_last_page_has_no_next_one(site: Site) -> None:
     ],
 )
 async def test_only_who_may_read_all_can_switch_to_all(site: Site, token: str, query: str, owner: str | None, has_switch: bool) -> None:
-    page = Page(await site.get(f"{PREFIX}{query}", token=token))
+    page = Page(await site.get(f"{LIST}{query}", token=token))
     assert site.builds.listed["owner"] == owner
     assert bool(page.all("select", name="show")) is has_switch
 
 
 async def test_a_state_that_is_none_is_refused(site: Site) -> None:
-    response = await site.get(f"{PREFIX}?state={quote(SCRIPT)}")
+    response = await site.get(f"{LIST}?state={quote(SCRIPT)}")
     assert response.status_code == 400
     assert not Page(response).all("img", src="x")
 
@@ -351,7 +362,7 @@ async def test_a_hostile_repository_is_text_and_no_link(site: Site, hostile: str
     source = replace(build().source, repo=hostile, ref=SCRIPT)
     error = {"code": SCRIPT, "message": SCRIPT, "hint": SCRIPT}
     site.builds.known = [build(source=source, owner=SCRIPT, image=Image(SCRIPT), state=State.FAILED, error=error)]
-    for path in (f"{PREFIX}?show=all", f"{PREFIX}builds/b001"):
+    for path in (f"{LIST}?show=all", f"{PREFIX}builds/b001"):
         page = Page(await site.get(path, token="token-of-admin"))
         assert SCRIPT in page.text
         assert not page.all("img", src="x")

@@ -7,14 +7,15 @@ from urllib.parse import quote, urlencode
 
 from tornado import web
 
+from .. import __version__
 from ..builds.access import may_cancel_for_all, may_read_all
 from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query, url_path
 from ..models import Build, Request, State
-from ..providers import Provider, provider_for
+from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler
 from .launches import caller_token, check_is_person
-from .rendering import hub_context
+from .rendering import frame_context, hub_context
 
 _PAGE_SIZE = 50
 
@@ -38,8 +39,27 @@ class PageHandler(ServiceHandler):
     def render_page(self, template: str, **values: Any) -> None:
         """Finish the answer with a page."""
         context = hub_context(self.current_user, self.context.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
+        context |= frame_context(self.context.pages, self.page_config())
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(self.context.jinja.get_template(template).render(**context, **values))
+        self.finish(self.context.jinja.get_template(template).render(**{**context, **values}))
+
+    def page_config(self) -> dict[str, Any]:
+        """Return what the page's first script says: BinderHub's ``window.pageConfig``."""
+        pages = self.context.pages
+        return {
+            "baseUrl": self.prefix,
+            "badgeBaseUrl": self.badge_base_url(),
+            "logoUrl": pages.logo_url or f"{self.context.hub_prefix}logo",
+            "logoWidth": "320px",
+            "repoProviders": [provider.display().as_dict(provider.name) for provider in self.context.providers],
+            "aboutMessage": pages.about_message,
+            "bannerHtml": pages.banner_html,
+            "binderVersion": __version__,
+        }
+
+    def badge_base_url(self) -> str:
+        """Return where badges and shared links lead, with a slash at the end."""
+        return self.context.pages.badge_base_url or f"{self.request.protocol}://{self.request.host}{self.prefix}"
 
     def render_error(self, error: BinderError) -> None:
         """Write the error as a page."""
@@ -99,7 +119,10 @@ class LaunchHandler(PageHandler):
         """Show what would run, and a button."""
         request, path = self._asked(provider_name)
         repo = provider_for(request, self.context.providers).canonical_repo(request)
-        self.render_page("launch.html", request=request, repo=repo, path=path, opens=url_path(path), action=self.request.uri)
+        check_permitted(request, self.context.providers, self._spec())
+        title = f"{self._provider(provider_name).display().name}: {self._spec()}"
+        values = {"request": request, "repo": repo, "path": path, "opens": url_path(path), "action": self.request.uri, "opengraph_title": title}
+        self.render_page("launch.html", **values)
 
     async def post(self, provider_name: str, _spec: str) -> None:
         """Start the server without JavaScript's help; its spawner builds, and the hub's page shows how that goes."""
@@ -110,10 +133,12 @@ class LaunchHandler(PageHandler):
 
     def _asked(self, provider_name: str) -> tuple[Request, str]:
         """Return what the link asks for; the spec is taken raw, its percent-escapes belong to the provider."""
-        spec = self.request.path.removeprefix(f"{self.prefix}v2/").partition("/")[2]
-        request = self._provider(provider_name).request_from_spec(spec)
+        request = self._provider(provider_name).request_from_spec(self._spec())
         urlpath, filepath, labpath = (self.get_query_argument(name, "") for name in ("urlpath", "filepath", "labpath"))
         return request, path_from_query(urlpath, filepath, labpath)
+
+    def _spec(self) -> str:
+        return self.request.path.removeprefix(f"{self.prefix}v2/").partition("/")[2]
 
     def _provider(self, name: str) -> Provider:
         for provider in self.context.providers:
@@ -128,14 +153,14 @@ class NoPageHandler(PageHandler):
 
     async def get(self) -> None:
         """Say that there is nothing."""
-        raise NotFound("There is no such page.", hint="The list of builds is the way in.")
+        raise NotFound("There is no such page.", hint="The front page is the way in.")
 
 
 def page_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`; the last ones match every address, so mount them last."""
     return [
         (prefix.rstrip("/"), web.RedirectHandler, {"url": prefix}),
-        (prefix, ListHandler),
+        (rf"{prefix}builds", ListHandler),
         (rf"{prefix}builds/([^/]+)", BuildPageHandler),
         (rf"{prefix}builds/([^/]+)/cancel", CancelHandler),
         (rf"{prefix}v2/([^/]+)/?(.*)", LaunchHandler),

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from jupyterhub._data import DATA_FILES_PATH
+from markupsafe import Markup
 
 from ..models import Build, iso
+from ..page_settings import PageSettings
 
 _HUB_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
 _OWN_TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -70,6 +72,16 @@ def hub_context(user: Mapping[str, Any] | None, hub_prefix: str, prefix: str, xs
         "no_spawner_check": True,
         "xsrf_token": xsrf_token,
         "service_prefix": prefix,
+    }
+
+
+def frame_context(pages: PageSettings, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of what is the operator's in the frame of every page; their HTML is theirs, and shown as it is."""
+    return {
+        "page_config": config,
+        "banner": Markup(pages.banner_html),  # noqa: S704
+        "logo": pages.logo_url,
+        "opengraph_title": pages.opengraph_title,
     }
 
 

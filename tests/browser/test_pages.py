@@ -39,7 +39,7 @@ def failed(shared_hub: HubProcess, alice: str, git_server: GitServer) -> dict[st
 
 def test_the_list_leads_to_a_builds_page_by_the_keyboard_alone(page_of: Callable[..., Any], failed: dict[str, Any]) -> None:
     page = page_of("alice")
-    page.goto("/services/binder/")
+    page.goto("/services/binder/builds")
     row = page.get_by_role("row").filter(has_text=failed["repo"])
     for text in ("HEAD", failed["commit"][:7], "failed"):
         expect(row).to_contain_text(text)
@@ -53,7 +53,7 @@ def test_the_list_leads_to_a_builds_page_by_the_keyboard_alone(page_of: Callable
 
 def test_everybody_sees_their_own_builds_only(page_of: Callable[..., Any], failed: dict[str, Any]) -> None:
     page = page_of("bob")
-    page.goto("/services/binder/")
+    page.goto("/services/binder/builds")
     expect(page.get_by_role("heading", name="Builds")).to_be_visible()
     expect(page.get_by_text(failed["repo"])).to_have_count(0)
     assert page.goto(f"/services/binder/builds/{failed['id']}").status == 403
@@ -88,7 +88,7 @@ def test_the_log_can_be_copied_and_downloaded(hub: HubProcess, alice: str, page_
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_can_be_read_in_light_and_in_the_dark(page_of: Callable[..., Any], failed: dict[str, Any], scheme: str) -> None:
     page = page_of("alice", color_scheme=scheme)
-    for path in ("", f"builds/{failed['id']}", "nothing"):
+    for path in ("", "builds", f"builds/{failed['id']}", "nothing"):
         page.goto(f"/services/binder/{path}")
         for element in (page.locator("h1").first, page.get_by_role("log").first, page.get_by_role("alert").first, page.locator("td").first):
             if element.count():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...providers import Provider
 from ..base import ApiHandler
 
 
@@ -15,12 +14,7 @@ class RepoProvidersHandler(ApiHandler):
 
     async def get(self) -> None:
         """Answer with a list, in the operator's order."""
-        self.finish_json(shown_providers(self.context.providers))
-
-
-def shown_providers(providers: list[Provider]) -> list[dict[str, Any]]:
-    """Return the providers as ``api/repoproviders`` and pages list them."""
-    return [provider.display().as_dict(provider.name) for provider in providers]
+        self.finish_json([provider.display().as_dict(provider.name) for provider in self.context.providers])
 
 
 def provider_routes(prefix: str) -> list[tuple[Any, ...]]:

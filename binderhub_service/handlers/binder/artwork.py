@@ -1,0 +1,33 @@
+"""Badges and pictures at BinderHub's addresses, and the operator's own files; everybody may read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tornado import web
+
+from ...page_settings import PageSettings
+
+_IMAGES = Path(__file__).parents[2] / "static" / "images"
+
+
+class PublicFileHandler(web.StaticFileHandler):
+    """A file that other sites may show."""
+
+    def set_extra_headers(self, path: str) -> None:
+        """Let nobody guess another type, and let every site show it."""
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Access-Control-Allow-Origin", "*")
+
+
+def artwork_routes(prefix: str, pages: PageSettings) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    routes: list[tuple[Any, ...]] = [
+        (rf"{prefix}assets/images/(badge\.svg)", PublicFileHandler, {"path": str(_IMAGES)}),
+        (rf"{prefix}(badge\.svg|badge_logo\.svg|logo_social\.png)", PublicFileHandler, {"path": str(_IMAGES)}),
+    ]
+    if pages.extra_static_path:
+        below = pages.extra_static_url_prefix.strip("/")
+        routes.append((rf"{prefix}{below}/(.*)", PublicFileHandler, {"path": pages.extra_static_path}))
+    return routes

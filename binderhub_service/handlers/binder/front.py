@@ -1,0 +1,62 @@
+"""The front page, which makes links to share, and what the operator says about the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from ... import __version__
+from ...errors import BinderError, InvalidRequest
+from ...models import Request
+from ...providers import Provider, check_permitted, provider_for
+from ..pages import PageHandler
+from .links import Link, link_to
+
+_FIELDS = ("provider", "repo", "ref", "kind", "path")
+
+
+class FrontHandler(PageHandler):
+    """A form that makes a link and its badges; it works without JavaScript."""
+
+    async def get(self) -> None:
+        """Show the form, with the link if a repository is given."""
+        given = {name: self.get_query_argument(name, "").strip() for name in _FIELDS}
+        link, error = None, None
+        if given["repo"]:
+            try:
+                link = self._link(given)
+            except BinderError as problem:
+                error = problem
+                self.set_status(problem.status)
+        self.render_page("front.html", given=given, link=link, error=error, providers=self._choices())
+
+    def _link(self, given: dict[str, str]) -> Link:
+        provider = self._chosen(given["provider"])
+        if "://" in given["repo"] and not provider.understands(given["repo"]):  # the address says better where it is
+            provider = provider_for(Request(given["repo"]), self.context.providers)
+        request = Request(repo=given["repo"], ref=given["ref"], provider=provider.name)
+        check_permitted(request, self.context.providers)
+        return link_to(self.badge_base_url(), provider, request, given["path"], is_url_path=given["kind"] == "url")
+
+    def _chosen(self, name: str) -> Provider:
+        for provider in self.context.providers:
+            if provider.name == name or not name:
+                return provider
+        raise InvalidRequest(f"There is no provider {name!r}.", code="unknown_provider", hint="Choose one of the list.")
+
+    def _choices(self) -> list[dict[str, Any]]:
+        return [{"id": provider.name, "display": provider.display()} for provider in self.context.providers]
+
+
+class AboutHandler(PageHandler):
+    """``about``."""
+
+    async def get(self) -> None:
+        """Show the operator's message, and which version this is."""
+        self.render_page("about.html", message=Markup(self.context.pages.about_message), version=__version__)  # noqa: S704  # the operator's own HTML
+
+
+def front_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    return [(prefix, FrontHandler), (rf"{prefix}about", AboutHandler)]
