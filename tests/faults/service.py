@@ -19,6 +19,7 @@ import psutil
 from tests.faults.program import UV_VARIABLE
 from tests.harness import sse
 
+ROOT = Path(__file__).parents[2]
 PREFIX = "/services/binder/"
 START_SECONDS = 60
 REPLY_SECONDS = 60
@@ -30,6 +31,7 @@ class Service:
     Attributes:
         state: the service's `state_dir`.
         settings: traitlets settings by class.
+        source: the working tree whose code runs; this one unless a test names another.
         uv: a program to use as uv; the real one if empty.
     """
 
@@ -39,6 +41,7 @@ class Service:
         self.state = directory / "state"
         self.settings: dict[str, dict[str, Any]] = {"EmbeddedMode": {"base_requirements": ["base"]}}
         self.uv = ""
+        self.source = ROOT
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
         self._hub_api_url = hub_api_url
@@ -70,7 +73,7 @@ class Service:
         }
         command = [sys.executable, "-m", "tests.faults.program"]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self.source, env=os.environ | own, stdout=log, stderr=log)
         async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
             while True:
                 assert self.is_running(), f"the service ended while it started: {self.log()}"
