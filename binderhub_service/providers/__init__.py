@@ -10,6 +10,7 @@ from functools import cache
 from ..errors import InvalidRequest, NotAllowed
 from ..models import Request
 from .base import Provider
+from .rules import NO_RULES
 
 __all__ = ["Provider", "check_permitted", "provider_class", "provider_for", "shipped_providers"]
 
@@ -75,9 +76,12 @@ def check_permitted(request: Request, providers: Sequence[Provider], spec: str =
         InvalidRequest: as `provider_for` and `Provider.canonical_repo`.
         NotAllowed: it may not be used; in BinderHub's words.
     """
+    ruling = [provider for provider in providers if provider.rules != NO_RULES]
+    if not ruling:
+        return
     asked = provider_for(request, providers)
     address = asked.canonical_repo(request)
-    for provider in providers:
+    for provider in ruling:
         if provider is asked or provider.understands(address):
             known = provider.spec_of(request if provider is asked else Request(address, request.ref))
             if not provider.rules.permits(known, raw=spec if provider is asked else ""):

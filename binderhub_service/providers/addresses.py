@@ -116,3 +116,19 @@ def spec_parts(spec: str) -> tuple[str, str, str]:
     first, _, rest = spec.partition("/")
     second, _, rest = rest.partition("/")
     return unquote(first), unquote(second), rest
+
+
+def path_on(host: str, repo: str) -> str | None:
+    """Return the path that an address has at a host, by http, https or ssh as ``git``; None if it is of another host.
+
+    A text that is no address is returned as it is, without white space and slashes at its end.
+    """
+    text = repo.strip().rstrip("/")
+    for beginning in (f"git@{host}:", f"git@{host}/", f"ssh://git@{host}:", f"ssh://git@{host}/"):
+        if text.lower().startswith(beginning):
+            return text[len(beginning) :]
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    place, _, path = rest.partition("/")
+    return path if scheme.lower() in {"http", "https"} and place.lower().removeprefix("www.") == host else None

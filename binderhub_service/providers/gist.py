@@ -10,7 +10,7 @@ from traitlets import Bool, Unicode
 
 from ..errors import InvalidRequest, NotAllowed, NotFound
 from ..models import Request, Source
-from .addresses import SHA, check_ref, checked_address, ref_from_spec, spec_parts
+from .addresses import SHA, check_ref, checked_address, path_on, ref_from_spec, spec_parts
 from .base import Display
 from .github import GitHubProvider
 
@@ -110,11 +110,5 @@ class GistProvider(GitHubProvider):
         return self.gist_url.rstrip("/")
 
     def _match(self, repo: str) -> re.Match[str] | None:
-        text = repo.strip().rstrip("/")
-        scheme, separator, rest = text.partition("://")
-        if separator:
-            host, _, text = rest.partition("/")
-            if scheme.lower() not in {"http", "https"} or host.lower() != urlsplit(self._gists).netloc.lower():
-                return None
-        match = _GIST.match(text)
+        match = _GIST.match(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")
         return match if match and match["user"] not in {".", ".."} else None

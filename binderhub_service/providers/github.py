@@ -11,7 +11,7 @@ from traitlets import Unicode, default
 
 from ..errors import InvalidRequest, NotFound
 from ..models import Request, Source
-from .addresses import SHORT_SHA, check_ref, checked_address, ref_from_spec, spec_parts
+from .addresses import SHORT_SHA, check_ref, checked_address, path_on, ref_from_spec, spec_parts
 from .base import Display, Provider
 from .github_api import GitHubApi
 from .ls_remote import LsRemote
@@ -141,15 +141,5 @@ class GitHubProvider(Provider):
         )
 
     def _match(self, repo: str) -> re.Match[str] | None:
-        text = repo.strip().rstrip("/")
-        ssh = re.match(rf"^(?:ssh://)?git@{re.escape(self._host)}[:/](?P<path>.+)$", text)
-        if ssh:
-            text = ssh["path"]
-        elif "://" in text:
-            scheme, _, rest = text.partition("://")
-            host, _, path = rest.partition("/")
-            if scheme.lower() not in {"http", "https"} or host.lower().removeprefix("www.") != self._host:
-                return None
-            text = path
-        match = _SHORT.match(text)
+        match = _SHORT.match(path_on(self._host, repo) or "")
         return match if match and not {match["owner"], match["repository"].removesuffix(".git")} & {"", ".", ".."} else None

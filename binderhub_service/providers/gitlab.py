@@ -12,7 +12,7 @@ from traitlets import Unicode, default
 
 from ..errors import InvalidRequest, NotFound
 from ..models import Request, Source
-from .addresses import SHORT_SHA, check_ref, checked_address, ref_from_spec
+from .addresses import SHORT_SHA, check_ref, checked_address, path_on, ref_from_spec
 from .base import Display, Provider
 from .ls_remote import LsRemote
 from .web_api import WebApi
@@ -130,16 +130,7 @@ class GitLabProvider(Provider):
 
     def _path(self, repo: str) -> str:
         """Return the groups and the project that a text names on this GitLab; empty if it names none there."""
-        text = repo.strip().rstrip("/")
-        ssh = re.match(rf"^(?:ssh://)?git@{re.escape(self._host)}[:/](?P<path>.+)$", text)
-        scheme, separator, rest = text.partition("://")
-        if ssh:
-            text = ssh["path"]
-        elif separator:
-            host, _, text = rest.partition("/")
-            if scheme.lower() not in {"http", "https"} or host.lower() != self._host:
-                return ""
-        path = text.removesuffix(".git")
+        path = (path_on(self._host, repo) or "").removesuffix(".git")
         is_path = bool(_PATH.match(path)) and not {".", ".."} & set(path.split("/"))
         return path if is_path else ""
 

@@ -70,6 +70,9 @@ class SpecRules:
         return {name: value for pattern, values in self.config if _any((pattern,), *_forms(spec)) for name, value in values.items()}
 
 
+NO_RULES = SpecRules()
+
+
 def _forms(spec: str) -> tuple[str, ...]:
     return (spec, unquote(spec)) if spec else ()
 
