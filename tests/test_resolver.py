@@ -90,7 +90,8 @@ async def test_who_goes_away_does_not_make_place_for_more(resolver: Resolver, pr
 
 
 async def test_three_hundred_asks_for_a_host_that_never_answers_are_few_processes() -> None:
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    writers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda reader, writer: writers.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     resolver = Resolver([GitProvider(LsRemote(timeout_seconds=60))], LIMITS)
     asks = [asyncio.ensure_future(resolver.resolve(Request(f"http://127.0.0.1:{port}/{number}"), "alice")) for number in range(300)]
@@ -103,6 +104,8 @@ async def test_three_hundred_asks_for_a_host_that_never_answers_are_few_processe
         await resolver.close()
         await asyncio.gather(*asks, return_exceptions=True)
         silent.close()
+        for writer in writers:
+            writer.close()
 
 
 async def test_a_server_that_answers_without_an_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
