@@ -33,7 +33,7 @@ prepare:
 	@"$(PYTHON)" scripts/prepare.py --venv "$(test_env)" --extras "$(extras)" --hub "$(HUB)"
 
 test: prepare
-	$(in_env) $(test_env)/bin/python -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(TESTS) $(ARGS)
+	$(in_env) $(test_env)/bin/python -m pytest --numprocesses=$(JOBS) $(TESTS) $(ARGS)
 
 lint: prepare
 	$(test_env)/bin/ruff check .

@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-from .docker import setup
-
 SERVICE = "binder"
 MODES = ("embedded", "docker", "kubernetes")
 
@@ -95,6 +93,8 @@ def configure(
     if "default_url" not in c.Spawner:
         c.Spawner.default_url = "/lab"
     if mode == "docker":
+        from .docker import setup  # it needs the package docker, which the other modes do without
+
         setup.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []))
     elif mode == "kubernetes":
         c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"

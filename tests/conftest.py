@@ -16,17 +16,22 @@ from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import ADMIN
 from tests.harness.repository import Files
-from tests.harness.sharing import group_of
+from tests.harness.sharing import GroupScheduling, group_of
 from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_url
 
 __all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share something expensive run in one process, the longest groups first; see `tests.harness.sharing`."""
+    """Begin with the tests that take longest; see `tests.harness.sharing`."""
     items.sort(key=lambda item: group_of(item.nodeid).rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.nodeid).name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Let tests that share something expensive run in one process."""
+    config.option.loadscopereorder = False  # the longest first, not the most tests
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdist.scheduler import LoadScopeScheduling
+
 # Folders whose tests share something that is expensive to make, in the order in which they are begun: the longest first.
 SHARING = (
     "tests/kubernetes/chart",
@@ -38,3 +40,10 @@ def group_of(node_id: str) -> Group:
         if file == folder or file.startswith(f"{folder}/"):
             return Group(folder, rank)
     return Group(file, len(SHARING))
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives a process whole groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid).name
