@@ -19,7 +19,7 @@ OTHER = "other"
 class BinderHubMetrics:
     """Counts builds and launches as BinderHub does.
 
-    A repository beyond the first 2,000 counts as ``other``: whoever asks for many must not fill the memory.
+    A repository beyond the first 2,000 counts as ``other``: many repositories must not fill the memory.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -46,7 +46,7 @@ class BinderHubMetrics:
             left.set_function(lambda: min((api.remaining for api in apis if api.remaining is not None), default=float("nan")))
 
     def note_end(self, build: Build) -> None:
-        """Count a build that ended; not one whose image was there, and not one that was cancelled."""
+        """Count a build that ended; no build whose image was there, and no cancelled build."""
         seconds = (build.finished - build.started).total_seconds() if build.finished and build.started else 0.0
         if build.state is State.CANCELLED or (build.state is State.READY and not seconds):
             return

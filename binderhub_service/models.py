@@ -191,7 +191,7 @@ class Caller:
 
     Attributes:
         name: the user's name, or ``service:NAME`` for a hub service.
-        admin: whether they may everything.
+        admin: whether they may do everything.
         scopes: the scopes of the token they came with.
     """
 

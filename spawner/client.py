@@ -173,7 +173,7 @@ class BuildClient:
 class _Patience:
     """Waits that grow, until `seconds` have passed without an answer.
 
-    A connection that lasted is an answer, though nothing was said on it; one that ends at once is none.
+    A connection that lasted is an answer, though nothing was said on it; a connection that ends at once is none.
     """
 
     def __init__(self, seconds: float) -> None:

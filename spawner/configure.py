@@ -67,7 +67,7 @@ def configure(
         network: docker mode's network that the hub shares with its servers, if the hub runs in a container itself.
         namespace: Kubernetes mode's namespace of build pods; by default the hub's own.
         service_ip: address of this machine, or of the hub's pod, at which the service listens for hub and proxy.
-        service_port: port on that address on which the service listens behind the hub's proxy; by default one that is free.
+        service_port: port on that address on which the service listens behind the hub's proxy; by default a free port.
         service_url: where the service is if something else than the hub starts it, with settings of its own.
         service_token: the API token of such a service.
         service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
@@ -157,7 +157,7 @@ def _give_users(c: Config, scopes: Iterable[str]) -> None:
 
 
 def _visible(values: list[dict[str, Any]] | LazyConfigValue) -> list[dict[str, Any]]:
-    """Return the very dicts that a list in the configuration holds so far, also one that will only be merged later."""
+    """Return the very dicts that a list in the configuration holds so far, also if it is only merged later."""
     if isinstance(values, LazyConfigValue):
         parts = values.to_dict()
         return [*parts.get("prepend", []), *parts.get("extend", []), *(item for _, item in parts.get("inserts", []))]

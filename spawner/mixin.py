@@ -198,7 +198,7 @@ class RepoSpawner(_NextInLine):
                     asked.cancel()
         if build["state"] != "ready":
             raise build_failed(build, self._log_url())
-        # A build that is shared carries the ref of whoever asked first; this server is about what this person asked for.
+        # A build that is shared carries its first requester's ref; this server is about what this person asked for.
         return {**build, "ref": options.ref or "HEAD"}
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:

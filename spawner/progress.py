@@ -31,7 +31,7 @@ def plain(text: str) -> str:
 
 
 class StartProgress:
-    """The progress events of one start, kept so that whoever comes later hears all of it.
+    """The progress events of one start, kept so that later watchers get all of them.
 
     Of a long log the first and the last events are kept; `left_out` says in their place what is missing.
 
@@ -96,7 +96,7 @@ class StartProgress:
             await changed.wait()
 
     def _at(self, position: int) -> tuple[dict[str, Any], int]:
-        """Return the event at `position`, or one that says how many are missing there, and where to go on."""
+        """Return the event at `position`, or an event that says how many are missing there, and where to go on."""
         if position < len(self._head):
             return dict(self._head[position]), position + 1
         first_kept = self._count - len(self._tail)

@@ -79,7 +79,7 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
 
 def server_silent(seconds: float) -> Rejection:
     """Return the rejection that a server means which runs, but has not answered in all the time it had."""
-    sentence = f"The server runs, but did not answer within {seconds:g} seconds. Is there something in its start that waits, or never ends?"
+    sentence = f"The server runs, but did not answer within {seconds:g} seconds. Its start may wait for something, or never end."
     return Rejection(422, f"{sentence} If it only needs longer, ask an administrator for a longer start_timeout.")
 
 

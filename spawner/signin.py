@@ -1,6 +1,6 @@
 """Sign one person in on their own machine by a link that works once, the way Jupyter's ``?token=`` link does.
 
-The hub reads only the SHA-256 of the link's token, from a file. Whoever may write that file makes a new link:
+The hub reads only the SHA-256 of the link's token, from a file. A user who may write that file makes a new link:
 
     python -m spawner.signin STATE/signin        prints a token; the link is http://HOST/hub/login?token=TOKEN
 
@@ -60,7 +60,7 @@ def new_token(path: Path) -> str:
 def redeem(path: Path, token: str) -> bool:
     """Use the token up: say whether it was the right one, for the first and only time.
 
-    Of several processes with the right token one wins: the one that removes the file.
+    Of several processes with the right token the process that removes the file wins.
     """
     try:
         wanted = path.read_text(encoding="ascii").strip()
@@ -76,7 +76,7 @@ def redeem(path: Path, token: str) -> bool:
 
 
 def person() -> str:
-    """Return a hub user name for whoever runs this process: their login name, as far as the hub allows it."""
+    """Return a hub user name for the user of this process: the login name, as far as the hub allows it."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):  # no such user in the password database, as in some containers
@@ -142,7 +142,7 @@ class OneTimeLinkAuthenticator(Authenticator):
         help="File with the SHA-256 of the token that signs in, written by `python -m spawner.signin FILE` and removed when the token is used.",
     ).tag(config=True)
 
-    username = Unicode(help="The hub's name for the person; by default the login name of whoever runs the hub.").tag(config=True)
+    username = Unicode(help="The hub's name for the person; by default the login name of the hub's user.").tag(config=True)
 
     @default("username")
     def _default_username(self) -> str:

@@ -24,7 +24,7 @@ def may_read_all(caller: Caller) -> bool:
 
 
 def may_read(caller: Caller, requesters: Collection[str]) -> bool:
-    """Say whether the caller may read a build that `requesters` asked for; whoever asked for a build may."""
+    """Say whether the caller may read a build that `requesters` asked for; its requesters may."""
     return may_read_all(caller) or caller.name in requesters
 
 

@@ -76,7 +76,7 @@ class Builds:
         """Return a build.
 
         Raises:
-            NotFound: there is none of this id.
+            NotFound: no build has this id.
             NotAllowed: the caller did not ask for it and may not read everybody's.
         """
         build = await self._reader.get(build_id)

@@ -1,4 +1,4 @@
-"""Whoever wants to know about builds, together."""
+"""Several observers of builds as one."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ from .event_log import follow_stored
 
 
 class BuildReader:
-    """Reads builds and their events, whoever wants to know; who may is decided in `builds`."""
+    """Reads builds and their events; `builds` decides who may read them."""
 
     def __init__(self, store: Store, active: ActiveBuilds) -> None:
         self._store = store
         self._active = active
 
     async def get(self, build_id: str) -> Build:
-        """Return a build; raises `NotFound` if there is none of this id."""
+        """Return a build; raises `NotFound` if no build has this id."""
         active = self._active.get(build_id)
         build = active.build if active else await self._store.get(build_id)
         if build is None:

@@ -56,7 +56,7 @@ class Resolver:
             raise
 
     async def close(self) -> None:
-        """Give up all questions; whoever waits for one hears that the service stops."""
+        """Give up all questions; their requesters hear that the service stops."""
         self._closing = True
         tasks = list(self._tasks.values())
         for task in tasks:

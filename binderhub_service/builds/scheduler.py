@@ -27,7 +27,7 @@ _CANCELLED = {"code": "cancelled", "message": "The build was cancelled.", "hint"
 
 
 class Observer(Protocol):
-    """Whoever counts what happens."""
+    """Is told when builds start and end, e.g. to count them."""
 
     def note_start(self, build: Build) -> None:
         """Note that a build's turn has come."""
@@ -62,7 +62,7 @@ class BuildScheduler:
         return [active.build for active in self._active.unfinished()]
 
     async def joinable(self, image: str) -> Build | None:
-        """Return the build that is making an image; one that is being ended is waited for, not joined."""
+        """Return the build that is making an image; a build that is being ended is waited for, not joined."""
         active = self._active.making(image)
         if active is not None and active.is_ending:
             await active.wait()
@@ -152,7 +152,7 @@ class BuildScheduler:
         active.task.add_done_callback(lambda _: self._after(active))
 
     def _after(self, active: ActiveBuild) -> None:
-        """Forget a build whose task has ended, and give its place away; one that a stopped service lets go is not over."""
+        """Forget a build whose task has ended, and give its place away; a build that a stopped service lets go is not over."""
         active.task, active.has_place = None, False
         if active.event_log.over:
             self._active.drop(active)

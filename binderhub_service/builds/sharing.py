@@ -80,7 +80,7 @@ class SharedBuilds:
         return self._deciding.setdefault(image, asyncio.Lock())
 
     async def _found(self, source: Source, image: Image, requester: str) -> Build:
-        """Return the build that made an image, or a record of one that had nothing to do."""
+        """Return the build that made an image, or the record of a build that had nothing to do."""
         await self._store.note_use(image.name, now(), _USE_NOTED_SECONDS)
         ready = await self._store.newest_ready(image.name)
         if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there

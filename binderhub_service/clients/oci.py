@@ -81,7 +81,7 @@ class Layer:
 
 
 class Layout:
-    """An image as a directory, as the OCI image layout specification has it. Whoever made it may mean harm: no link in it is followed."""
+    """An image as a directory, as the OCI image layout specification has it. It may be made to do harm: no link in it is followed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -80,7 +80,7 @@ class RegistryClient:
         await self._client.aclose()
 
     async def ask(self, method: str, reference: Reference, path: str, accept: Sequence[str] = ()) -> httpx.Response:
-        """Return a registry's answer, whatever its status is, unless it says nothing about the question.
+        """Return a registry's answer, whatever its status is, unless it is no answer to the question.
 
         Args:
             path: what follows ``/v2/``.

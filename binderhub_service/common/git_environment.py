@@ -1,4 +1,4 @@
-"""What git may see and do, whoever runs it."""
+"""What git may see and do, in the service and in a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images, for administrators: what there is, who uses it, and away with it."""
+"""Images, for administrators: list them with their use, and remove them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class EnvironmentImages(Images):
     """
 
     def __init__(self, root: Path, settings: str) -> None:
-        root = root.resolve()  # paths are compared, and one that leads over a link is another one
+        root = root.resolve()  # paths are compared, and a path over a link is another path
         self._images = root / "images"
         self._environments = root / "environments"
         self._settings = settings

@@ -228,7 +228,7 @@ def _time(text: Any) -> datetime:
 def _unexpected(reference: Reference, answer: httpx.Response) -> Unavailable:
     codes = ", ".join(sorted(error_codes(answer)))
     return Unavailable(
-        f"The registry {reference.registry} gave an answer that says nothing: {answer.status_code} {codes}".rstrip() + ".",
+        f"The registry {reference.registry} did not give a usable answer: {answer.status_code} {codes}".rstrip() + ".",
         code="registry_unavailable",
         hint="Try again in a moment; if it stays so, ask an administrator to look at the registry.",
     )

@@ -39,12 +39,12 @@ class KubernetesMode(Repo2dockerMode):
         help="""The image that build pods run; ``chart/images/builder`` makes it. Needed. Example: ``ghcr.io/example/binder-builder:0.1.0``.""",
     ).tag(config=True)
     namespace = Unicode(
-        help="""The namespace of build pods. Default: the one that this service runs in, else ``default``. Example: ``builds``.""",
+        help="""The namespace of build pods. Default: the service's own namespace, else ``default``. Example: ``builds``.""",
     ).tag(config=True)
     server_namespace = Unicode(
         help="""The namespace of the hub's servers, which is asked who runs one from an image before that is deleted.
 
-        Default: the one that this service runs in, else `namespace`. Example: ``hub``.
+        Default: the service's own namespace, else `namespace`. Example: ``hub``.
         """,
     ).tag(config=True)
     kubeconfig = Unicode(
@@ -66,7 +66,7 @@ class KubernetesMode(Repo2dockerMode):
         "",
         help="""A Docker engine that builds instead of the pods, which only tell it what to do.
 
-        Whoever reaches that engine rules its machine, so let nobody but build pods reach it. Default: none. Example: ``tcp://engine:2375``.
+        Access to that engine is root on its machine, so let only build pods reach it. Default: none. Example: ``tcp://engine:2375``.
         """,
     ).tag(config=True)
     image_pull_policy = Enum(
@@ -112,7 +112,7 @@ class KubernetesMode(Repo2dockerMode):
     cache_volume = Dict(
         help="""The source of a volume in which builds keep their layers for each other.
 
-        Whoever builds can change what others build from it: for people who trust each other. Default: none, a disk that goes with
+        Each build can change what others build from it: for people who trust each other. Default: none, a disk that goes with
         the pod. Example: ``{"persistentVolumeClaim": {"claimName": "build-cache"}}``.
         """,
     ).tag(config=True)
@@ -134,7 +134,7 @@ class KubernetesMode(Repo2dockerMode):
         min=0,
         help="""How much memory a build may use; 0 for any amount.
 
-        One that needs more fails with ``out_of_memory``. In bytes. Default: 0. Example: ``4 * 1024**3``.
+        A build that needs more fails with ``out_of_memory``. In bytes. Default: 0. Example: ``4 * 1024**3``.
         """,
     ).tag(config=True)
     cpu_request = Float(0, min=0, help="""How many processors are set aside for a build; 0 for none. Default: 0. Example: 0.5.""").tag(config=True)
@@ -144,7 +144,7 @@ class KubernetesMode(Repo2dockerMode):
         min=0,
         help="""How much of its node's disk a build may use; 0 for any amount.
 
-        One that needs more is evicted and fails. In bytes. Default: 0. Example: ``20 * 1024**3``.
+        A build that needs more is evicted and fails. In bytes. Default: 0. Example: ``20 * 1024**3``.
         """,
     ).tag(config=True)
     deadline_seconds = Integer(

@@ -21,7 +21,7 @@ Page = tuple[str, int, int]
 class CachingStore(Store):
     """Remembers builds that have ended, who asked for them, and pages of event logs that are written to the end.
 
-    It must be the only one that writes to its database, as the service is: builds end in the process that follows them.
+    It must be the only writer to its database, as the service is: builds end in the process that follows them.
     """
 
     def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:

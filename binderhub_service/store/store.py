@@ -55,7 +55,7 @@ class Store:
         await self._run(lambda: _analyze(self._engine))
 
     async def close(self) -> None:
-        """Finish what was asked and let go of the database; whoever asks later finds it unavailable."""
+        """Finish what was asked and close the database; later calls find it unavailable."""
         await self._run(self._engine.dispose)
         self._closed = True
         self._thread.shutdown()
@@ -89,7 +89,7 @@ class Store:
         await self._write(transaction)
 
     async def get(self, build_id: str) -> Build | None:
-        """Return a build, or None if there is none of this id."""
+        """Return a build, or None if no build has this id."""
         rows = await self._read(sa.select(builds).where(builds.c.id == build_id))
         return _build_from(rows[0]) if rows else None
 

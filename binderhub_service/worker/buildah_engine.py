@@ -61,11 +61,11 @@ class BuildahEngine(ContainerEngine):
             yield from _run([*command, folder])
 
     def images(self) -> list[Image]:
-        """Return no images: whoever asks wants to know whether to build, and that is decided already."""
+        """Return no images: repo2docker asks in order to decide whether to build, and that is decided already."""
         return []
 
     def inspect_image(self, image: str) -> Image | None:
-        """Return the configuration of an image, or None if there is none of this name."""
+        """Return the configuration of an image, or None if no image has this name."""
         command = ("buildah", "inspect", "--type=image", image)
         asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a list, no shell
         if asked.returncode:

@@ -16,7 +16,7 @@ class DockerSettings(ImageSettings):
 
     Attributes:
         push: whether `image_prefix` names a registry that images are pushed to.
-        docker_config: Docker's configuration directory of whoever runs this hub.
+        docker_config: Docker's configuration directory of the user that runs this hub.
         logins: a file with registry logins that are not in Docker's configuration; it may be missing.
         mark: tells what builds have in the engine from what others have there, see `traces`.
         state: a directory for repo2docker itself, the builders of limited builds, and locks.

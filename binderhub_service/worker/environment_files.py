@@ -1,7 +1,7 @@
 """What files that only repo2docker honours say about the rest of the tree; pure.
 
 Every rule leans to the safe side: an environment that is said to depend on the tree is built with every commit, which is
-slow; one that is said not to is built from the files that define it and nothing else.
+slow; without such a step, it is built from the files that define it and nothing else.
 """
 
 from __future__ import annotations

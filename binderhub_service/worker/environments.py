@@ -93,7 +93,7 @@ def definition_in(root: Path, honoured: Set[str] = frozenset()) -> Definition:
         honoured: names of files beyond those of a Python environment that the mode can honour.
 
     Raises:
-        BuildFailed: there is a file that the mode cannot honour, one that cannot be understood, or one that leads out of the tree.
+        BuildFailed: a file cannot be honoured in this mode, cannot be understood, or leads out of the tree.
     """
     return _Reader(root, honoured).definition()
 

@@ -67,4 +67,4 @@ def _patient_lock(directory: JobDirectory) -> int | None:
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
     sys.stdout.flush()
-    os._exit(0)  # everything is written; whoever follows need not wait while the interpreter clears up after itself
+    os._exit(0)  # everything is written; followers need not wait while the interpreter clears up after itself

@@ -22,7 +22,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def end_all_of(build_id: str) -> None:
-    """Kill every process that carries the build's mark, but not the one that calls; returns when they are gone."""
+    """Kill every process that carries the build's mark, except this one; returns when they are gone."""
     while found := list(_marked(build_id)):
         if not _end(found):
             return
@@ -91,7 +91,7 @@ def _mark_of(process: psutil.Process) -> str | None:
 
 
 def _end(processes: Sequence[psutil.Process]) -> bool:
-    """Kill processes, and say whether they were gone in time; one that only waits to be reaped is gone."""
+    """Kill processes, and say whether they were gone in time; a process that only waits to be reaped is gone."""
     for process in processes:
         _kill(process)
     deadline = time.monotonic() + _GONE_SECONDS

@@ -204,7 +204,7 @@ class ContainerSpawner(DockerSpawner):
         return status
 
     async def remove_object(self) -> None:
-        """Remove the container, also one that still runs because a hub died while it started it."""
+        """Remove the container, even if it still runs because a hub died while it started it."""
         try:
             await self.docker("remove_container", self.object_id, v=True, force=True)
         except APIError as error:

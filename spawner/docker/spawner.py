@@ -114,7 +114,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         return binds
 
     async def start_object(self) -> None:
-        """Start the container, with a home that the image's user may write to, whoever that is."""
+        """Start the container, with a home that the image's user may write to."""
         if self.home_volume:
             home = PurePosixPath(self.home_dir)
             await self.docker("put_archive", self.container_id, str(home.parent), _open_folder(home.name))

@@ -141,7 +141,7 @@ class PodSpawner(KubeSpawner):
             self.log.warning("The pod %s could not be removed; the next start of %s removes it: %r", self.pod_name, self._log_name, error)
 
     async def _start_reflector(self, *arguments: Any, **more: Any) -> Any:
-        """Start what all spawners share; whoever waits for it and is cancelled must not cancel it for the others."""
+        """Start what all spawners share; a start that is cancelled while it waits must not cancel it for the others."""
         return await asyncio.shield(asyncio.ensure_future(super()._start_reflector(*arguments, **more)))
 
     # What has become of it

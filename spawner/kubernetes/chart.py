@@ -88,7 +88,7 @@ def read_values(folder: Path) -> dict[str, Any]:
     """Return the values that the chart mounts; raises `ValueError` if no registry is named."""
     values: dict[str, Any] = json.loads((folder / "values.json").read_text())
     if not values["registry"]["prefix"]:
-        raise ValueError("No registry is set: name the one that images are pushed to in registry.prefix, and upgrade the release.")
+        raise ValueError("No registry is set: name in registry.prefix where images are pushed to, and upgrade the release.")
     return values
 
 

@@ -96,7 +96,7 @@ class KubernetesBuilder(Builder):
         await self._delete(build.id, wait=True)
 
     async def forget(self, build: Build) -> None:
-        """Delete the build's pod; one that cannot be deleted now is when the next build is forgotten."""
+        """Delete the build's pod; if that is not possible now, it is deleted when the next build is forgotten."""
         for build_id in [build.id, *self._left]:
             try:
                 await self._delete(build_id, wait=False)

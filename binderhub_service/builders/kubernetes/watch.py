@@ -1,4 +1,4 @@
-"""One list and one watch for the pods of all builds; whoever follows a pod waits for it and asks nobody."""
+"""One list and one watch for the pods of all builds; the followers of a pod wait for it and ask nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PodWatch:
 
     @asynccontextmanager
     async def following(self, name: str) -> AsyncIterator[FollowedPod]:
-        """Give a pod as it is now and, from then on, every change; one that is not there now is gone.
+        """Give a pod as it is now and, from then on, every change; a pod that is not there now is gone.
 
         Raises:
             Unavailable: the cluster could not be asked.

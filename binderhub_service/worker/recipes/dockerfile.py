@@ -27,7 +27,7 @@ def build_command(
 
     Args:
         version: the version of repo2docker that the image is labelled with.
-        with_buildx: whether it is one that builds with buildx; older ones build in the engine itself.
+        with_buildx: whether repo2docker builds with buildx; older versions build in the engine itself.
     """
     settings = place.settings
     arguments = {"NB_USER": settings.user_name, "NB_UID": str(settings.user_id), **settings.build_arguments}
