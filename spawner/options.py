@@ -201,7 +201,7 @@ def _check_repo(repo: str, provider: str) -> str:
         return repo
     url = urlsplit(repo)
     if url.scheme not in SCHEMES or not url.hostname:
-        raise OptionsError("This is not a repository's address.", "Paste an address that begins with https://, or owner/name for a repository on GitHub.")
+        raise OptionsError("This is not a repository's address.", "Paste an address that begins with https://, or a GitHub repository's owner/name.")
     if not url.path.strip("/") or (url.hostname == "github.com" and len(_segments(url.path)) < 2):
         raise OptionsError("The address names a site, but no repository on it.", "Open the repository's page and copy its address.")
     return repo

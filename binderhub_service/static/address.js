@@ -130,7 +130,7 @@ function checkRepo(repo) {
   }
   const url = split(repo);
   if (!url || !SCHEMES.has(url.scheme) || !/^[^[\]]+$|^\[[0-9a-f:.]+\]$/.test(url.host)) {
-    throw new AddressError("This is not a repository's address.", "Paste an address that begins with https://, or owner/name for a repository on GitHub.");
+    throw new AddressError("This is not a repository's address.", "Paste an address that begins with https://, or a GitHub repository's owner/name.");
   }
   if (segments(url.path).length < (url.host === "github.com" ? 2 : 1)) {
     throw new AddressError("The address names a site, but no repository on it.", "Open the repository's page and copy its address.");
