@@ -1,0 +1,33 @@
+"""A real hub's servers, counted for quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from binderhub_service.builds.launch_quota import RunningServers
+from binderhub_service.errors import Unavailable
+from binderhub_service.running_servers import HubServers
+from tests.harness.git_server import GitServer
+from tests.harness.hub import HubProcess
+
+
+@pytest.fixture
+def started(hub: HubProcess, git_server: GitServer) -> Iterator[str]:
+    """Start two servers of bob's for one repository; return its address."""
+    url = git_server.create("running/servers", {"README.md": "hello\n"}).url
+    for name in ("one", "two"):
+        assert hub.launch("bob", {"repo": url}, name)[-1].get("ready")
+    yield url
+    hub.stop_servers("bob")
+
+
+async def test_servers_are_counted_with_the_scopes_for_it_and_not_without(hub: HubProcess, alice: str, started: str) -> None:
+    servers = HubServers(f"{hub.url}/hub/api", hub.admin_token)
+    running = await servers.count(started)
+    assert running.of_repo == 2
+    assert running.total >= 2
+    assert await servers.count("https://git.example.org/another") == RunningServers(running.total, 0)
+    with pytest.raises(Unavailable):
+        await HubServers(f"{hub.url}/hub/api", alice).count(started)
