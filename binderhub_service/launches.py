@@ -13,7 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HT
 
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from .models import Request
-from .names import server_name
+from .names import former_server_name, server_name
 from .providers import Provider, check_permitted, provider_for
 
 MAX_PATH_CHARACTERS = 1024
@@ -22,6 +22,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _URL_PATH_SAFE = "/%?&=+#:@,;~!$'()*"
 _RETRY_AFTER_SECONDS = 10
 _MAX_REQUESTS = 100
+# What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
+_NAME_DISABLED = "Starting invalid server_name"
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,14 @@ class Launches:
         """
         check_permitted(request, self._providers)
         repo = provider_for(request, self._providers).canonical_repo(request)
-        launched = self.launched(user_name, server_name(repo, request.ref), check_path(path))
+        check_path(path)
         options = {"repo": repo, "ref": request.ref, "path": path} | ({"provider": request.provider} if request.provider else {})
-        answer = await self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(launched.server)}", token, options)
-        if answer.code not in {201, 202} and not await self._is_coming(answer, token, user_name, launched.server):
-            raise _error_from(answer)
-        return launched
+        server, former = server_name(repo, request.ref), former_server_name(repo, request.ref)
+        if former in await self._servers(token, user_name) and await self._start(token, user_name, former, options, or_not=_NAME_DISABLED):
+            server = former
+        else:
+            await self._start(token, user_name, server, options)
+        return self.launched(user_name, server, path)
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""
@@ -86,15 +90,29 @@ class Launches:
         pending = f"{self._hub_prefix}spawn-pending/{_escaped(user_name)}/{_escaped(server)}?next={quote(url, safe='')}"
         return Launched(server=server, url=url, pending_url=pending)
 
+    async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool:
+        """Have the hub start a server that does not run yet; say False if it refuses with a sentence that has `or_not` in it."""
+        answer = await self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(server)}", token, options)
+        if answer.code in {201, 202} or await self._is_coming(answer, token, user_name, server):
+            return True
+        if or_not and or_not in str(_json_object(answer).get("message")):
+            return False
+        raise _error_from(answer)
+
     async def _is_coming(self, refusal: HTTPResponse, token: str, user_name: str, server: str) -> bool:
         """Say whether the hub refused because there is nothing left to do; it answers 400 then, as for any other reason."""
         if refusal.code != 400:
             return False
-        answer = await self._ask("GET", f"/users/{_escaped(user_name)}", token)
-        state = (_json_object(answer).get("servers") or {}).get(server, {}) if answer.code == 200 else {}
+        state = (await self._servers(token, user_name)).get(server, {})
         if state.get("pending") == "stop":
             raise Conflict("The server for this repository is being stopped.", code="server_stopping", hint="Try again in a few seconds.")
         return bool(state.get("ready")) or state.get("pending") == "spawn"
+
+    async def _servers(self, token: str, user_name: str) -> dict[str, dict[str, Any]]:
+        """Return the person's servers by name, also those that do not run; none if the token may not see them."""
+        answer = await self._ask("GET", f"/users/{_escaped(user_name)}?include_stopped_servers", token)
+        servers = _json_object(answer).get("servers") if answer.code == 200 else None
+        return servers if isinstance(servers, dict) else {}
 
     async def _ask(self, method: str, path: str, token: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
         request = HTTPRequest(

@@ -10,6 +10,7 @@ import hashlib
 import re
 import secrets
 import string
+import unicodedata
 from datetime import datetime
 from functools import lru_cache
 
@@ -18,6 +19,11 @@ import escapism
 from .models import Source
 
 _SAFE = set(string.ascii_letters + string.digits)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHORT_COMMIT = 7
+_SERVER_CHARACTERS = 30
+_SERVER_DIGEST = 8
+_REF_CHARACTERS = 10
 _HEX_MILLISECONDS = 11  # enough until the year 2527
 
 
@@ -57,13 +63,38 @@ def directory_name(source: Source, settings: str) -> str:
 
 
 def server_name(repo: str, ref: str) -> str:
-    """Return the name of the named server for a repository and a ref; the same for the same two, always valid in a hub.
+    """Return the name of the named server for a repository and a ref: the same for the same two, another for others.
 
-    JupyterHub 6 takes only names of ``[a-z0-9-]`` without a double dash.
+    JupyterHub 6 takes names of 1 to 30 characters from ``[a-z0-9-]`` that begin with a letter, end with a letter or a digit and have
+    no two dashes in a row (its ``slugs.is_valid_safe_slug``); JupyterHub 5 takes anything without a slash.
     """
-    basename = repo.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    label = re.sub(r"[^a-z0-9]+", "-", f"{basename}-{ref}".lower()).strip("-")[:30].strip("-") or "server"
-    return label + "-" + digest(f"{repo}\0{ref}", 8)
+    shown = ref[:_SHORT_COMMIT] if _COMMIT.fullmatch(ref) else _label(ref)[:_REF_CHARACTERS].strip("-")
+    basename = _label(_basename(repo)) or "server"
+    if not basename[0].isalpha():
+        basename = f"x-{basename}"
+    room = _SERVER_CHARACTERS - len(f"-{shown}") * bool(shown) - 1 - _SERVER_DIGEST
+    return "-".join(part for part in (basename[:room].strip("-"), shown, _server_digest(repo, ref)) if part)
+
+
+def former_server_name(repo: str, ref: str) -> str:
+    """Return the name that the server for a repository and a ref had before names were made for JupyterHub 6; people may still have it."""
+    label = re.sub(r"[^a-z0-9]+", "-", f"{_basename(repo)}-{ref}".lower()).strip("-")[:30].strip("-") or "server"
+    return f"{label}-{_server_digest(repo, ref)}"
+
+
+def _server_digest(repo: str, ref: str) -> str:
+    return digest(f"{repo}\0{ref}", _SERVER_DIGEST)
+
+
+def _basename(repo: str) -> str:
+    return repo.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+
+def _label(text: str) -> str:
+    """Return what a text has in letters and digits of ASCII, accents left out, with dashes for all else."""
+    plain = unicodedata.normalize("NFKD", text).lower()
+    without_accents = "".join(character for character in plain if not unicodedata.combining(character))
+    return re.sub(r"[^a-z0-9]+", "-", without_accents).strip("-")
 
 
 def new_build_id(now: datetime) -> str:

@@ -11,14 +11,14 @@ import pytest
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from binderhub_service.launches import Launches, check_path, path_from_query, url_path
 from binderhub_service.models import Request
-from binderhub_service.names import server_name
+from binderhub_service.names import former_server_name, server_name
 from binderhub_service.providers import Provider
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.providers.ls_remote import LsRemote
 from spawner.choices import OptionsError
 from spawner.options import options_from_json
-from tests.fake_hub import FakeHub
+from tests.fake_hub import Asked, FakeHub
 
 REPO = "https://github.com/o/r"
 SERVER = server_name(REPO, "main")
@@ -42,11 +42,16 @@ def launches(hub: FakeHub) -> Launches:
     return Launches(hub.api_url, "/hub/", providers())
 
 
+def starts(hub: FakeHub) -> list[Asked]:
+    """Return what the hub was asked to start."""
+    return [asked for asked in hub.asked if asked.method == "POST"]
+
+
 @pytest.mark.parametrize("status", [201, 202])
 async def test_a_server_is_started_with_the_persons_own_token_and_the_canonical_address(hub: FakeHub, launches: Launches, status: int) -> None:
     hub.answers[START] = (status, "")
     launched = await launches.launch("token-of-alice", "alice", REQUEST, "a b.ipynb")
-    [asked] = hub.asked
+    [asked] = starts(hub)
     assert asked.token == "token-of-alice"
     assert asked.body == {"repo": REPO, "ref": "main", "path": "a b.ipynb", "provider": "gh"}
     assert launched.server == SERVER
@@ -59,7 +64,8 @@ async def test_a_server_is_started_with_the_persons_own_token_and_the_canonical_
 async def test_what_is_sent_to_the_hub_is_what_the_spawner_takes(hub: FakeHub, launches: Launches) -> None:
     hub.answers[START] = (201, "")
     await launches.launch("t", "alice", REQUEST, "/lab")
-    assert options_from_json(hub.asked[0].body).as_user_options() == hub.asked[0].body
+    [asked] = starts(hub)
+    assert options_from_json(asked.body).as_user_options() == asked.body
 
 
 @pytest.mark.parametrize("repo", ["o/r", "https://github.com/o/r/", "http://www.github.com/o/r.git", "git@github.com:o/r.git"])
@@ -114,6 +120,30 @@ async def test_where_a_person_can_do_something_the_hint_says_what(hub: FakeHub, 
     assert hint in (caught.value.hint or "")
 
 
+FORMER = former_server_name(REPO, "main")
+START_FORMER = ("POST", f"/users/alice/servers/{FORMER}")
+
+
+async def test_a_server_by_its_former_name_is_found_again(hub: FakeHub, launches: Launches) -> None:
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {FORMER: {"ready": False, "pending": None}}})
+    hub.answers[START_FORMER] = (201, "")
+    assert (await launches.launch("t", "alice", REQUEST, "")).server == FORMER
+    assert [asked.path for asked in starts(hub)] == [START_FORMER[1]]
+
+
+async def test_a_hub_that_starts_no_former_names_starts_the_new_one(hub: FakeHub, launches: Launches) -> None:
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {FORMER: {"ready": False, "pending": None}}})
+    hub.answers[START_FORMER] = (400, {"message": "Starting invalid server_name r is disabled, contact your administrator"})
+    hub.answers[START] = (201, "")
+    assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
+
+
+async def test_a_person_without_a_server_of_the_former_name_gets_the_new_one(hub: FakeHub, launches: Launches) -> None:
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {"of-another-repository": {}}})
+    hub.answers[START] = (201, "")
+    assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
+
+
 async def test_a_server_that_is_stopping_is_a_conflict(hub: FakeHub, launches: Launches) -> None:
     hub.answers[START] = (400, {"message": "is pending stop"})
     hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": False, "pending": "stop"}}})
@@ -138,7 +168,8 @@ async def test_a_hub_that_is_too_slow_is_not_taken_for_a_refusal() -> None:
 async def test_a_name_cannot_lead_to_another_address(hub: FakeHub, launches: Launches) -> None:
     with pytest.raises(NotFound):
         await launches.launch("t", "../a?b#c d/@é", REQUEST, "")
-    assert hub.asked[0].path == f"/users/..%2Fa%3Fb%23c%20d%2F@%C3%A9/servers/{SERVER}"
+    [asked] = starts(hub)
+    assert asked.path == f"/users/..%2Fa%3Fb%23c%20d%2F@%C3%A9/servers/{SERVER}"
 
 
 async def test_a_hub_with_a_base_url_keeps_it_in_every_address(hub: FakeHub) -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from jupyterhub.slugs import is_valid_safe_slug
 
 from binderhub_service import names
 from tests.harness.records import source
@@ -80,17 +81,46 @@ def test_a_long_address_still_makes_a_directory_name() -> None:
     assert len(long) < 200
 
 
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
 @given(TEXT, TEXT)
+@example("https://github.com/o/2024-course", "HEAD")
+@example("https://github.com/o/intro-to-data-science-2024", SHA)
+@example("https://github.com/o/intro-to-data-science-", "-feature/a-very-long-branch-name")
+@example("https://github.com/o/ıİß²½--_..", "½.½")
+@example("", "")
 def test_a_server_name_is_one_that_every_hub_takes(repo: str, ref: str) -> None:
     name = names.server_name(repo, ref)
-    assert re.fullmatch(r"[a-z0-9](?:-?[a-z0-9])*", name)
-    assert len(name) <= 40
+    assert is_valid_safe_slug(name), name
     assert name == names.server_name(repo, ref)
 
 
-def test_a_server_name_tells_repository_and_ref() -> None:
-    assert names.server_name("https://git.example.org/o/My.Project.git", "v1.0").startswith("my-project-v1-0-")
-    assert names.server_name("https://a/o/r", "main") != names.server_name("https://b/o/r", "main")
+@given(TEXT, TEXT, TEXT)
+def test_other_repositories_and_refs_have_servers_of_other_names(repo: str, ref: str, other: str) -> None:
+    assert ref == other or names.server_name(repo, ref) != names.server_name(repo, other)
+    assert repo == other or names.server_name(repo, ref) != names.server_name(other, ref)
+
+
+@pytest.mark.parametrize(
+    ("repo", "ref", "shown"),
+    [
+        ("https://git.example.org/o/My.Project.git", "v1.0", "my-project-v1-0-"),
+        ("https://github.com/o/2024-course", "", "x-2024-course-"),
+        ("https://github.com/o/intro-to-data-science-2024", "main", "intro-to-data-sc-main-"),
+        ("https://github.com/o/intro-to-data-science-2024", SHA, "intro-to-data-0123456-"),
+        ("https://github.com/o/Übung_Ñ", "feature/été-2024-x", "ubung-n-feature-et-"),
+        ("https://github.com/o/课程", "分支", "server-"),
+    ],
+)
+def test_a_server_name_tells_repository_and_ref(repo: str, ref: str, shown: str) -> None:
+    assert names.server_name(repo, ref)[:-8] == shown
+
+
+def test_a_former_server_name_is_as_it_was() -> None:
+    assert names.former_server_name("https://github.com/o/2024-course", SHA) == "2024-course-0123456789abcdef01-" + names.digest(
+        f"https://github.com/o/2024-course\0{SHA}", 8
+    )
 
 
 def test_build_ids_sort_by_time_and_differ() -> None:
