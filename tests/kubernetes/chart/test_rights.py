@@ -10,7 +10,7 @@ import pytest
 from binderhub_service.errors import Unavailable
 from tests.harness.following import followed, up_to
 from tests.kubernetes.builds.conftest import outside, stand_in  # noqa: F401  fixtures
-from tests.kubernetes.builds.pod_builds import PodBuilds, Outside
+from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
 from tests.kubernetes.builds.test_rights import kubeconfig_with
 from tests.kubernetes.chart.helm import REASON, by_name, packed, template
 from tests.kubernetes.kubectl import kubectl
