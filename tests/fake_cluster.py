@@ -22,6 +22,7 @@ class FakeCluster:
         requests: ``METHOD path`` of every request, watches as ``WATCH version``.
         refusals: statuses that the next requests are answered with, by the beginning of ``METHOD path``.
         logs: by container, what the next reads of its log get: pieces of it, and None where the connection breaks.
+        held: requests for one pod that are answered, with what was there when they came, only once this is set.
         oldest: watches from an older version than this are answered with 410.
     """
 
@@ -30,6 +31,7 @@ class FakeCluster:
         self.refusals: dict[str, list[int]] = {}
         self.logs: dict[str, list[list[bytes | None]]] = {}
         self.pods: dict[str, dict[str, Any]] = {}
+        self.held: asyncio.Event | None = None
         self.oldest = 0
         self.url = ""
         self._version = 0
@@ -153,6 +155,8 @@ class FakeCluster:
 
     async def _get(self, request: web.Request) -> web.Response:
         pod = self.pods.get(request.match_info["name"])
+        if self.held:
+            await self.held.wait()
         return web.json_response(pod or {}, status=200 if pod else 404)
 
     async def _delete(self, request: web.Request) -> web.Response:

@@ -52,6 +52,26 @@ async def test_a_pod_is_followed_from_what_it_is_now(fake: FakeCluster, watch: P
         await goes(pod)
 
 
+@pytest.mark.parametrize("last", ["changed", "gone", "made"])
+async def test_an_answer_that_is_older_than_the_last_event_does_not_replace_it(fake: FakeCluster, watch: PodWatch, last: str) -> None:
+    await fake.put("build-0", phase="Running")
+    async with watch.following("build-0") as witness:
+        await until(lambda: fake.count("WATCH"), "the watch")
+        if last != "made":
+            await fake.put("build-1", phase="Running")
+        fake.held = asyncio.Event()
+        following = watch.following("build-1")
+        entering = asyncio.create_task(following.__aenter__())
+        await until(lambda: fake.count(f"GET {PODS}/build-1"), "the question")
+        await (fake.remove("build-1") if last == "gone" else fake.put("build-1", phase="Succeeded"))
+        await fake.put("build-0", phase="Succeeded")
+        await becomes(witness, "Succeeded")  # so the watch has told what came before
+        fake.held.set()
+        pod = await entering
+        await (goes(pod) if last == "gone" else becomes(pod, "Succeeded"))
+        await following.__aexit__(None, None, None)
+
+
 async def test_a_pod_that_is_not_there_is_gone(watch: PodWatch) -> None:
     async with watch.following("build-1") as pod:
         assert pod.now is None

@@ -27,9 +27,10 @@ class FollowedPod:
         now: the pod, or None when it is gone.
     """
 
-    def __init__(self, name: str, now: Mapping[str, Any] | None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.now = now
+        self.now: Mapping[str, Any] | None = None
+        self._watched = False
         self._error: Unavailable | None = None
         self._changed = asyncio.Event()
 
@@ -56,8 +57,18 @@ class FollowedPod:
             await self.changed(left_seconds)
         return True
 
+    def begin(self, pod: Mapping[str, Any] | None) -> None:
+        """Note the answer to the question that following begins with, unless the watch has told something meanwhile.
+
+        The answer may be older than what the watch told, and nothing would correct it if that was the last event. If it is newer
+        than what the watch told, the watch tells the rest as well.
+        """
+        if not self._watched:
+            self.now = pod
+
     def set(self, pod: Mapping[str, Any] | None) -> None:
-        """Note what the pod is now."""
+        """Note what the watch, or the list that it begins with, tells."""
+        self._watched = True
         self.now = pod
         self._changed.set()
 
@@ -88,13 +99,13 @@ class PodWatch:
         Raises:
             Unavailable: the cluster could not be asked.
         """
-        followed = FollowedPod(name, None)
+        followed = FollowedPod(name)
         self._followed.setdefault(name, set()).add(followed)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="watch of build pods")
             self._task.add_done_callback(self._over)
         try:
-            followed.now = await self._cluster.pod(name)  # what is older than this answer and comes later is corrected by what follows it
+            followed.begin(await self._cluster.pod(name))
             yield followed
         finally:
             self._leave(followed)
