@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from binderhub_service.models import Build, Event, Kind, State, now
 from binderhub_service.store.caching import CachingStore
-from tests.harness.records import build
+from tests.harness.records import build, until
 
 
 class CountingStore(CachingStore):
@@ -114,3 +116,66 @@ async def test_an_event_log_that_was_dropped_is_forgotten(store: CountingStore) 
     await store.events(done.id, 0, 10)
     assert await store.drop_logs(now() + timedelta(seconds=1), 10) == 1
     assert [event.kind for event in await store.events(done.id, 0, 10)] == [Kind.END]
+
+
+class SlowStore(CachingStore):
+    """Gives its answers only when `answering` is set, though they were read before."""
+
+    answering: asyncio.Event | None = None
+    read = 0
+
+    async def _read(self, query):  # type: ignore[no-untyped-def]
+        found = await super()._read(query)
+        self.read += 1
+        if self.answering:
+            await self.answering.wait()
+        return found
+
+
+@pytest.fixture
+async def slow(tmp_path: Path) -> AsyncIterator[SlowStore]:
+    store = SlowStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    await store.open()
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def while_reading(store: SlowStore, ask: Awaitable[Any]) -> AsyncIterator[None]:
+    """Do something between an answer of the database and its arrival."""
+    held, before = asyncio.Event(), store.read
+    store.answering = held
+    asking = asyncio.ensure_future(ask)
+    await until(lambda: store.read > before, "the answer")
+    store.answering = None
+    yield
+    held.set()
+    await asking
+
+
+async def test_an_answer_older_than_a_forced_build_is_not_remembered(slow: SlowStore) -> None:
+    older = replace(build(1), state=State.READY, finished=now())
+    await slow.create(older)
+    newer = replace(build(2), image=older.image)
+    await slow.create(newer)
+    async with while_reading(slow, slow.newest_ready(older.image.name)):
+        newer = replace(newer, state=State.READY, finished=now())
+        await slow.record(newer, [], "")
+    assert await slow.newest_ready(older.image.name) == newer
+
+
+async def test_an_answer_older_than_a_wish_is_not_remembered(slow: SlowStore) -> None:
+    begun = build(1)
+    await slow.create(begun)
+    async with while_reading(slow, slow.requesters(begun.id)):
+        await slow.set_requester(begun.id, "bob", wants=True)
+    assert await slow.requesters(begun.id) == {begun.owner: True, "bob": True}
+
+
+async def test_an_answer_older_than_the_dropping_of_logs_is_not_remembered(slow: SlowStore) -> None:
+    done = replace(build(1), state=State.READY, finished=now(), last_event=2)
+    await slow.create(done)
+    await slow.record(done, [Event(1, Kind.LOG, "{}"), Event(2, Kind.END, "{}")], "")
+    async with while_reading(slow, slow.events(done.id, 0, 10)):
+        await slow.drop_logs(now() + timedelta(seconds=1), 10)
+    assert [event.kind for event in await slow.events(done.id, 0, 10)] == [Kind.END]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
@@ -16,6 +18,43 @@ _KEPT_EVENT_BYTES = 8 * 1024 * 1024
 _EVENT_OVERHEAD_BYTES = 200
 
 Page = tuple[str, int, int]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Answers(Generic[K, V]):
+    """Answers of the database that hold until they are dropped.
+
+    An answer that was being read while something was dropped may be older than that, and is not kept.
+    """
+
+    def __init__(self, kept: LRUCache[K, V]) -> None:
+        self.kept = kept
+        self._drops = 0
+
+    async def get(self, key: K, read: Callable[[], Awaitable[V]], holds: Callable[[V], object] = lambda answer: answer is not None) -> V:
+        """Return the kept answer, else read it.
+
+        Args:
+            holds: says of an answer whether it may be kept.
+        """
+        if key in self.kept:
+            return self.kept[key]
+        drops = self._drops
+        answer = await read()
+        if drops == self._drops and holds(answer):
+            self.kept[key] = answer
+        return answer
+
+    def drop(self, key: K) -> None:
+        """Read this answer again next time."""
+        self._drops += 1
+        self.kept.pop(key, None)
+
+    def drop_all(self) -> None:
+        """Read every answer again next time."""
+        self._drops += 1
+        self.kept.clear()
 
 
 class CachingStore(Store):
@@ -27,9 +66,9 @@ class CachingStore(Store):
     def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:
         super().__init__(url, on_answer)
         self._ended: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
-        self._newest_ready: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
-        self._requesters: LRUCache[str, dict[str, bool]] = LRUCache(_KEPT_BUILDS)
-        self._pages: LRUCache[Page, Batch] = LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of)
+        self._newest_ready: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
+        self._requesters: _Answers[str, dict[str, bool]] = _Answers(LRUCache(_KEPT_BUILDS))
+        self._pages: _Answers[Page, Batch] = _Answers(LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of))
         self._reading: dict[Page, asyncio.Task[Batch]] = {}
 
     async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
@@ -38,7 +77,7 @@ class CachingStore(Store):
         if build.state.ended:
             self._ended[build.id] = build
         if build.state is State.READY:
-            self._newest_ready.pop(build.image.name, None)
+            self._newest_ready.drop(build.image.name)
 
     async def get(self, build_id: str) -> Build | None:
         """Return a build, from memory if it has ended."""
@@ -49,29 +88,24 @@ class CachingStore(Store):
 
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image; the same until another one does."""
-        build = self._newest_ready.get(image) or await super().newest_ready(image)
-        if build is not None:
-            self._newest_ready[image] = build
-        return build
+        return await self._newest_ready.get(image, partial(super().newest_ready, image))
 
     async def requesters(self, build_id: str) -> dict[str, bool]:
         """Return who asked for a build."""
-        if build_id not in self._requesters:
-            self._requesters[build_id] = await super().requesters(build_id)
-        return dict(self._requesters[build_id])
+        return dict(await self._requesters.get(build_id, partial(super().requesters, build_id)))
 
     async def set_requester(self, build_id: str, name: str, *, wants: bool) -> None:
         """Note who wants a build, unless that is known."""
         if (await self.requesters(build_id)).get(name) is wants:
             return
         await super().set_requester(build_id, name, wants=wants)
-        self._requesters.pop(build_id, None)
+        self._requesters.drop(build_id)
 
     async def events(self, build_id: str, after: int, limit: int) -> Batch:
         """Return events; readers that want the same page at the same time share one answer."""
         page = (build_id, after, limit)
-        if page in self._pages:
-            return self._pages[page]
+        if page in self._pages.kept:
+            return self._pages.kept[page]
         task = self._reading.get(page)
         if task is None:
             task = asyncio.create_task(self._read_page(page))
@@ -82,15 +116,15 @@ class CachingStore(Store):
     async def drop_logs(self, before: datetime, limit: int) -> int:
         """Drop event logs, and forget what was remembered of any."""
         dropped = await super().drop_logs(before, limit)
-        self._pages.clear()
+        self._pages.drop_all()
         return dropped
 
     async def _read_page(self, page: Page) -> Batch:
-        found = await super().events(*page)
-        whole = len(found) == page[2] or (found and found[-1].kind is Kind.END)
-        if whole and _size_of(found) <= _KEPT_EVENT_BYTES:
-            self._pages[page] = found
-        return found
+        def holds(found: Batch) -> bool:
+            is_whole = len(found) == page[2] or (bool(found) and found[-1].kind is Kind.END)
+            return is_whole and _size_of(found) <= _KEPT_EVENT_BYTES
+
+        return await self._pages.get(page, partial(super().events, *page), holds)
 
 
 def _size_of(events: Sequence[Event]) -> int:
