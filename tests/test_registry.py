@@ -270,6 +270,29 @@ async def test_there_is_kept_for_a_while_and_not_there_never() -> None:
     assert await made.exists("r.example/x:1")
 
 
+async def test_an_answer_older_than_what_made_it_wrong_is_not_kept() -> None:
+    registry = Registry()
+    made = images(registry, "r.example/")
+
+    def changed_meanwhile(request: httpx.Request) -> httpx.Response | None:
+        if "/blobs/" in request.url.path:
+            made.forget("r.example/x:1")
+        return None
+
+    registry._let_in = changed_meanwhile
+    assert await made.exists("r.example/x:1")
+    registry.there = False
+    assert await made.exists("r.example/x:1") is None
+
+
+async def test_one_image_is_deleted_without_asking_about_any_other() -> None:
+    registry = Registry()
+    made = images(registry, "r.example/")
+    assert await made.holds("r.example/x:1")
+    await made.delete("r.example/x:1")
+    assert {request.url.path.removeprefix("/v2/x/manifests/") for request in registry.asked} == {"1", DIGEST}
+
+
 async def test_an_index_for_several_machines_is_an_image() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={**V2, "Docker-Content-Digest": DIGEST}, json={"manifests": [{"digest": "sha256:b"}]})

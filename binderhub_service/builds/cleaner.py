@@ -75,6 +75,14 @@ class Cleaner:
         dated = [(image, uses.get(image.name, image.made)) for image in await self._images.all()]
         return sorted(dated, key=lambda pair: pair[1], reverse=True)
 
+    async def holds(self, name: str) -> bool:
+        """Return whether there is an image of this name; only the image store is asked, and only about this image.
+
+        Raises:
+            Unavailable: the image store could not be asked.
+        """
+        return await self._images.holds(name)
+
     async def keep_cleaning(self, interval_seconds: float) -> None:
         """Clean now and then, until cancelled."""
         while True:

@@ -69,6 +69,7 @@ class BuildRunner:
 
     async def _confirm(self, event_log: EventLog) -> Image:
         """Ask the image store, which alone may say that a build is ready; several times if it does not answer."""
+        self._images.forget(event_log.build.image.name)  # a forced build has put another image in its place
         for seconds in _CONFIRM_WAITS_SECONDS:
             try:
                 return _made(await self._images.exists(event_log.build.image.name))

@@ -71,6 +71,12 @@ class Engine:
         listed = self._call("GET", "/system/df", params={"type": "image"}, timeout_seconds=_LONG_SECONDS).json()["Images"] or []
         return [image for image in listed if label in (image.get("Labels") or {})]
 
+    def labelled(self, label: str, value: str) -> list[dict[str, Any]]:
+        """Return all images in which a label has a value, without their sizes."""
+        wanted = json.dumps({"label": [f"{label}={value}"]})
+        listed: list[dict[str, Any]] = self._call("GET", "/images/json", params={"filters": wanted}).json()
+        return listed
+
     def names(self, repository: str) -> list[str]:
         """Return the names of all images of a repository, as ``repository:tag``."""
         listed = self._call("GET", "/images/json", params={"filters": json.dumps({"reference": [repository]})}).json()

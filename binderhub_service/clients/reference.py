@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .credentials import DOCKER_HUB, registry_host
+
+_FULL_NAME = re.compile(r"(?:[A-Za-z0-9.:\[\]-]+/)?[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,8 @@ class Reference:
     def host(self) -> str:
         """Where the registry's API is."""
         return "registry-1.docker.io" if self.registry == DOCKER_HUB else self.registry
+
+
+def is_full_name(name: str) -> bool:
+    """Return whether a text is an image's name with its tag, and so can be put into a path of an engine's or a registry's API."""
+    return _FULL_NAME.fullmatch(name) is not None

@@ -26,7 +26,7 @@ class OneImageHandler(ApiHandler):
     async def delete(self, name: str) -> None:
         """Remove an image: 204, or 409 while a server or a build uses it."""
         check_is_admin(self)
-        if name not in {image.name for image, _ in await self.context.cleaner.images()}:
+        if not await self.context.cleaner.holds(name):
             raise NotFound("There is no image of this name.", code="image_not_found", hint="GET images lists all.")
         await self.context.builds.delete_image(name)
         self.set_status(204)

@@ -55,6 +55,20 @@ class Images(ABC):
         """Return, by the name that ``health`` shows, what raises `Unavailable` when something this store needs does not answer."""
         return {}
 
+    @abstractmethod
+    async def holds(self, name: str) -> bool:
+        """Return whether `all` would list an image of this name; nothing but this image is asked about.
+
+        Args:
+            name: any text; a name that this store does not give is not held, also if the engine or the registry has it.
+
+        Raises:
+            Unavailable: the store could not be asked.
+        """
+
+    def forget(self, name: str) -> None:  # noqa: B027  # most stores ask each time
+        """Keep no answer about an image that was given before now: it has changed."""
+
     async def tidy(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most stores keep nothing else
         """Remove what is left of images that were replaced, and of builds that are gone.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import names
 from ..clients.engine import Engine, EngineError
+from ..clients.reference import is_full_name
 from ..common import labels
 from ..models import Image, Source, now
 from .base import Images, StoredImage, in_use
@@ -47,6 +48,13 @@ class DockerImages(Images):
         """Return the images that were made here; what images share belongs to none."""
         return await asyncio.to_thread(self._all)
 
+    async def holds(self, name: str) -> bool:
+        """Ask the engine for this image."""
+        if not name.startswith(self._prefix) or not is_full_name(name):
+            return False
+        found = await asyncio.to_thread(self._engine.inspect_image, name)
+        return found is not None and name in (found.get("RepoTags") or ()) and labels.COMMIT in _labels(found["Config"])
+
     async def users(self, name: str) -> tuple[str, ...]:
         """Return who has a container made from an image, as ``user/server``."""
         return await asyncio.to_thread(self._users, name)
@@ -80,6 +88,10 @@ class DockerImages(Images):
                 if name.startswith(self._prefix) and not name.endswith(_NAMELESS):
                     yield name, image
 
+    def _is_named(self, image: Mapping[str, Any]) -> bool:
+        names_of_it = image.get("RepoTags") or ()
+        return labels.COMMIT in _labels(image) and any(name.startswith(self._prefix) and not name.endswith(_NAMELESS) for name in names_of_it)
+
     def _users(self, name: str) -> tuple[str, ...]:
         image = self._engine.inspect_image(name)
         made_from_it = self._engine.containers(ancestor=name) if image else []
@@ -93,7 +105,7 @@ class DockerImages(Images):
             raise in_use(name)
         self._remove(name)
         key = _labels(found["Config"]).get(labels.ENVIRONMENT)
-        if key and not any(_labels(image).get(labels.ENVIRONMENT) == key for _, image in self._named()):
+        if key and not any(map(self._is_named, self._engine.labelled(labels.ENVIRONMENT, key))):
             self._remove(names.environment_name(self._prefix, key))
 
     def _remove(self, name: str) -> None:

@@ -57,6 +57,11 @@ class EnvironmentImages(Images):
         """Return all images; an environment's size is divided among the images that share it."""
         return await asyncio.to_thread(self._all)
 
+    async def holds(self, name: str) -> bool:
+        """Return whether there is a link of this name with a manifest."""
+        link = self._images / name
+        return name == link.name and os.path.islink(link) and _manifest(link) is not None  # noqa: PTH114  # says no to what no path can be
+
     async def delete(self, name: str) -> None:
         """Remove the image and, unless another image uses it, its environment."""
         await asyncio.to_thread(self._delete, name)

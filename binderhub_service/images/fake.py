@@ -27,6 +27,10 @@ class FakeImages(Images):
         """Return all, one byte each."""
         return [StoredImage(name, 1, self.made, self.used_by.get(name, ())) for name in self.there]
 
+    async def holds(self, name: str) -> bool:
+        """Look it up."""
+        return name in self.there
+
     async def delete(self, name: str) -> None:
         """Forget it, unless it is used."""
         if self.used_by.get(name):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import httpx
 
 from .. import names
-from ..clients.reference import Reference
+from ..clients.reference import Reference, is_full_name
 from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
 from ..errors import Conflict, Unavailable
@@ -70,6 +70,7 @@ class RegistryImages(Images):
         self._settings = settings
         self._local = local
         self._kept_seconds = kept_seconds
+        self._forgotten = 0
         self._there: dict[str, tuple[float, Image]] = {}
         self._details: OrderedDict[str, _Details] = OrderedDict()
 
@@ -82,18 +83,21 @@ class RegistryImages(Images):
         until, image = self._there.get(name, (0.0, None))
         if image and time.monotonic() < until:
             return image
-        self.forget(name)
+        self._there = {kept: value for kept, value in self._there.items() if value[0] > time.monotonic()}
+        forgotten = self._forgotten
         digest = await self._digest(Reference.parse(name))
         if digest is None:
             return None
         details = await self._details_of(Reference.parse(name), digest)
         image = Image(name, environment=details.environment, digest=digest)
-        self._there[name] = (time.monotonic() + self._kept_seconds, image)
+        if forgotten == self._forgotten:  # else the registry may have changed since it answered
+            self._there[name] = (time.monotonic() + self._kept_seconds, image)
         return image
 
     def forget(self, name: str) -> None:
-        """Ask the registry next time; for those who know that an image has changed."""
-        self._there = {kept: value for kept, value in self._there.items() if kept != name and value[0] > time.monotonic()}
+        """Ask the registry next time."""
+        self._forgotten += 1
+        self._there.pop(name, None)
 
     async def all(self) -> list[StoredImage]:
         """Return the images whose names have the prefix; not every registry lets itself be listed."""
@@ -115,6 +119,12 @@ class RegistryImages(Images):
     async def _check(self) -> None:
         await self._digest(Reference.parse(f"{self._prefix}some-image-name:12345"))  # that it is not there is an answer
 
+    async def holds(self, name: str) -> bool:
+        """Ask the registry for the manifest of this name."""
+        if not name.startswith(self._prefix) or self._is_environment(name) or not is_full_name(name):
+            return False
+        return await self._digest(Reference.parse(name)) is not None
+
     async def tidy(self, build_ids: Collection[str]) -> None:
         """Remove what builds that are gone have left in the engine that builds."""
         if self._local:
@@ -122,10 +132,14 @@ class RegistryImages(Images):
 
     async def delete(self, name: str) -> None:
         """Remove the manifest, and the building engine's copy; an image that a server runs from stays."""
-        if self._local:
-            await self._local.delete(name)
-        self.forget(name)
-        reference = Reference.parse(name)
+        try:
+            if self._local:
+                await self._local.delete(name)
+            await self._delete(Reference.parse(name))
+        finally:
+            self.forget(name)
+
+    async def _delete(self, reference: Reference) -> None:
         digest = await self._digest(reference)
         if digest is None:
             return
@@ -144,6 +158,9 @@ class RegistryImages(Images):
         await self._client.close()
         if self._local:
             await self._local.close()
+
+    def _is_environment(self, name: str) -> bool:
+        return name.startswith(f"{self._prefix}environment:")
 
     # --- manifests ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +228,7 @@ class RegistryImages(Images):
         reference = Reference(host.registry, host.repository, tag)
         digest = await self._digest(reference)
         name = f"{host.registry}/{host.repository}:{tag}"
-        if digest is None or name.startswith(f"{self._prefix}environment:"):
+        if digest is None or self._is_environment(name):
             return None
         details = await self._details_of(reference, digest)
         users = await self._local.users(name) if self._local else ()

@@ -103,6 +103,23 @@ async def test_a_deleted_image_is_gone_and_others_stay(image_store: ImageStore) 
     assert [image.name for image in await image_store.images.all()] == [b]
 
 
+async def test_one_image_is_asked_about_without_a_list(image_store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = image_store.name("a")
+    image_store.put(a, "key-of-a")
+    monkeypatch.setattr(image_store.images, "all", None)
+    assert await image_store.images.holds(a)
+    assert not await image_store.images.holds(image_store.name("b"))
+    await image_store.images.delete(a)
+    assert not await image_store.images.holds(a)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/..", "a/../a", "a?b", "a b", "\x00", "a@sha256:0", "x" * 300])
+async def test_a_text_that_is_no_name_of_the_store_is_not_held(image_store: ImageStore, name: str) -> None:
+    image_store.put(image_store.name("a"))
+    assert not await image_store.images.holds(name)
+    assert not await image_store.images.holds(f"{image_store.name('a')}{name or '/'}")
+
+
 async def test_an_image_can_come_back(image_store: ImageStore) -> None:
     a = image_store.name("a")
     image_store.put(a)
