@@ -117,6 +117,7 @@ class CachingStore(Store):
         """Drop event logs, and forget what was remembered of any."""
         dropped = await super().drop_logs(before, limit)
         self._pages.drop_all()
+        self._reading.clear()  # nobody joins a reading that began before
         return dropped
 
     async def _read_page(self, page: Page) -> Batch:
