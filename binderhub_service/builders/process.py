@@ -6,12 +6,12 @@ python -m binderhub_service.builders.process stop BUILDS_DIRECTORY    end all bu
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..images.environments import MADE
+from ..images.trees import remove_tree
 from ..worker.job import Limits
 from .detached import DetachedBuilder, stop_all
 
@@ -51,7 +51,7 @@ class ProcessBuilder(DetachedBuilder):
             for made in (self._root / folder / MADE).glob(f"*.{build_id}"):
                 link = made.parent.parent / made.name.removesuffix(f".{build_id}")
                 if link.resolve() != made.resolve():
-                    shutil.rmtree(made, ignore_errors=True)
+                    remove_tree(made)
 
 
 def main(arguments: list[str]) -> None:

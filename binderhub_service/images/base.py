@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..errors import Conflict
-from ..models import Image, Source
+from ..models import Image, Source, now
+from ..names import new_build_id
+
+_YOUNG = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Images(ABC):
         """Remove what is left of images that were replaced, and of builds that are gone.
 
         Args:
-            build_ids: the builds that go on; what they are making is left alone.
+            build_ids: the builds that went on a moment ago; what they, and builds that begin just now, are making is left alone.
         """
 
     @abstractmethod
@@ -87,6 +90,16 @@ class Images(ABC):
 
     async def close(self) -> None:  # noqa: B027  # most stores hold nothing
         """Let go of connections."""
+
+
+def left_behind(build_ids: Collection[str]) -> Callable[[str], bool]:
+    """Return what says of a build, by its id, whether what it has made may go.
+
+    Args:
+        build_ids: the builds that went on when somebody looked. A build that has begun since is not among them; its id says that it is young.
+    """
+    young = new_build_id(now() - _YOUNG)
+    return lambda build_id: build_id < young and build_id not in build_ids
 
 
 def in_use(name: str) -> Conflict:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from .. import names
 from ..clients.engine import Engine, EngineError
 from ..clients.reference import is_full_name
 from ..common import labels
-from ..models import Image, Source, now
-from .base import Images, StoredImage, in_use
+from ..models import Image, Source
+from .base import Images, StoredImage, in_use, left_behind
 from .build_artifacts import remove_leftovers
 
 _CONFLICT = 409
-_YOUNG = timedelta(hours=1)
 _NAMELESS = ":<none>"
 
 
@@ -60,12 +59,9 @@ class DockerImages(Images):
         return await asyncio.to_thread(self._users, name)
 
     async def tidy(self, build_ids: Collection[str]) -> None:
-        """Remove what builds that are gone have left; a build that begins just now is not among `build_ids` yet, and left alone."""
+        """Remove what builds that are gone have left."""
         if self._instance_id:
-            young = names.new_build_id(now() - _YOUNG)
-            await asyncio.to_thread(
-                remove_leftovers, self._engine, self._instance_id, lambda build_id: build_id < young and build_id not in build_ids
-            )
+            await asyncio.to_thread(remove_leftovers, self._engine, self._instance_id, left_behind(build_ids))
 
     async def delete(self, name: str) -> None:
         """Remove the image, and its environment's unless another image uses it."""

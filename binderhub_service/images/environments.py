@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -24,8 +23,9 @@ import psutil
 from .. import names
 from ..errors import Unavailable
 from ..models import Image, Source
-from .base import Images, StoredImage, in_use
+from .base import Images, StoredImage, in_use, left_behind
 from .locks import locked
+from .trees import remove_tree
 
 MADE = ".made"
 MANIFEST = "image.json"
@@ -115,10 +115,10 @@ class EnvironmentImages(Images):
         kept = {link.resolve() for folder in folders for link in folder.glob("*") if link.is_symlink()}
         kept |= {Path(manifest["environment"]) for _, manifest in self._links()}
         kept |= {Path(directory) for directory in _users_by_directory(self._environments / MADE)}
-        builds = {*build_ids, *(_build_of(directory) for directory in kept)}  # an environment may lead into the checkout of its build
+        may_go = left_behind({*build_ids, *(_build_of(directory) for directory in kept)})  # an environment may lead into the checkout of its build
         for made in (made for folder in folders for made in (folder / MADE).glob("*") if made.is_dir()):
-            if _build_of(made) not in builds:
-                shutil.rmtree(made, ignore_errors=True)
+            if may_go(_build_of(made)):
+                remove_tree(made)
 
 
 def _build_of(made: Path) -> str:
@@ -161,4 +161,4 @@ def _remove_made(link: Path, made: Path) -> None:
     """Remove what was made, before that the link if it leads there: what is half gone is never seen."""
     if link.is_symlink() and link.resolve() == made:
         link.unlink()
-    shutil.rmtree(made, ignore_errors=True)
+    remove_tree(made)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import BuildFailed
+from . import local_paths
 from .environment_files import RULES, WHOLE_TREE
 
 _FOLDERS = ("binder", ".binder")
@@ -36,10 +37,8 @@ _NOT_HERE = (
 )
 _MAX_FILE_BYTES = 10 * 1024 * 1024
 _INCLUDE = re.compile(r"^(?:-r|--requirement|-c|--constraint)[\s=]*(?P<file>\S+)")
-_EDITABLE = re.compile(r"^(?:-e|--editable)[\s=]*(?P<target>\S+)")
-_FIND_LINKS = re.compile(r"^(?:-f|--find-links)[\s=]*(?P<target>\S+)")
-_URL = re.compile(r"^(?:[a-z]+\+)?[a-z]+://", re.IGNORECASE)
-_ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.gz|tgz|tar\.bz2)$", re.IGNORECASE)
+_CLAUSE = r"\s*(?:~=|===?|!=|[<>]=?)?\s*\d+(?:\.(?:\d+|\*))*(?:(?:a|b|rc)\d+)?\s*"
+_REQUIRES_PYTHON = re.compile(rf"{_CLAUSE}(?:,{_CLAUSE})*,?\s*")
 _PYTHON_VERSION = re.compile(r"^(?:python-)?(?P<version>\d+(?:\.\d+){0,2})$")
 
 
@@ -54,6 +53,7 @@ class Definition:
         project: path of a pyproject.toml whose dependencies are wanted, or None.
         locked: whether a uv.lock beside `project` pins them.
         package: whether the repository itself is installed as a package.
+        indexes: the package indexes that `project` adds, each with whether it takes the place of the usual one.
         python: the Python version asked for (``3.12``, ``>=3.11``), or None.
         post_build: path of the postBuild script, or None.
         start: path of the start script, or None.
@@ -66,6 +66,7 @@ class Definition:
     project: str | None = None
     locked: bool = False
     package: bool = False
+    indexes: tuple[tuple[str, bool], ...] = ()
     python: str | None = None
     post_build: str | None = None
     start: str | None = None
@@ -120,7 +121,7 @@ class _Reader:
         requirements = self._path_if_file(folder, "requirements.txt")
         if requirements:
             self._read_requirements(requirements, seen=set())
-        project, locked, package, requires_python = self._read_project(folder)
+        project, locked, package, requires_python, indexes = self._read_project(folder)
         post_build, start = self._path_if_file(folder, "postBuild"), self._path_if_file(folder, "start")
         if post_build:
             self._take(post_build)
@@ -135,6 +136,7 @@ class _Reader:
             project=project,
             locked=locked,
             package=package,
+            indexes=indexes,
             python=python,
             post_build=post_build,
             start=start,
@@ -207,37 +209,50 @@ class _Reader:
         for line in _requirement_lines(self._text(path)):
             include = _INCLUDE.match(line)
             if include:
-                if not _URL.match(include["file"]):
+                if not local_paths.is_elsewhere(include["file"]):
                     self._read_requirements(_normalised(here / include["file"]), seen)
-            elif _is_local(line):
+            elif local_paths.in_requirement(line):
                 self._tied.append(f"{path} names a local path ({line})")
 
-    def _read_project(self, folder: str) -> tuple[str | None, bool, bool, str | None]:
-        """Return the path of pyproject.toml if its dependencies are wanted, whether it is locked, package or not, requires-python."""
+    def _read_project(self, folder: str) -> tuple[str | None, bool, bool, str | None, tuple[tuple[str, bool], ...]]:
+        """Return the path of pyproject.toml if its dependencies are wanted, whether it is locked, package or not, requires-python, indexes."""
         setup = self._path_if_file(folder, "setup.py") if not folder else None
         path = self._path_if_file(folder, "pyproject.toml")
         content = self._toml(path) if path else {}
         table = content.get("project")
         project = table if isinstance(table, dict) else {}
         lock = self._path_if_file(folder, "uv.lock") if project else None
-        if lock:
-            self._tie_to_local_sources(lock)
-        built = "build-system" in content or "dependencies" in self._list(path, project, "dynamic")
-        package = bool(setup) or (not folder and bool(project) and built)
+        if lock and local_paths.in_lock(self._list(lock, self._toml(lock), "package")):
+            self._tied.append(f"{lock} names local packages")
+        local = local_paths.in_project(content) if project else None
+        if local:
+            self._tied.append(f"{path} names a local path ({local})")
+        computed = "dependencies" in self._list(path, project, "dynamic")
+        if folder and computed:
+            self._tied.append(f"{path} has its dependencies computed, maybe from other files")
+        package = bool(setup) or (not folder and bool(project) and ("build-system" in content or computed))
         if setup:
             self._take(setup)
         if package:
             self._tied.append(f"the repository itself is installed ({setup or path})")
         if path and not project and not lock:
             self._files.pop(path, None)  # settings of tools only
-        requires_python = project.get("requires-python")
-        return (path if project else None), bool(lock), package, requires_python if isinstance(requires_python, str) else None
+        return (path if project else None), bool(lock), package, self._requires_python(path, project), local_paths.indexes_of(content)
 
-    def _tie_to_local_sources(self, lock: str) -> None:
-        packages = self._list(lock, self._toml(lock), "package")
-        sources = [package.get("source", {}) for package in packages if isinstance(package, dict)]
-        if any({"editable", "directory", "path"} & set(source) for source in sources if isinstance(source, dict)):
-            self._tied.append(f"{lock} names local packages")
+    def _requires_python(self, path: str | None, project: Mapping[str, Any]) -> str | None:
+        """Return what the project requires; the tool that it is given to would also take the path of a program for a Python."""
+        required = project.get("requires-python")
+        if not isinstance(required, str):
+            return None
+        if not _REQUIRES_PYTHON.fullmatch(required):
+            if self._honoured:
+                return None
+            raise BuildFailed(
+                f"In the file {path}, requires-python is {required!r}, which is no range of versions.",
+                code="environment_invalid",
+                hint='Write ">=3.11" or the like.',
+            )
+        return required
 
     def _list(self, path: str | None, table: Mapping[str, Any], name: str) -> list[Any]:
         value = table.get(name, [])
@@ -282,22 +297,6 @@ def _requirement_lines(text: str) -> Iterator[str]:
         stripped = re.sub(r"(^|\s)#.*$", "", line).strip()
         if stripped:
             yield stripped
-
-
-def _is_local(line: str) -> bool:
-    """Say whether a line of a requirements file names something in the repository itself."""
-    option = _EDITABLE.match(line) or _FIND_LINKS.match(line)
-    if option:
-        return not _URL.match(option["target"])
-    if line.startswith("-"):
-        return False
-    name, at, target = line.partition("@")
-    if at and not _URL.match(line) and (" " in name.strip() or re.fullmatch(r"[A-Za-z0-9._\[\],-]+", name.strip())):
-        return not _URL.match(target.strip()) or target.strip().startswith("file:")
-    if _URL.match(line):
-        return line.startswith("file:")
-    first = line.split(";")[0].split()[0]
-    return first.startswith((".", "/", "file:")) or "/" in first or bool(_ARCHIVE.search(first))
 
 
 def _normalised(path: PurePosixPath) -> str:

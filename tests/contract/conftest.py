@@ -49,7 +49,6 @@ def build_directory(tmp_path: Path, package_index: PackageIndex, uv_cache: Path,
         monkeypatch.setenv(name, value)
     for name in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
     build_directory = BuildDirectory(tmp_path / "state")
     yield build_directory
     build_directory.close()

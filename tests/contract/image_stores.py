@@ -70,20 +70,23 @@ class EnvironmentImageStore(ImageStore):
 
     def make_environment(self, key: str) -> Path:
         """Make an environment that nothing names yet."""
-        self._builds += 1
-        made = self.root / "environments" / MADE / f"{key}.b{self._builds}"
+        made = self.root / "environments" / MADE / f"{key}.{self._build_id()}"
         (made / "bin").mkdir(parents=True)
         (made / "bin" / "python").touch()
         return made
 
     def make_image(self, name: str, key: str, environment: Path) -> Path:
         """Make an image that nothing names yet."""
-        self._builds += 1
-        made = self.root / "images" / MADE / f"{name}.b{self._builds}"
+        made = self.root / "images" / MADE / f"{name}.{self._build_id()}"
         (made / "content").mkdir(parents=True)
         manifest = {"environment": str(environment), "key": key, "content": str(made / "content"), "content_bytes": 1, "environment_bytes": 1}
         (made / "image.json").write_text(json.dumps(manifest))
         return made
+
+    def _build_id(self) -> str:
+        """Return the id of a build long ago: 0b1, 0b2 and so on."""
+        self._builds += 1
+        return f"0b{self._builds}"
 
     def link(self, folder: str, name: str, made: Path) -> None:
         """Give what was made its name."""

@@ -14,7 +14,8 @@ import pytest
 from binderhub_service.common import labels
 from binderhub_service.errors import Conflict, Unavailable
 from binderhub_service.images.environments import MADE, EnvironmentImages
-from binderhub_service.models import Image
+from binderhub_service.models import Image, now
+from binderhub_service.names import new_build_id
 from tests.contract.image_stores import EngineImageStore, EnvironmentImageStore, FakeImageStore, ImageStore, RegistryImageStore
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
@@ -220,7 +221,7 @@ async def test_what_has_lost_a_part_is_not_there(directories: EnvironmentImageSt
 async def test_deleting_leaves_no_directory(directories: EnvironmentImageStore) -> None:
     directories.put("a")
     await directories.images.delete("a")
-    left = [path for path in directories.root.glob("*/*") if path.name != MADE] + list(directories.root.glob("*/.made/*.b*"))
+    left = [path for path in directories.root.glob("*/*") if path.name != MADE] + list(directories.root.glob("*/.made/*.0b*"))
     assert left == []
 
 
@@ -239,7 +240,7 @@ async def test_deleting_an_image_leaves_the_older_environment_that_another_one_h
 
 
 def made_in(directories: EnvironmentImageStore) -> set[str]:
-    return {path.name for path in directories.root.glob("*/.made/*.b*")}
+    return {path.name for path in directories.root.glob("*/.made/*.*") if path.suffix != ".lock"}
 
 
 async def test_tidying_removes_what_was_replaced_and_what_was_left_half_made(directories: EnvironmentImageStore) -> None:
@@ -247,7 +248,7 @@ async def test_tidying_removes_what_was_replaced_and_what_was_left_half_made(dir
     directories.put("a", force=True)
     directories.make_environment("half-made")
     await directories.images.tidy(set())
-    assert made_in(directories) == {"key.b3", "a.b4"}
+    assert made_in(directories) == {"key.0b3", "a.0b4"}
     assert await directories.images.exists("a") == Image("a", "key")
 
 
@@ -255,8 +256,16 @@ async def test_tidying_leaves_what_builds_are_making_and_what_older_images_need(
     directories.put("a", "shared")
     directories.put("b", "shared", force=True)
     directories.make_environment("being-made")
-    await directories.images.tidy({"b5"})
-    assert made_in(directories) == {"shared.b1", "a.b2", "shared.b3", "b.b4", "being-made.b5"}
+    await directories.images.tidy({"0b5"})
+    assert made_in(directories) == {"shared.0b1", "a.0b2", "shared.0b3", "b.0b4", "being-made.0b5"}
+
+
+async def test_tidying_leaves_what_a_build_is_making_that_has_begun_since_the_builds_were_listed(directories: EnvironmentImageStore) -> None:
+    young = new_build_id(now())
+    for folder in ("images", "environments"):
+        (directories.root / folder / MADE / f"begun.{young}").mkdir(parents=True)
+    await directories.images.tidy(set())
+    assert made_in(directories) == {f"begun.{young}"}
 
 
 async def test_a_directory_that_cannot_be_read_is_not_an_absent_image(directories: EnvironmentImageStore) -> None:

@@ -24,12 +24,12 @@ class PackageIndex:
         self.url = ""
         self.asked: list[str] = []
 
-    def add(self, name: str, version: str = "1.0", requires: str = "") -> None:
-        """Add a package that can be imported by its name and tells its version."""
+    def add(self, name: str, version: str = "1.0", requires: str = "", module: str = "") -> None:
+        """Add a package that can be imported by its name and tells its version, or whose module is as given."""
         info = f"{name}-{version}.dist-info"
         needs = f"Requires-Dist: {requires}\n" if requires else ""
         with zipfile.ZipFile(self._folder(name) / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}.py", f"version = {version!r}\n")
+            wheel.writestr(f"{name}.py", module or f"version = {version!r}\n")
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")

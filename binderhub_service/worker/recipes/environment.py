@@ -15,12 +15,15 @@ from pathlib import Path
 from ...errors import BuildFailed
 from ...images.environments import MADE, MANIFEST
 from ...images.locks import locked
+from ...images.trees import make_read_only, make_writable
 from ...models import Phase
 from ..environments import Definition, definition_in
 from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
 from ..reporter import Reporter
 from .content import fetch
+from .definition_folder import write_files_alone
+from .uv import uv_environment
 
 SIZE = ".size.json"
 _UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
@@ -97,7 +100,7 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
 
 def _environment(job: Job, definition: Definition, content: Path, place: _Place, reporter: Reporter, environment: Mapping[str, str]) -> Path:
     """Return the path of the environment, made now unless an equal one is there."""
-    _report_what_was_found(definition, reporter)
+    _report_what_was_found(definition, content, reporter)
     if (place.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
         reporter.log(f"Found the environment {place.link.name}; nothing to install.")
         return place.link.resolve()
@@ -107,13 +110,23 @@ def _environment(job: Job, definition: Definition, content: Path, place: _Place,
     except BuildFailed:
         shutil.rmtree(place.made, ignore_errors=True)
         raise
+    finally:
+        shutil.rmtree(_aside(content), ignore_errors=True)
+    make_read_only(place.made)
     place.publish()
     return place.made
 
 
-def _report_what_was_found(definition: Definition, reporter: Reporter) -> None:
+def _aside(content: Path) -> Path:
+    """Return the folder, beside the checkout, of what a build needs for itself."""
+    return content.with_name("aside")
+
+
+def _report_what_was_found(definition: Definition, content: Path, reporter: Reporter) -> None:
     files = ", ".join(definition.files) or "nothing, so it is a plain JupyterLab"
     reporter.log(f"The environment is described by {files}.")
+    if (content / "uv.toml").exists():
+        reporter.log("The file uv.toml is not read; name package indexes in requirements.txt or in pyproject.toml.")
     if definition.tied_to_commit:
         reporter.log(f"It belongs to this commit alone: {definition.tied_to_commit}.")
     else:
@@ -135,17 +148,25 @@ class _Installer:
             "VIRTUAL_ENV": str(prefix),
             "PATH": f"{prefix / 'bin'}:{environment.get('PATH', os.defpath)}",
             "UV_NO_PROGRESS": "1",
-            "REPO_DIR": str(content),
             "NB_PYTHON_PREFIX": str(prefix),
             "KERNEL_PYTHON_PREFIX": str(prefix),
         }
+        aside = _aside(content)
+        if definition.tied_to_commit:
+            self._folder = content
+            self._environment["REPO_DIR"] = str(content)
+        else:  # what is shared is made of what is in its key, so uv sees nothing else of the repository
+            self._folder = write_files_alone(definition, content, aside / "definition")
+        self._for_uv = uv_environment(self._environment, aside)
+        if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
+            self._for_uv["UV_LINK_MODE"] = "copy"
 
     def install(self) -> None:
         """Make the environment; raises `BuildFailed`."""
         python = self._definition.python or self._settings["python"]
         self._uv(partial(_python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
         if self._definition.locked:
-            project = self._content / self._definition.folder
+            project = self._folder / self._definition.folder
             self._uv(_install_error, "sync", "--frozen", "--active", "--project", str(project))
         wanted = self._wanted()
         if any(b"--hash=" in content for content in self._definition.files.values()):
@@ -153,6 +174,7 @@ class _Installer:
             wanted = ()
         self._pip_install((*wanted, *self._settings["base"]))
         if self._definition.post_build:
+            make_writable(self._prefix)
             self._post_build(self._definition.post_build)
 
     def _wanted(self) -> tuple[str, ...]:
@@ -165,11 +187,12 @@ class _Installer:
         return (*requirements, "-r", definition.project) if definition.project else requirements
 
     def _pip_install(self, what: Sequence[str]) -> None:
-        self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *what)
+        indexes = [word for url, default in self._definition.indexes for word in ("--default-index" if default else "--index", url)]
+        self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *indexes, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
         command = (self._settings["uv"], "--color", "always", *arguments)
-        finished = self._reporter.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+        finished = self._reporter.run(command, cwd=self._folder, environment=self._for_uv, guard=self._guard)
         if finished.status:
             tail = _COLOURS.sub("", finished.tail)
             raise disk_full() if _NO_SPACE.search(tail) else error_from(tail)

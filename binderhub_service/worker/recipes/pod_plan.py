@@ -18,7 +18,8 @@ from ..job import Job, write_in_one_step
 from ..pod_job import PodSettings
 from ..reporter import Reporter
 from .content import fetch
-from .sharing import is_shared, shared_key, whole_key, write_files_alone
+from .definition_folder import write_files_alone
+from .sharing import is_shared, shared_key, whole_key
 
 CONTENT = "content"
 ENVIRONMENT = "environment"

@@ -23,12 +23,13 @@ from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter
 from .content import fetch
+from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
 from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Builder
-from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key, write_files_alone
+from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key
 
 
 def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:

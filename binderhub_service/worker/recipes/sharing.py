@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from ...common import labels
 from ..environments import Definition
@@ -48,14 +47,3 @@ def labels_of(job: Job, key: str) -> dict[str, str]:
         labels.ENVIRONMENT: key,
         labels.BUILD: job.build_id,
     }
-
-
-def write_files_alone(definition: Definition, content: Path, folder: Path) -> Path:
-    """Make a folder with nothing but the files that define the environment; return it."""
-    for path, text in definition.files.items():
-        copy = folder / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(text)
-        copy.chmod((content / path).stat().st_mode)
-    folder.mkdir(exist_ok=True)
-    return folder

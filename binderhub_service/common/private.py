@@ -1,0 +1,42 @@
+"""Folders and files that are for one user of this machine alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+_FOLDER, _FILE = 0o700, 0o600
+_MORE_THAN_TRAVERSE = 0o066
+"""What others must not have on a folder. An operator may let them through (``0711``), to paths whose names they know."""
+
+
+def private_folder(folder: Path) -> Path:
+    """Return a folder that nobody else can list or write to; it is made, with its parents, if it is not there.
+
+    One that is there and belongs to somebody else, or that all users share (``/tmp``), is left as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=_FOLDER, parents=True)
+    except FileExistsError:
+        keep_private([folder])
+    return folder
+
+
+def keep_private(paths: Iterable[Path]) -> None:
+    """Take from others what they may do with folders and files of ours; what is not there or not ours is left alone."""
+    for path in paths:
+        try:
+            found = path.lstat()
+        except OSError:
+            continue
+        if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:
+            continue
+        if stat.S_ISDIR(found.st_mode) and found.st_mode & _MORE_THAN_TRAVERSE:
+            path.chmod(_FOLDER)
+        elif stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
+            path.chmod(found.st_mode & _FILE)
