@@ -31,6 +31,7 @@ from . import __version__
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.observers import Observers
+from .common.private import keep_private, private_folder
 from .context import AppContext
 from .errors import Unavailable
 from .handlers.binder.artwork import artwork_routes
@@ -58,6 +59,8 @@ from .store.store import Store
 MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _FIRST_PROBLEM = 400
+# What an earlier version may have left readable to others.
+_KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 _HUB_CHECK_SECONDS = 3.0
 
 
@@ -221,7 +224,9 @@ class BinderService(Application):
 
     def start(self) -> None:
         """Serve until a signal says to stop."""
-        self._state.mkdir(parents=True, exist_ok=True)
+        os.umask(0o077)
+        private_folder(self._state)
+        keep_private(path for pattern in _KEPT_PRIVATE for path in self._state.glob(pattern))
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:

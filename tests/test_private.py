@@ -14,6 +14,7 @@ import pytest
 from binderhub_service.common.private import keep_private, private_folder
 from tests.harness.git_server import Repository
 from tests.harness.hub import HubProcess
+from tests.harness.waiting import wait_for
 
 STRANGER = 65534
 
@@ -52,9 +53,6 @@ def test_what_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755
 
 
-WIDE = ["service.sqlite", "service.sqlite-wal", "cookie_secret"]
-
-
 def test_a_hub_keeps_everything_in_its_state_from_others(
     start_hub: Callable[..., HubProcess], new_repository: Callable[..., Repository], tmp_path: Path
 ) -> None:
@@ -72,9 +70,11 @@ def test_a_hub_keeps_everything_in_its_state_from_others(
     assert hub.launch("alice", {"repo": repository.url})[-1]["ready"]
     repository.hang()
     build = hub.build(repository.url, hub.token("alice"), ref=commit, force=True)
-    files = [path for path in (hub.state / "builds" / build["id"]).iterdir() if path.is_file()]
+    job = hub.state / "builds" / build["id"]
+    wait_for((job / "events.jsonl").exists, "the build to begin")
+    files = [path for path in job.iterdir() if path.is_file()]
     assert {path.name for path in files} >= {"job.json", "events.jsonl", "output"}
-    private = [hub.state, *hub.state.iterdir(), *files, *(hub.state / "people").iterdir(), hub.state / "builds" / build["id"]]
+    private = [hub.state, *hub.state.iterdir(), *files, *(hub.state / "people").iterdir(), job]
     assert {str(path): oct(mode(path)) for path in private if not path.is_symlink() and mode(path) & 0o066} == {}
     assert [path for path in private if path.is_file() and mode(path) & 0o077] == []
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common.private import private_folder
 from ..errors import BuildFailed, Unavailable
 from ..models import Build, Kind, Report
 from ..worker.guards import Guard, disk_full
@@ -85,7 +86,7 @@ class DetachedBuilder(Builder):
 
     async def check(self) -> None:
         """Raise `Unavailable` if there is no space for another build."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        private_folder(self._root)
         try:
             Guard(self._limits, self._root).check()
         except BuildFailed as error:
@@ -100,6 +101,7 @@ class DetachedBuilder(Builder):
             self._children[build.id] = subprocess.Popen(  # noqa: S603  # our own program, and a directory named by us
                 [sys.executable, "-m", "binderhub_service.worker.main", str(directory.path)],
                 start_new_session=True,
+                umask=0o077,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -23,6 +23,7 @@ from .reporter import Reporter
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
 _KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_UMASK_OF_IMAGES = 0o022  # what is made may become part of a container's image, whose user is another one
 _LOCK_TRIES = 20
 _LOCK_WAIT_SECONDS = 0.02
 _KEPT_PREFIXES = ("LC_", "UV_", "PIP_", "XDG_")
@@ -45,10 +46,14 @@ def main(path: Path) -> None:
     job = directory.read_job()
     recipe = importlib.import_module(f"{__package__}.recipes.{job.recipe}")
     error: Mapping[str, Any] | None = None
+    reporter = Reporter(directory.events, job.limits.log_bytes)
+    kept_umask = os.umask(_UMASK_OF_IMAGES)
     try:
-        recipe.make_image(job, Reporter(directory.events, job.limits.log_bytes), clean_environment(os.environ) | {MARK: job.build_id})
+        recipe.make_image(job, reporter, clean_environment(os.environ) | {MARK: job.build_id})
     except BinderError as failure:
         error = failure.as_dict()
+    finally:
+        os.umask(kept_umask)
     end_all_of(job.build_id)
     end_descendants_of(os.getpid())
     directory.write_exit(error)

@@ -210,7 +210,7 @@ async def test_what_is_half_made_is_not_there(directories: EnvironmentImageStore
     assert await directories.images.all() == []
 
 
-@pytest.mark.parametrize("lost", ["environments/.made/key.b1/bin/python", "images/.made/a.b2/content", "images/.made/a.b2/image.json"])
+@pytest.mark.parametrize("lost", ["environments/.made/key.0b1/bin/python", "images/.made/a.0b2/content", "images/.made/a.0b2/image.json"])
 async def test_what_has_lost_a_part_is_not_there(directories: EnvironmentImageStore, lost: str) -> None:
     directories.put("a")
     path = directories.root / lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...providers.git_environment import git_environment
+from ...common.git_environment import git_environment
 
 # Where packages and Pythons come from, how they are reached, and how much is done at a time; nothing that chooses versions.
 _KEPT = frozenset(
