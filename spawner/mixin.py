@@ -19,7 +19,7 @@ from .choices import NO_CHOICES, Choices, OptionsError
 from .client import BuildClient, ServiceError
 from .options import RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
-from .rejection import Rejection, build_failed, service_refused, uncount_failure
+from .rejection import Rejection, build_failed, service_refused, start_too_long, uncount_failure
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -55,6 +55,7 @@ class RepoSpawner(_NextInLine):
     ).tag(config=True)
 
     start_timeout: int
+    http_timeout: int
     user_options: dict[str, Any]
 
     repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
@@ -131,7 +132,7 @@ class RepoSpawner(_NextInLine):
         if self._repo_progress.begun:
             self._repo_progress = StartProgress()
         own_timeout_seconds = self.start_timeout
-        self.start_timeout = own_timeout_seconds + self.build_timeout + PREPARE_SECONDS
+        self.start_timeout = own_timeout_seconds + self.http_timeout + self.build_timeout + PREPARE_SECONDS
         return self._build_then_start(own_timeout_seconds)
 
     async def _build_then_start(self, own_timeout_seconds: int) -> Any:
@@ -143,12 +144,21 @@ class RepoSpawner(_NextInLine):
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
             progress.close(server_begun=True)
-            async with asyncio.timeout(own_timeout_seconds):
-                return await starting
+            return await self._in_time(starting, own_timeout_seconds + self.http_timeout)
         except Rejection as rejection:
             raise self._reject(rejection) from rejection.__cause__
         finally:
             progress.close()
+
+    async def _in_time(self, starting: Awaitable[Any], seconds: float) -> Any:
+        """Return what the other spawner's start returns, which has the time that a hub gives a server to start and to answer."""
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await starting
+        except TimeoutError:
+            if limit.expired():
+                raise start_too_long(seconds) from None
+            raise
 
     async def _check_options(self) -> RepoOptions:
         """Return the options, which may have come unseen through the REST API, or have been saved while others were valid.

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 
 from .rejection import server_silent
 
 ANSWER_SECONDS = 1.0
 # Of the time that a start has: then it is told what it waited for, before it is simply cut.
 LAST_MOMENT = 0.85  # KubeSpawner cuts its own at 90 to 110 percent
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 1.0
+_GROWTH = 1.3
 
 
-async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[None]], *, start_seconds: float, every_seconds: float) -> None:
+def pauses() -> Iterator[float]:
+    """Yield how many seconds to wait before each next look, growing: many servers that start at once must not keep their machine from it."""
+    return (min(_FIRST_PAUSE_SECONDS * _GROWTH**number, _LONGEST_PAUSE_SECONDS) for number in itertools.count())
+
+
+async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[None]], *, start_seconds: float) -> None:
     """Return when a server says anything.
 
     Args:
         look: called in between; raises a `Rejection` if the server has ended.
-        start_seconds: how long the whole start may take.
+        start_seconds: how long it may take.
 
     Raises:
-        Rejection: it has ended, or has not answered in almost all the time that it has.
+        Rejection: it has ended, or has not answered in its time.
     """
-    seconds = LAST_MOMENT * start_seconds
     try:
-        async with asyncio.timeout(seconds):
-            while not (host and await says_anything(host, port)):
+        async with asyncio.timeout(start_seconds):
+            for pause in pauses():
+                if host and await says_anything(host, port):
+                    return
                 await look()
-                await asyncio.sleep(every_seconds)
+                await asyncio.sleep(pause)
     except TimeoutError:
-        raise server_silent(seconds) from None
+        raise server_silent(start_seconds) from None
 
 
 async def says_anything(host: str, port: int) -> bool:

@@ -83,6 +83,12 @@ def server_silent(seconds: float) -> Rejection:
     return Rejection(422, f"{sentence} If it only needs longer, ask an administrator for a longer start_timeout.")
 
 
+def start_too_long(seconds: float) -> Rejection:
+    """Return the rejection that a start means which has not come to an end, good or bad, in all the time it had."""
+    sentence = f"The server did not start within {seconds:g} seconds. Start it again; many servers may be starting on this machine right now."
+    return Rejection(422, f"{sentence} If it happens again, ask an administrator for a longer start_timeout.")
+
+
 def cannot_be_started(said: str) -> Rejection:
     """Return the rejection of an image whose program an engine cannot even start."""
     return Rejection(422, f"The image that this repository makes cannot be started: {said}")

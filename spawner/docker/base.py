@@ -25,7 +25,7 @@ from .pull import DISK_FULL, PullProgress, disk_full, gone, pull_problem
 from .setup import SERVERS_NETWORK
 
 ENGINE_THREADS = 16
-WATCH_SECONDS = 0.1
+PULL_THREADS = 16
 LOG_LINES = 20
 LOGIN_VARIABLE = "CONTAINER_ENGINE_REGISTRY_CREDENTIALS"
 NOT_FOUND = 404
@@ -53,11 +53,14 @@ class ContainerSpawner(DockerSpawner):
     ).tag(config=True)
 
     start_timeout: int
+    http_timeout: int
     extra_create_kwargs: Any
     extra_host_config: Any
 
     # The hub's own calls wait for no other server's stop.
     _executor = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="engine")
+    # Pulls take minutes: what polls, starts and stops servers never waits behind them.
+    _pull_executor = ThreadPoolExecutor(PULL_THREADS, thread_name_prefix="pull")
 
     @default("use_internal_ip")
     def _where_the_hub_is_in_the_servers_network(self) -> bool:
@@ -131,7 +134,7 @@ class ContainerSpawner(DockerSpawner):
 
         self.tell("Pulling the image.")
         try:
-            await loop.run_in_executor(self.executor, pull)
+            await loop.run_in_executor(self._pull_executor, pull)
         except APIError as error:
             raise pull_problem(_explanation(error), image) from error
         finally:
@@ -149,7 +152,7 @@ class ContainerSpawner(DockerSpawner):
 
     async def until_it_answers(self, ip: str, port: int) -> None:
         """Return when the server says anything; raise a `Rejection` as soon as it has ended, or its time is over."""
-        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout, every_seconds=WATCH_SECONDS)
+        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout + self.http_timeout)
 
     async def _look(self) -> None:
         container = await self.get_object()

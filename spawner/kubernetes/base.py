@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
-from ..readiness import LAST_MOMENT, says_anything
+from ..readiness import LAST_MOMENT, pauses, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
 
@@ -68,8 +68,10 @@ class PodSpawner(KubeSpawner):
         """Return where the server is once it answers: until then, its pod is watched."""
         url: str = await pod_runs
         address = urlsplit(url)
-        while not await says_anything(address.hostname or "", address.port or 80):
-            await asyncio.sleep(WATCH_SECONDS)
+        for pause in pauses():
+            if await says_anything(address.hostname or "", address.port or 80):
+                break
+            await asyncio.sleep(pause)
         return url
 
     async def _why_it_fails(self) -> Rejection:

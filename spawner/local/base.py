@@ -14,7 +14,6 @@ from ..readiness import until_it_answers
 from ..rejection import server_ended
 
 GROUP_END_SECONDS = 5.0
-WATCH_SECONDS = 0.05
 
 
 class LocalSpawner(SimpleLocalProcessSpawner):
@@ -23,6 +22,7 @@ class LocalSpawner(SimpleLocalProcessSpawner):
     proc: Any
     pid: int
     start_timeout: int
+    http_timeout: int
 
     def start(self) -> Awaitable[tuple[str, int]]:
         """Start the process and return where its server answers.
@@ -34,7 +34,7 @@ class LocalSpawner(SimpleLocalProcessSpawner):
 
     async def _answering(self, started: Awaitable[tuple[str, int]]) -> tuple[str, int]:
         ip, port = await started
-        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout, every_seconds=WATCH_SECONDS)
+        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout + self.http_timeout)
         return ip, port
 
     async def _look(self) -> None:
