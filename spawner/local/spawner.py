@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from traitlets import Unicode, default
+from traitlets import Enum, Unicode, default
 
 from ..mixin import RepoSpawner
 from ..rejection import Rejection
 from . import working_copy
 from .base import LocalSpawner
+from .homes import Account, Homes, account_of
 
+NO_WALLS = (
+    "Servers of this hub run as one user of this machine, without walls between them: "
+    "code of this repository can read and change your other files, and those of others."
+)
 SINGLEUSER = "jupyterhub-singleuser"
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -61,10 +66,30 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     _environment_dir = Unicode()
     _copy_dir = Unicode()
+    _said_of_home = ""
+
+    deleted_homes = Enum(
+        ("keep", "aside", "remove"),
+        default_value="keep",
+        help="""What becomes of a person's home when their account is deleted.
+
+        A later account of the same name never gets it. ``keep`` leaves it where it is, ``aside`` moves it to ``.deleted`` in `users_dir`,
+        ``remove`` deletes all files. Default: ``keep``. Example: ``remove``.
+        """,
+    ).tag(config=True)
 
     @default("home_dir")
     def _home_in_users_dir(self) -> str:
-        return str(working_copy.home_of(Path(self.users_dir), self.user.name))
+        home, self._said_of_home = self._homes.of(self._account)
+        return str(home)
+
+    @property
+    def _homes(self) -> Homes:
+        return Homes(Path(self.users_dir))
+
+    @property
+    def _account(self) -> Account:
+        return account_of(self.user.id, self.user.name, self.user.created)
 
     @default("default_url")
     def _lab(self) -> str:
@@ -87,11 +112,22 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         """Put the person's copy in place and run the image's server in it."""
         image = read_image(Path(self.images_dir), build["image"])
         copy = working_copy.copy_of(Path(self.home_dir), self.name, build["repo"], build["ref"])
+        self.user.spawners[""]  # the hub tells of a deleted account by the servers that it knows; this one it knows from now on
+        if self._said_of_home:
+            self.tell(self._said_of_home)
+            self._said_of_home = ""
+        if not copy.exists():
+            self.tell(NO_WALLS)
         self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
         self._environment_dir = str(image.environment)
         self._copy_dir = str(copy)
         self.cmd = [*self._start_script(copy, image.start), str(image.environment / "bin" / SINGLEUSER)]
         self.popen_kwargs = {**self.popen_kwargs, "cwd": str(copy)}
+
+    async def delete_forever(self) -> None:
+        """Do with the home what `deleted_homes` says, if this is the server that goes only with its account."""
+        if not self.name:
+            await asyncio.to_thread(self._homes.give_up, self._account, self.deleted_homes)
 
     def _start_script(self, copy: Path, start: str | None) -> list[str]:
         """Return the command that the server's command is given to: the copy's own start script, if it has one still."""

@@ -1,0 +1,113 @@
+"""People's homes on this machine: each belongs to one account of the hub, whatever its name is now, and to no later account of that name.
+
+::
+
+    users/<name>                 the home
+    users/.owners/<name>         the account that it belongs to
+    users/.deleted/<name>.<time> homes of deleted accounts, if they are set aside
+
+The hub numbers accounts anew when the last one is deleted, so an account is its number and when it was made.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from binderhub_service.common.private import private_folder
+
+from .working_copy import home_of
+
+_OWNERS, _DELETED = ".owners", ".deleted"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the hub.
+
+    Attributes:
+        created: when it was made, in UTC.
+    """
+
+    number: int
+    name: str
+    created: datetime
+
+    @property
+    def key(self) -> str:
+        """Tells the account from all others, also from those that are gone; it stays when the account is renamed."""
+        return f"{self.created:%Y%m%d%H%M%S%f}-{self.number}"
+
+
+def account_of(number: int, name: str, created: datetime) -> Account:
+    """Return an account as the hub's database has it: with a time in UTC that does not say so."""
+    return Account(number, name, created if created.tzinfo else created.replace(tzinfo=UTC))
+
+
+class Homes:
+    """The homes in one directory; only one hub may use it."""
+
+    def __init__(self, users_dir: Path) -> None:
+        self._dir = users_dir
+
+    def of(self, account: Account) -> tuple[Path, str]:
+        """Return the account's home, which need not be there yet, and what is to be said about it, or nothing.
+
+        A home of the layout without owners is the account's if something was done in it since the account was made.
+        """
+        usual = home_of(self._dir, account.name)
+        if self._owner(usual) == account.key:
+            return usual, ""
+        if known := self._known(account):
+            return known, ""
+        if not self._is_anothers(usual, account):
+            return self._give(usual, account), ""
+        own = usual.with_name(f"{usual.name}.{account.key}")
+        said = (
+            f"The files of an earlier account named {account.name} are not yours, so you have a new home; an administrator of this hub has the old."
+        )
+        return self._give(own, account), said
+
+    def give_up(self, account: Account, what: str) -> None:
+        """Do with a deleted account's home what was decided.
+
+        Args:
+            what: ``keep`` it where it is, for nobody; set it ``aside``; or ``remove`` it.
+        """
+        home = self._known(account)
+        if home is None or what == "keep":
+            return
+        if what == "aside" and home.is_dir():
+            home.rename(private_folder(self._dir / _DELETED) / f"{home.name}.{datetime.now(UTC):%Y%m%d%H%M%S}")
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+        self._record(home).unlink(missing_ok=True)
+
+    def _record(self, home: Path) -> Path:
+        return self._dir / _OWNERS / home.name
+
+    def _owner(self, home: Path) -> str | None:
+        try:
+            return self._record(home).read_text(encoding="ascii")
+        except OSError:
+            return None
+
+    def _known(self, account: Account) -> Path | None:
+        records = sorted((self._dir / _OWNERS).glob("*")) if (self._dir / _OWNERS).is_dir() else []
+        return next((self._dir / record.name for record in records if self._owner(record) == account.key), None)
+
+    def _is_anothers(self, home: Path, account: Account) -> bool:
+        if self._owner(home) is not None:
+            return True
+        if not home.is_dir():
+            return False
+        changed = max(path.lstat().st_ctime for path in (home, *home.iterdir()))
+        return datetime.fromtimestamp(changed, UTC) < account.created
+
+    def _give(self, home: Path, account: Account) -> Path:
+        private_folder(self._dir)
+        private_folder(self._dir / _OWNERS)
+        self._record(home).write_text(account.key, encoding="ascii")
+        return private_folder(home)
