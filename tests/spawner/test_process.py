@@ -250,7 +250,7 @@ async def spawner(tmp_path: Path, contents: Contents, monkeypatch: pytest.Monkey
     environment = make_environment(tmp_path / "environment")
     content, name = contents.add(a_txt="one", binder__start='#!/bin/bash\nexport STARTED=yes\nexec "$@"\n')
     make_image(tmp_path / "images", "img-1", environment, content, name)
-    user = mock.Mock(url="/user/alice/", escaped_name="alice")
+    user = mock.MagicMock(url="/user/alice/", escaped_name="alice", id=1, created=datetime(2026, 1, 1, tzinfo=UTC))
     user.name = "alice"
     made = ProcessSpawner(
         user=user,
