@@ -6,6 +6,7 @@ What differs between modes is in `modes`; nothing else asks for the mode.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import logging
@@ -13,6 +14,7 @@ import os
 import secrets
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +24,9 @@ from jupyterhub.log import log_request
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
-from tornado.httpserver import HTTPServer
-from traitlets import Enum, Float, TraitError, Unicode, default, validate
+from traitlets import Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets import List as ListTrait
-from traitlets.config import Application, Config
+from traitlets.config import Application, Config, Configurable
 
 from . import __version__
 from .builds.builds import Builds
@@ -52,9 +53,12 @@ from .modes import Mode
 from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import Cleaning, LaunchQuota, Limits, Pages
+from .server import FrontDoor
+from .settings import Cleaning, LaunchQuota, Limits, Pages, Server
+from .state_lock import HubProcess, StateLock
 from .store.caching import CachingStore
 from .store.store import Store
+from .tasks import Tasks
 
 MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
@@ -62,6 +66,7 @@ _FIRST_PROBLEM = 400
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 _HUB_CHECK_SECONDS = 3.0
+_HUB_WATCH_SECONDS = 1.0
 
 
 class BinderService(Application):
@@ -121,6 +126,15 @@ class BinderService(Application):
         Example: ``["gh", "gl"]``.
         """,
     ).tag(config=True)
+    hub_pid = Integer(
+        0,
+        min=0,
+        help="""The process id of the hub that started the service; the service ends when that process has.
+
+        `configure()` sets it, so that a hub that is killed leaves no service behind. Builds go on, and the next service takes them up.
+        Default: 0, for a service that something else starts.
+        """,
+    ).tag(config=True)
     template_paths = ListTrait(
         Unicode(),
         help="""Directories with templates that win over the service's and the hub's own.
@@ -135,7 +149,8 @@ class BinderService(Application):
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            self.classes = [type(self), Limits, LaunchQuota, Cleaning, Pages, *map(mode_class, MODES), Provider, *shipped_providers().values()]
+            own: list[type[Configurable]] = [type(self), Limits, LaunchQuota, Cleaning, Pages, Server]
+            self.classes = [*own, *map(mode_class, MODES), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -187,7 +202,7 @@ class BinderService(Application):
     def _state(self) -> Path:
         return Path(self.state_dir).absolute()
 
-    def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics) -> AppContext:
+    def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics, tasks: Tasks) -> AppContext:
         """Put everything together."""
         limits = Limits(parent=self)
         mode = mode_class(self.mode)(parent=self)
@@ -197,8 +212,9 @@ class BinderService(Application):
         builds = Builds(
             store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
         )
-        metrics.watch(builds, providers)
-        checks = {**images.checks(), "JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check}
+        metrics.watch(builds, providers, tasks)
+        own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
+        checks = {**images.checks(), **own}
         return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_prefix,
@@ -233,21 +249,45 @@ class BinderService(Application):
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        metrics = Metrics(self.mode)
-        store = self.make_store(metrics)
-        await store.open()
-        context = self.make_context(store, HubOAuth.instance(parent=self), metrics)
-        metrics.note_resumed(await context.builds.resume())
-        cleaning = asyncio.create_task(context.cleaner.keep_cleaning(Cleaning(parent=self).interval_seconds))
-        server = HTTPServer(make_application(context, cookie_secret(self._state)), xheaders=True)
+        serving = asyncio.create_task(self._serve_until_cancelled(stopping))
+        await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    async def _serve_until_cancelled(self, stopping: asyncio.Event) -> None:
+        """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
+        hub_auth = HubOAuth.instance(parent=self)
         address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
-        server.listen(address.port or 80, address.hostname or "127.0.0.1")
-        self.log.info("Serving %s in %s mode", context.prefix, self.mode)
-        await stopping.wait()
-        server.stop()
-        cleaning.cancel()
-        await context.builds.close()
-        await store.close()
+        front = FrontDoor(hub_auth.base_url, Server(parent=self).limits())
+        tasks, metrics = Tasks(), Metrics(self.mode)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(tasks.close)
+            if self.hub_pid:
+                tasks.start("watch of the hub", self._end_with_hub(HubProcess(self.hub_pid), stopping))
+            server = await front.listen(address.hostname or "127.0.0.1", address.port or 80)
+            lock = StateLock(self._state / "service.lock")
+            stack.callback(lock.release)
+            await front.when_available(lock.take)
+            store = self.make_store(metrics)
+            stack.push_async_callback(store.close)
+            await front.when_available(store.open)
+            context = self.make_context(store, hub_auth, metrics, tasks)
+            stack.push_async_callback(context.builds.close)
+            metrics.note_resumed(await context.builds.resume())
+            tasks.repeat("cleaner", Cleaning(parent=self).interval_seconds, context.cleaner.clean)
+            front.application = make_application(context, cookie_secret(self._state))
+            stack.callback(server.stop)
+            self.log.info("Serving %s in %s mode", context.prefix, self.mode)
+            await asyncio.Event().wait()
+
+    async def _end_with_hub(self, hub: HubProcess, stopping: asyncio.Event) -> None:
+        """Stop the service when its hub is gone: the next hub starts its own."""
+        while not hub.is_gone():
+            await asyncio.sleep(_HUB_WATCH_SECONDS)
+        self.log.warning("The hub that started this service (process %d) has ended, and so does the service; builds go on.", self.hub_pid)
+        stopping.set()
+        await asyncio.Event().wait()  # until everything is stopped
 
 
 def mode_class(name: str) -> type[Mode]:

@@ -5,6 +5,7 @@
     ├── NotAllowed          403  the requester may not do this
     ├── NotFound            404  a build, a repository or a ref that is not there
     ├── Conflict            409  the thing is not in a state in which this can be done
+    ├── BodyTooLarge        413  the request has more content than the service takes
     ├── TooMany             429  a limit is reached; carries seconds to wait
     ├── BuildFailed         422  the repository cannot be made into an image as it is
     └── Unavailable         503  something this service needs could not be asked; the answer is unknown, not "no"
@@ -67,6 +68,13 @@ class Conflict(BinderError):
 
     status = 409
     code = "conflict"
+
+
+class BodyTooLarge(BinderError):
+    """The request has more content than the service takes."""
+
+    status = 413
+    code = "body_too_large"
 
 
 class TooMany(BinderError):

@@ -12,6 +12,7 @@ from .binderhub_metrics import BinderHubMetrics
 from .builds.builds import Builds
 from .models import Build
 from .providers import Provider
+from .tasks import Tasks
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
 _BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
@@ -47,12 +48,14 @@ class Metrics:
         self._store = Histogram("binder_store_seconds", "How long the store took to answer.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
-    def watch(self, builds: Builds, providers: Sequence[Provider] = ()) -> None:
-        """Report how many builds wait and run, and how many follow, whenever asked."""
+    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks) -> None:
+        """Report how many builds wait and run, how many follow, and how many tasks of the service have ended, whenever asked."""
         self.binderhub.watch(partial(_count, builds, "running"), providers)
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
         for name, text in texts.items():
             Gauge(f"binder_{name}", text, registry=self._registry).set_function(partial(_count, builds, name))
+        ended = Gauge("binder_ended_tasks", "Tasks of the service that have ended, though none should.", registry=self._registry)
+        ended.set_function(lambda: len(tasks.ended))
 
     def note_start(self, build: Build) -> None:
         """Count a build whose turn has come."""

@@ -9,6 +9,7 @@ from .builds.cleaner import Budget
 from .builds.launch_quota import LaunchQuota as Quota
 from .builds.limits import BuildLimits
 from .page_settings import PageSettings
+from .server import ServerLimits
 from .worker.job import Limits as ProcessLimits
 
 _GIGABYTE = 1024**3
@@ -247,3 +248,44 @@ class Pages(Configurable):
     def page_settings(self) -> PageSettings:
         """Return the settings as `handlers` take them."""
         return PageSettings(**{name: getattr(self, name) for name in PageSettings.__dataclass_fields__})
+
+
+class Server(Configurable):
+    """What a request may take of the service before it is known whose it is."""
+
+    body_bytes = Integer(
+        64 * 1024,
+        min=1024,
+        help="""How large the body of a request may be.
+
+        A larger one is answered with 413; nothing of it is kept. In bytes. Default: 65,536. Example: ``256 * 1024``.
+        """,
+    ).tag(config=True)
+    body_seconds = Float(
+        60,
+        min=1,
+        help="""How long the body of a request may take to arrive.
+
+        Then the connection is closed. In seconds. Default: 60. Example: ``10``.
+        """,
+    ).tag(config=True)
+    header_bytes = Integer(
+        64 * 1024,
+        min=4096,
+        help="""How large the headers of a request may be together.
+
+        The connection is closed when there is more. In bytes. Default: 65,536. Example: ``16 * 1024``.
+        """,
+    ).tag(config=True)
+    idle_seconds = Float(
+        120,
+        min=1,
+        help="""How long a connection may wait for its next request, or for the end of a request's headers.
+
+        Then it is closed. In seconds. Default: 120. Example: ``30``.
+        """,
+    ).tag(config=True)
+
+    def limits(self) -> ServerLimits:
+        """Return the settings as `server` takes them."""
+        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds)

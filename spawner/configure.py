@@ -123,7 +123,8 @@ def _settings(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping
 
 
 def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the hub starts the service, again when it ends."""
+    """Return how the hub starts the service, again when it ends; the service ends with the hub's process, which this one is."""
+    settings = {**settings, "BinderService": {"hub_pid": os.getpid(), **settings["BinderService"]}}
     prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {

@@ -23,11 +23,12 @@ from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret,
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
 from binderhub_service.providers import provider_for
-from binderhub_service.settings import Cleaning, Limits
+from binderhub_service.settings import Cleaning, Limits, Server
+from binderhub_service.tasks import Tasks
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
 
-CLASSES = [BinderService, Limits, Cleaning]
+CLASSES = [BinderService, Limits, Cleaning, Server]
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +160,7 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     hub = Mock(base_url="/services/binder/", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
-    context = app.make_context(app.make_store(metrics), hub, metrics)
+    context = app.make_context(app.make_store(metrics), hub, metrics, Tasks())
     request = Request(private.url, "main")
     assert (await provider_for(request, context.providers).resolve(request)).commit == private.rev("main")
     assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
@@ -245,14 +246,20 @@ def test_the_service_serves_until_it_is_told_to_stop(tmp_path: Path, port: int) 
 
         def answers() -> httpx.Response | None:
             try:
-                return httpx.get(f"{url}/health", timeout=10)
+                reply = httpx.get(f"{url}/health", timeout=10)
+                return reply if "checks" in reply.json() else None  # else it is starting
             except httpx.TransportError:
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 return None
 
         health = wait_for(lambda: (answers(),), "an answer", 30)[0] or wait_for(answers, "an answer", 30)
         assert health.status_code == 503
-        assert {check["service"]: check["ok"] for check in health.json()["checks"]} == {"JupyterHub API": False, "store": True, "builder": True}
+        assert {check["service"]: check["ok"] for check in health.json()["checks"]} == {
+            "JupyterHub API": False,
+            "store": True,
+            "builder": True,
+            "tasks": True,
+        }
         assert httpx.get(f"{url}/versions").json()["builder_info"] == {"mode": "embedded"}
         assert (tmp_path / "state" / "service.sqlite").exists()
         process.terminate()

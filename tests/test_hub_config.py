@@ -133,7 +133,7 @@ def test_the_spawner_knows_the_service_below_the_hubs_base_url(c: Config, tmp_pa
 def test_the_operators_settings_of_the_service_win(c: Config, tmp_path: Path) -> None:
     configure(c, state_dir=tmp_path, service={"BinderService": {"mode": "other", "log_level": "DEBUG"}, "GitProvider": {"timeout_seconds": 3}})
     assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
-        "BinderService": {"state_dir": str(tmp_path), "mode": "other", "log_level": "DEBUG"},
+        "BinderService": {"hub_pid": os.getpid(), "state_dir": str(tmp_path), "mode": "other", "log_level": "DEBUG"},
         "GitProvider": {"timeout_seconds": 3},
     }
 
@@ -158,7 +158,7 @@ def test_kubernetes_mode_has_servers_in_pods_and_a_service_that_builds_in_pods(c
     configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", namespace="builds", service=more)
     assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
     assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
-        "BinderService": {"state_dir": str(tmp_path), "mode": "kubernetes"},
+        "BinderService": {"hub_pid": os.getpid(), "state_dir": str(tmp_path), "mode": "kubernetes"},
         "KubernetesMode": {"registry": "ghcr.io/me", "builder_image": "builder:1", "namespace": "mine"},
         "Limits": {"running": 4},
     }

@@ -83,15 +83,6 @@ class Cleaner:
         """
         return await self._images.holds(name)
 
-    async def keep_cleaning(self, interval_seconds: float) -> None:
-        """Clean now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(interval_seconds)
-            try:
-                await self.clean()
-            except BinderError as error:
-                log.warning("Cleaning was put off: %s", error.message)
-
     async def clean(self) -> list[str]:
         """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
         await self._builds.tidy_images()

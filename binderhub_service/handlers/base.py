@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..context import AppContext
 
 log = logging.getLogger("binderhub_service")
-_MAX_BODY_BYTES = 64 * 1024
 _ADMIN_SCOPE = "admin-ui"  # part of the hub's admin role, and of every token of an administrator that may all they may
 
 
@@ -148,8 +147,6 @@ class ApiHandler(ServiceHandler):
         Raises:
             InvalidRequest: it is not JSON, not an object, or has an unknown key or a value of another type.
         """
-        if len(self.request.body) > _MAX_BODY_BYTES:
-            raise InvalidRequest(f"The body is larger than {_MAX_BODY_BYTES} bytes.")
         try:
             body = json.loads(self.request.body or b"{}")
         except (ValueError, RecursionError) as error:

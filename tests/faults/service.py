@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -58,7 +59,12 @@ class Service:
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it serves."""
+        self.spawn()
+        await self.answers()
+
+    def spawn(self) -> None:
+        """Start it."""
         settings = {"BinderService": {"state_dir": str(self.state)}} | self.settings
         own = {
             "JUPYTERHUB_API_URL": self._hub_api_url,
@@ -74,14 +80,16 @@ class Service:
         command = [sys.executable, "-m", "tests.faults.program"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.source, env=os.environ | own, stdout=log, stderr=log)
+
+    async def answers(self) -> None:
+        """Wait until it serves; while it waits for something, it answers 503."""
         async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
             while True:
                 assert self.is_running(), f"the service ended while it started: {self.log()}"
-                try:
-                    await client.get(f"{self.address}{PREFIX}versions")
-                    return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
+                with contextlib.suppress(httpx.TransportError):
+                    if (await client.get(f"{self.address}{PREFIX}metrics")).is_success:
+                        return
+                await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         """End the process without a warning, if it runs."""

@@ -91,6 +91,15 @@ class HubProcess:
         assert self._process
         self._process.wait()
 
+    def kill_hub_alone(self) -> None:
+        """Kill the hub's own process and its proxy, as running out of memory may; the service and builds are not touched."""
+        assert self._process
+        for child in psutil.Process(self._process.pid).children():
+            if "configurable-http-proxy" in " ".join(child.cmdline()):
+                child.kill()
+        self._process.kill()
+        self._process.wait()
+
     def is_running(self) -> bool:
         """Whether the hub itself lives."""
         return self._process is not None and self._process.poll() is None

@@ -1,0 +1,192 @@
+"""The HTTP server in front of the application: what it takes from anybody is bounded, and while there is no application yet, it says why."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import html
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from tornado import httputil
+from tornado.httpserver import HTTPServer
+
+from . import __version__
+from .errors import BinderError, BodyTooLarge, Unavailable
+
+log = logging.getLogger("binderhub_service")
+_WAIT_SECONDS = 1.0
+_BACKLOG = 128
+_RETRY_AFTER_SECONDS = 5
+_MAX_DISCARDED_BYTES = 100 * 1024 * 1024
+_SAFE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """What a request may take before it is known whose it is.
+
+    Attributes:
+        body_bytes: how large its body may be.
+        body_seconds: how long its body may take to arrive.
+        header_bytes: how large its headers may be together.
+        idle_seconds: how long a connection may wait for its next request, or for the end of the headers.
+    """
+
+    body_bytes: int = 64 * 1024
+    body_seconds: float = 60
+    header_bytes: int = 64 * 1024
+    idle_seconds: float = 120
+
+
+class FrontDoor(httputil.HTTPServerConnectionDelegate):
+    """Hands requests to the application, once there is one and if they are not too large.
+
+    Args:
+        prefix: the path that this service lives at.
+
+    Attributes:
+        application: what answers requests; None while the service starts.
+        reason: why there is no application yet, in a sentence.
+        alive: the one address that is answered meanwhile, for probes that end a process that does not answer.
+    """
+
+    def __init__(self, prefix: str, limits: ServerLimits) -> None:
+        self.application: httputil.HTTPServerConnectionDelegate | None = None
+        self.reason = "The service is starting."
+        self.limits = limits
+        self.alive = f"{prefix}versions"
+
+    def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
+        """Return what takes the parts of a new request."""
+        return _Request(self, server_conn, request_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        """Let the application know that a connection is closed."""
+        if self.application is not None:
+            self.application.on_close(server_conn)
+
+    async def listen(self, address: str, port: int) -> HTTPServer:
+        """Return a server that listens; waits while another process has the port."""
+        server = HTTPServer(
+            self,
+            xheaders=True,
+            max_header_size=self.limits.header_bytes,
+            max_body_size=_MAX_DISCARDED_BYTES,
+            body_timeout=self.limits.body_seconds,
+            idle_connection_timeout=self.limits.idle_seconds,
+        )
+        while True:
+            try:
+                listening = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=_BACKLOG)
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                self.wait_because(f"Another process listens on {address}:{port}; this service waits until it has ended.")
+                await asyncio.sleep(_WAIT_SECONDS)
+        listening.setblocking(False)
+        server.add_socket(listening)
+        return server
+
+    async def when_available(self, open_it: Callable[[], Awaitable[None]]) -> None:
+        """Return once something that the application needs could be opened; says meanwhile why it cannot."""
+        while True:
+            try:
+                return await open_it()
+            except Unavailable as error:
+                self.wait_because(error.message)
+                await asyncio.sleep(_WAIT_SECONDS)
+
+    def wait_because(self, reason: str) -> None:
+        """Let everybody know why there is no application yet; the log says it once."""
+        if reason != self.reason:
+            self.reason = reason
+            log.warning("%s", reason)
+
+
+class _Request(httputil.HTTPMessageDelegate):
+    """A request on its way to the application, or to a refusal.
+
+    The body of one that is refused is thrown away as it comes: who sends it would not hear the answer if the connection were closed.
+    What becomes of a request is decided when its headers are there; a connection that waits for its next one has an object already.
+    """
+
+    def __init__(self, front: FrontDoor, server_conn: object, connection: httputil.HTTPConnection) -> None:
+        self._front = front
+        self._server_conn = server_conn
+        self._connection = connection
+        self._application: httputil.HTTPMessageDelegate | None = None
+        self._start = httputil.RequestStartLine("GET", "/", "HTTP/1.1")
+        self._wants_page = False
+        self._too_large = False
+        self._received = 0
+
+    def headers_received(
+        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Hand the headers on, unless there is no application or they announce too large a body."""
+        if isinstance(start_line, httputil.RequestStartLine):
+            self._start = start_line
+        self._wants_page = "text/html" in headers.get("Accept", "")
+        self._too_large = _exceeds(headers.get("Content-Length", ""), self._front.limits.body_bytes)
+        if self._too_large or self._front.application is None:
+            return None
+        self._application = self._front.application.start_request(self._server_conn, self._connection)
+        return self._application.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Hand a part of the body on, or throw it away."""
+        self._received += len(chunk)
+        if self._received > self._front.limits.body_bytes:
+            self._too_large = True
+            self.on_connection_close()  # what the application has of the body is given up
+        return self._application.data_received(chunk) if self._application else None
+
+    def finish(self) -> None:
+        """Let the application answer, or refuse."""
+        limit = self._front.limits.body_bytes
+        if self._too_large:
+            self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
+        elif self._application:
+            self._application.finish()
+        elif self._start.path == self._front.alive:
+            self._answer(HTTPStatus.OK, {"binderhub": __version__}, __version__)
+        else:
+            self._refuse(Unavailable(self._front.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))
+
+    def on_connection_close(self) -> None:
+        """Let the application know, if it knows of the request."""
+        application, self._application = self._application, None
+        if application:
+            application.on_connection_close()
+
+    def _refuse(self, error: BinderError) -> None:
+        """Finish with an error."""
+        text = html.escape(f"{error.message} {error.hint or ''}".strip())
+        self._answer(error.status, {"error": error.as_dict()}, f"<!doctype html><title>Binder</title><p>{text}</p>")
+
+    def _answer(self, status: int, value: object, page: str) -> None:
+        """Finish with JSON, or with a page for a browser that opens one."""
+        content = (page if self._wants_page else json.dumps(value)).encode()
+        headers = httputil.HTTPHeaders(_SAFE_HEADERS)
+        headers["Content-Type"] = "text/html; charset=UTF-8" if self._wants_page else "application/json"
+        headers["Content-Length"] = str(len(content))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+        line = httputil.ResponseStartLine("", status, HTTPStatus(status).phrase)
+        self._connection.write_headers(line, headers, None if self._start.method == "HEAD" else content)
+        self._connection.finish()
+
+
+def _exceeds(announced: str, limit: int) -> bool:
+    """Say whether a ``Content-Length`` is over a limit; what is no number is the HTTP parser's to refuse."""
+    return announced.isdecimal() and (len(announced) > len(str(limit)) or int(announced) > limit)

@@ -1,0 +1,191 @@
+"""What the server takes from anybody, and what it says while there is no application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tornado import web
+
+from binderhub_service.errors import NotFound, Unavailable
+from binderhub_service.server import FrontDoor, ServerLimits
+from binderhub_service.state_lock import HubProcess, StateLock
+from binderhub_service.tasks import Tasks
+from tests.harness.records import until
+
+PREFIX = "/services/binder/"
+LIMITS = ServerLimits(body_bytes=1000, body_seconds=1, header_bytes=4096, idle_seconds=1)
+MEGABYTE = 1024 * 1024
+
+
+class Echo(web.RequestHandler):
+    """Answers with the length of what it got."""
+
+    async def post(self) -> None:
+        self.finish(str(len(self.request.body)))
+
+
+@asynccontextmanager
+async def serving(front: FrontDoor) -> AsyncIterator[str]:
+    """Serve on loopback; yield the address."""
+    server = await front.listen("127.0.0.1", 0)
+    port = next(iter(server._sockets.values())).getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    """A server with an application."""
+    front = FrontDoor(PREFIX, LIMITS)
+    front.application = web.Application([(r"/.*", Echo)])
+    async with serving(front) as address:
+        yield address
+
+
+async def chunks(count: int, size: int) -> AsyncIterator[bytes]:
+    """Yield a body piece by piece, so that its length is not announced."""
+    for _ in range(count):
+        yield b"x" * size
+
+
+async def test_a_body_of_the_allowed_size_arrives(url: str) -> None:
+    async with httpx.AsyncClient() as client:
+        assert (await client.post(url, content=b"x" * 1000)).text == "1000"
+        assert (await client.post(url, content=chunks(10, 100))).text == "1000"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_that_is_too_large_is_refused_in_a_sentence(url: str, announced: bool) -> None:
+    async with httpx.AsyncClient() as client:
+        reply = await client.post(url, content=b"x" * 1001 if announced else chunks(11, 100))
+        assert reply.status_code == 413
+        assert reply.json()["error"]["code"] == "body_too_large"
+        assert "1000 bytes" in reply.json()["error"]["message"]
+        assert (await client.post(url, content=b"x")).text == "1", "the connection can be used again"
+
+
+async def test_many_large_bodies_take_no_memory(url: str) -> None:
+    before = psutil.Process().memory_info().rss
+    async with httpx.AsyncClient(timeout=60) as client:
+        replies = await asyncio.gather(*(client.post(url, content=chunks(95, MEGABYTE)) for _ in range(8)), return_exceptions=True)
+    assert {reply.status_code for reply in replies if isinstance(reply, httpx.Response)} <= {413}
+    assert psutil.Process().memory_info().rss - before < 60 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nx",
+        b"POST / HTTP/1.1\r\nHost: h\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 5000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999\r\n\r\nx",
+    ],
+    ids=["slow body", "slow headers", "large headers", "endless body"],
+)
+async def test_who_sends_slowly_or_too_much_is_cut_off(url: str, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        await reader.read()
+    writer.close()
+
+
+async def test_without_an_application_the_reason_is_said_and_the_process_is_alive() -> None:
+    front = FrontDoor(PREFIX, LIMITS)
+    front.wait_because("The <other> service is still there.")
+    async with serving(front) as url, httpx.AsyncClient(base_url=url) as client:
+        reply = await client.post(f"{PREFIX}api/builds", json={})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_starting")
+        assert reply.json()["error"]["message"] == "The <other> service is still there."
+        assert int(reply.headers["Retry-After"]) > 0
+        page = await client.get(PREFIX, headers={"Accept": "text/html"})
+        assert page.status_code == 503
+        assert "The &lt;other&gt; service is still there." in page.text
+        assert (await client.head(f"{PREFIX}health")).status_code == 503
+        assert (await client.get(f"{PREFIX}versions")).status_code == 200
+        front.application = web.Application([(r"/.*", Echo)])
+        assert (await client.post(f"{PREFIX}api/builds", content=b"xx")).text == "2"
+
+
+async def test_a_port_that_is_taken_is_waited_for() -> None:
+    other = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    front = FrontDoor(PREFIX, LIMITS)
+    listening = asyncio.create_task(front.listen("127.0.0.1", port))
+    await until(lambda: str(port) in front.reason, "the reason")
+    other.close()
+    await other.wait_closed()
+    server = await asyncio.wait_for(listening, 10)
+    server.stop()
+
+
+# One service for a state
+
+
+async def test_one_service_has_the_state_and_the_next_one_takes_over(tmp_path: Path) -> None:
+    one, two = StateLock(tmp_path / "lock"), StateLock(tmp_path / "lock")
+    await one.take()
+    with pytest.raises(Unavailable, match="Another service"):
+        await two.take()
+    front = FrontDoor(PREFIX, LIMITS)
+    waiting = asyncio.create_task(front.when_available(two.take))
+    await until(lambda: "Another service" in front.reason, "the reason")
+    one.release()
+    await asyncio.wait_for(waiting, 10)
+    two.release()
+
+
+async def test_a_hub_that_has_ended_is_gone() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    hub = HubProcess(process.pid)
+    assert not hub.is_gone()
+    process.kill()
+    await process.wait()
+    assert hub.is_gone()
+    assert HubProcess(process.pid).is_gone()
+    assert not HubProcess(0).is_gone()
+    assert not HubProcess(os.getpid()).is_gone()
+
+
+# Long-lived tasks
+
+
+async def test_work_that_meets_an_unknown_error_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    async def work() -> None:
+        calls.append(1)
+        raise json.JSONDecodeError("not JSON", "<html>", 0) if len(calls) == 1 else NotFound("not there")
+
+    tasks = Tasks()
+    tasks.repeat("cleaner", 0.01, work)
+    await until(lambda: len(calls) >= 3, "three times")
+    await tasks.check()
+    await tasks.close()
+    assert "JSONDecodeError" in caplog.text
+    assert "not there" in caplog.text
+    assert tasks.ended == []
+
+
+async def test_a_task_that_has_ended_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("nobody expected this")
+
+    tasks = Tasks()
+    tasks.start("watch", fail())
+    await until(lambda: tasks.ended, "the end")
+    with pytest.raises(Unavailable, match="watch"):
+        await tasks.check()
+    assert "nobody expected this" in caplog.text
+    await tasks.close()
