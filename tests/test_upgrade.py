@@ -88,7 +88,7 @@ def first_release(url: str) -> Iterator[sa.Engine]:
                 "cursor": cursor,
             }
             insert(connection, "builds", row)
-            insert(connection, "requesters", {"name": "alice", "build_id": build_id, "wants": True})
+            insert(connection, "askers", {"name": "alice", "build_id": build_id, "wants": True})
             for event in range(1, last_event + 1):
                 kind = "end" if finished and event == last_event else "log"
                 insert(connection, "events", {"build_id": build_id, "number": event, "kind": kind, "data": f'{{"text": "line {event}"}}'})

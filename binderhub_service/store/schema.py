@@ -51,13 +51,13 @@ events = sa.Table(
 )
 
 requesters = sa.Table(
-    "askers",
+    "requesters",
     metadata,
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("build_id", sa.String(32), sa.ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("wants", sa.Boolean, nullable=False),
 )
-sa.Index("askers_by_build", requesters.c.build_id)
+sa.Index("requesters_by_build", requesters.c.build_id)
 
 images = sa.Table(
     "images",

@@ -21,7 +21,7 @@ from ..models import Batch, Build, Event, Image, Kind, Phase, Source, State
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0003"
+_SCHEMA_HEAD = "0004"
 _TYPICAL_BUILDS = 10
 T = TypeVar("T")
 
