@@ -23,7 +23,7 @@ from binderhub_service.clients.credentials import Credentials
 from binderhub_service.errors import BinderError
 from binderhub_service.models import Build, Image, Phase, Report, Source, State, now
 from binderhub_service.names import new_build_id
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 
 _POD_SETTINGS = PodSettings(image_prefix="registry.example.org/binder-")
@@ -83,7 +83,7 @@ async def by_hand(cluster: Cluster, settings: KubernetesSettings, asked: list[Bu
 
     async def create(build: Build) -> None:
         pod = await cluster.create_pod(pod_manifest(build, settings))
-        await cluster.create_secret(secret_manifest(build, settings, job_text(build, _POD_SETTINGS, Limits()), [], pod["metadata"]["uid"]))
+        await cluster.create_secret(secret_manifest(build, settings, job_text(build, _POD_SETTINGS, ProcessLimits()), [], pod["metadata"]["uid"]))
 
     creating = asyncio.gather(*(create(build) for build in asked))
     async with aclosing(cluster.watch(selector(settings), version)) as events:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from .builds.launch_quota import LaunchQuota, RunningServers
+from .builds.launch_quota import LaunchLimits, RunningServers
 from .errors import BinderError, Unavailable
 
 Check = Callable[[], Awaitable[None]]
@@ -30,7 +30,7 @@ class Health:
         self,
         checks: Mapping[str, Check],
         *,
-        quota: LaunchQuota = LaunchQuota(),  # noqa: B008  # frozen
+        quota: LaunchLimits = LaunchLimits(),  # noqa: B008  # frozen
         servers: Callable[[], Awaitable[RunningServers]] | None = None,
         builds: Callable[[], int] = lambda: 0,
         kept_seconds: float = 5.0,

@@ -6,11 +6,11 @@ from traitlets import Float, Integer, Unicode
 from traitlets.config import Configurable
 
 from .builds.cleaner import Budget
-from .builds.launch_quota import LaunchQuota as Quota
+from .builds.launch_quota import LaunchLimits
 from .builds.limits import BuildLimits
 from .page_settings import PageSettings
 from .server import ServerLimits
-from .worker.job import Limits as ProcessLimits
+from .worker.job import ProcessLimits
 
 _GIGABYTE = 1024**3
 _MEGABYTE = 1024**2
@@ -192,9 +192,9 @@ class LaunchQuota(Configurable):
         """,
     ).tag(config=True)
 
-    def quota(self) -> Quota:
+    def quota(self) -> LaunchLimits:
         """Return the settings as `builds.launch_quota` takes them."""
-        return Quota(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)
+        return LaunchLimits(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)
 
 
 class Pages(Configurable):

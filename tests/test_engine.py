@@ -6,14 +6,18 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from binderhub_service.clients.engine import Engine, EngineAddress, EngineError
 from binderhub_service.errors import Unavailable
+
+# The package `docker` leaves a socket to the garbage collector that found no engine behind its file.
+pytestmark = pytest.mark.filterwarnings("ignore:.*<socket.socket.*family=.*1:pytest.PytestUnraisableExceptionWarning")
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 
@@ -22,15 +26,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-@contextmanager
-def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
-    """Serve as an engine at a socket file."""
+def handler_of(answers: Answering) -> type[BaseHTTPRequestHandler]:
+    """Return what answers as an engine does that says its version to everybody."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            answers(self)
+            says(200, b'{"ApiVersion": "1.44"}')(self) if self.path == "/version" else answers(self)
 
         do_POST = do_DELETE = do_GET
 
@@ -40,15 +43,35 @@ def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    place = folder / "engine.sock"
-    with _Server(str(place), Handler) as server:
+    return Handler
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    with server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Engine(EngineAddress(f"unix://{place}"))
+            yield
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
+    """Serve as an engine at a socket file."""
+    place = folder / "engine.sock"
+    with serving(_Server(str(place), handler_of(answers))):
+        yield Engine(EngineAddress(f"unix://{place}"))
+
+
+@contextmanager
+def engine_on_tcp(answers: Answering) -> Iterator[Engine]:
+    """Serve as an engine at a port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(answers))
+    with serving(server):
+        yield Engine(EngineAddress(f"tcp://127.0.0.1:{server.server_port}"))
 
 
 def says(status: int, body: bytes, length: int | None = None) -> Answering:
@@ -118,7 +141,7 @@ def test_what_is_told_meanwhile_is_told_line_by_line_and_an_end_before_the_end_i
         handler.close_connection = True  # no last chunk
 
     with engine_that(answer, tmp_path) as engine:
-        told = engine.push("a:1", "")
+        told = engine.push("a:1", None)
         assert [next(told), next(told)] == [{"status": "one"}, {"status": "two"}]
         with pytest.raises(Unavailable):
             next(told)
@@ -126,10 +149,22 @@ def test_what_is_told_meanwhile_is_told_line_by_line_and_an_end_before_the_end_i
 
 def test_a_push_that_is_refused_at_once_is_told_as_an_error(tmp_path: Path) -> None:
     with engine_that(says(404, b'{"message": "no such image"}'), tmp_path) as engine:
-        assert list(engine.push("a:1", "")) == [{"error": "no such image"}]
+        assert list(engine.push("a:1", None)) == [{"error": "no such image"}]
 
 
 def test_names_are_those_of_the_repository_and_of_no_other(tmp_path: Path) -> None:
     body = b'[{"RepoTags": ["a:1", "b:1"]}, {"RepoTags": null}, {"RepoTags": ["a:2"]}]'
     with engine_that(says(200, body), tmp_path) as engine:
         assert engine.names("a") == ["a:1", "a:2"]
+
+
+def test_no_proxy_stands_between_us_and_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.invalid:3128")
+    with engine_on_tcp(says(200, b'{"Version": "28"}')) as engine:
+        assert engine.version() == "28"
+
+
+def test_threads_may_share_an_engine(tmp_path: Path) -> None:
+    with engine_that(says(200, b'{"Version": "28"}'), tmp_path) as engine, ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: engine.version(), range(20))) == ["28"] * 20

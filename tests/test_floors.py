@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -36,7 +37,7 @@ HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms
 RESERVED = {
     "tornado.web": ("app", "handlers"),
     "kubernetes_asyncio": ("builders.kubernetes",),
-    "docker": ("builders.docker", "images.docker"),
+    "docker": ("clients.engine",),
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "prometheus_client": ("metrics", "binderhub_metrics"),
@@ -130,6 +131,11 @@ def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
     assert not re.search(r"\bif\b.*(?:kube|docker)", file.read_text(), re.IGNORECASE)
 
 
+def test_a_class_name_means_one_thing() -> None:
+    names = Counter(node.name for file in FILES for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 def test_errors_are_caught_broadly_in_one_place() -> None:
     broad = [
         name_of(file)
@@ -140,7 +146,7 @@ def test_errors_are_caught_broadly_in_one_place() -> None:
     assert broad == ["builds.scheduler", "tasks"]
 
 
-@pytest.mark.parametrize(("recipe", "more"), [("environment", set()), ("repo2docker", {"httpx", "asyncio"})])
+@pytest.mark.parametrize(("recipe", "more"), [("environment", {"docker", "requests"}), ("repo2docker", {"httpx", "asyncio", "docker", "requests"})])
 def test_a_build_process_imports_little(recipe: str, more: set[str]) -> None:
     """Every build starts a process; what it does not need makes every build late."""
     code = f"import sys, binderhub_service.worker.main, binderhub_service.worker.recipes.{recipe}; print(*sys.modules)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from binderhub_service.builds.launch_quota import LaunchQuota, RunningServers
+from binderhub_service.builds.launch_quota import LaunchLimits, RunningServers
 from binderhub_service.errors import Unavailable
 from binderhub_service.health import Health
 
@@ -60,7 +60,7 @@ async def test_places_are_told_and_are_no_failure() -> None:
         return RunningServers(7, 0)
 
     for total, fits in ((10, True), (9, True), (8, False), (0, False)):
-        report = await Health({}, quota=LaunchQuota(total=total), servers=servers, builds=lambda: 2).report()
+        report = await Health({}, quota=LaunchLimits(total=total), servers=servers, builds=lambda: 2).report()
         expected = {"service": "Pod quota", "quota": total, "_ignore_failure": True, "total_pods": 9, "build_pods": 2, "user_pods": 7, "ok": fits}
         assert report == {"ok": True, "checks": [expected]}
 
@@ -76,5 +76,5 @@ async def test_a_hub_that_does_not_count_is_told() -> None:
     async def servers() -> RunningServers:
         raise Unavailable("The hub did not say.")
 
-    report = await Health({}, quota=LaunchQuota(total=1), servers=servers).report()
+    report = await Health({}, quota=LaunchLimits(total=1), servers=servers).report()
     assert (report["ok"], report["checks"][0]["ok"], report["checks"][0]["message"]) == (True, False, "The hub did not say.")

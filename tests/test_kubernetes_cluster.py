@@ -15,7 +15,7 @@ from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, Ku
 from binderhub_service.builders.kubernetes import cluster as clusters
 from binderhub_service.clients.credentials import Credentials
 from binderhub_service.errors import Unavailable
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
 from tests.harness.records import build as a_build
@@ -127,7 +127,7 @@ async def test_in_a_pod_the_service_account_is_used_and_its_token_is_kept_fresh(
 
 async def test_a_pod_that_cannot_be_forgotten_now_is_with_the_next(fake: FakeCluster, cluster: Cluster) -> None:
     settings = KubernetesSettings(builder_image="builder:1")
-    builder = KubernetesBuilder(cluster, settings, PodSettings(image_prefix="r/x-"), Credentials(), Limits())
+    builder = KubernetesBuilder(cluster, settings, PodSettings(image_prefix="r/x-"), Credentials(), ProcessLimits())
     first, second = a_build(1), a_build(2)
     for build in (first, second):
         await builder._create(build)

@@ -13,7 +13,7 @@ from binderhub_service.builders.kubernetes import KubernetesSettings
 from binderhub_service.builders.kubernetes.manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector
 from binderhub_service.clients.credentials import Credentials, Login
 from binderhub_service.models import Build, Image
-from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.job import Job, ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.records import build as a_build
 
@@ -31,7 +31,7 @@ def containers(pod: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def secret(build: Build, logins: tuple[Login, ...] = (), **settings: Any) -> dict[str, Any]:
-    job = job_text(build, POD_SETTINGS, Limits(log_bytes=5))
+    job = job_text(build, POD_SETTINGS, ProcessLimits(log_bytes=5))
     return secret_manifest(build, replace(SETTINGS, **settings), job, logins, "uid-1")
 
 

@@ -17,7 +17,7 @@ from binderhub_service.clients.credentials import VARIABLE, Credentials, Login
 from binderhub_service.modes import kubernetes as module
 from binderhub_service.modes.docker import DockerMode
 from binderhub_service.modes.kubernetes import KubernetesMode
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.records import source
 
@@ -103,7 +103,7 @@ def handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(module, name, part)
 
     def made(**settings: Any) -> dict[str, Any]:
-        limits = Limits()
+        limits = ProcessLimits()
         mode(**settings).make(tmp_path, limits)
         cluster, pods, steps, credentials, given_limits, on_made = parts["KubernetesBuilder"].call_args.args
         client, prefix, _, servers, kept_seconds = parts["RegistryImages"].call_args.args
@@ -159,7 +159,7 @@ def test_steps_are_told_no_secret() -> None:
 @pytest.mark.parametrize("prefix", ["binder-", "My_Prefix-"])
 async def test_an_image_has_the_name_that_docker_mode_gives_it(tmp_path: Path, settings: dict[str, Any], prefix: str) -> None:
     common = {"registry": NEEDED["registry"], "image_prefix": prefix, **settings}
-    stores = [one.make(tmp_path, Limits())[0] for one in (mode(**common), DockerMode(repo2docker="/r2d", **common))]
+    stores = [one.make(tmp_path, ProcessLimits())[0] for one in (mode(**common), DockerMode(repo2docker="/r2d", **common))]
     first, second = [store.name_for(source()) for store in stores]
     assert first == second
     for store in stores:
@@ -169,7 +169,7 @@ async def test_an_image_has_the_name_that_docker_mode_gives_it(tmp_path: Path, s
 @pytest.mark.parametrize("missing", ["registry", "builder_image"])
 def test_what_cannot_be_left_out_is_asked_for_in_one_sentence(tmp_path: Path, missing: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        mode(**{missing: ""}).make(tmp_path, Limits())
+        mode(**{missing: ""}).make(tmp_path, ProcessLimits())
     assert ended.value.code == f"Kubernetes mode needs KubernetesMode.{missing}: see docs/kubernetes.md."
 
 
@@ -208,7 +208,7 @@ def credentials_of(made: KubernetesMode, folder: Path, monkeypatch: pytest.Monke
     builder = Mock()
     monkeypatch.setattr(module, "KubernetesBuilder", builder)
     monkeypatch.setattr(module, "RegistryClient", Mock())
-    made.make(folder, Limits())
+    made.make(folder, ProcessLimits())
     found: Credentials = builder.call_args.args[3]
     return found
 
@@ -229,14 +229,14 @@ def test_logins_come_from_settings_from_the_environment_and_from_dockers_configu
 
 def test_a_login_that_lacks_something_is_refused_by_its_setting_and_tells_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"KubernetesMode\.registry_credentials must have") as refused:
-        mode(registry_credentials=[{"registry": "r", "password": "s3cret"}]).make(tmp_path, Limits())
+        mode(registry_credentials=[{"registry": "r", "password": "s3cret"}]).make(tmp_path, ProcessLimits())
     assert "s3cret" not in str(refused.value)
 
 
 async def test_nothing_is_asked_before_the_first_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Mock()
     monkeypatch.setattr(Cluster, "_open", opened)
-    images, builder = mode(kubeconfig="/no/such/file").make(tmp_path, Limits())
+    images, builder = mode(kubeconfig="/no/such/file").make(tmp_path, ProcessLimits())
     await builder.close()
     await images.close()
     opened.assert_not_called()

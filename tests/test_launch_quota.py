@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from binderhub_service.builds.launch_quota import LaunchQuota, QuotaReached, RunningServers
+from binderhub_service.builds.launch_quota import LaunchLimits, QuotaReached, RunningServers
 
 REPO = "https://github.com/o/r"
 
@@ -12,28 +12,28 @@ REPO = "https://github.com/o/r"
 @pytest.mark.parametrize(
     ("quota", "of_repo", "running"),
     [
-        (LaunchQuota(), 0, RunningServers(10_000, 10_000)),
-        (LaunchQuota(total=3), 0, RunningServers(2, 2)),
-        (LaunchQuota(total=3), 2, RunningServers(2, 1)),
-        (LaunchQuota(), 2, RunningServers(50, 1)),
+        (LaunchLimits(), 0, RunningServers(10_000, 10_000)),
+        (LaunchLimits(total=3), 0, RunningServers(2, 2)),
+        (LaunchLimits(total=3), 2, RunningServers(2, 1)),
+        (LaunchLimits(), 2, RunningServers(50, 1)),
     ],
 )
-def test_below_its_bounds_a_launch_passes(quota: LaunchQuota, of_repo: int, running: RunningServers) -> None:
+def test_below_its_bounds_a_launch_passes(quota: LaunchLimits, of_repo: int, running: RunningServers) -> None:
     quota.check(REPO, of_repo, running)
 
 
 @pytest.mark.parametrize(
     ("quota", "of_repo", "running", "status", "message"),
     [
-        (LaunchQuota(total=3), 0, RunningServers(3, 0), "pod_quota", "Too many users on this BinderHub! Try again soon."),
-        (LaunchQuota(total=0), 0, RunningServers(0, 0), "pod_quota", "Too many users on this BinderHub! Try again soon."),
-        (LaunchQuota(total=3), 1, RunningServers(3, 1), "pod_quota", "Too many users on this BinderHub! Try again soon."),
-        (LaunchQuota(total=3), 1, RunningServers(2, 1), "repo_quota", f"Too many users running {REPO}! Try again soon."),
-        (LaunchQuota(), 1, RunningServers(2, 2), "repo_quota", f"Too many users running {REPO}! Try again soon."),
+        (LaunchLimits(total=3), 0, RunningServers(3, 0), "pod_quota", "Too many users on this BinderHub! Try again soon."),
+        (LaunchLimits(total=0), 0, RunningServers(0, 0), "pod_quota", "Too many users on this BinderHub! Try again soon."),
+        (LaunchLimits(total=3), 1, RunningServers(3, 1), "pod_quota", "Too many users on this BinderHub! Try again soon."),
+        (LaunchLimits(total=3), 1, RunningServers(2, 1), "repo_quota", f"Too many users running {REPO}! Try again soon."),
+        (LaunchLimits(), 1, RunningServers(2, 2), "repo_quota", f"Too many users running {REPO}! Try again soon."),
     ],
 )
 def test_at_a_bound_a_launch_is_refused_in_binderhubs_words(
-    quota: LaunchQuota, of_repo: int, running: RunningServers, status: str, message: str
+    quota: LaunchLimits, of_repo: int, running: RunningServers, status: str, message: str
 ) -> None:
     with pytest.raises(QuotaReached) as caught:
         quota.check(REPO, of_repo, running)
@@ -42,7 +42,7 @@ def test_at_a_bound_a_launch_is_refused_in_binderhubs_words(
 
 
 def test_a_repository_has_the_usual_bound_the_higher_one_or_its_own() -> None:
-    quota = LaunchQuota(per_repo=5, per_repo_higher=50)
+    quota = LaunchLimits(per_repo=5, per_repo_higher=50)
     assert quota.of_repo(is_high=False, config={}) == 5
     assert quota.of_repo(is_high=True, config={}) == 50
     assert quota.of_repo(is_high=True, config={"quota": 7}) == 7

@@ -21,7 +21,7 @@ from binderhub_service.clients.oci import OCI_MANIFEST
 from binderhub_service.clients.registry import RegistryClient
 from binderhub_service.errors import BinderError
 from binderhub_service.names import environment_name
-from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.job import Job, ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from binderhub_service.worker.recipes.pod_plan import Plan
 from binderhub_service.worker.recipes.pod_push import Pushing
@@ -61,7 +61,7 @@ class Bench:
     async def push(self, plan: Plan, **changes: Any) -> None:
         """Push as the plan says."""
         settings = PodSettings(image_prefix=self.prefix)
-        job = Job("1", "u", "repo", "ref", "1" * 40, self.image, False, str(self.work), "", {}, Limits())
+        job = Job("1", "u", "repo", "ref", "1" * 40, self.image, False, str(self.work), "", {}, ProcessLimits())
         credentials = Credentials([Login(self.host, *self.login)] if self.login else [])
         client = RegistryClient(credentials, transport=self.transport)
         log = self.work / "log"

@@ -19,7 +19,7 @@ from ..common.private import private_folder
 from ..errors import BuildFailed, Unavailable
 from ..models import Build, Kind, Report
 from ..worker.guards import Guard, disk_full
-from ..worker.job import Job, JobDirectory, Limits
+from ..worker.job import Job, JobDirectory, ProcessLimits
 from ..worker.main import clean_environment
 from ..worker.processes import MARK, end_all_of, end_family_of
 from .base import Builder
@@ -42,7 +42,7 @@ class DetachedBuilder(Builder):
         limits: what a build may use of this machine.
     """
 
-    def __init__(self, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> None:
+    def __init__(self, root: Path, recipe: str, settings: Mapping[str, Any], limits: ProcessLimits) -> None:
         self._root = root.resolve()  # it becomes part of what is made, where it is compared
         self._recipe = recipe
         self._settings = settings

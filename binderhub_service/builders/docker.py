@@ -14,7 +14,7 @@ from ..errors import BinderError
 from ..images.build_artifacts import BuildArtifacts, remove_leftovers
 from ..models import Build, Report
 from ..worker.docker_job import DockerSettings
-from ..worker.job import Limits
+from ..worker.job import ProcessLimits
 from .detached import DetachedBuilder
 
 log = logging.getLogger("binderhub_service")
@@ -34,7 +34,7 @@ class DockerBuilder(DetachedBuilder):
         root: Path,
         engine: Engine,
         settings: DockerSettings,
-        limits: Limits = Limits(),  # noqa: B008  # frozen
+        limits: ProcessLimits = ProcessLimits(),  # noqa: B008  # frozen
         on_made: Callable[[str], None] = lambda name: None,
         before: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..images.environments import MADE
 from ..images.trees import remove_tree
-from ..worker.job import Limits
+from ..worker.job import ProcessLimits
 from .detached import DetachedBuilder, stop_all
 
 
@@ -42,7 +42,7 @@ class ProcessBuilder(DetachedBuilder):
         root: the directory that holds ``builds``, ``images`` and ``environments``.
     """
 
-    def __init__(self, root: Path, settings: Settings, limits: Limits = Limits()) -> None:  # noqa: B008  # frozen
+    def __init__(self, root: Path, settings: Settings, limits: ProcessLimits = ProcessLimits()) -> None:  # noqa: B008  # frozen
         super().__init__(root, "environment", asdict(settings) | {"text": settings.as_text()}, limits)
 
     def clear(self, build_id: str) -> None:

@@ -38,7 +38,7 @@ class RunningServers:
 
 
 @dataclass(frozen=True)
-class LaunchQuota:
+class LaunchLimits:
     """How many servers there may be.
 
     Attributes:

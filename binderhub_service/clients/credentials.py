@@ -145,7 +145,7 @@ class Credentials:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise _unusable("Docker's configuration file cannot be read.") from error
+            raise unusable("Docker's configuration file cannot be read.") from error
         addresses = (
             _HUB_ADDRESSES if registry == DOCKER_HUB else (registry, f"https://{registry}", f"https://{registry}/v2/", f"https://{registry}/v1/")
         )
@@ -175,7 +175,7 @@ def _from_entry(entry: Mapping[str, str] | None, registry: str) -> Login | None:
         try:
             username, _, password = base64.b64decode(entry["auth"], validate=True).decode().rstrip("\0").partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise _unusable(f"The login for {registry} in Docker's configuration file cannot be read.") from error
+            raise unusable(f"The login for {registry} in Docker's configuration file cannot be read.") from error
     login = Login(registry, username, password, entry.get("identitytoken", ""))
     return login if login.password or login.identity_token else None
 
@@ -186,18 +186,19 @@ def _ask_helper(helper: str, address: str, registry: str) -> Login | None:
     try:
         answer = subprocess.run(command, input=address.encode(), capture_output=True, timeout=_HELPER_SECONDS, check=False)  # noqa: S603  # named by the operator
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _unusable(f"The program docker-credential-{helper} could not be run.") from error
+        raise unusable(f"The program docker-credential-{helper} could not be run.") from error
     if answer.returncode:
         if b"credentials not found" in answer.stdout.lower() + answer.stderr.lower():
             return None
-        raise _unusable(f"The program docker-credential-{helper} failed.")
+        raise unusable(f"The program docker-credential-{helper} failed.")
     try:
         content = json.loads(answer.stdout)
         username, secret = content["Username"], content["Secret"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _unusable(f"The program docker-credential-{helper} gave no login.") from error
+        raise unusable(f"The program docker-credential-{helper} gave no login.") from error
     return Login(registry, "", "", secret) if username == _TOKEN_USER else Login(registry, username, secret)
 
 
-def _unusable(message: str) -> Unavailable:
+def unusable(message: str) -> Unavailable:
+    """Return the error for logins that are there and cannot be used."""
     return Unavailable(message, code="registry_credentials_unusable", hint="Ask an administrator to look at the hub's registry credentials.")

@@ -1,21 +1,30 @@
-"""A container engine's HTTP API: the few calls that image store and builder need.
+"""A container engine, by the package `docker`: the few calls that image store and builder need.
 
-Blocking, so that the build process uses it as it is and the service in threads; safe to share between threads.
+Blocking, so that the build process uses it as it is and the service in threads; safe to share between threads. All that the package and what
+it stands on may raise becomes `Unavailable` (could not be asked) or `EngineError` (the answer is no) here. The package is imported when an
+engine is asked first: most steps of builds ask none, and it takes a good part of a second.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
-from urllib.parse import quote
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import BinderError, Unavailable
-from .engine_wire import PROBLEMS, Answer, Wire, lines_of
+from .credentials import Login, unusable
 
+if TYPE_CHECKING:
+    from docker import APIClient
+    from requests import Response
+
+_CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _LONG_SECONDS = 600.0
+_NOT_FOUND, _CONFLICT = 404, 409
+_LAST_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -55,147 +64,175 @@ class Engine:
 
     def __init__(self, address: EngineAddress) -> None:
         self._address = address
-        self._wire = Wire(address.host, address.certificates)
+        self._version = ""  # of the API, as the engine says
 
     def version(self) -> str:
         """Return the engine's version; raises `Unavailable` if there is none."""
-        return str(self._call("GET", "/version").json()["Version"])
+        with self._asking() as client:
+            return str(client.version()["Version"])
 
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Return what the engine knows about an image, or None if it has none of this name."""
-        answer = self._call("GET", f"/images/{quote(name)}/json", allowed=(404,))
-        return dict(answer.json()) if answer.status == 200 else None
+        with self._asking(allowed=(_NOT_FOUND,)) as client:
+            return dict(client.inspect_image(name))
+        return None
 
     def images(self, label: str) -> list[dict[str, Any]]:
         """Return all images that carry a label, with their sizes, shared and alone."""
-        listed = self._call("GET", "/system/df", params={"type": "image"}, timeout_seconds=_LONG_SECONDS).json()["Images"] or []
-        return [image for image in listed if label in (image.get("Labels") or {})]
+        with self._asking(_LONG_SECONDS) as client:  # `df` of the package asks for volumes and build caches as well, which takes long
+            answer = client.get(_url(client, "/system/df"), params={"type": "image"}, timeout=client.timeout)
+            answer.raise_for_status()
+            return [image for image in answer.json()["Images"] or [] if label in (image.get("Labels") or {})]
 
     def labelled(self, label: str, value: str) -> list[dict[str, Any]]:
         """Return all images in which a label has a value, without their sizes."""
-        wanted = json.dumps({"label": [f"{label}={value}"]})
-        listed: list[dict[str, Any]] = self._call("GET", "/images/json", params={"filters": wanted}).json()
-        return listed
+        with self._asking() as client:
+            return list(client.images(filters={"label": f"{label}={value}"}))
 
     def names(self, repository: str) -> list[str]:
         """Return the names of all images of a repository, as ``repository:tag``."""
-        listed = self._call("GET", "/images/json", params={"filters": json.dumps({"reference": [repository]})}).json()
-        return [name for image in listed for name in image.get("RepoTags") or () if name.startswith(f"{repository}:")]
+        with self._asking() as client:
+            listed = client.images(filters={"reference": repository})
+            return [name for image in listed for name in image.get("RepoTags") or () if name.startswith(f"{repository}:")]
 
     def containers(self, **filters: str) -> list[dict[str, Any]]:
         """Return all containers that match, running or not; e.g. ``label="a=b"``, ``ancestor="image"``."""
-        wanted = json.dumps({name: [value] for name, value in filters.items()})
-        listed: list[dict[str, Any]] = self._call("GET", "/containers/json", params={"all": "1", "filters": wanted}).json()
-        return listed
+        with self._asking() as client:
+            return list(client.containers(all=True, filters=filters))
 
     def tag(self, image: str, name: str) -> None:
         """Give an image another name."""
         repository, _, tag = name.rpartition(":")
-        self._call("POST", f"/images/{quote(image)}/tag", params={"repo": repository, "tag": tag})
+        with self._asking() as client:
+            client.tag(image, repository, tag)
 
     def remove_image(self, name: str) -> None:
         """Take a name from an image, and remove the image if that was the last; raises `EngineError` (409) while it is used."""
-        self._call("DELETE", f"/images/{quote(name)}", allowed=(404,), timeout_seconds=_LONG_SECONDS)
+        with self._asking(_LONG_SECONDS, allowed=(_NOT_FOUND,)) as client:
+            client.remove_image(name)
 
-    def push(self, name: str, login: str) -> Iterator[dict[str, Any]]:
+    def push(self, name: str, login: Login | None) -> Iterator[dict[str, Any]]:
         """Push an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""
         repository, _, tag = name.rpartition(":")
-        return self._stream("POST", f"/images/{quote(repository)}/push", params={"tag": tag}, headers={"X-Registry-Auth": login})
+        return self._stream(f"/images/{repository}/push", {"tag": tag}, login)
 
-    def pull(self, name: str, login: str) -> Iterator[dict[str, Any]]:
+    def pull(self, name: str, login: Login | None) -> Iterator[dict[str, Any]]:
         """Pull an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""
         repository, _, tag = name.rpartition(":")
-        return self._stream("POST", "/images/create", params={"fromImage": repository, "tag": tag}, headers={"X-Registry-Auth": login})
+        return self._stream("/images/create", {"fromImage": repository, "tag": tag}, login)
 
     def create_container(self, name: str, content: Mapping[str, Any]) -> str:
         """Make a container and return its id; it does not run yet."""
-        return str(self._call("POST", "/containers/create", params={"name": name}, content=content).json()["Id"])
+        with self._asking() as client:
+            return str(client.create_container_from_config(dict(content), name)["Id"])
 
     def start_container(self, container: str) -> None:
         """Let a container run."""
-        self._call("POST", f"/containers/{quote(container)}/start")
+        with self._asking() as client:
+            client.start(container)
 
     def wait_for_container(self, container: str, seconds: float) -> int | None:
         """Return the exit status of a container when it ends, or None if it does not in time."""
-        try:
-            answer = self._wire.ask("POST", f"/containers/{quote(container)}/wait", timeout_seconds=seconds)
-        except TimeoutError:
-            return None
-        except PROBLEMS as error:
-            raise self._unavailable() from error
-        return int(_checked(answer).json()["StatusCode"])
+        from requests import ReadTimeout
+
+        with self._asking() as client, contextlib.suppress(ReadTimeout):
+            return int(client.wait(container, timeout=seconds)["StatusCode"])
+        return None
 
     def container_output(self, container: str) -> str:
         """Return the end of what a container with a terminal printed."""
-        answer = self._call("GET", f"/containers/{quote(container)}/logs", params={"stdout": "1", "stderr": "1", "tail": "20"})
-        return answer.content.decode(errors="replace")
+        with self._asking() as client:
+            return bytes(client.logs(container, tail=_LAST_LINES)).decode(errors="replace")
 
     def remove_container(self, container: str) -> None:
         """End and remove a container with its volumes; nothing happens if there is none."""
-        self._call("DELETE", f"/containers/{quote(container)}", params={"force": "1", "v": "1"}, allowed=(404, 409))
+        with self._asking(allowed=(_NOT_FOUND, _CONFLICT)) as client:
+            client.remove_container(container, v=True, force=True)
 
     def put_archive(self, container: str, folder: str, archive: IO[bytes]) -> None:
         """Unpack a tar file in a folder of a container, keeping the owners that it names."""
-        path = f"/containers/{quote(container)}/archive"
-        params = {"path": folder, "copyUIDGID": "1"}
-        self._call("PUT", path, params=params, body=archive, headers={"Content-Type": "application/x-tar"}, timeout_seconds=_LONG_SECONDS)
+        params = {"path": folder, "copyUIDGID": "1"}  # `put_archive` of the package does not know the second
+        with self._asking(_LONG_SECONDS) as client:
+            address = _url(client, f"/containers/{container}/archive")
+            client.put(address, params=params, data=archive, headers={"Content-Type": "application/x-tar"}, timeout=client.timeout).raise_for_status()
 
     def commit(self, container: str, name: str, comment: str, labels: Mapping[str, str]) -> None:
         """Make an image of a container."""
         repository, _, tag = name.rpartition(":")
-        params = {"container": container, "repo": repository, "tag": tag, "comment": comment, "pause": "0"}
-        self._call("POST", "/commit", params=params, content={"Labels": dict(labels)}, timeout_seconds=_LONG_SECONDS)
+        with self._asking(_LONG_SECONDS) as client:
+            client.commit(container, repository, tag, comment, pause=False, conf={"Labels": dict(labels)})
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        allowed: tuple[int, ...] = (),
-        content: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: IO[bytes] | None = None,
-        params: Mapping[str, str] | None = None,
-        timeout_seconds: float = _ANSWER_SECONDS,
-    ) -> Answer:
-        if content is not None:
-            headers = {"Content-Type": "application/json"}
-        text = json.dumps(content).encode() if content is not None else body
+    def _stream(self, path: str, params: Mapping[str, str], login: Login | None) -> Iterator[dict[str, Any]]:
+        """Yield the lines of an answer as they come; `pull` and `push` of the package wait for ever, and take a broken connection for the end."""
         try:
-            answer = self._wire.ask(method, path, timeout_seconds=timeout_seconds, params=params, headers=headers, body=text)
-        except PROBLEMS as error:
-            raise self._unavailable() from error
-        return _checked(answer, allowed)
+            with self._asking(_LONG_SECONDS) as client:
+                headers = {"X-Registry-Auth": (login or Login("")).header()}
+                with client.post(_url(client, path), params=params, headers=headers, stream=True, timeout=client.timeout) as answer:
+                    if not answer.ok:
+                        raise _refused(answer)
+                    yield from (json.loads(line) for line in answer.iter_lines() if line.strip())
+        except EngineError as error:
+            yield {"error": error.message}
 
-    def _stream(self, method: str, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    @contextlib.contextmanager
+    def _asking(self, seconds: float = _ANSWER_SECONDS, allowed: tuple[int, ...] = ()) -> Iterator[APIClient]:
+        """Yield a client for one question: it is not made for several threads. What it raises becomes ours.
+
+        Args:
+            seconds: how long the engine may say nothing.
+            allowed: statuses of refusals that are passed over.
+
+        Raises:
+            Unavailable: there is no answer, or half of one.
+            EngineError: the answer is no.
+        """
+        from docker.constants import DEFAULT_DOCKER_API_VERSION
+        from docker.errors import DockerException, InvalidConfigFile
+        from requests import HTTPError, RequestException
+        from urllib3.exceptions import HTTPError as BrokenAnswer
+
         try:
-            with self._wire.open(method, path, timeout_seconds=_LONG_SECONDS, params=params, headers=headers) as response:
-                if response.status >= 400:
-                    yield {"error": _message(Answer(response.status, response.read()))}
-                    return
-                yield from (json.loads(line) for line in lines_of(response) if line.strip())
-        except PROBLEMS as error:
-            raise self._unavailable() from error
+            if not self._version:  # a client that looks for that itself heeds variables such as HTTP_PROXY meanwhile
+                with self._client(DEFAULT_DOCKER_API_VERSION, seconds) as client:
+                    self._version = client.version(api_version=False)["ApiVersion"]
+            with self._client(self._version, seconds) as client:
+                yield client
+        except InvalidConfigFile as error:
+            raise unusable("The logins in Docker's configuration file cannot be read.") from error
+        except HTTPError as error:  # the package's errors are of this kind, too
+            answer = error.response
+            if answer is None or answer.status_code not in allowed:
+                raise _refused(answer) from error
+        except (DockerException, RequestException, BrokenAnswer, OSError, ValueError) as error:
+            raise Unavailable(
+                f"The container engine at {self._address.host} does not answer.",
+                code="engine_unavailable",
+                hint="Ask an administrator to start it, or to correct the setting engine_host.",
+            ) from error
 
-    def _unavailable(self) -> Unavailable:
-        return Unavailable(
-            f"The container engine at {self._address.host} does not answer.",
-            code="engine_unavailable",
-            hint="Ask an administrator to start it, or to correct the setting engine_host.",
-        )
+    def _client(self, version: str, seconds: float) -> APIClient:
+        from docker import APIClient
+        from docker.tls import TLSConfig
+
+        folder, host = self._address.certificates, self._address.host
+        tls = TLSConfig((f"{folder}/cert.pem", f"{folder}/key.pem"), f"{folder}/ca.pem", verify=True) if folder else False
+        client = APIClient(host, version, seconds if host.startswith("unix:") else (_CONNECT_SECONDS, seconds), tls)
+        client.trust_env = False
+        return client
 
 
-def _checked(answer: Answer, allowed: tuple[int, ...] = ()) -> Answer:
-    """Return the answer, or raise `EngineError` if it is a refusal that is not expected."""
-    if answer.status >= 400 and answer.status not in allowed:
-        raise EngineError(_message(answer), answer.status)
-    return answer
+def _url(client: APIClient, path: str) -> str:
+    return f"{client.base_url}/v{client.api_version}{path}"
 
 
-def _message(answer: Answer) -> str:
+def _refused(answer: Response | None) -> EngineError:
+    """Return what the engine said, as far as it said something."""
+    if answer is None:
+        return EngineError("The container engine refused.", 500)
     try:
-        return str(answer.json()["message"])
+        message = str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
-        return answer.content.decode(errors="replace").strip()[:500] or f"The container engine answered {answer.status}."
+        message = answer.text.strip()[:500] or f"The container engine answered {answer.status_code}."
+    return EngineError(message, answer.status_code)

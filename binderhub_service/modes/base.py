@@ -9,7 +9,7 @@ from traitlets.config import Configurable
 
 from ..builders import Builder
 from ..images import Images
-from ..worker.job import Limits
+from ..worker.job import ProcessLimits
 
 
 class Mode(Configurable):
@@ -23,7 +23,7 @@ class Mode(Configurable):
     git_credentials: str = ""
 
     @abstractmethod
-    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+    def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return the image store and the builder.
 
         Args:

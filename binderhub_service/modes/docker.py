@@ -21,7 +21,7 @@ from ..images.docker import DockerImages
 from ..images.registry import RegistryImages
 from ..worker.docker_job import DockerSettings
 from ..worker.image_settings import DEFAULT_REPO2DOCKER
-from ..worker.job import Limits
+from ..worker.job import ProcessLimits
 from ..worker.push_check import check_may_push
 from .embedded import find_uv
 from .repo2docker import Repo2dockerMode
@@ -82,7 +82,7 @@ class DockerMode(Repo2dockerMode):
     def _engine_host_default(self) -> str:
         return os.environ.get("DOCKER_HOST") or EngineAddress().host
 
-    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+    def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return the engine's images or a registry's, and repo2docker as builder."""
         state.mkdir(parents=True, exist_ok=True)
         settings = self.settings(state, os.environ)

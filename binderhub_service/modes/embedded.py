@@ -14,7 +14,7 @@ from ..builders import Builder
 from ..builders.process import ProcessBuilder, Settings
 from ..images import Images
 from ..images.environments import EnvironmentImages
-from ..worker.job import Limits
+from ..worker.job import ProcessLimits
 from .base import Mode
 
 
@@ -41,7 +41,7 @@ class EmbeddedMode(Mode):
     def _base_requirements_default(self) -> list[str]:
         return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
 
-    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+    def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return directories for images and detached processes as builder."""
         settings = Settings(base=tuple(self.base_requirements), python=self.python, uv=find_uv())
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)

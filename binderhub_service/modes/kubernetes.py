@@ -14,8 +14,8 @@ from ..clients.credentials import docker_config_directory
 from ..clients.registry import RegistryClient
 from ..images import Images
 from ..images.registry import RegistryImages
-from ..settings import Limits as ServiceLimits
-from ..worker.job import Limits
+from ..settings import Limits
+from ..worker.job import ProcessLimits
 from ..worker.pod_job import PodSettings
 from .repo2docker import Repo2dockerMode
 
@@ -179,13 +179,13 @@ class KubernetesMode(Repo2dockerMode):
 
     @default("deadline_seconds")
     def _long_after_the_service(self) -> int:
-        return int(2 * ServiceLimits(parent=self.parent).build_seconds)
+        return int(2 * Limits(parent=self.parent).build_seconds)
 
     @default("server_namespace")
     def _namespace_of_the_hub(self) -> str:
         return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else self.namespace
 
-    def make(self, state: Path, limits: Limits) -> tuple[Images, Builder]:
+    def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return a registry's images, and pods as builder; raises `SystemExit` if one of them is not named."""
         for name in ("registry", "builder_image"):
             if not getattr(self, name):

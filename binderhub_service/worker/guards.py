@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import BuildFailed
-from .job import Limits
+from .job import ProcessLimits
 
 _MEGABYTE = 1024 * 1024
 
@@ -20,7 +20,7 @@ class Guard:
         content: the checkout, if its size is to be watched.
     """
 
-    def __init__(self, limits: Limits, root: Path, content: Path | None = None) -> None:
+    def __init__(self, limits: ProcessLimits, root: Path, content: Path | None = None) -> None:
         self._limits = limits
         self._root = root
         self._content = content

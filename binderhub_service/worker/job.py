@@ -24,7 +24,7 @@ from ..models import Build
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What a build process may use; 0 means any amount.
 
     Attributes:
@@ -58,10 +58,10 @@ class Job:
     root: str
     recipe: str
     settings: Mapping[str, Any]
-    limits: Limits
+    limits: ProcessLimits
 
     @classmethod
-    def of(cls, build: Build, root: Path, recipe: str, settings: Mapping[str, Any], limits: Limits) -> Job:
+    def of(cls, build: Build, root: Path, recipe: str, settings: Mapping[str, Any], limits: ProcessLimits) -> Job:
         """Return what is to be done for a build."""
         source = build.source
         return cls(
@@ -82,7 +82,7 @@ class Job:
     def read(cls, file: Path) -> Job:
         """Return the job that a file holds."""
         content = json.loads(file.read_text())
-        return cls(**content | {"limits": Limits(**content["limits"])})
+        return cls(**content | {"limits": ProcessLimits(**content["limits"])})
 
 
 class JobDirectory:

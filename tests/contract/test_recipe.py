@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from binderhub_service.models import Build
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.git_server import Repository
 from tests.harness.index_server import PackageIndex
@@ -41,7 +41,7 @@ def error_of(made: Made) -> dict[str, str]:
     return made.error
 
 
-async def make(build_directory: BuildDirectory, repository: Repository, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
+async def make(build_directory: BuildDirectory, repository: Repository, limits: ProcessLimits = ProcessLimits()) -> Made:  # noqa: B008  # frozen
     return await build_directory.make(build_directory.ask(repository.url, repository.rev("main")), limits)
 
 
@@ -90,12 +90,12 @@ async def test_an_index_that_is_away_is_no_missing_requirement(
 
 async def test_a_checkout_beyond_its_limit_is_refused(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"large": os.urandom(3 * 1024 * 1024)})
-    assert error_of(await make(build_directory, repository, Limits(content_bytes=1024 * 1024)))["code"] == "content_too_large"
+    assert error_of(await make(build_directory, repository, ProcessLimits(content_bytes=1024 * 1024)))["code"] == "content_too_large"
     assert build_directory.half_made() == []
 
 
 async def test_a_disk_that_is_full_is_not_filled_further(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
-    assert error_of(await make(build_directory, new_repository({"a": "b"}), Limits(free_bytes=2**60)))["code"] == "disk_full"
+    assert error_of(await make(build_directory, new_repository({"a": "b"}), ProcessLimits(free_bytes=2**60)))["code"] == "disk_full"
 
 
 async def test_a_commit_that_the_server_does_not_have_is_said_so(build_directory: BuildDirectory, new_repository: NewRepository) -> None:

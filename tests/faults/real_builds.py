@@ -20,7 +20,7 @@ from binderhub_service.models import Build, Caller, Event, Kind, Request
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.ls_remote import LsRemote
 from binderhub_service.store.store import Store
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.harness.build_directory import BuildDirectory
 from tests.harness.records import ADMIN, ALICE, whole
 from tests.harness.waiting import wait_for
@@ -74,7 +74,7 @@ class RealBuilds:
 
 @asynccontextmanager
 async def real_builds(
-    build_directory: BuildDirectory, database: Path, limits: BuildLimits, processes: Limits, git_seconds: float = 30
+    build_directory: BuildDirectory, database: Path, limits: BuildLimits, processes: ProcessLimits, git_seconds: float = 30
 ) -> AsyncIterator[RealBuilds]:
     """Yield a house with limits, on a new database."""
     store = Store(f"sqlite:///{database}")

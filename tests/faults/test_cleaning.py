@@ -18,7 +18,7 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import Conflict
 from binderhub_service.models import Build, Kind, Request, State, now
 from binderhub_service.store.schema import builds as builds_table
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.faults.real_builds import RealBuilds, real_builds
 from tests.faults.service import Service
 from tests.harness.build_directory import BuildDirectory
@@ -34,7 +34,7 @@ HOUR_SECONDS = 3600
 @pytest.fixture
 async def home(build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[RealBuilds]:
     """A house without limits."""
-    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), Limits()) as made:
+    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), ProcessLimits()) as made:
         yield made
 
 
@@ -165,7 +165,7 @@ async def test_an_environment_that_is_shared_goes_with_its_last_image(
     if behind_a_link:
         (tmp_path / "elsewhere").mkdir()
         build_directory.root.symlink_to(tmp_path / "elsewhere")
-    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), Limits()) as home:
+    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), ProcessLimits()) as home:
         repository = new_repository({"requirements.txt": "# shared\n"})
         first = await made(home, repository, used_hours_ago=50)
         second_commit = repository.commit({"other": "file"})

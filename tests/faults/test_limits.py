@@ -14,7 +14,7 @@ import pytest
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import NotFound, Unavailable
 from binderhub_service.models import State
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.faults.real_builds import RealBuilds, fill, real_builds, running, small_disk, wait_until_running
 from tests.faults.service import Service, log_of
 from tests.harness.build_directory import BuildDirectory
@@ -33,7 +33,7 @@ def make_real_builds(build_directory: BuildDirectory, tmp_path: Path) -> MakeRea
     """Makes a house: ``make_house(limits, processes, git_seconds=...)``."""
 
     @asynccontextmanager
-    async def make(limits: BuildLimits = BuildLimits(), processes: Limits = Limits(), **more: Any) -> AsyncIterator[RealBuilds]:  # noqa: B008  # frozen
+    async def make(limits: BuildLimits = BuildLimits(), processes: ProcessLimits = ProcessLimits(), **more: Any) -> AsyncIterator[RealBuilds]:  # noqa: B008  # frozen
         async with real_builds(build_directory, tmp_path / "database", limits, processes, **more) as made:
             yield made
 
@@ -92,7 +92,7 @@ async def test_a_log_that_is_too_long_is_cut_once_and_the_build_goes_on(
 ) -> None:
     limit = 50_000
     repository = new_repository({"postBuild": f"#!/bin/bash\n{script}\necho the last line\n"})
-    async with make_real_builds(BuildLimits(log_bytes=limit), Limits(log_bytes=limit)) as made:
+    async with make_real_builds(BuildLimits(log_bytes=limit), ProcessLimits(log_bytes=limit)) as made:
         ended = await made.make(repository.url)
     assert ended.build.state is State.READY
     assert ended.log.count(CUT.format(limit)) == 1
@@ -102,7 +102,7 @@ async def test_a_log_that_is_too_long_is_cut_once_and_the_build_goes_on(
 
 async def test_a_log_within_the_limit_is_whole(make_real_builds: MakeRealBuilds, new_repository: NewRepository) -> None:
     repository = new_repository({"postBuild": "#!/bin/bash\nseq 1 1000\n"})
-    async with make_real_builds(BuildLimits(log_bytes=50_000), Limits(log_bytes=50_000)) as made:
+    async with make_real_builds(BuildLimits(log_bytes=50_000), ProcessLimits(log_bytes=50_000)) as made:
         ended = await made.make(repository.url)
     assert [line for line in ended.log if line.isdigit()] == [str(number) for number in range(1, 1001)]
     assert not any("cut" in line for line in ended.log)
@@ -134,7 +134,7 @@ async def test_a_build_that_prints_500_megabytes_costs_bounded_memory(service: S
 
 async def test_a_repository_that_is_too_large_is_refused(make_real_builds: MakeRealBuilds, new_repository: NewRepository) -> None:
     repository = new_repository({"large": os.urandom(3 * MEGABYTE)})
-    async with make_real_builds(processes=Limits(content_bytes=MEGABYTE)) as made:
+    async with make_real_builds(processes=ProcessLimits(content_bytes=MEGABYTE)) as made:
         ended = await made.make(repository.url)
     assert (ended.build.state, ended.code) == (State.FAILED, "content_too_large")
     assert made.build_directory.half_made() == []
@@ -151,7 +151,7 @@ async def test_a_disk_without_enough_space_is_said_before_anything_is_fetched(
     make_real_builds: MakeRealBuilds, disk: Path, new_repository: NewRepository
 ) -> None:
     repository = new_repository({"a": "b"})
-    limits = Limits(free_bytes=100 * MEGABYTE)
+    limits = ProcessLimits(free_bytes=100 * MEGABYTE)
     async with make_real_builds(processes=limits) as made:
         ended = await made.make(repository.url)
         assert (ended.build.state, ended.code) == (State.FAILED, "disk_full")
@@ -195,7 +195,7 @@ async def test_a_disk_that_fills_up_during_a_build_is_said_and_freed_again(
     if case == "a script bit by bit" and not free_megabytes:
         pytest.skip("such a script would go on for ever, as it may")
     repository = new_repository(FILLING[case])
-    async with make_real_builds(processes=Limits(free_bytes=free_megabytes * MEGABYTE)) as made:
+    async with make_real_builds(processes=ProcessLimits(free_bytes=free_megabytes * MEGABYTE)) as made:
         ended = await made.make(repository.url)
         assert (ended.build.state, ended.code) == (State.FAILED, "disk_full"), ended.log[-3:]
         assert made.build_directory.half_made() == []

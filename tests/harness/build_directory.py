@@ -14,7 +14,7 @@ from binderhub_service.builders.process import ProcessBuilder, Settings
 from binderhub_service.images.environments import MADE, EnvironmentImages
 from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import new_build_id
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.harness.following import followed, texts
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,7 +43,7 @@ class BuildDirectory:
         self._builders: list[ProcessBuilder] = []
         self.settings = Settings(base=("base",), python=PYTHON, uv=find_uv())
 
-    def builder(self, limits: Limits = Limits()) -> ProcessBuilder:  # noqa: B008  # frozen
+    def builder(self, limits: ProcessLimits = ProcessLimits()) -> ProcessBuilder:  # noqa: B008  # frozen
         """Return a builder as a service that just started has it."""
         builder = ProcessBuilder(self.root, self.settings, limits)
         self._builders.append(builder)
@@ -67,7 +67,7 @@ class BuildDirectory:
         image = Image(self.images.name_for(source))
         return Build(new_build_id(now()), source, image, State.RUNNING, Phase.FETCHING, "alice", now(), force=force)
 
-    async def make(self, build: Build, limits: Limits = Limits()) -> Made:  # noqa: B008  # frozen
+    async def make(self, build: Build, limits: ProcessLimits = ProcessLimits()) -> Made:  # noqa: B008  # frozen
         """Run a build to its end."""
         reports, error = await followed(self.builder(limits), build)
         return Made(build, texts(reports), error.as_dict() if error else None)

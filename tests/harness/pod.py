@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from binderhub_service.worker.job import Job, Limits
+from binderhub_service.worker.job import Job, ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.git_server import Repository
 
@@ -69,7 +69,7 @@ class Pod:
         commit = commit or repository.rev("main")
         self.image = f"{self.registry}/binder-r:{commit}"
         work = str(self.place / "work")
-        job = Job("1", repository.url, "repo", "main", commit, self.image, False, work, "", asdict(made), Limits())
+        job = Job("1", repository.url, "repo", "main", commit, self.image, False, work, "", asdict(made), ProcessLimits())
         (self.place / "job.json").write_text(json.dumps(asdict(job)))
 
     def do(self, step: str, environment: Mapping[str, str] | None = None) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:

@@ -73,7 +73,7 @@ class OwnRegistry:
         full = f"{self.host}/{name}"
         engine = Engine(EngineAddress(os.environ["DOCKER_HOST"]))
         engine.tag(image, full)
-        said = list(engine.push(full, Login(self.host, *login).header()))
+        said = list(engine.push(full, Login(self.host, *login)))
         engine.remove_image(full)
         assert not [line for line in said if "error" in line], said
 

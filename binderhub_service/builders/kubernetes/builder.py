@@ -13,7 +13,7 @@ from ...clients.credentials import Credentials
 from ...clients.reference import Reference
 from ...errors import Unavailable
 from ...models import Build, Kind, Report
-from ...worker.job import Limits
+from ...worker.job import ProcessLimits
 from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
 from .cluster import Cluster
@@ -31,7 +31,7 @@ _SLOW_START_SECONDS = 15.0
 
 
 @dataclass
-class _Place:
+class _Cursor:
     """A position in a build's reports, as text ``step:number`` and, while a pod waits, ``step:number:what-was-told-about-it``."""
 
     step: str = STEPS[0]
@@ -39,7 +39,7 @@ class _Place:
     noted: str = ""
 
     @classmethod
-    def parse(cls, cursor: str) -> _Place:
+    def parse(cls, cursor: str) -> _Cursor:
         step, number, *noted = cursor.split(":") if cursor else (STEPS[0], "0")
         return cls(step, int(number), "".join(noted))
 
@@ -62,7 +62,7 @@ class KubernetesBuilder(Builder):
         settings: KubernetesSettings,
         pod_settings: PodSettings,
         credentials: Credentials,
-        limits: Limits = Limits(),  # noqa: B008  # frozen
+        limits: ProcessLimits = ProcessLimits(),  # noqa: B008  # frozen
         on_made: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._cluster = cluster
@@ -76,14 +76,14 @@ class KubernetesBuilder(Builder):
         self._left: set[str] = set()
 
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
-        """Create the build's pod unless that was done before, and follow its steps; see `_Place` for the cursor."""
+        """Create the build's pod unless that was done before, and follow its steps; see `_Cursor`."""
         if not after:
             await self._create(build)
-        place = _Place.parse(after)
+        cursor = _Cursor.parse(after)
         async with self._watch.following(pod_name(build.id)) as pod:
-            for step in STEPS[STEPS.index(place.step) :]:
-                place = place if step == place.step else _Place(step)
-                async with aclosing(self._follow(pod, place)) as reports:
+            for step in STEPS[STEPS.index(cursor.step) :]:
+                cursor = cursor if step == cursor.step else _Cursor(step)
+                async with aclosing(self._follow(pod, cursor)) as reports:
                     async for report in reports:
                         yield report
                 if not went_well(pod.now, step):
@@ -134,31 +134,31 @@ class KubernetesBuilder(Builder):
         logins = [login] if login else []
         await self._cluster.create_secret(secret_manifest(build, self._settings, job, logins, pod["metadata"]["uid"]))
 
-    async def _follow(self, pod: FollowedPod, place: _Place) -> AsyncGenerator[Report]:
+    async def _follow(self, pod: FollowedPod, cursor: _Cursor) -> AsyncGenerator[Report]:
         """Yield what happens in a step, until it is over."""
-        async with aclosing(self._wait_for_start(pod, place)) as notes:
+        async with aclosing(self._wait_for_start(pod, cursor)) as notes:
             async for note in notes:
                 yield note
-        if has_run(pod.now, place.step):
-            async with aclosing(StepLog(self._cluster, pod, place.step, place.number).follow()) as reports:
+        if has_run(pod.now, cursor.step):
+            async with aclosing(StepLog(self._cluster, pod, cursor.step, cursor.number).follow()) as reports:
                 async for report in reports:
                     yield report
-        await pod.until(lambda now: stand(now, place.step) is Stand.ENDED, _SETTLED_SECONDS)
+        await pod.until(lambda now: stand(now, cursor.step) is Stand.ENDED, _SETTLED_SECONDS)
 
-    async def _wait_for_start(self, pod: FollowedPod, place: _Place) -> AsyncGenerator[Report]:
+    async def _wait_for_start(self, pod: FollowedPod, cursor: _Cursor) -> AsyncGenerator[Report]:
         """Wait until a step has started, or never will; say once what it waits for, and do not wait for ever."""
         cause, since = None, time.monotonic()
-        while pod.now is not None and stand(pod.now, place.step) is Stand.WAITING and "deletionTimestamp" not in pod.now["metadata"]:
-            now = waiting(pod.now, place.step)
+        while pod.now is not None and stand(pod.now, cursor.step) is Stand.WAITING and "deletionTimestamp" not in pod.now["metadata"]:
+            now = waiting(pod.now, cursor.step)
             if now.cause is not cause:
                 cause, since = now.cause, time.monotonic()
             waited_seconds = time.monotonic() - since
             limit_seconds = self._limit_seconds(now)
             if waited_seconds >= limit_seconds:
                 raise never_started(now, limit_seconds)
-            if place.noted != cause and (now.why or waited_seconds >= _SLOW_START_SECONDS):
-                place.noted = cause
-                yield Report(Kind.LOG, {"text": note_of(now)}, str(place))
+            if cursor.noted != cause and (now.why or waited_seconds >= _SLOW_START_SECONDS):
+                cursor.noted = cause
+                yield Report(Kind.LOG, {"text": note_of(now)}, str(cursor))
             quiet_seconds = _SLOW_START_SECONDS - waited_seconds
             await pod.changed(min(limit_seconds - waited_seconds, quiet_seconds if quiet_seconds > 0 else limit_seconds))
 

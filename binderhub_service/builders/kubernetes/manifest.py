@@ -14,7 +14,7 @@ from typing import Any
 from ...clients.credentials import Login, logins_text
 from ...common.redact import redact
 from ...models import Build
-from ...worker.job import Job, Limits
+from ...worker.job import Job, ProcessLimits
 from ...worker.pod_job import GIT_CREDENTIALS, IMAGE, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
 from .settings import KubernetesSettings
 
@@ -91,7 +91,7 @@ def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins
     }
 
 
-def job_text(build: Build, pod_settings: PodSettings, limits: Limits) -> str:
+def job_text(build: Build, pod_settings: PodSettings, limits: ProcessLimits) -> str:
     """Return what the steps are to do, as they read it."""
     return json.dumps(asdict(Job.of(build, WORK, "", asdict(pod_settings), limits)))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...common import labels
 from ...errors import BuildFailed
 from ..guards import Guard
-from ..job import Job, Limits
+from ..job import Job, ProcessLimits
 from ..pod_job import STORAGE, PodSettings
 from ..reporter import Finished, Reporter
 from .buildah_log import BuildahLog, error_from
@@ -140,7 +140,7 @@ class _InTime(Guard):
     """Ends a question that takes too long."""
 
     def __init__(self, seconds: float, output: _Kept, reporter: Reporter) -> None:
-        super().__init__(Limits(), STORAGE)
+        super().__init__(ProcessLimits(), STORAGE)
         self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._output = output

@@ -36,14 +36,14 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where something is made aside, and the link that will lead there once it is complete."""
+class _Publication:
+    """A directory that is made aside, and the link that leads there once it is complete."""
 
     link: Path
     made: Path
 
     @classmethod
-    def of(cls, folder: Path, name: str, build_id: str) -> _Place:
+    def of(cls, folder: Path, name: str, build_id: str) -> _Publication:
         (folder / MADE).mkdir(parents=True, exist_ok=True)
         return cls(link=folder / name, made=folder / MADE / f"{name}.{build_id}")
 
@@ -61,7 +61,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
     Raises:
         BuildFailed: it cannot be made; nothing half made is left.
     """
-    image = _Place.of(Path(job.root) / "images", job.image, job.build_id)
+    image = _Publication.of(Path(job.root) / "images", job.image, job.build_id)
     content = image.made / "content"
     try:
         reporter.phase(Phase.FETCHING, "Fetching the repository")
@@ -69,9 +69,9 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         definition = definition_in(content)
         reporter.phase(Phase.BUILDING, "Making the environment")
         key = definition.key(job.image, job.settings["text"])
-        place = _Place.of(Path(job.root) / "environments", key, job.build_id)
-        with locked(place.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
-            prefix = _environment(job, definition, content, place, reporter, environment)
+        publication = _Publication.of(Path(job.root) / "environments", key, job.build_id)
+        with locked(publication.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
+            prefix = _environment(job, definition, content, publication, reporter, environment)
             write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
             image.publish()
     except OSError as error:
@@ -98,23 +98,25 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
     }
 
 
-def _environment(job: Job, definition: Definition, content: Path, place: _Place, reporter: Reporter, environment: Mapping[str, str]) -> Path:
+def _environment(
+    job: Job, definition: Definition, content: Path, publication: _Publication, reporter: Reporter, environment: Mapping[str, str]
+) -> Path:
     """Return the path of the environment, made now unless an equal one is there."""
     _report_what_was_found(definition, content, reporter)
-    if (place.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
-        reporter.log(f"Found the environment {place.link.name}; nothing to install.")
-        return place.link.resolve()
+    if (publication.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
+        reporter.log(f"Found the environment {publication.link.name}; nothing to install.")
+        return publication.link.resolve()
     try:
-        _Installer(job, definition, content, place.made, reporter, environment).install()
-        write_in_one_step(place.made / SIZE, {"bytes": size_of(place.made)})
+        _Installer(job, definition, content, publication.made, reporter, environment).install()
+        write_in_one_step(publication.made / SIZE, {"bytes": size_of(publication.made)})
     except BuildFailed:
-        shutil.rmtree(place.made, ignore_errors=True)
+        shutil.rmtree(publication.made, ignore_errors=True)
         raise
     finally:
         shutil.rmtree(_aside(content), ignore_errors=True)
-    make_read_only(place.made)
-    place.publish()
-    return place.made
+    make_read_only(publication.made)
+    publication.publish()
+    return publication.made
 
 
 def _aside(content: Path) -> Path:

@@ -35,7 +35,7 @@ def push(engine: Engine, name: str, credentials: Credentials, reporter: Reporter
     registry = Reference.parse(name).registry
     login = credentials.login_for(registry)
     reporter.log(f"Pushing {name}")
-    problem = _follow(engine.push(name, _header(login)), reporter)
+    problem = _follow(engine.push(name, login), reporter)
     if problem:
         raise push_error(problem, registry, login)
     reporter.log("Pushed.")
@@ -44,7 +44,7 @@ def push(engine: Engine, name: str, credentials: Credentials, reporter: Reporter
 def pull(engine: Engine, name: str, credentials: Credentials, reporter: Reporter) -> bool:
     """Pull an image if a registry has it; say whether it is there now."""
     login = credentials.login_for(Reference.parse(name).registry)
-    told = engine.pull(name, _header(login))
+    told = engine.pull(name, login)
     first = next(told, {})
     if first.get("error"):
         return False
@@ -94,7 +94,3 @@ def _follow(told: Iterator[Mapping[str, Any]], reporter: Reporter) -> str:
             done, total = (sum(part[at] for part in layers.values()) for at in (0, 1))
             reporter.log(f"{min(done, total) / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB")
     return problem
-
-
-def _header(login: Login | None) -> str:
-    return (login or Login("")).header()

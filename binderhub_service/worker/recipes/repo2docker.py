@@ -28,7 +28,7 @@ from .docker_build_context import DockerBuildContext
 from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
-from .repo2docker_program import Builder
+from .repo2docker_program import Repo2docker
 from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key
 
 
@@ -100,7 +100,7 @@ class _DockerBuild:
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
         guard = Guard(self.job.limits, Path(self.job.root))
         place = DockerBuildContext(self.settings, self.work, self.reporter, guard, self.environment)
-        Builder(place).build(folder, self._artifacts.image, self.job.commit, written)
+        Repo2docker(place).build(folder, self._artifacts.image, self.job.commit, written)
         check_singleuser(self.engine, self._artifacts, self.settings.singleuser_seconds, self.reporter)
 
     def _finish(self, made: str, name: str) -> None:

@@ -23,7 +23,7 @@ _FIRST_WITH_BUILDX = 2025
 _ASK_SECONDS = 60
 
 
-class Builder:
+class Repo2docker:
     """Makes the images that repo2docker makes; it runs only where it has something to decide."""
 
     def __init__(self, place: DockerBuildContext) -> None:

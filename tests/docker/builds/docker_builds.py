@@ -19,7 +19,7 @@ from binderhub_service.images.registry import RegistryImages
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State, now
 from binderhub_service.modes.docker import DockerMode
 from binderhub_service.names import digest, new_build_id
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.docker.builds import stand_in
 
 SINGLEUSER = "#!/bin/sh\necho 9.9.9\n"
@@ -60,7 +60,7 @@ class DockerBuilds:
         """Return the mode with the registry and the test's prefix, unless they are given."""
         return DockerMode(**{"registry": self.registry, "image_prefix": self.prefix, "repo2docker": self.repo2docker, **settings})
 
-    def make(self, limits: Limits = Limits(), **settings: Any) -> tuple[Images, Builder]:  # noqa: B008  # frozen
+    def make(self, limits: ProcessLimits = ProcessLimits(), **settings: Any) -> tuple[Images, Builder]:  # noqa: B008  # frozen
         """Return image store and builder as a service that just started has them."""
         images, builder = self.mode(**settings).make(self.root, limits)
         self._made.append((images, builder))

@@ -20,7 +20,7 @@ from binderhub_service.clients.oci import OCI_MANIFEST
 from binderhub_service.errors import BinderError
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State, now
 from binderhub_service.names import image_name, new_build_id
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.kubernetes.images import debian, registry
 
@@ -70,7 +70,7 @@ class BuilderPods:
         return replace(Build(new_build_id(now()), source, Image(name), State.RUNNING, Phase.FETCHING, "alice", now()), **more)
 
     def builder(
-        self, *, cluster: Mapping[str, Any] | None = None, credentials: Sequence[Login] = (LOGIN,), limits: Limits | None = None, **pod: Any
+        self, *, cluster: Mapping[str, Any] | None = None, credentials: Sequence[Login] = (LOGIN,), limits: ProcessLimits | None = None, **pod: Any
     ) -> KubernetesBuilder:
         """Return a builder as a service that just started has it.
 
@@ -80,7 +80,7 @@ class BuilderPods:
         """
         settings = PodSettings(**{"image_prefix": self.prefix, "plain_http_registries": (registry(),), **pod})
         pods = replace(self.settings, **(cluster or {}))
-        return KubernetesBuilder(Cluster(self._namespace), pods, settings, Credentials(credentials), limits or Limits())
+        return KubernetesBuilder(Cluster(self._namespace), pods, settings, Credentials(credentials), limits or ProcessLimits())
 
     async def build(self, build: Build, **more: Any) -> Made:
         """Run a build to its end, by a `builder` of its own."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from binderhub_service.worker.job import Limits
+from binderhub_service.worker.job import ProcessLimits
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian, registry
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, dockerfile, is_there, repositories
@@ -36,7 +36,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
     more = ("COPY . /content", 'SHELL ["/bin/bash", "-c"]', "RUN [[ a == a ]] && rm /etc/motd && echo by bash")
     repository = new_repository({**dockerfile(*more), "notes.md": "x"})
     build = builder_pods.ask(repository.url, repository.rev("main"))
-    made = await builder_pods.build(build, limits=Limits(log_bytes=1_000_000), storage_driver=storage)
+    made = await builder_pods.build(build, limits=ProcessLimits(log_bytes=1_000_000), storage_driver=storage)
     assert made.error is None, (made.error, made.text)
     assert made.phases == ["fetching", "building", "pushing"]
     assert "by bash" in made.log
