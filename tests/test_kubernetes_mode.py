@@ -64,7 +64,7 @@ OF_STEPS: dict[str, Any] = {
 OF_OTHERS: list[tuple[str, Any, dict[str, Any]]] = [
     ("registry", "ghcr.io/other", {"steps.image_prefix": "ghcr.io/other/binder-", "images.prefix": "ghcr.io/other/binder-"}),
     ("image_prefix", "r2d-", {"steps.image_prefix": "registry.example.org/proj/r2d-", "images.prefix": "registry.example.org/proj/r2d-"}),
-    ("memory_limit_bytes", 7, {"pods.memory_limit_bytes": 7, "steps.memory_bytes": 7}),
+    ("memory_limit_bytes", 7, {"pods.memory_limit_bytes": 7, "steps.memory_limit_bytes": 7}),
     ("repo2docker_arguments", ["--a"], {"steps.repo2docker_arguments": ("--a",)}),
     ("plain_http_registries", ["r:5000"], {"steps.plain_http_registries": ("r:5000",), "client.plain_http": ["r:5000"]}),
     ("registry_answer_seconds", 8.0, {"images.kept_seconds": 8.0}),

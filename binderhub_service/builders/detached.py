@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..common.private import private_folder
 from ..errors import BuildFailed, Unavailable
@@ -23,6 +23,9 @@ from ..worker.job import Job, JobDirectory, ProcessLimits
 from ..worker.main import clean_environment
 from ..worker.processes import MARK, end_all_of, end_family_of
 from .base import Builder
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 log = logging.getLogger("binderhub_service")
 _SHORTEST_WAIT_SECONDS = 0.01
@@ -38,11 +41,11 @@ class DetachedBuilder(Builder):
     Args:
         root: the directory that holds ``builds`` and whatever the recipe makes.
         recipe: the module of `recipes` that makes images.
-        settings: what the recipe needs to know.
+        settings: what the recipe needs to know, its record of settings.
         limits: what a build may use of this machine.
     """
 
-    def __init__(self, root: Path, recipe: str, settings: Mapping[str, Any], limits: ProcessLimits) -> None:
+    def __init__(self, root: Path, recipe: str, settings: DataclassInstance, limits: ProcessLimits) -> None:
         self._root = root.resolve()  # it becomes part of what is made, where it is compared
         self._recipe = recipe
         self._settings = settings

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
-from dataclasses import asdict
 from pathlib import Path
 
 from ..clients.engine import Engine
@@ -38,7 +37,7 @@ class DockerBuilder(DetachedBuilder):
         on_made: Callable[[str], None] = lambda name: None,
         before: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        super().__init__(root, "repo2docker", asdict(settings), limits)
+        super().__init__(root, "repo2docker", settings, limits)
         self._engine = engine
         self._instance_id = settings.instance_id
         self._on_made = on_made

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from traitlets.config import Configurable
 
 from ..builders import Builder
 from ..images import Images
 from ..worker.job import ProcessLimits
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 class Mode(Configurable):
@@ -21,6 +28,11 @@ class Mode(Configurable):
     """
 
     git_credentials: str = ""
+
+    def record(self, kind: type[Record], **given: Any) -> Record:
+        """Return a record of settings: its fields have the values of the settings of their names, unless they are given."""
+        named = {one.name: getattr(self, one.name) for one in fields(kind) if self.has_trait(one.name)}
+        return kind(**{**named, **given})
 
     @abstractmethod
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:

@@ -104,8 +104,9 @@ class DockerMode(Repo2dockerMode):
     def settings(self, state: Path, environment: Mapping[str, str]) -> DockerSettings:
         """Return what the builder needs to know; no secret is in it."""
         certificates = environment.get("DOCKER_CERT_PATH", "") if environment.get("DOCKER_TLS_VERIFY") else ""
-        return DockerSettings(
-            **self.image_settings(),
+        return self.record(
+            DockerSettings,
+            image_prefix=self.whole_prefix(),
             engine=EngineAddress(self.engine_host, certificates),
             push=bool(self.registry),
             docker_config=str(docker_config_directory(environment)),
@@ -113,11 +114,6 @@ class DockerMode(Repo2dockerMode):
             instance_id=instance_id_of(state),
             state=str(state / "repo2docker"),
             uv="" if self.repo2docker else _uv(),
-            repo2docker=self.repo2docker,
-            repo2docker_version=self.repo2docker_version,
-            memory_bytes=self.memory_limit_bytes,
-            cpus=self.cpu_limit,
-            buildkit_image=self.buildkit_image,
             build_proxies={_PROXIES[name]: value for name, value in self.build_proxies.items()},
         )
 

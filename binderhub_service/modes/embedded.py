@@ -11,9 +11,10 @@ from traitlets import List as ListTrait
 from traitlets import Unicode, default
 
 from ..builders import Builder
-from ..builders.process import ProcessBuilder, Settings
+from ..builders.process import ProcessBuilder
 from ..images import Images
 from ..images.environments import EnvironmentImages
+from ..worker.environment_job import EnvironmentSettings
 from ..worker.job import ProcessLimits
 from .base import Mode
 
@@ -43,7 +44,7 @@ class EmbeddedMode(Mode):
 
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return directories for images and detached processes as builder."""
-        settings = Settings(base=tuple(self.base_requirements), python=self.python, uv=find_uv())
+        settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv())
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
 
 

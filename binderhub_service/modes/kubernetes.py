@@ -20,12 +20,6 @@ from ..worker.pod_job import PodSettings
 from .repo2docker import Repo2dockerMode
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_SAME = (
-    *("instance", "owner", "image_pull_policy", "image_pull_secrets", "node_selector", "tolerations", "affinity", "priority_class"),
-    *("annotations", "labels", "extra_volumes", "extra_volume_mounts", "cache_volume", "environment", "memory_request_bytes"),
-    *("memory_limit_bytes", "cpu_request", "cpu_limit", "ephemeral_storage_limit_bytes", "deadline_seconds", "seccomp_profile"),
-    *("security_context", "unschedulable_seconds", "image_pull_seconds", "git_credentials", "builder_image"),
-)
 
 
 class KubernetesMode(Repo2dockerMode):
@@ -195,7 +189,7 @@ class KubernetesMode(Repo2dockerMode):
         client = RegistryClient(credentials, self.plain_http_registries)
         servers = ServersOnCluster(Cluster(self.server_namespace, self.kubeconfig))
         images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds)
-        settings = KubernetesSettings(**{name: getattr(self, name) for name in _SAME})
+        settings = self.record(KubernetesSettings)
         return images, KubernetesBuilder(Cluster(self.namespace, self.kubeconfig), settings, pod, credentials, limits, images.forget)
 
     def builder_info(self) -> dict[str, str]:
@@ -204,10 +198,4 @@ class KubernetesMode(Repo2dockerMode):
 
     def pod_settings(self) -> PodSettings:
         """Return what the steps in pods need to know; no secret is in it."""
-        return PodSettings(
-            **self.image_settings(),
-            plain_http_registries=tuple(self.plain_http_registries),
-            memory_bytes=self.memory_limit_bytes,
-            storage_driver=self.storage_driver,
-            engine_host=self.engine_host,
-        )
+        return self.record(PodSettings, image_prefix=self.whole_prefix())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from traitlets import Bool, Dict, Float, Unicode
 from traitlets import Integer as IntegerTrait
@@ -87,19 +86,10 @@ class Repo2dockerMode(Mode):
         help="""For how many seconds a registry that has said that an image is there is not asked again. Default: 5.""",
     ).tag(config=True)
 
-    def image_settings(self) -> dict[str, Any]:
-        """Return what `ImageSettings` needs to know, whatever else a builder needs."""
+    def whole_prefix(self) -> str:
+        """Return what every image's name begins with, the registry included, as it is in names."""
         prefix = f"{self.registry.rstrip('/')}/{self.image_prefix}" if self.registry else self.image_prefix
-        return {
-            "image_prefix": prefix.replace("_", "-").lower(),  # as in every name that begins with it
-            "repo2docker_arguments": tuple(self.repo2docker_arguments),
-            "base_image": self.base_image,
-            "appendix": self.appendix,
-            "build_arguments": dict(self.build_arguments),
-            "user_name": self.user_name,
-            "user_id": self.user_id,
-            "reuse_environments": self.reuse_environments,
-        }
+        return prefix.replace("_", "-").lower()
 
     def credentials(self, docker_config: Path) -> Credentials:
         """Return the logins of the settings and the environment, and Docker's own behind them; raises `ValueError` without content."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..clients.engine import EngineAddress
 from .image_settings import ImageSettings
@@ -22,7 +21,7 @@ class DockerSettings(ImageSettings):
         state: a directory for repo2docker itself, the builders of limited builds, and locks.
         uv: the uv program, which installs repo2docker.
         repo2docker: a repo2docker program to use instead of installing `repo2docker_version`; empty for none.
-        cpus: how many processors a build may use; 0 for all.
+        cpu_limit: how many processors a build may use; 0 for all.
         buildkit_image: what limited builds run in (repo2docker 2025 and newer).
         build_proxies: what build steps reach the internet through, as in ``proxies`` of Docker's configuration.
     """
@@ -35,12 +34,12 @@ class DockerSettings(ImageSettings):
     state: str
     uv: str
     repo2docker: str = ""
-    cpus: float = 0.0
+    cpu_limit: float = 0.0
     buildkit_image: str = "moby/buildkit:buildx-stable-1"
     build_proxies: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def from_job(cls, content: Mapping[str, Any]) -> DockerSettings:
-        """Return the settings that a job file holds."""
-        lists = {"repo2docker_arguments": tuple(content["repo2docker_arguments"])}
-        return cls(**{**content, **lists, "engine": EngineAddress(**content["engine"])})
+    def __post_init__(self) -> None:
+        """Take the engine's address as JSON has it, too."""
+        super().__post_init__()
+        if isinstance(self.engine, Mapping):
+            object.__setattr__(self, "engine", EngineAddress(**self.engine))

@@ -12,11 +12,11 @@ _SHAPING = ("base_image", "appendix", "build_arguments", "user_name", "user_id",
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:
-    """How images are made; what is in `_SHAPING` shapes them.
+    """How images are made; what is in `_SHAPING` shapes them. Lists, as traits and JSON have them, become tuples.
 
     Attributes:
         image_prefix: comes before every image's name.
-        memory_bytes: what a build may use; 0 for any amount.
+        memory_limit_bytes: what a build may use; 0 for any amount.
         reuse_environments: whether commits with the same environment share one.
         singleuser_seconds: how long ``jupyterhub-singleuser --version`` may take in a new image.
     """
@@ -29,9 +29,16 @@ class ImageSettings:
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     user_name: str = "jovyan"
     user_id: int = 1000
-    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
     reuse_environments: bool = True
     singleuser_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Make tuples of lists."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, list):
+                object.__setattr__(self, one.name, tuple(value))
 
     def name_text(self) -> str:
         """Return what differs from the defaults, as text; empty if nothing does, and then names are BinderHub's."""

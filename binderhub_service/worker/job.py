@@ -18,9 +18,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models import Build
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Job:
     Attributes:
         root: the directory that holds what is made.
         recipe: the module of `worker.recipes` that makes it.
-        settings: what the recipe needs to know.
+        settings: what the recipe needs to know: the fields of its record of settings.
     """
 
     build_id: str
@@ -61,7 +64,7 @@ class Job:
     limits: ProcessLimits
 
     @classmethod
-    def of(cls, build: Build, root: Path, recipe: str, settings: Mapping[str, Any], limits: ProcessLimits) -> Job:
+    def of(cls, build: Build, root: Path, recipe: str, settings: DataclassInstance, limits: ProcessLimits) -> Job:
         """Return what is to be done for a build."""
         source = build.source
         return cls(
@@ -74,7 +77,7 @@ class Job:
             force=build.force,
             root=str(root),
             recipe=recipe,
-            settings=settings,
+            settings=asdict(settings),
             limits=limits,
         )
 

@@ -60,7 +60,7 @@ def main(step: str) -> int:
     reporter = PodReporter(job.limits.log_bytes)
     error: BinderError | None = INTERNAL_ERROR
     try:
-        asyncio.run(_do(step, job, PodSettings.from_job(job.settings), reporter))
+        asyncio.run(_do(step, job, PodSettings(**job.settings), reporter))
         error = None
     except BinderError as failure:
         error = failure

@@ -13,10 +13,8 @@ ended to `TERMINATION_MESSAGE`: ``{}`` or ``{"error": {...}}``; its exit status 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .image_settings import ImageSettings
 
@@ -51,9 +49,3 @@ class PodSettings(ImageSettings):
     plain_http_registries: tuple[str, ...] = ()
     storage_driver: str = "vfs"
     engine_host: str = ""
-
-    @classmethod
-    def from_job(cls, content: Mapping[str, Any]) -> PodSettings:
-        """Return the settings that a job file holds."""
-        lists = {name: tuple(content[name]) for name in ("repo2docker_arguments", "plain_http_registries")}
-        return cls(**{**content, **lists})

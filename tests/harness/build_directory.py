@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from binderhub_service.builders.detached import stop_all
-from binderhub_service.builders.process import ProcessBuilder, Settings
+from binderhub_service.builders.process import ProcessBuilder
 from binderhub_service.images.environments import MADE, EnvironmentImages
 from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import new_build_id
+from binderhub_service.worker.environment_job import EnvironmentSettings
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.following import followed, texts
 
@@ -41,7 +42,7 @@ class BuildDirectory:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._builders: list[ProcessBuilder] = []
-        self.settings = Settings(base=("base",), python=PYTHON, uv=find_uv())
+        self.settings = EnvironmentSettings(base=("base",), python=PYTHON, uv=find_uv())
 
     def builder(self, limits: ProcessLimits = ProcessLimits()) -> ProcessBuilder:  # noqa: B008  # frozen
         """Return a builder as a service that just started has it."""

@@ -93,7 +93,7 @@ def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins
 
 def job_text(build: Build, pod_settings: PodSettings, limits: ProcessLimits) -> str:
     """Return what the steps are to do, as they read it."""
-    return json.dumps(asdict(Job.of(build, WORK, "", asdict(pod_settings), limits)))
+    return json.dumps(asdict(Job.of(build, WORK, "", pod_settings, limits)))
 
 
 def _labels(build: Build, settings: KubernetesSettings) -> dict[str, str]:

@@ -72,12 +72,12 @@ class BuildahBuild:
         command = build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah")
         finished = self._run(command, log)
         if finished.status or log.failed:
-            raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
+            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
         self._check(image)
         self._reporter.log("Packing the image.")
         finished = self._run(("buildah", "push", image, f"oci:{self._made / name}:{LAYOUT_NAME}"), BuildahLog())
         if finished.status:
-            raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
+            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
 
     def _check(self, image: str) -> None:
         """Run ``jupyterhub-singleuser --version`` in an image as a server would be run; raises `BuildFailed`."""
@@ -101,7 +101,7 @@ class BuildahBuild:
         finished = self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=self._guard, translate=said.keep)
         if finished.status:
             self._reporter.log(*said.text.splitlines()[-_TOLD_LINES:])
-            raise error_from(said.text, limited=bool(self._settings.memory_bytes))
+            raise error_from(said.text, limited=bool(self._settings.memory_limit_bytes))
         return said.text
 
     def _run(self, command: Sequence[str], log: BuildahLog) -> Finished:

@@ -36,12 +36,12 @@ class DockerBuildContext:
     @property
     def is_limited(self) -> bool:
         """Whether builds have limits of memory or processors."""
-        return bool(self.settings.memory_bytes or self.settings.cpus)
+        return bool(self.settings.memory_limit_bytes or self.settings.cpu_limit)
 
     @property
     def processors(self) -> str:
         """The processors of a limited build as engines without BuildKit take them, e.g. ``0-1``; empty for all."""
-        return f"0-{max(0, -int(-self.settings.cpus // 1) - 1)}" if self.settings.cpus else ""
+        return f"0-{max(0, -int(-self.settings.cpu_limit // 1) - 1)}" if self.settings.cpu_limit else ""
 
     @property
     def configuration(self) -> Path:
@@ -99,10 +99,10 @@ class DockerBuildContext:
         """Return the name of a BuildKit builder that has the limits; the engine's own BuildKit knows none."""
         settings = self.settings
         options = [f"image={settings.buildkit_image}"]
-        if settings.memory_bytes:
-            options += [f"memory={settings.memory_bytes}", f"memory-swap={settings.memory_bytes}"]
-        if settings.cpus:
-            options += [f"cpu-period={_CPU_PERIOD}", f"cpu-quota={int(settings.cpus * _CPU_PERIOD)}"]
+        if settings.memory_limit_bytes:
+            options += [f"memory={settings.memory_limit_bytes}", f"memory-swap={settings.memory_limit_bytes}"]
+        if settings.cpu_limit:
+            options += [f"cpu-period={_CPU_PERIOD}", f"cpu-quota={int(settings.cpu_limit * _CPU_PERIOD)}"]
         name = "binder-" + names.digest("\0".join(options), 8)
         run = ("docker", "buildx")
         if self.run((*run, "inspect", name), environment, translate=lambda line: ()).status:

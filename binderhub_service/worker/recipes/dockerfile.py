@@ -44,6 +44,6 @@ def build_variables(*, with_buildx: bool) -> dict[str, str]:
 
 
 def _limits(place: DockerBuildContext) -> list[str]:
-    memory = place.settings.memory_bytes
+    memory = place.settings.memory_limit_bytes
     limits = [f"--memory={memory}", f"--memory-swap={memory}"] if memory else []
     return [*limits, f"--cpuset-cpus={place.processors}"] if place.processors else limits

@@ -17,6 +17,7 @@ from ...images.environments import MADE, MANIFEST
 from ...images.locks import locked
 from ...images.trees import make_read_only, make_writable
 from ...models import Phase
+from ..environment_job import EnvironmentSettings
 from ..environments import Definition, definition_in
 from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
@@ -68,7 +69,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         fetch(job, content, reporter, environment)
         definition = definition_in(content)
         reporter.phase(Phase.BUILDING, "Making the environment")
-        key = definition.key(job.image, job.settings["text"])
+        key = definition.key(job.image, EnvironmentSettings(**job.settings).as_text())
         publication = _Publication.of(Path(job.root) / "environments", key, job.build_id)
         with locked(publication.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
             prefix = _environment(job, definition, content, publication, reporter, environment)
@@ -140,7 +141,7 @@ class _Installer:
 
     def __init__(self, job: Job, definition: Definition, content: Path, prefix: Path, reporter: Reporter, environment: Mapping[str, str]) -> None:
         self._job = job
-        self._settings = job.settings
+        self._settings = EnvironmentSettings(**job.settings)
         self._definition = definition
         self._content = content
         self._prefix = prefix
@@ -165,7 +166,7 @@ class _Installer:
 
     def install(self) -> None:
         """Make the environment; raises `BuildFailed`."""
-        python = self._definition.python or self._settings["python"]
+        python = self._definition.python or self._settings.python
         self._uv(partial(_python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
         if self._definition.locked:
             project = self._folder / self._definition.folder
@@ -174,7 +175,7 @@ class _Installer:
         if any(b"--hash=" in content for content in self._definition.files.values()):
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
             wanted = ()
-        self._pip_install((*wanted, *self._settings["base"]))
+        self._pip_install((*wanted, *self._settings.base))
         if self._definition.post_build:
             make_writable(self._prefix)
             self._post_build(self._definition.post_build)
@@ -193,7 +194,7 @@ class _Installer:
         self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *indexes, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
-        command = (self._settings["uv"], "--color", "always", *arguments)
+        command = (self._settings.uv, "--color", "always", *arguments)
         finished = self._reporter.run(command, cwd=self._folder, environment=self._for_uv, guard=self._guard)
         if finished.status:
             tail = _COLOURS.sub("", finished.tail)

@@ -39,7 +39,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         BuildFailed: it cannot be made; nothing half made is left.
         Unavailable: the engine or a registry could not be asked.
     """
-    settings = DockerSettings.from_job(job.settings)
+    settings = DockerSettings(**job.settings)
     work = Path(job.root) / "builds" / job.build_id
     content = work / "content"
     with _engine_of(settings, job) as engine:

@@ -50,7 +50,7 @@ class Repo2docker:
         log = Lines() if dockerfile else Log()
         finished = self._place.run(command, environment, translate=log.lines)
         if finished.status or log.failed:
-            raise error_from(finished.tail, limited=bool(self._settings.memory_bytes))
+            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
 
     def _plain_dockerfile(self, folder: Path) -> Path | None:
         """Return the Dockerfile that Docker's own program can build as repo2docker does; not if the operator gives that arguments."""
@@ -67,7 +67,7 @@ class Repo2docker:
 
     def _limits(self) -> dict[str, object]:
         """Return what makes an engine without buildx limit a build."""
-        memory, processors = self._settings.memory_bytes, self._place.processors
+        memory, processors = self._settings.memory_limit_bytes, self._place.processors
         limits = {"memory": memory, "memswap": memory} if memory else {}
         cpus = {"cpusetcpus": processors} if processors else {}
         return {"extra_build_kwargs": {"container_limits": limits | cpus}} if self._place.is_limited else {}
