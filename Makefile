@@ -13,11 +13,13 @@ TESTS  ?= tests
 JOBS   ?= 3
 # A version of jupyterhub to test with, e.g. HUB=5.5; empty: the newest that is allowed.
 HUB    ?=
+# Anything: test with the oldest versions of all dependencies that setup.py allows.
+OLDEST ?=
 ARGS   ?=
 
-test_env := .venv-test$(if $(HUB),-$(HUB))
+test_env := .venv-test$(if $(HUB),-$(HUB))$(if $(OLDEST),-oldest)
 comma    := ,
-extras   := embedded,docker,kubernetes,postgresql,test$(if $(HUB),,$(comma)dev)
+extras   := embedded,docker,kubernetes,postgresql,test$(if $(HUB)$(OLDEST),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 
@@ -30,7 +32,7 @@ link:
 	@exec "$(PYTHON)" scripts/run.py --state "$(STATE)" --link
 
 prepare:
-	@"$(PYTHON)" scripts/prepare.py --venv "$(test_env)" --extras "$(extras)" --hub "$(HUB)"
+	@"$(PYTHON)" scripts/prepare.py --venv "$(test_env)" --extras "$(extras)" --hub "$(HUB)" $(if $(OLDEST),--oldest)
 
 test: prepare
 	$(in_env) $(test_env)/bin/python -m pytest --numprocesses=$(JOBS) $(TESTS) $(ARGS)

@@ -39,19 +39,20 @@ def check_machine() -> None:
         raise CannotPrepare("git is missing: install it, on Debian and Ubuntu with `apt install git`.")
 
 
-def prepare(venv: Path, extras: str, hub: str = "") -> None:
+def prepare(venv: Path, extras: str, hub: str = "", *, oldest: bool = False) -> None:
     """Make or reuse the virtual environment `venv` with the package and its `extras`, and the proxy in ``.proxy``.
 
     Args:
         hub: a version of jupyterhub to hold to, e.g. ``5.5``; empty for the newest that is allowed.
+        oldest: install the oldest versions that setup.py allows, not the newest.
 
     Raises:
         CannotPrepare: with a sentence for people.
     """
     check_machine()
-    stamp, wanted = venv / STAMP, _fingerprint(extras, hub)
+    stamp, wanted = venv / STAMP, _fingerprint(extras, hub, oldest=oldest)
     if not (stamp.is_file() and stamp.read_text() == wanted and (venv / "bin/python").exists()):
-        _install(venv, extras, hub)
+        _install(venv, extras, hub, oldest=oldest)
         stamp.write_text(wanted)
     _install_proxy(venv)
 
@@ -61,12 +62,12 @@ def programs_path(venv: Path) -> str:
     return os.pathsep.join([str(ROOT / ".proxy/node_modules/.bin"), str(venv / "bin"), os.environ.get("PATH", os.defpath)])
 
 
-def _fingerprint(extras: str, hub: str) -> str:
-    parts = [(ROOT / "setup.py").read_text(encoding="utf-8"), sys.version, str(Path(sys.executable).resolve()), str(ROOT), extras, hub]
+def _fingerprint(extras: str, hub: str, *, oldest: bool) -> str:
+    parts = [(ROOT / "setup.py").read_text(encoding="utf-8"), sys.version, str(Path(sys.executable).resolve()), str(ROOT), extras, hub, str(oldest)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _install(venv: Path, extras: str, hub: str) -> None:
+def _install(venv: Path, extras: str, hub: str, *, oldest: bool) -> None:
     print(f"Making the virtual environment {_short(venv)} ...", flush=True)
     shutil.rmtree(venv, ignore_errors=True)
     log = venv / "install.log"
@@ -76,8 +77,12 @@ def _install(venv: Path, extras: str, hub: str) -> None:
     what = ["--editable", f"{ROOT}[{extras}]", *([f"jupyterhub=={hub}.*"] if hub else [])]
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     _run([*pip, "uv"], log)
+    uv = [str(venv / "bin/uv"), "pip", "install", "--python", python]
+    if oldest:  # pip has no word for it
+        _run([*uv, "--resolution", "lowest-direct", *what], log)
+        return
     try:
-        _run([str(venv / "bin/uv"), "pip", "install", "--python", python, *what], log)
+        _run([*uv, *what], log)
     except CannotPrepare:
         # uv does not read pip's settings (an index of one's own, certificates), so pip has the last word.
         print("uv could not install it; trying pip, which may take longer ...", flush=True)
@@ -133,9 +138,10 @@ def main() -> None:
     parser.add_argument("--venv", required=True, help="directory of the environment, relative to the clone")
     parser.add_argument("--extras", default="embedded", help="extras of the package, separated by commas")
     parser.add_argument("--hub", default="", help="version of jupyterhub to hold to, e.g. 5.5")
+    parser.add_argument("--oldest", action="store_true", help="install the oldest versions that setup.py allows")
     arguments = parser.parse_args()
     try:
-        prepare(ROOT / arguments.venv, arguments.extras, arguments.hub)
+        prepare(ROOT / arguments.venv, arguments.extras, arguments.hub, oldest=arguments.oldest)
     except CannotPrepare as error:
         sys.exit(str(error))
 
