@@ -17,6 +17,7 @@ from traitlets.config import LoggingConfigurable
 from . import form
 from .choices import NO_CHOICES, Choices, OptionsError
 from .client import BuildClient, ServiceError
+from .log_name import log_name
 from .options import RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
 from .rejection import Rejection, build_failed, service_refused, start_too_long, uncount_failure
@@ -238,7 +239,7 @@ class RepoSpawner(_NextInLine):
             async with asyncio.timeout(WITHDRAW_SECONDS):
                 await asyncio.shield(leaving)
         except (TimeoutError, ServiceError) as error:
-            self.log.warning("The build service was not told that %s does not need its build any more: %r", self._log_name, error)
+            self.log.warning("The build service was not told that %s does not need its build any more: %r", log_name(self), error)
         finally:
             leaving.cancel()
 
@@ -252,9 +253,9 @@ class RepoSpawner(_NextInLine):
         """Give a token with which the user asks the service; it is revoked in the end and expires in any case."""
         lifetime_seconds = self.build_timeout + self.service_patience + PREPARE_SECONDS
         try:
-            token = self.user.new_api_token(note=f"Build for the server {self._log_name}", expires_in=lifetime_seconds, scopes=list(SCOPES))
+            token = self.user.new_api_token(note=f"Build for the server {log_name(self)}", expires_in=lifetime_seconds, scopes=list(SCOPES))
         except (ValueError, ScopeNotFound) as error:
-            self.log.warning("%s may not ask for builds: %s", self._log_name, error)
+            self.log.warning("%s may not ask for builds: %s", log_name(self), error)
             sentence = "You may not make servers from repositories here. Ask an administrator of this hub for the right to use the service binder."
             raise Rejection(403, sentence) from None
         try:

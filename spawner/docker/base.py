@@ -19,6 +19,7 @@ from dockerspawner import DockerSpawner
 from traitlets import Bool, Dict, Integer, default
 from traitlets import List as ListTrait
 
+from ..log_name import log_name
 from ..readiness import until_it_answers
 from ..rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended
 from .pull import DISK_FULL, PullProgress, disk_full, gone, pull_problem
@@ -174,7 +175,7 @@ class ContainerSpawner(DockerSpawner):
 
     async def _why_it_ended(self, container: Mapping[str, Any]) -> Rejection:
         last = await self._last_lines()
-        self.log.warning("The server %s ended at once; its last lines:\n%s", self._log_name, last)
+        self.log.warning("The server %s ended at once; its last lines:\n%s", log_name(self), last)
         status = container["State"]["ExitCode"]
         await self.remove_object()
         return server_ended(status, last, out_of_memory=bool(container["State"].get("OOMKilled")))
@@ -201,7 +202,7 @@ class ContainerSpawner(DockerSpawner):
         """Return None while the server runs; what ended by itself leaves its last lines in the hub's log, and no container."""
         status: int | str | None = await super().poll()
         if status is not None and self.object_id and self.remove:
-            self.log.info("The server %s has ended: %s\n%s", self._log_name, status, await self._last_lines())
+            self.log.info("The server %s has ended: %s\n%s", log_name(self), status, await self._last_lines())
             await self.remove_object()
             self.object_id = ""
         return status

@@ -13,6 +13,7 @@ import aiohttp
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
+from ..log_name import log_name
 from ..readiness import LAST_MOMENT, pauses, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
@@ -90,7 +91,7 @@ class PodSpawner(KubeSpawner):
             trouble = pod_status.trouble(pod)
             in_trouble_since = (in_trouble_since or now) if trouble else None
             if trouble and in_trouble_since and (trouble.final or now > min(in_trouble_since + PATIENCE_SECONDS, last_moment)):
-                self.log.warning("The pod of %s does not come up: %s", self._log_name, pod_status.last_words(pod) or trouble.rejection)
+                self.log.warning("The pod of %s does not come up: %s", log_name(self), pod_status.last_words(pod) or trouble.rejection)
                 return trouble.rejection
             if now > last_moment and (rejection := pod_status.not_ready(pod, self.start_timeout)):
                 return rejection
@@ -115,7 +116,7 @@ class PodSpawner(KubeSpawner):
         return await asyncio.shield(self._creating)
 
     async def _create(self, pod: Any, timeout_seconds: float) -> bool:
-        self.log.info("Making the pod %s for %s", self.pod_name, self._log_name)
+        self.log.info("Making the pod %s for %s", self.pod_name, log_name(self))
         try:
             async with asyncio.timeout(timeout_seconds):
                 made = await self.api.create_namespaced_pod(self.namespace, pod)
@@ -140,7 +141,7 @@ class PodSpawner(KubeSpawner):
                 await asyncio.wait({self._creating})
                 await self.stop(now=True)
         except (TimeoutError, ApiException, aiohttp.ClientError) as error:
-            self.log.warning("The pod %s could not be removed; the next start of %s removes it: %r", self.pod_name, self._log_name, error)
+            self.log.warning("The pod %s could not be removed; the next start of %s removes it: %r", self.pod_name, log_name(self), error)
 
     async def _start_reflector(self, *arguments: Any, **more: Any) -> Any:
         """Start what all spawners share; a start that is cancelled while it waits must not cancel it for the others."""
@@ -170,7 +171,7 @@ class PodSpawner(KubeSpawner):
         pod = self._named_pod()
         status: int | None = await super().poll()
         if status is not None and pod is not None:
-            self.log.info("The server %s has ended: %s", self._log_name, pod_status.last_words(pod) or pod["status"].get("reason", ""))
+            self.log.info("The server %s has ended: %s", log_name(self), pod_status.last_words(pod) or pod["status"].get("reason", ""))
             if self.delete_stopped_pods and self._named_pod() is not None:
                 await self.stop(now=True)
         return status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.builds.docker_builds import DockerBuilds, reason_to_skip, uv
+from tests.docker.builds.docker_builds import DockerBuilds, reason_to_skip, stand_in_program, uv
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +49,6 @@ async def docker_builds(tmp_path: Path, repo2docker: str) -> AsyncIterator[Docke
 @pytest.fixture
 async def stand_in_builds(tmp_path: Path) -> AsyncIterator[DockerBuilds]:
     """Real builds by something that stands in for repo2docker, pushed to the real registry."""
-    made = DockerBuilds(tmp_path / "state", docker_builds.stand_in_program(tmp_path), os.environ["TEST_REGISTRY"])
+    made = DockerBuilds(tmp_path / "state", stand_in_program(tmp_path), os.environ["TEST_REGISTRY"])
     yield made
     await made.close()
