@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socketserver
 import threading
 import time
@@ -120,10 +121,22 @@ def test_half_an_answer_is_none(tmp_path: Path) -> None:
         engine.version()
 
 
-def test_a_container_that_does_not_end_in_time_has_no_status(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head_comes_at_once", [True, False])
+def test_a_container_that_does_not_end_in_time_has_no_status(tmp_path: Path, head_comes_at_once: bool) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        time.sleep(0.5)
-        says(200, b'{"StatusCode": 0}')(handler)
+        body = b'{"StatusCode": 0}'
+        if head_comes_at_once:  # as real engines do
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.flush()
+            time.sleep(0.5)
+            with contextlib.suppress(BrokenPipeError):
+                handler.wfile.write(body)
+            handler.close_connection = True
+        else:
+            time.sleep(0.5)
+            says(200, body)(handler)
 
     with engine_that(answer, tmp_path) as engine:
         assert engine.wait_for_container("a", 0.1) is None

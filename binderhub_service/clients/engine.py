@@ -18,7 +18,7 @@ from .credentials import Login, unusable
 
 if TYPE_CHECKING:
     from docker import APIClient
-    from requests import Response
+    from requests import RequestException, Response
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
@@ -133,10 +133,14 @@ class Engine:
 
     def wait_for_container(self, container: str, seconds: float) -> int | None:
         """Return the exit status of a container when it ends, or None if it does not in time."""
-        from requests import ReadTimeout
+        from requests import RequestException
 
-        with self._asking() as client, contextlib.suppress(ReadTimeout):
-            return int(client.wait(container, timeout=seconds)["StatusCode"])
+        with self._asking() as client:
+            try:
+                return int(client.wait(container, timeout=seconds)["StatusCode"])
+            except RequestException as error:
+                if not _is_late(error):
+                    raise
         return None
 
     def container_output(self, container: str) -> str:
@@ -225,6 +229,14 @@ class Engine:
 
 def _url(client: APIClient, path: str) -> str:
     return f"{client.base_url}/v{client.api_version}{path}"
+
+
+def _is_late(error: RequestException) -> bool:
+    """Say whether an answer, or the rest of one whose head came at once, did not come in time."""
+    from requests import ReadTimeout
+    from urllib3.exceptions import ReadTimeoutError
+
+    return isinstance(error, ReadTimeout) or isinstance(next(iter(error.args), None), ReadTimeoutError)
 
 
 def _refused(answer: Response | None) -> EngineError:
