@@ -46,7 +46,7 @@ setup(
     extras_require={
         "embedded": ["uv>=0.5", "jupyterlab>=4.2"],
         "docker": ["uv>=0.5", "docker>=7.1", "dockerspawner>=13,<15"],
-        "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=30", "aiohttp>=3.10"],
+        "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=36", "aiohttp>=3.10"],
         "oauth": ["oauthenticator>=17"],
         "postgresql": ["psycopg[binary]>=3.2"],
         "test": [
@@ -58,7 +58,7 @@ setup(
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "jupyter-repo2docker==2026.4.0",
-            "openapi-spec-validator>=0.7",
+            "openapi-spec-validator>=0.9",
             "playwright>=1.44",
             "pyyaml>=6.0.1",
             "schemathesis>=4.3",
