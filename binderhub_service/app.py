@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jupyter_events import EventLogger
 from jupyterhub.log import log_request
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
-from traitlets import Enum, Float, Integer, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets import List as ListTrait
 from traitlets.config import Application, Config, Configurable
 
@@ -35,7 +34,7 @@ from .builds.observers import Observers
 from .common.private import keep_private, private_folder
 from .context import AppContext
 from .errors import Unavailable
-from .handlers.binder.artwork import artwork_routes
+from .handlers.binder.artwork import artwork_routes, file_routes
 from .handlers.binder.front import front_routes
 from .handlers.binder.old_links import old_link_routes
 from .handlers.binder.providers import provider_routes
@@ -135,6 +134,13 @@ class BinderService(Application):
         Default: 0, for a service that something else starts.
         """,
     ).tag(config=True)
+    enable_api_only_mode = Bool(
+        False,
+        help="""Whether the service has no pages, for hubs that have pages of their own.
+
+        The APIs, health, versions, metrics and files of the operator's stay. Default: false.
+        """,
+    ).tag(config=True)
     template_paths = ListTrait(
         Unicode(),
         help="""Directories with templates that win over the service's and the hub's own.
@@ -187,6 +193,13 @@ class BinderService(Application):
         git = LsRemote(timeout_seconds=self.git_timeout_seconds, logins=git_logins)
         return [provider_class(name)(git, parent=self) for name in self.providers]
 
+    def make_events(self) -> Events:
+        """Return what tells the handlers in `EventLogger.handlers`."""
+        if "EventLogger" not in self.config:
+            return Events()
+        adapter = importlib.import_module(f"{__package__}.event_logger")
+        return Events(adapter.emit_by(adapter.EventLogger(parent=self)))
+
     @default("providers")
     def _providers_default(self) -> list[str]:
         return [*shipped_providers()]
@@ -208,7 +221,7 @@ class BinderService(Application):
         mode = mode_class(self.mode)(parent=self)
         images, builder = mode.make(self._state, limits.for_processes())
         providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
-        events = Events(EventLogger(parent=self))
+        events = self.make_events()
         builds = Builds(
             store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
         )
@@ -234,6 +247,7 @@ class BinderService(Application):
                 builds=lambda: builds.counts()["running"],
             ),
             builder_info={"mode": self.mode, **mode.builder_info()},
+            is_api_only=self.enable_api_only_mode,
         )
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -298,9 +312,10 @@ def mode_class(name: str) -> type[Mode]:
 
 
 def make_application(context: AppContext, secret: bytes) -> web.Application:
-    """Mount the routes of a service made of `parts`."""
+    """Mount the routes of a service made of the parts in `context`."""
     prefix = context.prefix
     static = Path(__file__).with_name("static")
+    pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
     routes = [
         (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
         (rf"{prefix}static/(.*)", web.StaticFileHandler, {"path": str(static)}),
@@ -309,10 +324,8 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *launch_routes(prefix),
         *provider_routes(prefix),
         *system_routes(prefix),
-        *artwork_routes(prefix, context.pages),
-        *old_link_routes(prefix),
-        *front_routes(prefix),
-        *page_routes(prefix),
+        *file_routes(prefix, context.pages),
+        *([] if context.is_api_only else pages),
     ]
     return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
 

@@ -30,6 +30,7 @@ class AppContext:
         events: tells the operator's handlers of launches.
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
+        is_api_only: whether there are no pages.
     """
 
     prefix: str
@@ -45,3 +46,4 @@ class AppContext:
     events: Events
     health: Health
     builder_info: Mapping[str, str]
+    is_api_only: bool = False

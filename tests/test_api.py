@@ -7,13 +7,12 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from jupyter_events import EventLogger
 from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
@@ -149,7 +148,7 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             jinja=make_jinja([]),
             pages=PageSettings(),
             metrics=metrics,
-            events=Events(EventLogger()),
+            events=Events(),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
         )
@@ -565,6 +564,16 @@ async def test_providers_are_listed_for_everybody_as_binderhub_lists_them(servic
     reply = await service.client.get(f"{PREFIX}api/repoproviders")
     assert reply.status_code == 200
     assert reply.json() == [service.provider.display().as_dict("git")]
+
+
+async def test_a_service_without_pages_has_its_apis(service: Service) -> None:
+    application = make_application(replace(service.context, is_api_only=True), SECRET)
+    async with serving(application) as url, httpx.AsyncClient(base_url=url) as client:
+        for path in ("health", "versions", "metrics", "api/repoproviders"):
+            assert (await client.get(f"{PREFIX}{path}")).status_code == 200
+        for path in ("", "about", "builds", "badge.svg", "v2/gh/o/r/main", "repo/o/r", "nothing"):
+            assert (await client.get(f"{PREFIX}{path}")).status_code == 404
+        assert (await client.get(f"{PREFIX}api/builds")).status_code == 403
 
 
 async def test_metrics_count_what_happened(service: Service) -> None:

@@ -22,6 +22,7 @@ FLOORS = [
     ["app"],
     ["handlers", "modes"],
     ["context", "settings"],
+    ["event_logger"],
     ["health", "launch_events", "launches", "metrics", "running_servers"],
     ["binderhub_metrics"],
     ["builds"],
@@ -41,7 +42,7 @@ RESERVED = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "prometheus_client": ("metrics", "binderhub_metrics"),
-    "jupyter_events": ("app", "launch_events"),
+    "jupyter_events": ("event_logger",),
     "traitlets": ("app", "settings", "modes", "providers"),
     "jupyterhub": ("app", "handlers", "modes", "launches"),
 }

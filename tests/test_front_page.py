@@ -15,7 +15,7 @@ import pytest
 from tornado import web
 
 from binderhub_service import __version__
-from binderhub_service.handlers.binder.artwork import artwork_routes
+from binderhub_service.handlers.binder.artwork import artwork_routes, file_routes
 from binderhub_service.handlers.binder.links import link_to
 from binderhub_service.handlers.rendering import frame_context, make_jinja
 from binderhub_service.models import Request
@@ -170,7 +170,8 @@ async def test_a_page_that_is_not_there_has_the_status_404(site: Site) -> None:
 
 async def test_badges_and_files_of_the_operator_are_everybody_s(tmp_path: Path) -> None:
     (tmp_path / "logo.svg").write_text("<svg/>")
-    application = web.Application(artwork_routes(PREFIX, PageSettings(extra_static_path=str(tmp_path), extra_static_url_prefix="/mine/")))
+    settings = PageSettings(extra_static_path=str(tmp_path), extra_static_url_prefix="/mine/")
+    application = web.Application([*artwork_routes(PREFIX), *file_routes(PREFIX, settings)])
     async with serving(application) as url, httpx.AsyncClient(base_url=url) as client:
         for path, kind in {
             "badge.svg": "image/svg+xml",

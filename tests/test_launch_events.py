@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +21,7 @@ from jupyter_events import EventLogger
 
 from binderhub_service.app import BinderService
 from binderhub_service.builds.observers import Observers
+from binderhub_service.event_logger import emit_by
 from binderhub_service.launch_events import Events, Launch
 from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.providers import shipped_providers
@@ -57,7 +60,7 @@ def build(state: State, **values: Any) -> Build:
 
 
 def test_a_launch_is_told_in_binderhubs_form(kept: Kept) -> None:
-    Events(EventLogger(handlers=[kept])).note_launch(LAUNCH)
+    Events(emit_by(EventLogger(handlers=[kept]))).note_launch(LAUNCH)
     (event,) = kept.events
     schema("launch").validate(event)
     assert {name: value for name, value in event.items() if not name.startswith("__") and name != "timestamp"} == {
@@ -84,7 +87,7 @@ def test_every_provider_is_one_that_the_schema_knows() -> None:
     [(State.READY, None, None), (State.FAILED, {"code": "build_failed"}, "build_failed"), (State.CANCELLED, {"code": "cancelled"}, "cancelled")],
 )
 def test_a_build_that_ended_is_told_without_who_asked(kept: Kept, state: State, error: dict[str, str] | None, code: str | None) -> None:
-    observer = Observers(Events(EventLogger(handlers=[kept])))
+    observer = Observers(Events(emit_by(EventLogger(handlers=[kept]))))
     observer.note_start(build(State.RUNNING))
     observer.note_end(build(state, error=error))
     (event,) = kept.events
@@ -95,32 +98,35 @@ def test_a_build_that_ended_is_told_without_who_asked(kept: Kept, state: State, 
 
 
 def test_an_event_that_cannot_be_told_is_left_out_and_logged(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
-    Events(EventLogger(handlers=[kept])).note_launch(replace(LAUNCH, provider="SourceForge"))
+    Events(emit_by(EventLogger(handlers=[kept]))).note_launch(replace(LAUNCH, provider="SourceForge"))
     assert kept.events == []
     assert "SourceForge" in caplog.text
 
 
 def test_without_a_handler_nothing_is_told() -> None:
-    Events(EventLogger()).note_launch(LAUNCH)
+    Events().note_launch(LAUNCH)
+    Events(emit_by(EventLogger())).note_launch(LAUNCH)
 
 
 # The examples
 
 
-def events_of(example: str) -> Events:
-    """Return the events of a service whose settings are an example's."""
+def service_of(example: str) -> BinderService:
+    """Return a service whose settings are an example's."""
     app = BinderService()
     app.initialize(["--config", str(EXAMPLES / example)])
-    return Events(EventLogger(parent=app))
+    return app
 
 
 def test_an_example_writes_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
     monkeypatch.setenv("EVENTS_FILE", str(path))
-    events = events_of("json_lines.py")
+    app = service_of("json_lines.py")
+    events = app.make_events()
     events.note_launch(LAUNCH)
     events.note_end(build(State.READY))
-    close_handlers(events)
+    for handler in app.config.EventLogger.handlers:
+        handler.close()
     first, second = (json.loads(line) for line in path.read_text().splitlines())
     assert (first["spec"], second["repo"]) == ("o/r/main", "https://github.com/o/r")
 
@@ -151,11 +157,12 @@ def collector() -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
 def test_an_example_posts_to_an_address(collector: tuple[str, Queue[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
     url, got = collector
     monkeypatch.setenv("EVENTS_URL", url)
-    events = events_of("post_to_url.py")
-    events.note_launch(LAUNCH)
+    service_of("post_to_url.py").make_events().note_launch(LAUNCH)
     assert got.get(timeout=10)["spec"] == "o/r/main"
 
 
-def close_handlers(events: Events) -> None:
-    for handler in events._logger.handlers:
-        handler.close()
+def test_without_a_handler_what_tells_them_is_not_even_imported() -> None:
+    code = "import sys; from binderhub_service.app import BinderService; BinderService().make_events(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "binderhub_service.launch_events" in loaded
+    assert "jupyter_events" not in loaded

@@ -51,11 +51,6 @@ class LaunchLimits:
     per_repo: int = 0
     per_repo_higher: int = 0
 
-    @property
-    def counts(self) -> bool:
-        """Whether running servers have to be counted whatever the repository is."""
-        return self.total is not None
-
     def of_repo(self, *, is_high: bool, config: Mapping[str, int]) -> int:
         """Return the bound for one repository; 0 means none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ class PublicFileHandler(web.StaticFileHandler):
         self.set_header("Access-Control-Allow-Origin", "*")
 
 
-def artwork_routes(prefix: str, pages: PageSettings) -> list[tuple[Any, ...]]:
-    """Return the routes of this module for a service at `prefix`."""
-    routes: list[tuple[Any, ...]] = [
+def artwork_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of badges and pictures for a service at `prefix`."""
+    return [
         (rf"{prefix}assets/images/(badge\.svg)", PublicFileHandler, {"path": str(_IMAGES)}),
         (rf"{prefix}(badge\.svg|badge_logo\.svg|logo_social\.png)", PublicFileHandler, {"path": str(_IMAGES)}),
     ]
-    if pages.extra_static_path:
-        below = pages.extra_static_url_prefix.strip("/")
-        routes.append((rf"{prefix}{below}/(.*)", PublicFileHandler, {"path": pages.extra_static_path}))
-    return routes
+
+
+def file_routes(prefix: str, pages: PageSettings) -> list[tuple[Any, ...]]:
+    """Return the route of the operator's own files, if there are any."""
+    below = pages.extra_static_url_prefix.strip("/")
+    return [(rf"{prefix}{re.escape(below)}/(.*)", PublicFileHandler, {"path": pages.extra_static_path})] if pages.extra_static_path else []
