@@ -22,6 +22,7 @@ FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0
 LASTING_SECONDS = 1.0
 _AWAY = frozenset({502, 503, 504})
+_AWAY_CODES = frozenset({"service_starting", "service_stopping"})  # the service's own words for: not yet, or not any more
 
 
 class ServiceError(Exception):
@@ -45,7 +46,7 @@ class ServiceError(Exception):
 
 
 class _Away(Exception):
-    """The service did not answer, or something in front of it did; asking again may help."""
+    """The service did not answer, is starting or stopping, or something in front of it answered; asking again may help."""
 
 
 @dataclass(frozen=True)
@@ -200,12 +201,14 @@ class _Patience:
 
 
 def _refusal(response: httpx.Response) -> Exception:
-    """Return what an answer other than success means: the service's own error, or that it was not the service who answered."""
+    """Return what an answer other than success means: the service's own error, or that the service is away or was not the one who answered."""
     try:
         error = _json_object(response.text)["error"]
         code, message, hint = error["code"], error["message"], error.get("hint")
     except (ValueError, LookupError, TypeError, AttributeError):
         return _Away(f"HTTP {response.status_code}") if response.status_code in _AWAY else _nonsense(response)
+    if code in _AWAY_CODES and response.status_code in _AWAY:
+        return _Away(f"{code}: {message}")
     retry_after = response.headers.get("Retry-After", "")
     return ServiceError(response.status_code, str(code), str(message), str(hint or ""), int(retry_after) if retry_after.isdigit() else None)
 

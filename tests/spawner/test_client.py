@@ -166,6 +166,25 @@ async def test_the_services_own_503_is_an_answer_and_a_proxys_is_not(service: Fa
     assert (await asking)["id"] == "b1"
 
 
+@pytest.mark.parametrize("code", ["service_starting", "service_stopping"])
+async def test_a_service_that_says_it_is_on_its_way_is_waited_for(service: FakeService, client: BuildClient, code: str) -> None:
+    service.refusal = (503, {"error": {"code": code, "message": "Another service uses the same state.", "hint": "Try again."}}, {"Retry-After": "5"})
+    asking = asyncio.create_task(client.ensure(OPTIONS))
+    while len(service.asks) < 2:
+        assert not asking.done()
+        await asyncio.sleep(0.01)
+    service.refusal = None
+    assert (await asking)["id"] == "b1"
+
+
+async def test_a_service_that_is_on_its_way_for_too_long_is_given_up(service: FakeService) -> None:
+    service.refusal = (503, {"error": {"code": "service_starting", "message": "Another service uses the same state."}}, {})
+    async with BuildClient(service.url, "t", patience_seconds=0.4) as client:
+        with pytest.raises(ServiceError, match="does not answer") as caught:
+            await client.ensure(OPTIONS)
+    assert caught.value.code == "service_unavailable"
+
+
 @pytest.mark.parametrize(("status", "answer"), [(200, "<html>"), (200, "[1]"), (500, "oops"), (404, "<h1>404</h1>"), (400, {"error": "text"})])
 async def test_an_answer_that_makes_no_sense_is_an_error_of_ours(service: FakeService, client: BuildClient, status: int, answer: object) -> None:
     service.refusal = (status, answer, {})
