@@ -31,6 +31,7 @@ from . import __version__
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.observers import Observers
+from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
 from .context import AppContext
 from .errors import Unavailable
@@ -39,6 +40,7 @@ from .handlers.binder.front import front_routes
 from .handlers.binder.old_links import old_link_routes
 from .handlers.binder.providers import provider_routes
 from .handlers.builds import build_routes
+from .handlers.guard import guard_routes
 from .handlers.images import image_routes
 from .handlers.launches import launch_routes
 from .handlers.pages import page_routes
@@ -166,6 +168,7 @@ class BinderService(Application):
                 raise SystemExit(f"The configuration file {self.config_file} does not exist.")
             self.load_config_file(self.config_file)
             self._update_from(from_hub, command_line)
+        hide_in_logs(self.log.name, "binderhub_service", "tornado.access", "tornado.application", "tornado.general")
         for name in ("binderhub_service", "tornado"):
             logger = logging.getLogger(name)
             logger.setLevel(self.log.level)
@@ -316,7 +319,8 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
     prefix = context.prefix
     static = Path(__file__).with_name("static")
     pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
-    routes = [
+    routes: list[Any] = [
+        *guard_routes(),
         (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
         (rf"{prefix}static/(.*)", web.StaticFileHandler, {"path": str(static)}),
         *build_routes(prefix),

@@ -16,7 +16,10 @@ Adapters convert foreign exceptions into one of these where they meet them. They
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from .common.refusal import Refused
 
 
 class BinderError(Exception):
@@ -47,6 +50,11 @@ class InvalidRequest(BinderError):
 
     status = 400
     code = "invalid_request"
+
+    @classmethod
+    def of(cls, refused: Refused) -> Self:
+        """Return the error that a refusal of the common rules means."""
+        return cls(refused.message, code=refused.code, hint=refused.hint or None)
 
 
 class NotAllowed(BinderError):

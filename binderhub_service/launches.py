@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
+from .common import paths
+from .common.paths import url_path
+from .common.refusal import Refused
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from .models import Request
 from .names import former_server_name, server_name
 from .providers import Provider, check_permitted, provider_for
 
-MAX_PATH_CHARACTERS = 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_URL_PATH_SAFE = "/%?&=+#:@,;~!$'()*"
 _RETRY_AFTER_SECONDS = 10
 _MAX_REQUESTS = 100
 # What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
@@ -137,18 +135,12 @@ def check_path(path: str) -> str:
     """Return the path to open if it stays inside the repository or the server.
 
     Raises:
-        InvalidRequest: it is too long, has control characters, backslashes, ``..`` or ``//`` in it, or is an address of something else.
+        InvalidRequest: it does not.
     """
-    plain = unquote(path)
-    if len(path) > MAX_PATH_CHARACTERS:
-        raise InvalidRequest(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.", code="invalid_path")
-    if _CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME.match(plain) or ".." in re.split(r"[/?#]", plain):
-        raise InvalidRequest(
-            "The path to open has to be in the repository or in the server.",
-            code="invalid_path",
-            hint="Give a file such as notebooks/first.ipynb, or a path such as /lab; without '..' and without an address in front.",
-        )
-    return path
+    try:
+        return paths.check_path(path)
+    except Refused as refused:
+        raise InvalidRequest.of(refused) from refused
 
 
 def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
@@ -162,13 +154,6 @@ def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
         return check_path(file.lstrip("/"))
     opened = urlpath.lstrip("/")
     return check_path(f"/{opened}") if opened and check_path(opened) else ""
-
-
-def url_path(path: str) -> str:
-    """Return the URL path inside the server that `path` means, percent-encoded; empty if `path` is."""
-    if not path or path.startswith("/"):
-        return quote(path, safe=_URL_PATH_SAFE)
-    return "/lab/tree/" + quote(path)
 
 
 def _escaped(name: str) -> str:

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class OptionsError(ValueError):
-    """What was asked for cannot be used.
-
-    Attributes:
-        message: one sentence that says what is wrong; it never repeats a credential.
-        hint: what to do about it; may be empty.
-    """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    @property
-    def sentence(self) -> str:
-        """The message and the hint, for people."""
-        return f"{self.message} {self.hint}".strip()
+from binderhub_service.common.refusal import CONTROL, Refused, is_text
 
 
 class Choices(Protocol):
@@ -44,7 +24,7 @@ class Choices(Protocol):
         """Return what the form offers otherwise, as HTML of the operator's, with what was chosen in it."""
 
     def check(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Return what was chosen of all that was given, as the hub stores it; raise `OptionsError` for what is not offered."""
+        """Return what was chosen of all that was given, as the hub stores it; raise `Refused` for what is not offered."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +47,7 @@ class Offered:
         return ""
 
     def check(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Return what was chosen of each; raise `OptionsError` for what is not offered."""
+        """Return what was chosen of each; raise `Refused` for what is not offered."""
         return {name: _check_choice(name, given.get(name), offered) for name, offered in self.selects.items()}
 
 
@@ -75,14 +55,16 @@ NO_CHOICES: Choices = Offered({})
 
 
 def text_of(name: str, value: Any) -> str:
-    """Return an option's text without blanks around it, empty for None; raise `OptionsError` for what is no plain text."""
+    """Return an option's text without blanks around it, empty for None; raise `Refused` for what is no plain text."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise OptionsError(f"The option {name} has to be a text.")
+        raise Refused(f"The option {name} has to be a text.")
     text = value.strip()
+    if not is_text(text):
+        raise Refused(f"The option {name} has half a character in it, which cannot be written.", "Type it again, or copy it from the address bar.")
     if CONTROL.search(text):
-        raise OptionsError(f"The option {name} has control characters in it.", "Type it again, or copy it from the address bar.")
+        raise Refused(f"The option {name} has control characters in it.", "Type it again, or copy it from the address bar.")
     return text
 
 
@@ -93,12 +75,12 @@ def _check_choice(name: str, given: Any, offered: Sequence[str]) -> str:
 
 
 def one_of(name: str, given: Any, offered: Collection[str]) -> str:
-    """Return what was given if it is offered; else raise `OptionsError` with what is."""
+    """Return what was given if it is offered; else raise `Refused` with what is."""
     if not isinstance(given, str) or given not in offered:
-        raise OptionsError(f"{shown(given)} is not offered for {name}.", f"Choose one of: {', '.join(offered)}.")
+        raise Refused(f"{shown(given)} is not offered for {name}.", f"Choose one of: {', '.join(offered)}.")
     return given
 
 
 def shown(name: object) -> str:
     """Return a text of somebody's as it can be repeated to people."""
-    return CONTROL.sub("?", str(name))[:40]
+    return CONTROL.sub("?", str(name)).encode(errors="replace").decode()[:40]

@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
+from binderhub_service.common.credentials import hide_in_logs
+
 SERVICE = "binder"
+# Whose lines tell the addresses of requests; one that was pasted may hold a token.
+LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
 MODES = ("embedded", "docker", "kubernetes")
 
 CUSTOM_SCOPES = {
@@ -82,6 +86,7 @@ def configure(
     state = Path(state_dir).absolute()
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
     settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
+    hide_in_logs(*LOGGERS)
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)
     started = {"api_token": service_token} if service_url else _started_by_hub(mode, settings)

@@ -12,8 +12,10 @@ import jinja2
 from markupsafe import Markup, escape
 from tornado.httputil import HTTPServerRequest
 
-from .choices import NO_CHOICES, Choices, OptionsError
-from .options import NAMES, CredentialsError, options_from_json
+from binderhub_service.common.refusal import Refused
+
+from .choices import NO_CHOICES, Choices
+from .options import NAMES, options_from_json
 
 # What the person whose request is being answered has typed, or followed a link with. It belongs to the request and not to
 # the spawner: the hub shows the form of the default server, whichever server the request was about.
@@ -62,10 +64,8 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: st
     try:
         options = options_from_json(given, choices)
         fields: Mapping[str, str] = {"provider": "", **options.as_user_options()}
-    except CredentialsError as error:
-        fields, problem = {}, error.sentence
-    except OptionsError as error:
-        fields, problem = typed or {}, error.sentence
+    except Refused as error:
+        fields, problem = {} if error.code == "credentials_in_address" else typed or {}, error.sentence
     shown = problem if typed is not None and _LINKED.get() else ""
     chosen = _chosen(given, choices)
     return _template().render(
@@ -85,7 +85,7 @@ class _OperatorsHTML(str):
 def _chosen(given: Mapping[str, Any], choices: Choices) -> dict[str, str]:
     try:
         return choices.check(given) if given else {}
-    except OptionsError:
+    except Refused:
         return {}
 
 

@@ -14,8 +14,10 @@ from jupyterhub.utils import maybe_future
 from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from binderhub_service.common.refusal import Refused
+
 from . import form
-from .choices import NO_CHOICES, Choices, OptionsError
+from .choices import NO_CHOICES, Choices
 from .client import BuildClient, ServiceError
 from .log_name import log_name
 from .options import RepoOptions, options_from_form, options_from_json
@@ -99,7 +101,7 @@ class RepoSpawner(_NextInLine):
     async def _options_of(self, form_data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         try:
             return options_from_form(form_data, await self.get_choices()).as_user_options()
-        except OptionsError as error:
+        except Refused as error:
             raise Rejection(400, error.sentence) from None
 
     def options_from_query(self, query_data: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -168,7 +170,7 @@ class RepoSpawner(_NextInLine):
         """
         try:
             return options_from_json(self.user_options, await self.get_choices())
-        except OptionsError as error:
+        except Refused as error:
             self.user_options = self.orm_spawner.user_options = {}
             self.user.db.commit()
             raise Rejection(400, error.sentence) from None

@@ -8,15 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from binderhub_service.common.paths import url_path
+from binderhub_service.common.refusal import Refused
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
-from binderhub_service.launches import Launches, check_path, path_from_query, url_path
+from binderhub_service.launches import Launches, check_path, path_from_query
 from binderhub_service.models import Request
 from binderhub_service.names import former_server_name, server_name
 from binderhub_service.providers import Provider
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.providers.ls_remote import LsRemote
-from spawner.choices import OptionsError
 from spawner.options import options_from_json
 from tests.fake_hub import Asked, FakeHub
 
@@ -214,7 +215,7 @@ def test_a_path_out_of_the_server_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in BAD_PATHS if "#" not in path])
 def test_a_path_that_is_refused_in_a_link_is_refused_in_the_form(path: str) -> None:
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_json({"repo": REPO, "path": path})
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binderhub_service.common.redact import MAX_CHARACTERS, has_credentials, redact
+from binderhub_service.common.credentials import has_credentials
+from binderhub_service.common.redact import MAX_CHARACTERS, redact
 
 SECRET = "sekret-value"
 

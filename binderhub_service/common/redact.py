@@ -17,8 +17,6 @@ _SSH = re.compile(r"(?i)(?<![a-z0-9+.-])(?:git\+)?ssh[a-z0-9+.-]{0,8}\Z")
 _LONGEST_SSH = len("xgit+ssh") + 8
 _HEADER = re.compile(r"(?i)\b(authorization\s*+[:=]\s*+)(?:(?:basic|bearer|token)\s++)?\S+")
 _IN_QUERY = re.compile(r"(?i)(?P<name>[?&][\w-]*(?:token|secret|password|passwd|api_?key)=)[^\s&#'\"]+")
-# What an address as a whole tells, where a piece of a log line does not: a login in front of the host, with or without a scheme.
-_LOGIN = re.compile(r"(?i)^(?:https?://[^/]*@|(?:[a-z+]+://)?[^\s/@:]*:[^\s/@]*@)")
 
 
 def _url_credentials(end: str) -> re.Pattern[str]:
@@ -54,11 +52,6 @@ def redact(text: str) -> str:
     if left_out <= 0:
         return _redact(text, *_WHOLE)
     return f"{_redact(text[:MAX_CHARACTERS], *_CUT)} ... ({left_out} more characters are left out)"
-
-
-def has_credentials(url: str) -> bool:
-    """Say whether a repository's address carries a token or a password, also one without a scheme (``user:password@host``)."""
-    return redact(url) != url or _LOGIN.match(url) is not None
 
 
 def _redact(text: str, url_credentials: re.Pattern[str], known_tokens: re.Pattern[str]) -> str:

@@ -9,8 +9,9 @@ from tornado import web
 
 from .. import __version__
 from ..builds.access import may_cancel_for_all, may_read_all
+from ..common.paths import url_path
 from ..errors import BinderError, InvalidRequest, NotFound
-from ..launches import path_from_query, url_path
+from ..launches import path_from_query
 from ..models import Build, Request, State
 from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler

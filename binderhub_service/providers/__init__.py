@@ -7,6 +7,10 @@ import pkgutil
 from collections.abc import Sequence
 from functools import cache
 
+from ..common.addresses import check_text
+from ..common.credentials import refuse_credentials
+from ..common.refs import check_ref
+from ..common.refusal import Refused
 from ..errors import InvalidRequest, NotAllowed
 from ..models import Request
 from .base import Provider
@@ -47,6 +51,7 @@ def provider_for(request: Request, providers: Sequence[Provider]) -> Provider:
     Raises:
         InvalidRequest: there is no such provider, or none understands the address.
     """
+    _check_texts(request)
     if request.provider:
         for provider in providers:
             if provider.name == request.provider:
@@ -64,6 +69,16 @@ def provider_for(request: Request, providers: Sequence[Provider]) -> Provider:
         code="unsupported_address",
         hint="Give an address such as https://github.com/owner/repository; http, https, ssh and git addresses work.",
     )
+
+
+def _check_texts(request: Request) -> None:
+    """Check what holds for every provider: plain text without credentials; raises `InvalidRequest`."""
+    try:
+        check_text(request.repo)
+        refuse_credentials(request.ref, request.provider)
+        check_ref(request.ref)
+    except Refused as refused:
+        raise InvalidRequest.of(refused) from refused
 
 
 def check_permitted(request: Request, providers: Sequence[Provider], spec: str = "") -> None:

@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 
 from ..common.git_environment import git_environment, login_options
-from ..common.redact import redact
 from ..errors import NotFound, Unavailable
 from .addresses import SHA
 
@@ -17,6 +16,12 @@ _MAX_OUTPUT_BYTES = 256 * 1024
 _NOT_THERE = re.compile(
     r"not found|does not exist|not appear to be a git repository|could not read (?:Username|Password)|Authentication failed"
     r"|Permission denied|error: 40[134]|access denied|not exported",
+    re.IGNORECASE,
+)
+
+_REASON = re.compile(
+    r"error: [1-5]\d\d\b|Could not resolve host|Connection refused|Connection reset|Connection timed out|Empty reply"
+    r"|SSL certificate problem|unexpected disconnect|early EOF|Failed to connect|No route to host|Network is unreachable",
     re.IGNORECASE,
 )
 
@@ -127,7 +132,6 @@ def _parse(output: str) -> dict[str, str]:
 
 
 def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
-    told = redact(next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "no reason given")).strip()
     if _NOT_THERE.search(stderr):
         return NotFound(
             f"The repository {url} does not exist or is not public.",
@@ -135,8 +139,16 @@ def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
             hint="Check the spelling; open the address in a browser where you are not signed in.",
         )
     return Unavailable(
-        f"The Git server of {url} could not be asked ({told}).", code="git_server_unavailable", hint="Check the address, or try again in a moment."
+        f"The Git server of {url} could not be asked ({_reason_in(stderr)}).",
+        code="git_server_unavailable",
+        hint="Check the address, or try again in a moment.",
     )
+
+
+def _reason_in(stderr: str) -> str:
+    """Return why git could not ask, in git's words for what it knows; what the other side sent is repeated to nobody."""
+    known = _REASON.search(stderr)
+    return known[0] if known else "it did not answer as a Git server does"
 
 
 def _ref_not_found(url: str, ref: str) -> NotFound:

@@ -36,7 +36,7 @@ def _pipenv(text: str) -> str | None:
 def _julia_project(text: str) -> str | None:
     try:
         project = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return "cannot be understood"
     return "says that the repository itself is a package" if {"name", "uuid"} & set(project) else _julia_manifest(text)
 

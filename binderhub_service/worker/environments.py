@@ -263,6 +263,9 @@ class _Reader:
     def _toml(self, path: str) -> dict[str, Any]:
         try:
             return tomllib.loads(self._text(path))
+        except RecursionError as error:
+            message = f"The file {path} is nested too deeply to be read."
+            raise BuildFailed(message, code="environment_invalid", hint="Write it with fewer brackets in one another.") from error
         except tomllib.TOMLDecodeError as error:
             raise BuildFailed(f"The file {path} is not valid TOML: {error}.", code="environment_invalid", hint="Correct the file.") from error
 

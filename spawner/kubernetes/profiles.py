@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ..choices import CONTROL, OptionsError, one_of, text_of
+from binderhub_service.common.refusal import CONTROL, Refused
+
+from ..choices import one_of, text_of
 
 UNLISTED = "--unlisted-choice"
 MAX_UNLISTED_CHARACTERS = 255
@@ -50,7 +52,7 @@ class Profiles:
         Of other profiles than the chosen one, a form's fields are left out, because a form has them all.
 
         Raises:
-            OptionsError: something is not offered.
+            Refused: something is not offered.
         """
         if not self.profiles:
             return {}
@@ -70,7 +72,7 @@ class Profiles:
         for name in self.names:
             plain = name.removesuffix(UNLISTED)
             if given.get(name) and plain != "profile" and plain not in options and not plain.startswith("profile-option-"):
-                raise OptionsError(f"The chosen profile has no option {plain}.", f"Its options are: {', '.join(options) or 'none'}.")
+                raise Refused(f"The chosen profile has no option {plain}.", f"Its options are: {', '.join(options) or 'none'}.")
 
 
 def _options(profile: _Profile) -> Mapping[str, Any]:
@@ -91,7 +93,7 @@ def _choice(name: str, option: Mapping[str, Any], given: Mapping[str, str]) -> d
     if listed:
         return {name: one_of(name, listed, (option.get("choices") or {}).keys())}
     if not option.get("choices"):
-        raise OptionsError(f"Nothing was chosen for {name}.", "Type what you need.")
+        raise Refused(f"Nothing was chosen for {name}.", "Type what you need.")
     return {}
 
 
@@ -101,8 +103,8 @@ def _check_unlisted(name: str, unlisted: Mapping[str, Any], text: str) -> str:
     It ends up in settings of which KubeSpawner treats some as templates, so there are no braces in it.
     """
     if not unlisted.get("enabled"):
-        raise OptionsError(f"For {name}, only what is listed can be chosen.")
+        raise Refused(f"For {name}, only what is listed can be chosen.")
     pattern = unlisted.get("validation_regex")
     if len(text) > MAX_UNLISTED_CHARACTERS or CONTROL.search(text) or "{" in text or "}" in text or (pattern and not re.fullmatch(pattern, text)):
-        raise OptionsError(f"This cannot be used for {name}.", str(unlisted.get("validation_message") or ""))
+        raise Refused(f"This cannot be used for {name}.", str(unlisted.get("validation_message") or ""))
     return text

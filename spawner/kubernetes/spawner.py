@@ -10,8 +10,10 @@ from typing import Any
 from kubernetes_asyncio.client import V1EnvVar
 from traitlets import Unicode, default
 
+from binderhub_service.common.refusal import Refused
+
 from .. import start
-from ..choices import Choices, OptionsError
+from ..choices import Choices
 from ..local import working_copy
 from ..mixin import RepoSpawner
 from ..options import NAMES
@@ -96,7 +98,7 @@ class BinderSpawner(RepoSpawner, PodSpawner):
         """Apply the chosen profile; whatever it says of an image, the service's is the one."""
         try:
             await super().load_user_options()
-        except OptionsError as error:
+        except Refused as error:
             raise Rejection(400, error.sentence) from None
         self.image = self.repo_build["image"]
 

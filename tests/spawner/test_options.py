@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from spawner.choices import Offered, OptionsError
+from binderhub_service.common.refusal import Refused
+from spawner.choices import Offered
 from spawner.options import RepoOptions, options_from_form, options_from_json
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "addresses.json").read_text())
@@ -30,7 +31,7 @@ def test_what_was_validated_once_stays_the_same_when_validated_again(case: dict[
 
 @pytest.mark.parametrize("pasted", VECTORS["refused_for_credentials"])
 def test_a_token_in_the_address_is_refused_without_being_repeated(pasted: str) -> None:
-    with pytest.raises(OptionsError, match="token or a password") as caught:
+    with pytest.raises(Refused, match="token or a password") as caught:
         options_from_json({"repo": pasted})
     assert "sekret" not in caught.value.sentence
     assert "revoke" in caught.value.hint
@@ -38,27 +39,27 @@ def test_a_token_in_the_address_is_refused_without_being_repeated(pasted: str) -
 
 @pytest.mark.parametrize("field", ["ref", "path", "provider"])
 def test_a_token_in_another_field_is_refused_without_being_repeated(field: str) -> None:
-    with pytest.raises(OptionsError) as caught:
+    with pytest.raises(Refused) as caught:
         options_from_json({"repo": REPO, field: "ghp_sekretvalue0123456789abcdef"})
     assert "sekret" not in caught.value.sentence
 
 
 @pytest.mark.parametrize("pasted", VECTORS["refused"])
 def test_what_names_no_repository_is_refused(pasted: str) -> None:
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_json({"repo": pasted})
 
 
 @pytest.mark.parametrize("given", [None, {}, {"repo": ""}, {"repo": None}, {"ref": "main"}])
 def test_without_a_repository_the_answer_is_to_name_one(given: dict[str, Any] | None) -> None:
-    with pytest.raises(OptionsError, match="Name a repository") as caught:
+    with pytest.raises(Refused, match="Name a repository") as caught:
         options_from_json(given)
     assert "https://github.com/owner/name" in caught.value.hint
 
 
 @pytest.mark.parametrize("ref", ["-x", "a b", "a\tb", "a~1", "a^", "a:b", "a?", "a*", "a[", "a\\b", "a..b", "a@{1}", "x" * 256])
 def test_a_ref_that_git_could_not_have_is_refused(ref: str) -> None:
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_json({"repo": REPO, "ref": ref})
 
 
@@ -75,7 +76,7 @@ def test_an_odd_but_legal_ref_is_taken_as_it_is(ref: str) -> None:
     ],
 )
 def test_a_path_out_of_the_repository_is_refused(path: str) -> None:
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_json({"repo": REPO, "path": path})
 
 
@@ -98,20 +99,20 @@ def test_a_path_says_what_the_server_opens(path: str, landing_url: str) -> None:
 
 @pytest.mark.parametrize("name", ["image", "Image", "profile", "environment", "<script>"])
 def test_an_option_that_does_not_exist_is_refused_by_name(name: str) -> None:
-    with pytest.raises(OptionsError, match="image" if name == "image" else f"no such option: {name}"):
+    with pytest.raises(Refused, match="image" if name == "image" else f"no such option: {name}"):
         options_from_json({"repo": REPO, name: "x"})
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_form({"repo": [REPO], name: ["x"]})
 
 
 @pytest.mark.parametrize("value", [1, True, ["main"], {"a": "b"}, b"main"])
 def test_an_option_that_is_not_a_text_is_refused(value: object) -> None:
-    with pytest.raises(OptionsError, match="ref has to be a text"):
+    with pytest.raises(Refused, match="ref has to be a text"):
         options_from_json({"repo": REPO, "ref": value})
 
 
 def test_an_uploaded_file_is_refused() -> None:
-    with pytest.raises(OptionsError, match="repo_file"):
+    with pytest.raises(Refused, match="repo_file"):
         options_from_form({"repo": [REPO], "repo_file": [object()]})
 
 
@@ -126,12 +127,12 @@ def test_with_a_provider_a_shorthand_is_left_to_it() -> None:
 
 @pytest.mark.parametrize("provider", ["GH", "g h", "../x", "x" * 40])
 def test_a_provider_that_cannot_exist_is_refused(provider: str) -> None:
-    with pytest.raises(OptionsError, match="provider"):
+    with pytest.raises(Refused, match="provider"):
         options_from_json({"repo": "o/r", "provider": provider})
 
 
 def test_an_overlong_address_is_refused() -> None:
-    with pytest.raises(OptionsError, match="2048"):
+    with pytest.raises(Refused, match="2048"):
         options_from_json({"repo": REPO + "x" * 2048})
 
 
@@ -157,10 +158,10 @@ def test_what_was_chosen_is_stored_and_read_again() -> None:
 
 @pytest.mark.parametrize("more", [{"memory": "3G"}, {"memory": 1}, {"memory": ["1G"]}, {"memory": {}}, {"disk": "1G"}, {"image": "evil"}])
 def test_nothing_but_what_is_offered_can_be_chosen(more: dict[str, Any]) -> None:
-    with pytest.raises(OptionsError):
+    with pytest.raises(Refused):
         options_from_json({"repo": "o/r", **more}, CHOICES)
 
 
 def test_without_choices_there_is_nothing_to_choose() -> None:
-    with pytest.raises(OptionsError, match="no such option: memory"):
+    with pytest.raises(Refused, match="no such option: memory"):
         options_from_json({"repo": "o/r", "memory": "1G"})

@@ -1,0 +1,38 @@
+"""What may be opened in a server: a file of the repository, or a URL path of the server."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from .refusal import CONTROL, Refused, is_text
+
+MAX_PATH_CHARACTERS = 1024
+_SCHEME_FIRST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_URL_PATH_SAFE = "/%?&=+#:@,;~!$'()*"
+
+
+def check_path(path: str) -> str:
+    """Return a path that stays inside the repository or the server; a file's in its plain form.
+
+    Raises:
+        Refused: it is too long, leads out, or is an address of something else (``invalid_path``).
+    """
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise Refused(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.", code="invalid_path")
+    plain = unquote(path)
+    if not is_text(path) or CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME_FIRST.match(plain):
+        hint = "Give a file such as notebooks/first.ipynb, or a path such as /lab; without '..' and without an address in front."
+        raise Refused("The path to open has to be in the repository or in the server.", hint, code="invalid_path")
+    if ".." in re.split(r"[/?#]", plain):
+        raise Refused("The path to open leads out of the repository.", "Give it without '..'.", code="invalid_path")
+    if path.startswith("/"):
+        return path
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
+
+
+def url_path(path: str) -> str:
+    """Return the URL path inside the server that `path` means, percent-encoded; empty if `path` is."""
+    if not path or path.startswith("/"):
+        return quote(path, safe=_URL_PATH_SAFE)
+    return "/lab/tree/" + quote(path)
