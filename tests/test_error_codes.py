@@ -19,6 +19,7 @@ BUILD = "build"
 # A module may have an error of its own, below one of errors.py.
 CLASSES = [node for file in FILES for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
 BASES = {node.name: node.bases[0].id for node in CLASSES if node.bases and isinstance(node.bases[0], ast.Name)}
+BASES["Refused"] = "InvalidRequest"  # the rules that the hub shares, as the service says them
 # The one error whose status is that of whatever Tornado refused.
 ANY_STATUS = {"http_error": {"any"}}
 
