@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 from tornado.httputil import HTTPServerRequest
 
+from binderhub_service.common.credentials import has_credentials
 from binderhub_service.common.refusal import Refused
 
 from .choices import NO_CHOICES, Choices
@@ -46,6 +47,8 @@ def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None
             values = request.query_arguments.pop(key, [])
             if values:
                 taken[name] = values[0].decode("utf-8", "replace")
+    if any(has_credentials(value) for value in taken.values()):
+        request.uri = request.path  # the hub repeats the address in the page and in its log
     request.query_arguments.pop("_xsrf", None)
     remember(taken or None, linked=True)
 
