@@ -68,7 +68,8 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: st
         options = options_from_json(given, choices)
         fields: Mapping[str, str] = {"provider": "", **options.as_user_options()}
     except Refused as error:
-        fields, problem = {} if error.code == "credentials_in_address" else typed or {}, error.sentence
+        fields = {name: value for name, value in (typed or {}).items() if not has_credentials(value)}
+        problem = error.sentence
     shown = problem if typed is not None and _LINKED.get() else ""
     chosen = _chosen(given, choices)
     return _template().render(
