@@ -19,7 +19,7 @@ _TRIES = 2
 _MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
 
 
-class Refused(BuildFailed):
+class PushRefused(BuildFailed):
     """The registry answered a push, and the answer is no."""
 
     def __init__(self, answer: httpx.Response) -> None:
@@ -38,12 +38,12 @@ class RegistryWriter:
         """Begin an upload and give it up, to learn whether we may; what is no plain refusal is left to the push itself.
 
         Raises:
-            Refused: we may not push.
+            PushRefused: we may not push.
             Unavailable: the registry could not be asked, or we have no login that it would take.
         """
         answer = await self._client.write("POST", self.reference, self._path("blobs", "uploads/"), body=lambda: b"")
         if answer.status_code in {401, 403}:
-            raise Refused(answer)
+            raise PushRefused(answer)
         if answer.status_code == _ACCEPTED and answer.headers.get("location"):
             await self._client.write("DELETE", self.reference, answer.headers["location"])  # else the registry forgets it some day
 
@@ -51,20 +51,20 @@ class RegistryWriter:
         """Say whether the repository has a blob."""
         answer = await self._client.write("HEAD", self.reference, self._path("blobs", blob.digest))
         if answer.status_code not in {_THERE, 404}:
-            raise Refused(answer)
+            raise PushRefused(answer)
         return answer.status_code == _THERE
 
     async def put_file(self, blob: Blob, path: Path) -> None:
-        """Upload a blob from a file; raises `Refused` or `Unavailable`."""
+        """Upload a blob from a file; raises `PushRefused` or `Unavailable`."""
         with path.open("rb") as file:
             await self.put_open(blob, file)
 
     async def put_open(self, blob: Blob, file: IO[bytes]) -> None:
-        """Upload a blob from an open file; raises `Refused` or `Unavailable`."""
+        """Upload a blob from an open file; raises `PushRefused` or `Unavailable`."""
         await self._put(blob, lambda: _chunks(file))
 
     async def put_bytes(self, blob: Blob, content: bytes) -> None:
-        """Upload a blob from memory; raises `Refused` or `Unavailable`."""
+        """Upload a blob from memory; raises `PushRefused` or `Unavailable`."""
         await self._put(blob, lambda: content)
 
     async def put_from(self, blob: Blob, other: Reference) -> None:
@@ -76,11 +76,11 @@ class RegistryWriter:
             await self._put(blob, lambda: self._client.blob(other, blob.digest))
 
     async def put_manifest(self, manifest: Manifest) -> None:
-        """Make the image appear under its name; raises `Refused` or `Unavailable`."""
+        """Make the image appear under its name; raises `PushRefused` or `Unavailable`."""
         path = self._path("manifests", self.reference.tag)
         answer = await self._client.write("PUT", self.reference, path, headers={"Content-Type": manifest.media_type}, body=lambda: manifest.text)
         if answer.status_code not in {_MADE, _THERE, _ACCEPTED}:
-            raise Refused(answer)
+            raise PushRefused(answer)
 
     async def manifest(self) -> Manifest | None:
         """Return the manifest of the name's image for this machine, or None if there is none."""
@@ -92,10 +92,10 @@ class RegistryWriter:
         return Manifest(answer.content, answer.headers.get("content-type", OCI_MANIFEST).partition(";")[0]) if answer else None
 
     async def read(self, blob: Blob) -> bytes:
-        """Return a small blob, such as a configuration; raises `Refused` or `Unavailable`."""
+        """Return a small blob, such as a configuration; raises `PushRefused` or `Unavailable`."""
         answer = await self._client.ask("GET", self.reference, self._path("blobs", blob.digest))
         if answer.status_code != _THERE:
-            raise Refused(answer)
+            raise PushRefused(answer)
         return answer.content
 
     # --- parts -------------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class RegistryWriter:
                 break
             answer = await self._upload(blob, body)  # the registry lost the upload
         if answer.status_code != _MADE:
-            raise Refused(answer)
+            raise PushRefused(answer)
 
     async def _upload(self, blob: Blob, body: Body) -> httpx.Response:
         """Send a blob in one piece; return the registry's last word."""
@@ -124,7 +124,7 @@ class RegistryWriter:
         answer = await self._client.ask("GET", self.reference, path, MANIFEST_TYPES)
         if answer.status_code in {_THERE, 404}:
             return answer if answer.status_code == _THERE else None
-        raise Refused(answer)
+        raise PushRefused(answer)
 
     def _path(self, kind: str, what: str) -> str:
         return f"{self.reference.repository}/{kind}/{what}"

@@ -6,7 +6,7 @@ import asyncio
 
 from ..clients.credentials import Credentials
 from ..clients.registry import RegistryClient
-from ..clients.registry_writer import Refused, RegistryWriter
+from ..clients.registry_writer import PushRefused, RegistryWriter
 from .recipes.pushing import push_error
 
 
@@ -20,7 +20,7 @@ async def check_may_push(client: RegistryClient, credentials: Credentials, name:
     writer = RegistryWriter(client, name)
     try:
         await writer.check()
-    except Refused as refused:
+    except PushRefused as refused:
         registry = writer.reference.registry
         login = await asyncio.to_thread(credentials.login_for, registry)
         raise push_error(refused.message, registry, login) from refused

@@ -15,7 +15,7 @@ from typing import IO
 from ...clients.credentials import Credentials
 from ...clients.oci import Blob, Layer, Layout, config_with, json_in, manifest_with
 from ...clients.registry import RegistryClient
-from ...clients.registry_writer import Refused, RegistryWriter
+from ...clients.registry_writer import PushRefused, RegistryWriter
 from ...errors import BuildFailed
 from ...models import Phase
 from ...names import environment_name
@@ -129,7 +129,7 @@ class Pushing:
         writer = RegistryWriter(self._client, name)
         try:
             yield writer
-        except Refused as refused:
+        except PushRefused as refused:
             registry = writer.reference.registry
             self._reporter.log(refused.message)
             raise push_error(refused.message, registry, self._credentials.login_for(registry)) from refused
