@@ -36,6 +36,7 @@ from .common.private import keep_private, private_folder
 from .context import AppContext
 from .errors import Unavailable
 from .handlers.binder.artwork import artwork_routes, file_routes
+from .handlers.binder.build import binder_build_routes
 from .handlers.binder.front import front_routes
 from .handlers.binder.old_links import old_link_routes
 from .handlers.binder.providers import provider_routes
@@ -140,7 +141,8 @@ class BinderService(Application):
         False,
         help="""Whether the service has no pages, for hubs that have pages of their own.
 
-        The APIs, health, versions, metrics and files of the operator's stay. Default: false.
+        The APIs, health, versions, metrics and files of the operator's stay; only then may BinderHub's ``/build`` be asked for a build without a
+        launch (``?build_only=true``). Default: false.
         """,
     ).tag(config=True)
     template_paths = ListTrait(
@@ -148,6 +150,15 @@ class BinderService(Application):
         help="""Directories with templates that win over the service's and the hub's own.
 
         For a hub with its own ``page.html``, name the hub's template directory. Default: none. Example: ``["/srv/hub/templates"]``.
+        """,
+    ).tag(config=True)
+
+    cors_allow_origin = Unicode(
+        "",
+        help="""Which pages of other sites may use BinderHub's ``/build`` with a token.
+
+        It is sent as ``Access-Control-Allow-Origin``; login cookies work from the hub's own pages only, whatever is set here.
+        Default: none. Example: ``*``, for pages with thebe anywhere.
         """,
     ).tag(config=True)
 
@@ -250,6 +261,7 @@ class BinderService(Application):
                 builds=lambda: builds.counts()["running"],
             ),
             builder_info={"mode": self.mode, **mode.builder_info()},
+            cors_allow_origin=self.cors_allow_origin,
             is_api_only=self.enable_api_only_mode,
         )
 
@@ -327,6 +339,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *image_routes(prefix),
         *launch_routes(prefix),
         *provider_routes(prefix),
+        *binder_build_routes(prefix),
         *system_routes(prefix),
         *file_routes(prefix, context.pages),
         *([] if context.is_api_only else pages),

@@ -30,6 +30,7 @@ class AppContext:
         events: tells the operator's handlers of launches.
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
+        cors_allow_origin: which pages of other sites may follow ``/build``; empty for none.
         is_api_only: whether there are no pages.
     """
 
@@ -46,4 +47,5 @@ class AppContext:
     events: Events
     health: Health
     builder_info: Mapping[str, str]
+    cors_allow_origin: str = ""
     is_api_only: bool = False

@@ -78,6 +78,8 @@ class _HubHandler(web.RequestHandler):
         self.hub.asked.append(Asked(str(self.request.method), path, token, json.loads(self.request.body or b"null")))
         status, value = self.hub.answers.get((str(self.request.method), path), (404, {"status": 404, "message": "Not Found"}))
         self.set_status(status)
+        if isinstance(value, str) and value.startswith("data:"):
+            self.set_header("Content-Type", "text/event-stream")
         self.finish(value if isinstance(value, str) else json.dumps(value))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,8 +11,9 @@ from urllib.parse import urlencode
 from tornado.iostream import StreamClosedError
 
 from ..errors import InvalidRequest
-from ..models import Batch, Build, Kind, Request, State
+from ..models import Build, Kind, Request, State
 from .base import ApiHandler, build_json
+from .streams import StreamHandler
 
 KEEPALIVE_SECONDS = 15.0
 _DEFAULT_LIMIT = 50
@@ -103,50 +103,19 @@ class LogHandler(BuildHandler):
                 await self.flush()
 
 
-class EventsHandler(BuildHandler):
+class EventsHandler(StreamHandler):
     """``builds/ID/events``: the event log as server-sent events."""
-
-    def initialize(self) -> None:
-        """Prepare for the client to go away."""
-        self._gone = asyncio.Event()
-
-    def on_connection_close(self) -> None:
-        """Stop following."""
-        self._gone.set()
 
     async def get(self, build_id: str) -> None:
         """Stream the event log from the event behind ``Last-Event-ID`` or ``?after=`` on; closes after ``end``."""
         after = self._after()
         await self.context.builds.get(build_id, self.caller)  # errors are answers, not events
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")
-        gone = asyncio.create_task(self._gone.wait())
-        try:
-            with contextlib.suppress(StreamClosedError):  # the follower has gone while something was being sent
-                await self.flush()
-                async with aclosing(self.context.builds.follow(build_id, self.caller, after)) as batches:
-                    await self._send(batches, gone)
-        finally:
-            gone.cancel()
+        await self.stream(self._frames(build_id, after), b": still here\n\n", KEEPALIVE_SECONDS)
 
-    async def _send(self, batches: AsyncGenerator[Batch], gone: asyncio.Task[bool]) -> None:
-        coming: asyncio.Future[Batch] = asyncio.ensure_future(anext(batches))
-        try:
-            while not gone.done():
-                waited_for: list[asyncio.Future[Any]] = [coming, gone]
-                await asyncio.wait(waited_for, timeout=KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    self.write(b": still here\n\n")
-                else:
-                    self.write(coming.result().frames)
-                    coming = asyncio.ensure_future(anext(batches))
-                await self.flush()
-        except StopAsyncIteration:
-            return
-        finally:
-            coming.cancel()
-            await asyncio.wait([coming])
+    async def _frames(self, build_id: str, after: int) -> AsyncGenerator[bytes]:
+        async with aclosing(self.context.builds.follow(build_id, self.caller, after)) as batches:
+            async for batch in batches:
+                yield batch.frames
 
     def _after(self) -> int:
         text = self.request.headers.get("Last-Event-ID") or self.get_query_argument("after", "0")

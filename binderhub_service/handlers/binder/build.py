@@ -1,0 +1,230 @@
+"""BinderHub's ``/build``: one stream of events from a request to a server; a translation over builds and launches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from jupyterhub.services.auth import UserNotAllowed
+from tornado import web
+
+from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
+from ...launch_events import Launch
+from ...launch_progress import follow_launch
+from ...launches import Launched
+from ...models import Build, Kind, Phase, Request
+from ...providers import Provider, check_permitted
+from ..base import error_from
+from ..launches import caller_token, check_is_person
+from ..streams import StreamHandler
+from . import protocol
+from .protocol import Told
+
+KEEPALIVE_SECONDS = 25.0
+RETRY_SECONDS = 4.0
+_ATTEMPTS = 4
+_TOO_MANY = 429
+_FIRST_OF_OURS = 500
+_GIT_SERVERS = frozenset({"git_server_timeout", "git_server_unavailable", "provider_timeout", "provider_unavailable"})
+
+
+class RefusedAsBinderHub(BinderError):
+    """A refusal in BinderHub's words, for which it sends no status."""
+
+    def __init__(self, message: str, end: str = "\n") -> None:
+        super().__init__(message)
+        self.event: Told = {"phase": "failed", "message": message + end}
+
+
+class BinderBuildHandler(StreamHandler):
+    """``build/<provider>/<spec>``: always status 200, since clients cannot read the text of another answer."""
+
+    _has_ended = False
+
+    def set_default_headers(self) -> None:
+        """Let pages of other sites in, where the operator does."""
+        super().set_default_headers()
+        if self.context.cors_allow_origin:
+            self.set_header("Access-Control-Allow-Origin", self.context.cors_allow_origin)
+        self.set_header("Access-Control-Allow-Headers", "authorization, cache-control, last-event-id, x-xsrftoken")
+        self.set_header("Access-Control-Allow-Methods", "GET, OPTIONS")
+
+    async def prepare(self) -> None:
+        """Check first what the client can read, then who is asking."""
+        if self.request.method == "OPTIONS":
+            return
+        if not protocol.accepts_events(self.request.headers.get("Accept", "")):
+            raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
+        await super().prepare()
+
+    def options(self, *_parts: str) -> None:
+        """Answer a browser that asks before it asks."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Turn what went wrong before the stream began into its only event."""
+        exception = kwargs.get("exc_info", (None, None, None))[1]
+        error = error_from(exception)
+        if isinstance(exception, web.HTTPError) and status_code == 403:
+            error = NotAllowed("Forbidden")
+        elif isinstance(exception, NotAllowed) and isinstance(exception.__cause__, UserNotAllowed):
+            error = NotAllowed(f"user {exception.__cause__.model['name']} is not allowed.")
+        self.set_status(200)
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.finish(protocol.frame(protocol.failed(error)))
+
+    async def get(self, prefix: str, _spec: str) -> None:
+        """Build, launch, and tell how that goes; ends after ``ready`` or ``failed``."""
+        try:
+            await self.stream(self._frames(prefix), b":keepalive\n\n", KEEPALIVE_SECONDS)
+        finally:
+            if not self._has_ended and not self._gone.is_set():
+                self.write(protocol.frame(protocol.failed(INTERNAL_ERROR)))
+
+    async def _frames(self, prefix: str) -> AsyncGenerator[bytes]:
+        """Yield the stream; every error that has a sentence becomes its last event."""
+        try:
+            async with aclosing(self._events(prefix)) as frames:
+                async for frame in frames:
+                    yield frame
+            return
+        except RefusedAsBinderHub as refusal:
+            last = refusal.event
+        except BinderError as error:
+            last = protocol.failed(error)
+        self._has_ended = True
+        yield protocol.frame(last)
+
+    async def _events(self, prefix: str) -> AsyncGenerator[bytes]:
+        spec = self.request.path.removeprefix(f"{self.prefix}build/").partition("/")[2].rstrip("/")  # raw: its escapes belong to the provider
+        provider = self._provider(prefix)
+        request = self._request(provider, spec)
+        is_build_only = self._is_build_only()
+        build, is_new = await self._ensure(request, f"{prefix}:{spec}")
+        is_new = is_new or not build.state.ended
+        if is_new:
+            async with aclosing(self._follow(build)) as frames:
+                async for frame in frames:
+                    yield frame
+            build = await self.context.builds.get(build.id, self.caller)
+        if self._has_ended:
+            return
+        if is_build_only:
+            self._has_ended = True
+            yield protocol.frame(protocol.ready_image(build.image.reference, is_new=is_new))
+            return
+        yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
+        async with aclosing(self._launch(request, build, provider, spec)) as events:
+            async for event in events:
+                yield protocol.frame(event, build.id, build.last_event)
+
+    # --- the request -------------------------------------------------------------------------------------------------
+
+    def _provider(self, prefix: str) -> Provider:
+        for provider in self.context.providers:
+            if provider.name == prefix:
+                return provider
+        raise RefusedAsBinderHub(f"No provider found for prefix {prefix}")
+
+    def _request(self, provider: Provider, spec: str) -> Request:
+        try:
+            provider.check_complete(spec)
+            request = provider.request_from_spec(spec)
+            named = Request(repo=request.repo, ref=request.ref, provider=provider.name)
+            check_permitted(named, self.context.providers, spec)
+        except NotAllowed as error:
+            raise RefusedAsBinderHub(error.message, end="") from error
+        except InvalidRequest as error:
+            raise RefusedAsBinderHub(error.message) from error
+        return named
+
+    def _is_build_only(self) -> bool:
+        is_build_only = self.get_query_argument("build_only", "").lower() == "true"
+        if is_build_only and not self.context.is_api_only:
+            raise InvalidRequest("Building but not launching is not permitted unless the service is in API-only mode (enable_api_only_mode).")
+        if not is_build_only:
+            check_is_person(self)
+        return is_build_only
+
+    async def _ensure(self, request: Request, asked: str) -> tuple[Build, bool]:
+        try:
+            return await self.context.builds.ensure(request, self.caller)
+        except NotFound as error:
+            raise RefusedAsBinderHub(f"Could not resolve ref for {asked}. Double check your URL and that your repo is public.") from error
+        except Unavailable as error:
+            if error.code not in _GIT_SERVERS:
+                raise
+            raise RefusedAsBinderHub(f"Error resolving ref for {asked}: {error.message}") from error
+
+    # --- the build ---------------------------------------------------------------------------------------------------
+
+    async def _follow(self, build: Build) -> AsyncGenerator[bytes]:
+        """Yield the build's events, behind the one that the client saw last; of events that came together, one frame."""
+        known, number = protocol.resumed_from(self.request.headers.get("Last-Event-ID", ""))
+        if known != build.id:
+            yield protocol.frame(protocol.told("waiting", protocol.WAITING), build.id, 0)
+        phase = str(Phase.BUILDING)
+        async with aclosing(self.context.builds.follow(build.id, self.caller, number if known == build.id else 0)) as batches:
+            async for batch in batches:
+                frames = []
+                for event in batch:
+                    if event.kind is Kind.PHASE:
+                        phase = event.payload["phase"]
+                    if told := protocol.from_build(event, phase):
+                        self._has_ended = self._has_ended or told["phase"] == "failed"
+                        frames.append(protocol.frame(told, build.id, event.number))
+                yield b"".join(frames)
+
+    # --- the launch --------------------------------------------------------------------------------------------------
+
+    async def _launch(self, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
+        """Yield the launch's events; a server of this link that starts or runs already is joined."""
+        binderhub = self.context.metrics.binderhub
+        yield protocol.told("launching", protocol.LAUNCHING)
+        for attempt in range(1, _ATTEMPTS + 1):
+            begun = time.monotonic()
+            try:
+                launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, "")
+                async with aclosing(follow_launch(self.context.hub_api_url, caller_token(self), self.caller.name, launched.server)) as messages:
+                    async for message in messages:
+                        yield protocol.told("launching", message)
+            except BinderError as error:
+                may_retry = (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < _ATTEMPTS
+                binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
+                if not may_retry:
+                    binderhub.note_launch("failure", provider.name, build.source.url)
+                    raise
+            else:
+                binderhub.note_attempt("success", attempt - 1, time.monotonic() - begun)
+                binderhub.note_launch("success", provider.name, build.source.url)
+                self._note_launch(build, provider, spec)
+                self._has_ended = True
+                yield self._ready(launched, build, provider, spec)
+                return
+            yield protocol.told("launching", f"Launch attempt {attempt} failed, retrying...")
+            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+
+    def _ready(self, launched: Launched, build: Build, provider: Provider, spec: str) -> Told:
+        site = f"{self.request.protocol}://{self.request.host}"
+        links = {
+            "binder_ref_url": provider.ref_url(build.source),
+            "binder_launch_host": self.context.pages.badge_base_url or f"{site}{self.prefix}",
+            "binder_request": f"v2/{provider.name}/{spec}",
+            "binder_persistent_request": f"v2/{provider.name}/{provider.resolved_spec(build.source)}",
+            "binder_client_ip": self.request.remote_ip or "",
+        }
+        return protocol.ready_server(f"{site}{launched.url}", "", build.image.reference, build.source.url, links)
+
+    def _note_launch(self, build: Build, provider: Provider, spec: str) -> None:
+        headers = self.request.headers
+        request_origin = headers.get("Origin") or headers.get("Sec-Fetch-Site", "")
+        launch = Launch(provider.event_name, spec, build.source.commit, origin=self.request.host, request_origin=request_origin)
+        self.context.events.note_launch(launch)
+
+
+def binder_build_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    return [(rf"{prefix}build/([^/]+)/(.+)", BinderBuildHandler)]

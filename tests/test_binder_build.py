@@ -1,0 +1,175 @@
+"""BinderHub's ``/build`` over HTTP: real handlers, policy and store; the hub, the builder and the images are doubles."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from binderhub_service.app import make_application
+from binderhub_service.errors import BuildFailed, Unavailable
+from binderhub_service.handlers.binder import build as handlers
+from binderhub_service.launches import server_name
+from binderhub_service.models import Caller
+from tests.fake_hub import serving
+from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
+
+__all__ = ["hub_auth", "service"]  # fixtures
+LINK = f"{PREFIX}build/git/o/main"
+SERVER = server_name("o", "main")
+STARTED = f"/users/alice/servers/{SERVER}"
+
+
+@pytest.fixture(autouse=True)
+def _retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "RETRY_SECONDS", 0.01)
+
+
+def events_of(reply: httpx.Response) -> list[dict[str, Any]]:
+    assert reply.status_code == 200
+    assert reply.headers["Content-Type"].startswith("text/event-stream")
+    return [json.loads(line.removeprefix("data: ")) for line in reply.text.splitlines() if line.startswith("data: ")]
+
+
+async def ask(client: httpx.AsyncClient, link: str = LINK, who: str = "alice", **headers: str) -> list[dict[str, Any]]:
+    token = {"Authorization": f"token token-of-{who}"} if who else {}
+    return events_of(await client.get(link, headers={"Accept": "text/event-stream"} | token | headers, timeout=10))
+
+
+def let_start(service: Service, *told: dict[str, Any]) -> None:
+    events = told or ({"progress": 50, "message": "Spawning"}, {"progress": 100, "ready": True, "message": "Ready", "url": "/x"})
+    service.hub.answers["GET", "/users/alice"] = (200, {"name": "alice", "servers": {}})
+    service.hub.answers["POST", STARTED] = (201, "")
+    service.hub.answers["GET", f"{STARTED}/progress"] = (200, "".join(f"data: {json.dumps(event)}\n\n" for event in events))
+
+
+async def test_a_request_is_told_from_the_queue_to_the_server(service: Service) -> None:
+    let_start(service)
+    told = await ask(service.client)
+    assert [event["phase"] for event in told if event["phase"] not in {"fetching", "building", "pushing"}] == [
+        "waiting", "built", "launching", "launching", "launching", "ready",
+    ]  # fmt: skip
+    assert told[0]["message"] == "Waiting for build to start...\n"
+    assert any(event["message"] == "<script>two</script>\n" for event in told)
+    assert [event["message"] for event in told[-5:-1]] == ["Built image, launching...\n", "Launching server...\n", "Spawning\n", "Ready\n"]
+    ready = told[-1]
+    assert ready["url"].endswith(f"/user/alice/{SERVER}/")
+    assert ready["message"] == f"server running at {ready['url']}\n"
+    assert ready["binder_request"] == "v2/git/o/main"
+    assert set(ready) == {
+        "phase", "message", "image", "repo_url", "token", "binder_ref_url", "binder_launch_host", "binder_request",
+        "binder_persistent_request", "binder_client_ip", "url",
+    }  # fmt: skip
+
+
+async def test_a_client_that_was_cut_off_goes_on_behind_what_it_saw(service: Service) -> None:
+    let_start(service)
+    service.builder.gate = asyncio.Event()
+    build = await service.build(repo="o", ref="main")
+    async with service.stream(build["id"]) as reply:
+        async for line in reply.aiter_lines():
+            if "two" in line:
+                break
+    seen = (await service.context.builds.get(build["id"], Caller("alice"))).last_event
+    service.builder.gate.set()
+    told = await ask(service.client, **{"Last-Event-ID": f"{build['id']}.{seen}"})
+    assert [event["phase"] for event in told] == ["built", "launching", "launching", "launching", "ready"]
+
+
+async def test_an_image_that_is_there_is_launched_at_once(service: Service) -> None:
+    let_start(service)
+    await ask(service.client)
+    told = await ask(service.client)
+    assert [event["phase"] for event in told] == ["built", "launching", "launching", "launching", "ready"]
+    assert told[0]["message"] == "Found built image, launching...\n"
+
+
+async def test_a_build_that_fails_is_the_end_and_nothing_is_launched(service: Service) -> None:
+    service.builder.error = BuildFailed("It cannot be made.", hint="Mend it.")
+    told = await ask(service.client)
+    assert told[-1] == {"phase": "failed", "message": "It cannot be made. Mend it.\n"}
+    assert not any(event["phase"] == "built" for event in told)
+    assert service.hub.asked == []
+
+
+async def test_a_server_that_does_not_start_is_tried_four_times(service: Service) -> None:
+    let_start(service, {"progress": 100, "failed": True, "message": "No place"})
+    told = await ask(service.client)
+    assert [event["message"] for event in told if "attempt" in event["message"]] == [
+        f"Launch attempt {number} failed, retrying...\n" for number in (1, 2, 3)
+    ]
+    assert told[-1] == {"phase": "failed", "message": "No place\n", "status_code": 500}
+
+
+async def test_a_refusal_is_not_tried_again(service: Service) -> None:
+    let_start(service)
+    service.hub.answers["POST", STARTED] = (403, {"status": 403, "message": "Forbidden"})
+    told = await ask(service.client)
+    assert not any("attempt" in event["message"] for event in told)
+    assert (told[-1]["phase"], told[-1]["status_code"]) == ("failed", 403)
+
+
+@pytest.mark.parametrize(
+    ("link", "who", "accept", "last"),
+    [
+        (LINK, "alice", "*/*", {"status_code": 400, "message": "Missing Accept header: this address answers with text/event-stream only.\n"}),
+        (LINK, "", "text/event-stream", {"status_code": 403, "message": "Forbidden\n"}),
+        (LINK, "eve", "text/event-stream", {"status_code": 403, "message": "user eve is not allowed.\n"}),
+        (f"{PREFIX}build/nix/o/main", "alice", "text/event-stream", {"message": "No provider found for prefix nix\n"}),
+        (
+            f"{PREFIX}build/git/o",
+            "alice",
+            "text/event-stream",
+            {"message": 'Spec is not of the form "repository/ref", provided: "o". Did you mean "o/HEAD"?\n'},
+        ),
+        (
+            f"{PREFIX}build/git/o/gone/",
+            "alice",
+            "text/event-stream",
+            {"message": "Could not resolve ref for git:o/gone. Double check your URL and that your repo is public.\n"},
+        ),
+    ],
+)
+async def test_a_request_that_is_refused_is_told_so_with_status_200(service: Service, link: str, who: str, accept: str, last: dict[str, Any]) -> None:
+    assert await ask(service.client, link, who, Accept=accept) == [{"phase": "failed", **last}]
+    assert service.hub.asked == []
+
+
+async def test_a_banned_repository_is_refused_before_it_is_asked_for(service: Service) -> None:
+    service.provider.banned_specs = ["o/"]
+    told = await ask(service.client)
+    assert told == [{"phase": "failed", "message": "Sorry, o/main is not allowed to launch. Please contact admins for more info!"}]
+    assert service.provider.asked == []
+
+
+async def test_a_git_server_that_is_away_is_told_with_the_request(service: Service) -> None:
+    service.provider.error = Unavailable("It did not answer.", code="git_server_timeout")
+    assert await ask(service.client) == [{"phase": "failed", "message": "Error resolving ref for git:o/main: It did not answer.\n"}]
+
+
+async def test_building_alone_is_for_the_api_only_mode(service: Service) -> None:
+    refused = await ask(service.client, f"{LINK}?build_only=true")
+    assert "Building but not launching is not permitted" in refused[-1]["message"]
+    assert service.builder.runs == []
+    context = replace(service.context, is_api_only=True)
+    async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url) as client:
+        built = await ask(client, f"{LINK}?build_only=True")
+        found = await ask(client, f"{LINK}?build_only=true")
+        assert (await client.get(PREFIX)).status_code == 404
+    assert (built[-1]["phase"], built[-1]["message"]) == ("ready", "Done! Image built\n")
+    assert [event["message"] for event in found] == ["Done! Found built image\n"]
+    assert set(found[0]) == {"phase", "message", "imageName"}
+
+
+async def test_a_browser_may_ask_before_it_asks_from_another_site(service: Service) -> None:
+    context = replace(service.context, cors_allow_origin="*")
+    async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url) as client:
+        reply = await client.options(LINK, headers={"Origin": "https://x.example", "Access-Control-Request-Headers": "authorization"})
+    assert reply.status_code == 200
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert "authorization" in reply.headers["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Credentials" not in reply.headers
