@@ -146,6 +146,9 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         env = super().get_env()
         env["PATH"] = os.pathsep.join([f"{self._environment_dir}/bin", env.get("PATH") or os.defpath])
         env["VIRTUAL_ENV"] = self._environment_dir
+        # The environment is shared and read-only; what pip installs in a server is this person's, for this copy and environment.
+        packages = Path(self._copy_dir).parent / ".packages" / Path(self._environment_dir).name
+        env["PIP_TARGET"] = env["PYTHONPATH"] = str(packages)
         env["JUPYTERHUB_ROOT_DIR"] = self._copy_dir
         return env
 

@@ -291,7 +291,8 @@ async def test_a_server_runs_in_the_persons_copy_with_the_images_programs_first(
     assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab"
     assert environment["BINDER_COMMIT"] == COMMIT
     assert "STARTED" not in environment
-    assert "PYTHONPATH" not in environment
+    packages = str(tmp_path / "people" / "alice" / "default" / ".packages" / "environment")
+    assert (environment["PIP_TARGET"], environment["PYTHONPATH"]) == (packages, packages), "pip would write to what others use"
     assert "sekret" not in json.dumps(told)
     assert "Copied the repository" in progress_of(spawner)
 
