@@ -37,8 +37,8 @@ _NOT_HERE = (
 )
 _MAX_FILE_BYTES = 10 * 1024 * 1024
 _INCLUDE = re.compile(r"^(?:-r|--requirement|-c|--constraint)[\s=]*(?P<file>\S+)")
-_CLAUSE = r"\s*(?:~=|===?|!=|[<>]=?)?\s*\d+(?:\.(?:\d+|\*))*(?:(?:a|b|rc)\d+)?\s*"
-_REQUIRES_PYTHON = re.compile(rf"{_CLAUSE}(?:,{_CLAUSE})*,?\s*")
+_CLAUSE = r"(?:(?:~=|===?|!=|[<>]=?)\s*)?\d+(?:\.(?:\d+|\*))*(?:(?:a|b|rc)\d+)?"
+_REQUIRES_PYTHON = re.compile(rf"\s*{_CLAUSE}(?:\s*,\s*{_CLAUSE})*\s*(?:,\s*)?")
 _PYTHON_VERSION = re.compile(r"^(?:python-)?(?P<version>\d+(?:\.\d+){0,2})$")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 _ELSEWHERE = re.compile(r"(?:[a-z]+\+)?(?:https?|ssh|git)://", re.IGNORECASE)
 _PATH_OPTION = re.compile(r"(?:-e|--editable|-f|--find-links|-i|--index-url|--extra-index-url)(?:[\s=]+|$)(?P<target>\S*)")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tar\.gz|tgz|tar\.bz2)$", re.IGNORECASE)
-_NAMED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*(?P<target>.*)", re.DOTALL)
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\s*\[[^\]]*\])?\s*@\s*(?P<target>.*)", re.DOTALL)
 _LOCAL_SOURCES = frozenset({"path", "editable", "directory", "workspace"})
 _LOCATIONS = ("registry", "url", "git", "index")
 _TABLES_OF_UV = ("sources", "index", "workspace")
