@@ -46,7 +46,7 @@ from .handlers.images import image_routes
 from .handlers.launches import launch_routes
 from .handlers.pages import page_routes
 from .handlers.rendering import make_jinja
-from .handlers.system import system_routes
+from .handlers.system import StaticHandler, system_routes
 from .health import Health
 from .launch_events import Events
 from .launches import Launches
@@ -334,7 +334,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
     routes: list[Any] = [
         *guard_routes(),
         (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
-        (rf"{prefix}static/(.*)", web.StaticFileHandler, {"path": str(static)}),
+        (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
         *build_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -32,11 +32,13 @@ class Launched:
         server: the named server's name.
         url: where it will answer, with the path to open.
         pending_url: the hub's page that waits for it and then goes to `url`.
+        already_running: whether it ran before, so that it shows the content it was started with.
     """
 
     server: str
     url: str
     pending_url: str
+    already_running: bool = False
 
 
 class Launches:
@@ -76,11 +78,14 @@ class Launches:
         check_path(path)
         options = {"repo": repo, "ref": request.ref, "path": path} | ({"provider": request.provider} if request.provider else {})
         server, former = server_name(repo, request.ref), former_server_name(repo, request.ref)
-        if former in await self._servers(token, user_name) and await self._start(token, user_name, former, options, or_not=_NAME_DISABLED):
+        ran = None
+        if former in await self._servers(token, user_name):
+            ran = await self._start(token, user_name, former, options, or_not=_NAME_DISABLED)
+        if ran is not None:
             server = former
         else:
-            await self._start(token, user_name, server, options)
-        return self.launched(user_name, server, path)
+            ran = await self._start(token, user_name, server, options)
+        return replace(self.launched(user_name, server, path), already_running=bool(ran))
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""
@@ -88,23 +93,30 @@ class Launches:
         pending = f"{self._hub_prefix}spawn-pending/{_escaped(user_name)}/{_escaped(server)}?next={quote(url, safe='')}"
         return Launched(server=server, url=url, pending_url=pending)
 
-    async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool:
-        """Have the hub start a server that does not run yet; say False if it refuses with a sentence that has `or_not` in it."""
+    async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool | None:
+        """Have the hub start a server; return whether it ran before, or None if the hub refuses with a sentence that has `or_not` in it."""
         answer = await self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(server)}", token, options)
-        if answer.code in {201, 202} or await self._is_coming(answer, token, user_name, server):
-            return True
-        if or_not and or_not in str(_json_object(answer).get("message")):
+        if answer.code in {201, 202}:
             return False
+        state = await self._state(token, user_name, server) if answer.code == 400 else {}  # as it answers any other refusal
+        if state.get("ready"):
+            return True
+        if state.get("pending") == "spawn":
+            return False
+        if or_not and or_not in str(_json_object(answer).get("message")):
+            return None
         raise _error_from(answer)
 
-    async def _is_coming(self, refusal: HTTPResponse, token: str, user_name: str, server: str) -> bool:
-        """Say whether the hub refused because there is nothing left to do; it answers 400 then, as for any other reason."""
-        if refusal.code != 400:
-            return False
+    async def _state(self, token: str, user_name: str, server: str) -> dict[str, Any]:
+        """Return what the hub says about a server; empty if it says nothing.
+
+        Raises:
+            Conflict: the server is being stopped.
+        """
         state = (await self._servers(token, user_name)).get(server, {})
         if state.get("pending") == "stop":
             raise Conflict("The server for this repository is being stopped.", code="server_stopping", hint="Try again in a few seconds.")
-        return bool(state.get("ready")) or state.get("pending") == "spawn"
+        return state
 
     async def _servers(self, token: str, user_name: str) -> dict[str, dict[str, Any]]:
         """Return the person's servers by name, also those that do not run; none if the token may not see them."""

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+
+from binderhub_service.common.terminal import plain
 
 HEAD_EVENTS = 500
 TAIL_EVENTS = 1500
 PERCENT = {"queued": 5, "fetching": 15, "building": 30, "pushing": 70, "done": 80}
 SERVER_PERCENT = 80
-
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, cursor
-    r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # titles, links
-    r"|[ -/]*[0-~]?)"
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def plain(text: str) -> str:
-    """Return a line of a terminal's output as text: without colours, other escape sequences and control characters.
-
-    Of a line that was overwritten (progress bars), what stands there in the end.
-    """
-    text = _ESCAPES.sub("", text).rstrip("\r\n")
-    return _CONTROL.sub("", text.rpartition("\r")[2])
 
 
 class StartProgress:

@@ -9,8 +9,9 @@ import jupyterhub.spawner
 from markupsafe import Markup
 from tornado import web
 
+from binderhub_service.common.terminal import plain
+
 from .client import ServiceError
-from .progress import plain
 
 MAX_SENTENCE_CHARACTERS = 2000
 FAILED_DEPENDENCY = 424

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from .progress import plain
+from binderhub_service.common.terminal import plain
 
 SINGLEUSER = "jupyterhub-singleuser"
 _SAYS = "binder: "

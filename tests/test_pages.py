@@ -254,7 +254,7 @@ async def test_the_list_shows_what_became_of_builds(site: Site) -> None:
 async def test_an_empty_list_says_what_to_do(site: Site) -> None:
     page = Page(await site.get(LIST))
     assert "There is no build yet." in page.text
-    assert "/hub/spawn" in page.links
+    assert PREFIX in page.links
 
 
 async def test_a_long_list_has_a_next_page_with_the_same_filter(site: Site) -> None:
@@ -446,7 +446,12 @@ async def test_a_launch_by_rest_answers_where_the_server_is(site: Site) -> None:
     response = await site.client.post(f"{PREFIX}api/launches", json={"repo": "o/r", "path": "x.ipynb"}, headers=headers)
     assert response.status_code == 201
     url = f"/user/alice/{server}/lab/tree/x.ipynb"
-    assert response.json() == {"server": server, "url": url, "pending_url": f"/hub/spawn-pending/alice/{server}?next={quote(url, safe='')}"}
+    assert response.json() == {
+        "server": server,
+        "url": url,
+        "pending_url": f"/hub/spawn-pending/alice/{server}?next={quote(url, safe='')}",
+        "already_running": False,
+    }
 
 
 @pytest.mark.parametrize(

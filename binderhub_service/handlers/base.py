@@ -70,8 +70,8 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         return self.context.prefix
 
     def set_default_headers(self) -> None:
-        """Forbid framing by others, sniffing, and the sending on of addresses."""
-        self.set_header("Content-Security-Policy", "frame-ancestors 'self'")
+        """Forbid framing, so that nobody's click can be stolen, sniffing, and the sending on of addresses."""
+        self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")

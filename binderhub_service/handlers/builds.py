@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from tornado.iostream import StreamClosedError
 
+from ..common.terminal import plain
 from ..errors import InvalidRequest
 from ..models import Build, Kind, Request, State
 from .base import ApiHandler, build_json
@@ -95,11 +96,12 @@ class LogHandler(BuildHandler):
     """``builds/ID/log``."""
 
     async def get(self, build_id: str) -> None:
-        """Answer with all lines told so far, as text."""
+        """Answer with all lines told so far, as text; ``?plain=1`` leaves out what only a terminal understands."""
+        text_of = plain if self.get_query_argument("plain", "") == "1" else str
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         with contextlib.suppress(StreamClosedError):  # the reader has gone
             async for batch in self.context.builds.events_so_far(build_id, self.caller):
-                self.write("".join(f"{event.payload['text']}\n" for event in batch if event.kind is Kind.LOG))
+                self.write("".join(f"{text_of(event.payload['text'])}\n" for event in batch if event.kind is Kind.LOG))
                 await self.flush()
 
 
@@ -126,9 +128,9 @@ def build_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`."""
     one = rf"{prefix}api/builds/([^/]+)"
     return [
-        (rf"{prefix}api/builds", BuildsHandler),
-        (one, OneBuildHandler),
-        (rf"{one}/ask", AskHandler),
-        (rf"{one}/log", LogHandler),
-        (rf"{one}/events", EventsHandler),
+        (rf"{prefix}api/builds/?", BuildsHandler),
+        (rf"{one}/?", OneBuildHandler),
+        (rf"{one}/ask/?", AskHandler),
+        (rf"{one}/log/?", LogHandler),
+        (rf"{one}/events/?", EventsHandler),
     ]

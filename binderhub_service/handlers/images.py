@@ -45,4 +45,4 @@ def _image_json(image: StoredImage, last_used: datetime) -> dict[str, Any]:
 
 def image_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`; names of images may hold slashes."""
-    return [(rf"{prefix}api/images", ImagesHandler), (rf"{prefix}api/images/(.+)", OneImageHandler)]
+    return [(rf"{prefix}api/images/?", ImagesHandler), (rf"{prefix}api/images/(.+)", OneImageHandler)]

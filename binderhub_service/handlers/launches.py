@@ -39,4 +39,4 @@ def caller_token(handler: ServiceHandler) -> str:
 
 def launch_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`."""
-    return [(rf"{prefix}api/launches", LaunchesHandler)]
+    return [(rf"{prefix}api/launches/?", LaunchesHandler)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,15 +20,11 @@ from .launches import caller_token, check_is_person
 from .rendering import frame_context, hub_context
 
 _PAGE_SIZE = 50
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class PageHandler(ServiceHandler):
     """A handler that answers people, in the hub's frame; errors, too."""
-
-    def set_default_headers(self) -> None:
-        """Forbid framing altogether, so that nobody's Launch click can be stolen."""
-        super().set_default_headers()
-        self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
 
     def require_login(self) -> None:
         """Send a visitor to the hub to sign in, and from there back to this very link."""
@@ -98,10 +95,10 @@ class BuildPageHandler(PageHandler):
         self.render_page("build.html", build=build, queue=queue, may_cancel=may_cancel, launch_url=self._launch_url(build))
 
     def _launch_url(self, build: Build) -> str:
-        """Return the link that launches the build's repository; empty where no provider takes it by its address."""
+        """Return the link that launches the build's commit; empty where no provider takes it by its address."""
         if not any(provider.name == "git" and provider.understands(build.source.repo) for provider in self.context.providers):
             return ""
-        return f"{self.prefix}v2/git/{quote(build.source.repo, safe='')}/{quote(build.source.ref, safe='/')}"
+        return f"{self.prefix}v2/git/{quote(build.source.repo, safe='')}/{quote(build.source.commit, safe='')}"
 
 
 class CancelHandler(PageHandler):
@@ -130,7 +127,10 @@ class LaunchHandler(PageHandler):
         check_is_person(self)
         request, path = self._asked(provider_name)
         launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, path)
-        self.redirect(launched.pending_url, status=303)
+        if launched.already_running and not is_commit(request.ref):
+            self.render_page("running.html", launched=launched)
+        else:
+            self.redirect(launched.pending_url, status=303)
 
     def _asked(self, provider_name: str) -> tuple[Request, str]:
         """Return what the link asks for; the spec is taken raw, its percent-escapes belong to the provider."""
@@ -161,12 +161,17 @@ def page_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`; the last ones match every address, so mount them last."""
     return [
         (prefix.rstrip("/"), web.RedirectHandler, {"url": prefix}),
-        (rf"{prefix}builds", ListHandler),
-        (rf"{prefix}builds/([^/]+)", BuildPageHandler),
-        (rf"{prefix}builds/([^/]+)/cancel", CancelHandler),
+        (rf"{prefix}builds/?", ListHandler),
+        (rf"{prefix}builds/([^/]+)/?", BuildPageHandler),
+        (rf"{prefix}builds/([^/]+)/cancel/?", CancelHandler),
         (rf"{prefix}v2/([^/]+)/?(.*)", LaunchHandler),
         (rf"{prefix}.*", NoPageHandler),
     ]
+
+
+def is_commit(ref: str) -> bool:
+    """Return whether a ref is a whole commit, whose content cannot change."""
+    return _COMMIT.fullmatch(ref) is not None
 
 
 def _state(text: str) -> State | None:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tornado import web
+
 from .. import __version__
 from ..errors import NotFound
 from .base import ApiHandler
@@ -68,6 +70,15 @@ def openapi() -> dict[str, Any]:
     return description
 
 
+class StaticHandler(web.StaticFileHandler):
+    """Style sheet and modules of the pages."""
+
+    def set_default_headers(self) -> None:
+        """Forbid framing and sniffing."""
+        self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+
 class UnknownApiHandler(ApiHandler):
     """Anything else below ``api/``."""
 
@@ -80,9 +91,9 @@ class UnknownApiHandler(ApiHandler):
 def system_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`; the last one takes what is left below ``api/``."""
     return [
-        (rf"{prefix}health", HealthHandler),
-        (rf"{prefix}versions", VersionsHandler),
-        (rf"{prefix}metrics", MetricsHandler),
-        (rf"{prefix}api/openapi.json", OpenApiHandler),
+        (rf"{prefix}health/?", HealthHandler),
+        (rf"{prefix}versions/?", VersionsHandler),
+        (rf"{prefix}metrics/?", MetricsHandler),
+        (rf"{prefix}api/openapi.json/?", OpenApiHandler),
         (rf"{prefix}api/.*", UnknownApiHandler),
     ]

@@ -17,32 +17,46 @@ export async function askAndFollow(client, request, container, error = null) {
       view.showPhase("done");
       return view;
     }
-    view.begin(`${client.service}api/builds/${encodeURIComponent(build.id)}/log`);
+    view.begin(`${client.service}api/builds/${encodeURIComponent(build.id)}/log?plain=1`);
     view.offer(cancelButton(client, build.id, leaving), pageLink(client, build.id));
     const end = await client.follow(build.id, { onEvent: (event) => view.show(event), onDrop: saysDrops(view), signal: leaving.signal });
     view.offer(pageLink(client, build.id));
     if (end.state === "ready") {
       return view;
     }
-    view.fail(end.error ?? { message: "The build was cancelled." });
+    if (end.state === "cancelled") {
+      view.stop("This build was cancelled.");
+    } else {
+      view.fail(end.error ?? { message: "The build failed." });
+    }
   } catch (problem) {
     if (!(problem instanceof ServiceError) && !leaving.signal.aborted) {
       throw problem;
     }
     view.offer();
-    view.fail(leaving.signal.aborted ? { message: "You cancelled the build." } : problem);
+    if (leaving.signal.aborted) {
+      view.stop("You cancelled this build.");
+    } else {
+      view.fail(problem);
+    }
   }
   return null;
 }
 
-/** Return what tells the person, once, that the connection is gone. */
+/** Return what tells the person, once, that the connection is gone, and what was said before as soon as it is back. */
 export function saysDrops(view) {
-  let gone = false;
+  const sentence = "The connection is interrupted; trying again. The build goes on.";
+  let before = null;
   return (dropped) => {
-    if (dropped && !gone) {
-      view.say("The connection is interrupted; trying again. The build goes on.");
+    if (dropped && before === null) {
+      before = view.sentence;
+      view.say(sentence);
+    } else if (!dropped && before !== null) {
+      if (view.sentence === sentence) {
+        view.say(before);
+      }
+      before = null;
     }
-    gone = dropped;
   };
 }
 

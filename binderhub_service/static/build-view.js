@@ -96,6 +96,11 @@ export class BuildView {
     this.say(message || SENTENCES[phase] || "");
   }
 
+  /** What was said last. */
+  get sentence() {
+    return this.#status.textContent;
+  }
+
   /** Say one sentence, which screen readers announce. */
   say(sentence) {
     if (this.#status.textContent !== sentence) {
@@ -108,6 +113,12 @@ export class BuildView {
     this.#bar.classList.add("binder-phases-stopped");
     this.say("");
     showError(this.#error, error);
+  }
+
+  /** Mark the bar as stopped, because somebody wanted that; no error. */
+  stop(message) {
+    this.#bar.classList.add("binder-phases-stopped");
+    this.say(message);
   }
 
   /** Show buttons and links under the phases. */

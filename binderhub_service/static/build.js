@@ -17,7 +17,7 @@ part("copy").addEventListener("click", copyLog);
 follow();
 
 async function follow() {
-  view.begin(`${service}api/builds/${encodeURIComponent(id)}/log`);
+  view.begin(`${service}api/builds/${encodeURIComponent(id)}/log?plain=1`);
   const clock = wasUnfinished && started ? setInterval(() => showTook(started, null), 1000) : null;
   try {
     const end = await client.follow(id, { onEvent: show, onDrop: saysDrops(view) });
@@ -55,7 +55,9 @@ function showEnd({ state: ended, error }) {
     launch.hidden = false;
     launch.textContent = ended === "ready" ? "Launch" : "Build again";
   }
-  if (error) {
+  if (ended === "cancelled") {
+    view.stop("This build was cancelled.");
+  } else if (error) {
     view.fail(error);
   }
 }

@@ -62,8 +62,7 @@ export class Client {
     let waitMs = this.waitMs;
     for (;;) {
       try {
-        for await (const event of this.#events(id, last, signal)) {
-          onDrop(false);
+        for await (const event of this.#events(id, last, signal, () => onDrop(false))) {
           waitMs = this.waitMs;
           if (event.number <= last) {
             continue;
@@ -86,13 +85,14 @@ export class Client {
     }
   }
 
-  async *#events(id, last, signal) {
+  async *#events(id, last, signal, onOpen) {
     const watch = new AbortController();
     const stop = () => watch.abort(signal.reason);
     signal?.addEventListener("abort", stop);
     let timer = setTimeout(() => watch.abort(), this.silenceMs);
     try {
       const response = await this.#request("GET", `${buildPath(id)}/events`, { headers: { "Last-Event-ID": String(last) }, signal: watch.signal });
+      onOpen();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
       for (;;) {

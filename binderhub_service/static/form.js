@@ -5,6 +5,8 @@ import { AddressError, understand } from "./address.js";
 import { askAndFollow } from "./ask.js";
 import { showError } from "./build-view.js";
 import { Client, errorFrom, ServiceError } from "./client.js";
+import { onlyDeliberate } from "./deliberate.js";
+import { filler } from "./fill.js";
 
 const TOKEN_SECONDS = 3600;
 
@@ -19,7 +21,8 @@ export function setUp(area) {
   const parts = { error: part(area, "error"), build: part(area, "log"), button: form.querySelector("[type=submit]") };
   let passing = false;
 
-  const fill = () => fillFields(field("repo"), field("ref"), field("path"));
+  onlyDeliberate(form);
+  const fill = filler(field("repo"), field("ref"), field("path"));
   field("repo").addEventListener("change", fill);
   field("repo").addEventListener("paste", () => setTimeout(fill));
   // On the way down, before the hub's own listener, which would turn the button into a spinner for good.
@@ -101,28 +104,6 @@ async function whileBusy({ button }, work) {
 function understandFields(field) {
   const [repo, ref, path] = ["repo", "ref", "path"].map((name) => field(name)?.value.trim() ?? "");
   return field("provider")?.value ? { repo, ref, path } : understand(repo, ref, path);
-}
-
-function fillFields(repo, ref, path) {
-  if (repo.value !== repo.defaultValue) {
-    // What the form was filled with belongs to the repository that it was filled with.
-    for (const other of [ref, path].filter((field) => field.value === field.defaultValue)) {
-      other.value = other.defaultValue = "";
-    }
-  }
-  try {
-    const found = understand(repo.value, ref.value, path.value);
-    if (found.ref !== ref.value || found.path !== path.value) {
-      Object.assign(repo, { value: found.repo });
-    }
-    ref.value ||= found.ref;
-    path.value ||= found.path;
-  } catch (problem) {
-    if (!(problem instanceof AddressError)) {
-      throw problem;
-    }
-    // Said on submit; until then the person may still be typing.
-  }
 }
 
 /** A token of the signed-in person that can ask for builds, and nothing else. */

@@ -1,9 +1,10 @@
 // The front page: a pasted address fills the other fields, and what was made can be copied.
 
-import { AddressError, understand } from "./address.js";
+import { filler } from "./fill.js";
 
 const form = document.getElementById("binder-link");
 const field = (name) => form.elements.namedItem(name);
+const fillFromAddress = filler(field("repo"), field("ref"), field("path"));
 
 field("provider").addEventListener("change", describe);
 field("repo").addEventListener("change", fill);
@@ -20,18 +21,8 @@ function describe() {
 
 /** Take a pasted address apart: branch and file go into their own fields; the server says what is wrong with others. */
 function fill() {
-  if (!field("repo").value.includes("://")) {
-    return;
-  }
-  try {
-    const { repo, ref, path } = understand(field("repo").value, field("ref").value, field("path").value);
-    Object.assign(field("repo"), { value: repo });
-    Object.assign(field("ref"), { value: ref });
-    Object.assign(field("path"), { value: path });
-  } catch (problem) {
-    if (!(problem instanceof AddressError)) {
-      throw problem;
-    }
+  if (field("repo").value.includes("://")) {
+    fillFromAddress();
   }
 }
 

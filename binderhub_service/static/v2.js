@@ -1,7 +1,9 @@
 // The launch page: build first, with the log in sight, then the server. Without this module its form does the same, less visibly.
 
 import { askAndFollow } from "./ask.js";
+import { element } from "./build-view.js";
 import { Client, ServiceError } from "./client.js";
+import { onlyDeliberate } from "./deliberate.js";
 
 const form = document.getElementById("binder-launch");
 const button = form.querySelector("button");
@@ -9,6 +11,7 @@ const view = document.querySelector("[data-binder=view]");
 const { service, repo, ref, path, provider } = form.dataset;
 const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
 
+onlyDeliberate(form);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!button.disabled) {
@@ -30,7 +33,11 @@ async function launch() {
   shown.say("Starting your server.");
   try {
     const launched = await client.launch({ repo, ref, path, provider });
-    window.location.assign(new URL(launched.pending_url, window.location.origin));
+    if (launched.already_running && !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)) {
+      sayRunning(shown, launched.url);
+    } else {
+      window.location.assign(new URL(launched.pending_url, window.location.origin));
+    }
   } catch (problem) {
     if (!(problem instanceof ServiceError)) {
       throw problem;
@@ -38,6 +45,17 @@ async function launch() {
     shown.fail(problem);
     rest("Try again");
   }
+}
+
+/** Let the person choose: a server that runs has the content it was started with, and only they know whether that will do. */
+function sayRunning(shown, address) {
+  shown.say("Your server for this repository runs already, and shows the repository as it was when the server was started.");
+  const open = element("a", "btn btn-primary", "Open it as it is");
+  open.href = address;
+  const home = element("a", "btn btn-outline-contrast", "Stop it on the hub's home page");
+  home.href = form.dataset.home;
+  shown.offer(open, home);
+  rest("Launch");
 }
 
 function rest(label) {
