@@ -244,12 +244,13 @@ class BinderService(Application):
         checks = {**images.checks(), **own}
         return AppContext(
             prefix=hub_auth.base_url,
-            hub_prefix=hub_auth.hub_prefix,
+            hub_prefix=hub_auth.hub_host + hub_auth.hub_prefix,
+            hub_origin=hub_auth.hub_host,
             hub_api_url=hub_auth.api_url,
             builds=builds,
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget()),
             providers=providers,
-            launches=Launches(hub_auth.api_url, hub_auth.hub_prefix, providers),
+            launches=Launches(hub_auth.api_url, hub_auth.hub_host + hub_auth.hub_prefix, providers),
             jinja=make_jinja(self.template_paths),
             pages=Pages(parent=self).page_settings(),
             metrics=metrics,

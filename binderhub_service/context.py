@@ -23,7 +23,8 @@ class AppContext:
 
     Attributes:
         prefix: the path that this service lives at, e.g. ``/services/binder/``.
-        hub_prefix: the path that browsers see the hub at, e.g. ``/hub/``.
+        hub_prefix: where browsers see the hub: a path, e.g. ``/hub/``, or an address where the hub has a host of its own.
+        hub_origin: the hub's origin where it has a host of its own (JupyterHub's ``subdomain_host``); its pages may ask the API with a token.
         hub_api_url: the hub's REST API as this process reaches it.
         cleaner: knows all images, and removes what is not needed.
         pages: what an operator can change on pages without a template.
@@ -49,3 +50,4 @@ class AppContext:
     builder_info: Mapping[str, str]
     cors_allow_origin: str = ""
     is_api_only: bool = False
+    hub_origin: str = ""

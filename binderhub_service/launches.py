@@ -46,7 +46,7 @@ class Launches:
 
     Args:
         hub_api_url: the hub's REST API, e.g. ``http://127.0.0.1:8081/hub/api``.
-        hub_prefix: the path that browsers see the hub at, with slashes on both ends, e.g. ``/hub/``.
+        hub_prefix: where browsers see the hub, e.g. ``/hub/``, or an address where the hub has a host of its own.
         providers: who knows the canonical address of a repository.
         timeout_seconds: how long the hub may take to answer; it waits for quick starts, by default up to 10 seconds.
     """

@@ -84,7 +84,7 @@ class RepoSpawner(_NextInLine):
         return form.render(
             self.user_options,
             await self.get_choices(),
-            service=urlsplit(self.binder_url).path.rstrip("/") + "/",
+            service=self._public_service(),
             hub=self.hub.base_url,
             user=self.user.name,
             server=self.name,
@@ -270,7 +270,17 @@ class RepoSpawner(_NextInLine):
 
     def _log_url(self) -> str:
         build_id = self.repo_build.get("id")
-        return f"{urlsplit(self.binder_url).path.rstrip('/')}/builds/{quote(build_id, safe='')}" if build_id else ""
+        return f"{self._public_service()}builds/{quote(build_id, safe='')}" if build_id else ""
+
+    def _public_service(self) -> str:
+        """Return where browsers reach the service: a path, or an address where the hub gives services hosts of their own; ends with a slash."""
+        path = urlsplit(self.binder_url).path.rstrip("/") + "/"
+        settings = self.handler.settings if self.handler is not None else {}
+        if not (host := settings.get("subdomain_host")):
+            return path
+        public = urlsplit(host)
+        domain = settings["subdomain_hook"](path.rstrip("/").rpartition("/")[2], public.hostname, kind="service")
+        return f"{public.scheme}://{domain}{f':{public.port}' if public.port else ''}{path}"
 
     # What the hub shows, stores and gives to the server
 

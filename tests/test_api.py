@@ -105,7 +105,7 @@ def hub_auth() -> Iterator[None]:
 
 
 @pytest.fixture
-async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
+async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
     store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     await store.open()
     async with FakeHub().running() as hub:
@@ -151,6 +151,7 @@ async def service(tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
             events=Events(),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
+            hub_origin=getattr(request, "param", ""),
         )
         async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
             yield Service(client, context, provider, builder, images, hub, store)
@@ -490,6 +491,14 @@ async def test_the_log_is_text_and_whole_also_while_it_grows(service: Service, g
     assert (await service.ask("GET", path)).text == reply.text
 
 
+async def test_the_log_comes_without_colours_for_who_asks_for_plain_text(service: Service) -> None:
+    service.builder.lines = ["\x1b[31mred\x1b[0m", "10 %\r100 %\r", "\x1b]0;title\x07\u202eabc"]
+    build = await service.finished()
+    path = f"/builds/{build['id']}/log"
+    assert (await service.ask("GET", f"{path}?plain=1")).text == "red\n100 %\nabc\n"
+    assert "\x1b[31m" in (await service.ask("GET", path)).text
+
+
 async def test_a_long_log_arrives_whole(service: Service) -> None:
     service.builder.lines = [f"line {number}" for number in range(2500)]
     build = await service.finished()
@@ -599,3 +608,46 @@ async def test_headers_that_protect_are_on_every_answer(service: Service) -> Non
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
         assert reply.headers["Cache-Control"] == "no-store"
+
+
+async def test_static_files_may_not_be_framed_either(service: Service) -> None:
+    reply = await service.client.get(f"{PREFIX}static/form.js")
+    assert reply.status_code == 200
+    assert (reply.headers["Content-Security-Policy"], reply.headers["X-Content-Type-Options"]) == ("frame-ancestors 'none'", "nosniff")
+
+
+@pytest.mark.parametrize("path", ["api/builds", "api/images", "api/openapi.json", "builds", "health", "versions", "metrics"])
+async def test_an_address_takes_a_slash_at_its_end_or_none(service: Service, path: str) -> None:
+    headers = {"Authorization": f"token {service.hub.add('admin', admin=True)}"}
+    with_and_without = [(await service.client.get(f"{PREFIX}{path}{end}", headers=headers)).status_code for end in ("", "/")]
+    assert with_and_without[0] == with_and_without[1] != 404
+
+
+# --- a hub with an origin of its own -------------------------------------------------------------------------------------
+
+HUB_ORIGIN = "https://hub.example.org"
+
+
+@pytest.mark.parametrize(
+    ("service", "origin", "allowed"),
+    [
+        (HUB_ORIGIN, HUB_ORIGIN, HUB_ORIGIN),
+        (HUB_ORIGIN, "https://eve.hub.example.org", None),
+        (HUB_ORIGIN, "null", None),
+        ("", HUB_ORIGIN, None),
+        ("", "", None),
+    ],
+    indirect=["service"],
+)
+async def test_only_the_hub_may_read_answers_from_another_origin(service: Service, origin: str, allowed: str | None) -> None:
+    for path in ("api/builds", "api/nothing", "static/form.js"):
+        for method in ("GET", "OPTIONS"):
+            reply = await service.client.request(method, f"{PREFIX}{path}", headers={"Origin": origin})
+            assert reply.headers.get("Access-Control-Allow-Origin") == allowed
+            assert "Access-Control-Allow-Credentials" not in reply.headers
+            assert reply.headers.get("Vary") == ("Origin" if service.context.hub_origin else None)
+
+
+async def test_what_is_asked_before_a_request_from_another_origin_does_nothing(service: Service) -> None:
+    reply = await service.client.options(f"{PREFIX}api/builds", headers={"Origin": HUB_ORIGIN, "Access-Control-Request-Method": "POST"})
+    assert (reply.status_code, reply.content) == (204, b"")

@@ -157,7 +157,7 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     login = git_server.url.replace("://", "://robot:s3cret@")
     mode = {"builder_image": "builder:1", "registry": "registry.example.org", "git_credentials": login}
     monkeypatch.setenv(CONFIG_VARIABLE, json.dumps({"KubernetesMode": mode}))
-    hub = Mock(base_url="/services/binder/", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
+    hub = Mock(base_url="/services/binder/", hub_host="", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
     context = app.make_context(app.make_store(metrics), hub, metrics, Tasks())

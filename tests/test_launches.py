@@ -78,13 +78,16 @@ async def test_one_repository_has_one_server_however_it_is_written(hub: FakeHub,
 async def test_a_running_server_is_answered_with_the_path_asked_for_now(hub: FakeHub, launches: Launches) -> None:
     hub.answers[START] = (400, {"message": f"alice:{SERVER} is already running"})
     hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": True, "pending": None}}})
-    assert (await launches.launch("t", "alice", REQUEST, "/voila/render/x.ipynb?theme=dark")).url.endswith("/voila/render/x.ipynb?theme=dark")
+    launched = await launches.launch("t", "alice", REQUEST, "/voila/render/x.ipynb?theme=dark")
+    assert launched.url.endswith("/voila/render/x.ipynb?theme=dark")
+    assert launched.already_running
 
 
 async def test_a_server_that_somebody_else_just_asked_for_is_answered(hub: FakeHub, launches: Launches) -> None:
     hub.answers[START] = (400, {"message": "is pending"})
     hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": False, "pending": "spawn"}}})
-    assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
+    launched = await launches.launch("t", "alice", REQUEST, "")
+    assert (launched.server, launched.already_running) == (SERVER, False)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,13 @@ async def test_a_server_by_its_former_name_is_found_again(hub: FakeHub, launches
     hub.answers[START_FORMER] = (201, "")
     assert (await launches.launch("t", "alice", REQUEST, "")).server == FORMER
     assert [asked.path for asked in starts(hub)] == [START_FORMER[1]]
+
+
+async def test_a_server_by_its_former_name_that_runs_is_said_to_run(hub: FakeHub, launches: Launches) -> None:
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {FORMER: {"ready": True, "pending": None}}})
+    hub.answers["POST", f"/users/alice/servers/{FORMER}"] = (400, {"message": f"alice:{FORMER} is already running"})
+    launched = await launches.launch("t", "alice", REQUEST, "")
+    assert (launched.server, launched.already_running) == (FORMER, True)
 
 
 async def test_a_hub_that_starts_no_former_names_starts_the_new_one(hub: FakeHub, launches: Launches) -> None:

@@ -117,6 +117,7 @@ async def site() -> AsyncIterator[Site]:
         context = SimpleNamespace(
             prefix=PREFIX,
             hub_prefix="/hub/",
+            hub_origin="",
             builds=builds,
             providers=providers,
             launches=Launches(hub.api_url, "/hub/", providers),
@@ -303,20 +304,31 @@ async def test_a_failed_build_says_why_on_top(site: Site) -> None:
     assert "Build again" in page.text
 
 
+async def test_a_cancelled_build_is_no_error(site: Site) -> None:
+    site.builds.known = [build(state=State.CANCELLED, error={"code": "cancelled", "message": "Cancelled."})]
+    page = Page(await site.get(f"{PREFIX}builds/b001/"))
+    assert "This build was cancelled." in page.text
+    assert not page.all("div", role="alert")
+
+
 async def test_a_build_links_to_its_log_and_to_its_launch(site: Site) -> None:
     site.builds.known = [build()]
     page = Page(await site.get(f"{PREFIX}builds/b001"))
-    assert {f"{PREFIX}api/builds/b001/log", f"{PREFIX}v2/git/https%3A%2F%2Fexample.org%2Fo%2Fr/main", "https://example.org/o/r"} <= page.links
+    assert {
+        f"{PREFIX}api/builds/b001/log?plain=1",
+        f"{PREFIX}v2/git/https%3A%2F%2Fexample.org%2Fo%2Fr/{COMMIT}",
+        "https://example.org/o/r",
+    } <= page.links
     assert not page.all("form")
 
 
-async def test_the_launch_link_of_a_build_leads_to_the_same_repository_and_ref(site: Site) -> None:
+async def test_the_launch_link_of_a_build_leads_to_the_same_repository_and_commit(site: Site) -> None:
     site.builds.known = [build(source=replace(build().source, repo="https://example.org/o/ü%20{x}", ref="feature/#1"))]
     page = Page(await site.get(f"{PREFIX}builds/b001"))
     [link] = [found for found in page.links if "/v2/" in found]
     launch = Page(await site.get(link))
     [form] = launch.all("form", id="binder-launch")
-    assert (form["data-repo"], form["data-ref"]) == ("https://example.org/o/ü%20{x}", "feature/#1")
+    assert (form["data-repo"], form["data-ref"]) == ("https://example.org/o/ü%20{x}", COMMIT)
 
 
 async def test_a_waiting_build_says_its_place(site: Site) -> None:
@@ -346,7 +358,7 @@ async def test_another_sites_form_does_nothing(site: Site, path: str, data: dict
     assert (site.builds.cancelled, site.hub.asked) == ([], [])
 
 
-@pytest.mark.parametrize("path", [f"builds/{quote(SCRIPT, safe='')}", quote(SCRIPT, safe=""), "v2/x/y", "v2/", "builds/"])
+@pytest.mark.parametrize("path", [f"builds/{quote(SCRIPT, safe='')}", quote(SCRIPT, safe=""), "v2/x/y", "v2/"])
 async def test_an_address_without_anything_is_said_to_be_one(site: Site, path: str) -> None:
     response = await site.get(f"{PREFIX}{path}")
     assert response.status_code == 404
@@ -379,7 +391,8 @@ async def test_a_link_shows_what_would_run_and_starts_nothing(site: Site) -> Non
     [form] = page.all("form", id="binder-launch")
     assert form["action"] == LAUNCH
     assert form["data-path"] == "/lab/tree/x.ipynb"
-    assert page.all("button", type="submit", autofocus="")
+    assert page.all("button", type="submit")
+    assert not page.all("button", autofocus="")
     assert site.hub.asked == []
 
 
@@ -400,6 +413,22 @@ async def test_the_button_works_without_javascript(site: Site) -> None:
     asked = site.hub.asked[-1]
     assert asked.token == "token-of-alice"
     assert asked.body["path"] == "/lab/tree/x.ipynb"
+
+
+@pytest.mark.parametrize(("ref", "said"), [("main", True), (COMMIT, False)])
+async def test_a_server_that_runs_is_said_to_unless_its_content_cannot_have_changed(site: Site, ref: str, said: bool) -> None:
+    server = server_name("https://github.com/o/r", ref)
+    site.hub.answers["POST", f"/users/alice/servers/{server}"] = (400, {"message": "is already running"})
+    site.hub.answers["GET", "/users/alice"] = (200, {"servers": {server: {"ready": True, "pending": None}}})
+    site.sign_in("alice")
+    page = Page(await site.get(f"{PREFIX}v2/gh/o/r/{ref}", token=""))
+    [form], [field_] = page.all("form", id="binder-launch"), page.all("input", name="_xsrf")
+    response = await site.client.post(form["action"], data={"_xsrf": field_["value"]}, headers={"Sec-Fetch-Mode": "navigate"})
+    assert response.status_code == (200 if said else 303)
+    if said:
+        running = Page(response)
+        assert "runs already" in running.text
+        assert {f"/user/alice/{server}/", "/hub/home"} <= running.links
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ def _error_from_http(exception: web.HTTPError) -> BinderError:
     return error
 
 
+def allow_hub(handler: web.RequestHandler, hub_origin: str) -> None:
+    """Let the hub's own pages read the answer where they have another origin; they come with a token, and never with a cookie."""
+    if hub_origin:
+        handler.set_header("Vary", "Origin")
+        if handler.request.headers.get("Origin") == hub_origin:
+            handler.set_header("Access-Control-Allow-Origin", hub_origin)
+
+
 class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     """A handler that knows the service's parts and who is asking.
 
@@ -75,10 +83,11 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
+        allow_hub(self, self.context.hub_origin)
 
     async def prepare(self) -> None:
         """Find out who is asking without blocking the loop, before any method runs."""
-        if self.public:
+        if self.public or self.request.method == "OPTIONS":  # which answers nothing but what the hub's own pages may ask
             return
         user = await self.hub_auth.get_user(self, sync=False)
         try:
@@ -140,6 +149,13 @@ class ApiHandler(ServiceHandler):
         """Check only requests that come with the login cookie; a token in a header is proof enough."""
         if not getattr(self, "_token_authenticated", False):
             super().check_xsrf_cookie()
+
+    def options(self, *_: str) -> None:
+        """Say, before they ask, what the hub's pages may ask where they have another origin; to others it says nothing."""
+        self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
+        self.set_status(204)
+        self.finish()
 
     def json_body(self, allowed: Mapping[str, type]) -> dict[str, Any]:
         """Return the request's body, a JSON object with some of the `allowed` keys.

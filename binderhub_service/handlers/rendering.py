@@ -63,7 +63,7 @@ def hub_context(user: Mapping[str, Any] | None, hub_prefix: str, prefix: str, xs
     return {
         "base_url": hub_prefix,
         "prefix": hub_prefix.removesuffix("hub/"),
-        "static_url": lambda path, **_: f"{hub_prefix}static/{path}",
+        "static_url": lambda path, **_: f"{urlsplit(hub_prefix).path}static/{path}",
         "login_url": f"{hub_prefix}login",
         "logout_url": f"{hub_prefix}logout",
         "user": person and PageUser(person["name"], bool(person.get("admin"))),

@@ -11,7 +11,7 @@ from tornado import web
 
 from .. import __version__
 from ..errors import NotFound
-from .base import ApiHandler
+from .base import ApiHandler, allow_hub
 
 _OPENAPI = Path(__file__).parent.parent / "openapi.json"
 
@@ -77,6 +77,7 @@ class StaticHandler(web.StaticFileHandler):
         """Forbid framing and sniffing."""
         self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
         self.set_header("X-Content-Type-Options", "nosniff")
+        allow_hub(self, self.settings["context"].hub_origin)
 
 
 class UnknownApiHandler(ApiHandler):

@@ -35,7 +35,7 @@ export async function askAndFollow(client, request, container, error = null) {
     }
     view.offer();
     if (leaving.signal.aborted) {
-      view.stop("You cancelled this build.");
+      view.stop("This build was cancelled.");
     } else {
       view.fail(problem);
     }

@@ -2,7 +2,7 @@
 
 const PRESSING = new Set(["Enter", " "]);
 
-/** Ignore, anywhere in `form` but where text of several lines is written, keys that repeat and the further clicks of a double click. */
+/** Ignore in `form` the keys that repeat, but for blanks in a text, and the further clicks of a double click. */
 export function onlyDeliberate(form) {
   form.addEventListener(
     "keydown",
@@ -26,5 +26,5 @@ export function onlyDeliberate(form) {
 }
 
 function isText(element) {
-  return element.matches("textarea, input:not([type=checkbox], [type=radio], [type=submit], [type=button])");
+  return element.matches("input:not([type=checkbox], [type=radio], [type=submit], [type=button])");
 }

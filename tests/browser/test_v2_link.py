@@ -39,7 +39,7 @@ def test_a_link_shows_what_would_run_and_runs_nothing(hub: HubProcess, page_of: 
     asked_before = len(repository.requests)
     page.goto(link(repository, "?urlpath=lab/tree/README.md"))
     expect(page.get_by_role("main").or_(page.locator("body")).first).to_contain_text(repository.url)
-    expect(page.get_by_role("button", name="Launch")).to_be_focused()
+    expect(page.get_by_role("button", name="Launch")).not_to_be_focused()
     page.wait_for_load_state("networkidle")
     assert hub.servers("alice") == {}
     assert len(repository.requests) == asked_before
@@ -58,6 +58,7 @@ def test_the_click_ends_in_the_server_and_the_same_link_comes_back_to_it(
     assert urlsplit(page.url).path == f"/user/alice/{name}/lab/tree/README.md"
     page.goto(link(repository, "?urlpath=lab/tree/README.md"))
     page.get_by_role("button", name="Launch").click()
+    page.get_by_role("link", name="Open it as it is").click()
     page.wait_for_url(f"**/user/alice/{name}/lab/tree/README.md**", timeout=BUILD_MS)
     assert hub.servers("alice")[name]["started"] == started
 
