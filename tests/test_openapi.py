@@ -37,7 +37,8 @@ SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
 def mounted() -> dict[str, type[web.RequestHandler]]:
     """Return the handlers below ``api/`` by path, as the description writes paths; what takes the rest is left out."""
     application = make_application(cast(AppContext, SimpleNamespace(prefix=PREFIX, pages=PageSettings(), is_api_only=False)), b"secret")
-    rules = {rule.matcher.regex.pattern.removesuffix("$").removesuffix("/?"): rule.target for rule in application.wildcard_router.rules}
+    paths = [(rule.matcher, rule.target) for rule in application.wildcard_router.rules if hasattr(rule.matcher, "regex")]
+    rules = {matcher.regex.pattern.removesuffix("$").removesuffix("/?"): target for matcher, target in paths}
     below = {path.removeprefix(f"{PREFIX}api"): handler for path, handler in rules.items() if path.startswith(f"{PREFIX}api/")}
     return {PARAMETERS.sub(lambda match: "{" + NAMES[match[0]] + "}", path): handler for path, handler in below.items() if not path.endswith(".*")}
 
