@@ -173,8 +173,9 @@ async def test_an_answer_older_than_a_wish_is_not_remembered(slow: SlowStore) ->
 
 
 async def test_an_answer_older_than_the_dropping_of_logs_is_not_remembered(slow: SlowStore) -> None:
-    done = replace(build(1), state=State.READY, finished=now(), last_event=2)
-    await slow.create(done)
+    begun = build(1)
+    await slow.create(begun)
+    done = replace(begun, state=State.READY, finished=now(), last_event=2)
     await slow.record(done, [Event(1, Kind.LOG, "{}"), Event(2, Kind.END, "{}")], "")
     async with while_reading(slow, slow.events(done.id, 0, 10)):
         await slow.drop_logs(now() + timedelta(seconds=1), 10)

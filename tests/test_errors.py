@@ -5,9 +5,20 @@ from __future__ import annotations
 import pytest
 
 from binderhub_service import errors
-from binderhub_service.errors import INTERNAL_ERROR, BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from binderhub_service.errors import (
+    INTERNAL_ERROR,
+    BinderError,
+    BodyTooLarge,
+    BuildFailed,
+    Conflict,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    TooMany,
+    Unavailable,
+)
 
-STATUSES = {InvalidRequest: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, BuildFailed: 422, TooMany: 429, Unavailable: 503}
+STATUSES = {InvalidRequest: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, BodyTooLarge: 413, BuildFailed: 422, TooMany: 429, Unavailable: 503}
 
 
 def test_every_error_of_the_tree_has_its_status_and_is_in_the_picture() -> None:

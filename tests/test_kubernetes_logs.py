@@ -36,9 +36,9 @@ async def cluster(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def pod_with(*statuses: dict[str, Any], **metadata: Any) -> FollowedPod:
-    return FollowedPod(
-        "build-1", {"metadata": {"name": "build-1", **metadata}, "status": {"phase": "Running", "initContainerStatuses": list(statuses)}}
-    )
+    pod = FollowedPod("build-1")
+    pod.set({"metadata": {"name": "build-1", **metadata}, "status": {"phase": "Running", "initContainerStatuses": list(statuses)}})
+    return pod
 
 
 def line(number: int, text: str = "") -> bytes:
