@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from jupyterhub.slugs import is_valid_safe_slug
 
 from binderhub_service import names
 from tests.harness.records import source
@@ -91,8 +90,9 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 @example("https://github.com/o/ıİß²½--_..", "½.½")
 @example("", "")
 def test_a_server_name_is_one_that_every_hub_takes(repo: str, ref: str) -> None:
+    slugs = pytest.importorskip("jupyterhub.slugs", reason="This JupyterHub has no rule for the names of servers.")
     name = names.server_name(repo, ref)
-    assert is_valid_safe_slug(name), name
+    assert slugs.is_valid_safe_slug(name), name
     assert name == names.server_name(repo, ref)
 
 
