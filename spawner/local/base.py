@@ -32,15 +32,19 @@ class LocalSpawner(SimpleLocalProcessSpawner):
         """
         return self._answering(super().start())
 
+    def process_started(self) -> None:
+        """Do what is to be done once the process runs, whether or not it will answer; nothing here."""
+
     async def _answering(self, started: Awaitable[tuple[str, int]]) -> tuple[str, int]:
         ip, port = await started
+        self.process_started()
         await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout + self.http_timeout)
         return ip, port
 
     async def _look(self) -> None:
         status = self.proc.poll()
         if status is not None:
-            await _end_group(self.pid)  # the hub stops only what runs
+            await end_group(self.pid)  # the hub stops only what runs
             raise server_ended(status, "")
 
     async def stop(self, now: bool = False) -> None:
@@ -48,10 +52,10 @@ class LocalSpawner(SimpleLocalProcessSpawner):
         group = self.pid
         await super().stop(now=now)
         if group > 1:
-            await _end_group(group)
+            await end_group(group)
 
 
-async def _end_group(group: int) -> None:
+async def end_group(group: int) -> None:
     """Ask the process group's processes to end; kill those that have not after a while."""
     if not _signal_group(group, signal.SIGTERM):
         return

@@ -15,8 +15,8 @@ from traitlets import Enum, Unicode, default
 
 from ..mixin import RepoSpawner
 from ..rejection import Rejection
-from . import working_copy
-from .base import LocalSpawner
+from . import leftover, working_copy
+from .base import LocalSpawner, end_group
 from .homes import Account, Homes, account_of
 
 NO_WALLS = (
@@ -24,6 +24,7 @@ NO_WALLS = (
     "code of this repository can read and change your other files, and those of others."
 )
 SINGLEUSER = "jupyterhub-singleuser"
+PROCESS_FILE = ".server.json"
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -118,11 +119,23 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
             self._said_of_home = ""
         if not copy.exists():
             self.tell(NO_WALLS)
+        await self._end_leftover(copy.parent)
         self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
         self._environment_dir = str(image.environment)
         self._copy_dir = str(copy)
         self.cmd = [*self._start_script(copy, image.start), str(image.environment / "bin" / SINGLEUSER)]
         self.popen_kwargs = {**self.popen_kwargs, "cwd": str(copy)}
+
+    async def _end_leftover(self, copies: Path) -> None:
+        """End a server that a hub which was stopped in the middle of a start has left running, so that two never share a copy."""
+        group = leftover.group_of(copies / PROCESS_FILE, copies)
+        if group:
+            self.tell("A server of yours still ran here that a hub had started and forgotten; it is ended first.")
+            await end_group(group)
+
+    def process_started(self) -> None:
+        """Note the process beside the copy."""
+        leftover.note(Path(self._copy_dir).parent / PROCESS_FILE, self.pid)
 
     async def delete_forever(self) -> None:
         """Do with the home what `deleted_homes` says, if this is the server that goes only with its account."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -19,9 +20,9 @@ import pytest_asyncio
 from jupyterhub.objects import Hub as HubAddress
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from spawner.local import working_copy
+from spawner.local import leftover, working_copy
 from spawner.local.base import LocalSpawner
-from spawner.local.spawner import ProcessSpawner, read_image
+from spawner.local.spawner import PROCESS_FILE, ProcessSpawner, read_image
 from spawner.options import RepoOptions
 from spawner.rejection import Rejection
 from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
@@ -295,6 +296,31 @@ async def test_a_server_runs_in_the_persons_copy_with_the_images_programs_first(
     assert (environment["PIP_TARGET"], environment["PYTHONPATH"]) == (packages, packages), "pip would write to what others use"
     assert "sekret" not in json.dumps(told)
     assert "Copied the repository" in progress_of(spawner)
+
+
+async def test_a_server_that_its_hub_has_forgotten_is_ended_before_another_starts(spawner: ProcessSpawner) -> None:
+    await launch(spawner)
+    spawner.process_started()
+    forgotten = spawner.proc
+    spawner.clear_state()
+    await launch(spawner)
+    assert forgotten.wait(1) == -signal.SIGTERM
+    assert "a hub had started and forgotten" in progress_of(spawner)
+
+
+async def test_a_process_that_is_no_server_of_this_copy_is_left_alone(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    await launch(spawner)
+    spawner.process_started()
+    file = tmp_path / "people" / "alice" / "default" / PROCESS_FILE
+    own = leftover.group_of(file, file.parent)
+    assert own == spawner.pid
+    assert leftover.group_of(file, tmp_path) is None, "another place's"
+    noted = json.loads(file.read_text())
+    for changed in ({"created": 1.0}, {"pid": os.getpid()}, {"pid": "x"}, {"pid": None}):
+        file.write_text(json.dumps(noted | changed))
+        assert leftover.group_of(file, file.parent) is None
+    file.write_text("[")
+    assert leftover.group_of(file, file.parent) is None
 
 
 async def test_braces_in_a_path_to_open_do_no_harm(spawner: ProcessSpawner) -> None:
