@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
 from .common import paths
+from .common.json_object import json_object
 from .common.paths import url_path
 from .common.refusal import Refused
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
@@ -122,7 +123,7 @@ class Launches:
         """Return the person's servers by name, also those that do not run; none if the token may not see them."""
         answer = await self._ask("GET", f"/users/{_escaped(user_name)}?include_stopped_servers", token)
         servers = _json_object(answer).get("servers") if answer.code == 200 else None
-        return servers if isinstance(servers, dict) else {}
+        return {name: state for name, state in servers.items() if isinstance(state, dict)} if isinstance(servers, dict) else {}
 
     async def _ask(self, method: str, path: str, token: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
         request = HTTPRequest(
@@ -175,10 +176,9 @@ def _escaped(name: str) -> str:
 
 def _json_object(answer: HTTPResponse) -> dict[str, Any]:
     try:
-        value = json.loads(answer.body)
+        return json_object(answer.body)
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _error_from(answer: HTTPResponse) -> BinderError:

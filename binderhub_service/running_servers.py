@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from .builds.launch_quota import RunningServers
+from .common.json_object import json_object
 from .errors import Unavailable
 
 _PAGE = 200
@@ -40,8 +40,8 @@ class HubServers:
         """
         total = of_repo = 0
         async for user in self._active_users():
-            for server in (user.get("servers") or {}).values():
-                options = server.get("user_options") or {}
+            for server in _objects(_object(user.get("servers")).values()):
+                options = _object(server.get("user_options"))
                 total += 1
                 of_repo += bool({options.get("repo"), options.get("repo_url")} & set(repos))
         return RunningServers(total, of_repo)
@@ -52,8 +52,8 @@ class HubServers:
             page = await self._page(offset)
             for user in _objects(page.get("items")):
                 yield user
-            following = (page.get("_pagination") or {}).get("next") or {}
-            offset = following.get("offset")
+            following = _object(_object(page.get("_pagination")).get("next")).get("offset")
+            offset = following if isinstance(following, int) and following > offset else None
 
     async def _page(self, offset: int) -> dict[str, Any]:
         query = urlencode({"state": "active", "offset": offset, "limit": _PAGE})
@@ -62,13 +62,16 @@ class HubServers:
         client = AsyncHTTPClient(force_instance=True)
         try:
             answer = await client.fetch(request)
-            value = json.loads(answer.body)
+            return json_object(answer.body)
         except (HTTPClientError, OSError, ValueError) as error:
             raise Unavailable("The hub did not say how many servers there are.", code="hub_unavailable", hint="Try again in a moment.") from error
         finally:
             client.close()
-        return value if isinstance(value, dict) else {}
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    return (item for item in value or () if isinstance(item, dict))
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(values: Any) -> Iterator[dict[str, Any]]:
+    return (item for item in values or () if isinstance(item, dict))

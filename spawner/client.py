@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -14,6 +13,8 @@ from urllib.parse import quote
 
 import httpx
 import httpx_sse
+
+from binderhub_service.common.json_object import json_object
 
 from .options import RepoOptions
 
@@ -146,7 +147,7 @@ class BuildClient:
                 async for sent in source.aiter_sse():
                     if not sent.data:  # a comment, behind which the parser repeats the last event's number
                         continue
-                    yield BuildEvent(int(sent.id), sent.event, _json_object(sent.data))
+                    yield BuildEvent(int(sent.id), sent.event, json_object(sent.data))
             except (httpx_sse.SSEError, ValueError) as error:
                 raise _nonsense(source.response) from error
 
@@ -158,7 +159,7 @@ class BuildClient:
         if not response.is_success:
             raise _refusal(response)
         try:
-            return _json_object(response.text)
+            return json_object(response.text)
         except ValueError as error:
             raise _nonsense(response) from error
 
@@ -203,14 +204,14 @@ class _Patience:
 def _refusal(response: httpx.Response) -> Exception:
     """Return what an answer other than success means: the service's own error, or that the service is away or was not the one who answered."""
     try:
-        error = _json_object(response.text)["error"]
+        error = json_object(response.text)["error"]
         code, message, hint = error["code"], error["message"], error.get("hint")
     except (ValueError, LookupError, TypeError, AttributeError):
         return _Away(f"HTTP {response.status_code}") if response.status_code in _AWAY else _nonsense(response)
     if code in _AWAY_CODES and response.status_code in _AWAY:
         return _Away(f"{code}: {message}")
     retry_after = response.headers.get("Retry-After", "")
-    return ServiceError(response.status_code, str(code), str(message), str(hint or ""), int(retry_after) if retry_after.isdigit() else None)
+    return ServiceError(response.status_code, str(code), str(message), str(hint or ""), int(retry_after) if retry_after.isdecimal() else None)
 
 
 def _nonsense(response: httpx.Response) -> ServiceError:
@@ -223,13 +224,6 @@ def _nonsense(response: httpx.Response) -> ServiceError:
 def _unavailable() -> ServiceError:
     hint = "Try again in a minute; if it stays away, ask an administrator to look at its log."
     return ServiceError(0, "service_unavailable", "The build service does not answer.", hint)
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    parsed = json.loads(text)
-    if not isinstance(parsed, dict):
-        raise ValueError("not a JSON object")
-    return parsed
 
 
 @functools.cache

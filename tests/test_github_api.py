@@ -194,7 +194,19 @@ async def test_a_secondary_limit_says_itself_how_long(api: WebApiServer) -> None
 
 
 @pytest.mark.parametrize(
-    "refusal", [Answer("oops", 500), Answer("", 502), Answer({}, 401), Answer({}, 403, LEFT), Answer("<html>", 200), Answer([], 200), Answer({}, 418)]
+    "refusal",
+    [
+        Answer("oops", 500),
+        Answer("", 502),
+        Answer({}, 401),
+        Answer({}, 403, LEFT),
+        Answer("<html>", 200),
+        Answer([], 200),
+        Answer("[" * 100_000),
+        Answer({"public": True, "history": 5}),
+        Answer({"public": True, "history": ["x"]}),
+        Answer({}, 418),
+    ],
 )
 async def test_no_sensible_answer_is_unavailable_and_not_missing(api: WebApiServer, refusal: Answer) -> None:
     api.refusal = refusal

@@ -202,6 +202,59 @@ async def test_what_says_nothing_is_never_not_there(answer: httpx.Response) -> N
     assert caught.value.code == "registry_unavailable"
 
 
+NONSENSE = [b"<html>sign in</html>", b"[]", b"null", b"\xff\xfe{", b"[" * 100_000]
+SENSELESS_MANIFESTS = [
+    {"config": "x"},
+    {"config": {}},
+    {"config": {"digest": "d"}, "layers": 5},
+    {"config": {"digest": "d"}, "layers": [{"size": "x"}]},
+]
+
+
+@pytest.mark.parametrize("content", [*NONSENSE, *(json.dumps(manifest).encode() for manifest in SENSELESS_MANIFESTS)])
+async def test_a_manifest_that_makes_no_sense_is_unavailable(content: bytes) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={**V2, "Docker-Content-Digest": DIGEST}, content=content)
+
+    with pytest.raises(Unavailable) as caught:
+        await images(answer, "r.example/").exists("r.example/x:1")
+    assert caught.value.code == "registry_unavailable"
+
+
+@pytest.mark.parametrize("content", [*NONSENSE, b'{"config": [1]}', b'{"config": {"Labels": 3}}'])
+async def test_a_configuration_that_makes_no_sense_is_unavailable(content: bytes) -> None:
+    registry = Registry(let_in=lambda request: httpx.Response(200, content=content) if "/blobs/" in request.url.path else None)
+    with pytest.raises(Unavailable):
+        await images(registry, "r.example/").exists("r.example/x:1")
+
+
+@pytest.mark.parametrize("content", [*NONSENSE, b'{"repositories": 5}', b'{"repositories": "r/x"}'])
+async def test_a_list_that_makes_no_sense_is_unavailable(content: bytes) -> None:
+    with pytest.raises(Unavailable):
+        await images(lambda request: httpx.Response(200, content=content), "r.example/").all()
+
+
+async def test_a_list_that_leads_in_a_circle_is_given_up() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Link": '</v2/_catalog?n=1000>; rel="next"'}, json={"repositories": ["x"]})
+
+    with pytest.raises(Unavailable, match="circle"):
+        await images(answer, "r.example/").all()
+
+
+@pytest.mark.parametrize("realm", ["https://[", "https://\x01", "https://r.example:port/token", "nowhere"])
+async def test_a_token_server_whose_address_makes_no_sense_is_unavailable(realm: str) -> None:
+    registry = Registry(let_in=lambda request: httpx.Response(401, headers={**V2, "WWW-Authenticate": f'Bearer realm="{realm}"'}, json={}))
+    with pytest.raises(Unavailable):
+        await images(registry, "r.example/").exists("r.example/x:1")
+
+
+async def test_a_token_that_cannot_be_sent_is_unavailable() -> None:
+    registry = Registry(let_in=token_registry('Bearer realm="https://r.example/token"', {"token": "t\u00f6ken\n"}))
+    with pytest.raises(Unavailable):
+        await images(registry, "r.example/").exists("r.example/x:1")
+
+
 async def test_a_registry_that_is_away_is_asked_again_and_then_unavailable() -> None:
     asked = []
 

@@ -7,12 +7,15 @@ import binascii
 import json
 import os
 import subprocess
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cachetools import TTLCache, cachedmethod
+
+from ..common.json_object import json_object
 from ..errors import Unavailable
 
 VARIABLE = "CONTAINER_ENGINE_REGISTRY_CREDENTIALS"
@@ -20,6 +23,7 @@ DOCKER_HUB = "docker.io"
 _HUB_ADDRESSES = ("https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io", DOCKER_HUB)
 _HELPER_SECONDS = 30
 _KEPT_SECONDS = 300.0
+_KEPT_LOGINS = 256
 _TOKEN_USER = "<token>"  # noqa: S105  # what helpers say instead of a name when they give a refresh token
 
 
@@ -71,9 +75,9 @@ def login_from_environment(environment: Mapping[str, str]) -> Login | None:
     if not text:
         return None
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError:
-        content = None
+        content = json_object(text)
+    except ValueError:
+        content = {}
     return login_from(content, f"The JSON in {VARIABLE}")
 
 
@@ -102,7 +106,8 @@ class Credentials:
     def __init__(self, given: Sequence[Login] = (), docker_config: Path | None = None) -> None:
         self._given = {login.registry: login for login in given}
         self._file = docker_config / "config.json" if docker_config else None
-        self._kept: dict[str, tuple[float, Login | None]] = {}
+        self._kept: TTLCache[str, Login | None] = TTLCache(_KEPT_LOGINS, _KEPT_SECONDS)
+        self._lock = threading.Lock()
 
     @classmethod
     def read(cls, logins: Path, docker_config: Path | None) -> Credentials:
@@ -133,38 +138,37 @@ class Credentials:
         """
         if registry in self._given:
             return self._given[registry]
-        until, kept = self._kept.get(registry, (0.0, None))
-        if time.monotonic() > until:
-            kept = self._from_docker(registry)
-            self._kept[registry] = (time.monotonic() + _KEPT_SECONDS, kept)
-        return kept
+        return self._from_docker(registry)
 
+    @cachedmethod(lambda self: self._kept, lock=lambda self: self._lock)
     def _from_docker(self, registry: str) -> Login | None:
         try:
-            config = json.loads(self._file.read_text()) if self._file else {}
+            return _login_in(json_object(self._file.read_bytes()), registry) if self._file else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise unusable("Docker's configuration file cannot be read.") from error
-        addresses = (
-            _HUB_ADDRESSES if registry == DOCKER_HUB else (registry, f"https://{registry}", f"https://{registry}/v2/", f"https://{registry}/v1/")
-        )
-        helpers = config.get("credHelpers", {})
-        for address in addresses:
-            if address in helpers:
-                return _ask_helper(helpers[address], address, registry)
-        if config.get("credsStore"):
-            for address in addresses:
-                found = _ask_helper(config["credsStore"], address, registry)
-                if found:
-                    return found
-        entries = config.get("auths", {})
-        return next((login for address in addresses if (login := _from_entry(entries.get(address), registry))), None)
 
 
 def logins_text(logins: Sequence[Login]) -> str:
     """Return logins as `Credentials.read` reads them; it holds their secrets."""
     return json.dumps([vars(login) for login in logins])
+
+
+def _login_in(config: Mapping[str, Any], registry: str) -> Login | None:
+    """Return the login for a registry in Docker's configuration, or None."""
+    addresses = _HUB_ADDRESSES if registry == DOCKER_HUB else (registry, f"https://{registry}", f"https://{registry}/v2/", f"https://{registry}/v1/")
+    helpers = config.get("credHelpers", {})
+    for address in addresses:
+        if address in helpers:
+            return _ask_helper(helpers[address], address, registry)
+    if config.get("credsStore"):
+        for address in addresses:
+            found = _ask_helper(config["credsStore"], address, registry)
+            if found:
+                return found
+    entries = config.get("auths", {})
+    return next((login for address in addresses if (login := _from_entry(entries.get(address), registry))), None)
 
 
 def _from_entry(entry: Mapping[str, str] | None, registry: str) -> Login | None:
@@ -192,9 +196,9 @@ def _ask_helper(helper: str, address: str, registry: str) -> Login | None:
             return None
         raise unusable(f"The program docker-credential-{helper} failed.")
     try:
-        content = json.loads(answer.stdout)
-        username, secret = content["Username"], content["Secret"]
-    except (ValueError, KeyError, TypeError) as error:
+        content = json_object(answer.stdout)
+        username, secret = str(content["Username"]), str(content["Secret"])
+    except (ValueError, KeyError) as error:
         raise unusable(f"The program docker-credential-{helper} gave no login.") from error
     return Login(registry, "", "", secret) if username == _TOKEN_USER else Login(registry, username, secret)
 

@@ -209,6 +209,12 @@ class Engine:
             answer = error.response
             if answer is None or answer.status_code not in allowed:
                 raise _refused(answer) from error
+        except (LookupError, TypeError, AttributeError, RecursionError) as error:  # JSON of another shape
+            raise Unavailable(
+                f"What answers at {self._address.host} makes no sense for a container engine.",
+                code="engine_unavailable",
+                hint="Ask an administrator to correct the setting engine_host.",
+            ) from error
         except (DockerException, RequestException, BrokenAnswer, OSError, ValueError) as error:
             raise Unavailable(
                 f"The container engine at {self._address.host} does not answer.",

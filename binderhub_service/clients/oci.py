@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..common.json_object import json_object
 from ..errors import BuildFailed
 
 Content = Mapping[str, Any]
@@ -143,12 +144,9 @@ def manifest_with(base: Manifest, config: Blob, layer: Layer) -> Manifest:
 def json_in(text: bytes) -> Content:
     """Return the object that some bytes are; raises `BuildFailed` if they are none."""
     try:
-        content = json.loads(text)
+        return json_object(text)
     except ValueError as error:
-        raise unusable("a part of it is no JSON") from error
-    if not isinstance(content, dict):
-        raise unusable("a part of it is no JSON object")
-    return content
+        raise unusable("a part of it is no JSON object") from error
 
 
 def unusable(why: str) -> BuildFailed:

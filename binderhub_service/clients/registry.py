@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+from cachetools import TLRUCache
 
+from ..common.json_object import json_object
 from ..errors import Unavailable
 from .credentials import DOCKER_HUB, Credentials, Login
 from .reference import Reference
@@ -29,6 +30,8 @@ _RETRY_SECONDS = (0.2, 1.0)
 _PASSING = {429, 500, 502, 503, 504}
 _TOKEN_SECONDS = 60.0  # what a token that does not say is good for
 _TOKEN_SPARE_SECONDS = 10.0
+_LOGIN_SECONDS = 3600.0  # what a name and a password are good for until they are looked up again
+_KEPT_PROOFS = 2000
 _CHALLENGE = re.compile(r"""\s*(?P<scheme>[A-Za-z]+)\s+(?P<parameters>.*)""", re.DOTALL)
 _PARAMETER = re.compile(r"""(?<!\w)(\w++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))""")
 
@@ -53,6 +56,19 @@ class Challenge:
         return cls(match["scheme"].lower(), found)
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What a registry is shown.
+
+    Attributes:
+        header: the value of ``Authorization``; holds a secret.
+        seconds: for how long it is good.
+    """
+
+    header: str = field(repr=False)
+    seconds: float
+
+
 class RegistryClient:
     """Asks registries; one pool of connections for all.
 
@@ -73,7 +89,7 @@ class RegistryClient:
         self._plain_http = frozenset(plain_http)
         self._waits_seconds = waits_seconds or _RETRY_SECONDS
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport)
-        self._proofs: dict[tuple[str, str, str], tuple[float, str]] = {}
+        self._proofs: TLRUCache[tuple[str, str, str], Proof] = TLRUCache(_KEPT_PROOFS, lambda _key, proof, moment: moment + proof.seconds)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -116,8 +132,7 @@ class RegistryClient:
             Unavailable: it cannot be had.
         """
         url = self._address(reference, f"{reference.repository}/blobs/{digest}")
-        proof = self._kept_proof((reference.host, reference.repository, "GET"))
-        headers = {"Authorization": proof} if proof else {}
+        headers = self._kept_proof((reference.host, reference.repository, "GET"))
         try:
             async with self._client.stream("GET", url, headers=headers, follow_redirects=True, timeout=_LONG) as answer:
                 if answer.status_code != 200:
@@ -128,15 +143,17 @@ class RegistryClient:
             raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
 
     def _address(self, reference: Reference, path: str) -> str:
-        return urljoin(f"{self._scheme(reference.host)}://{reference.host}/v2/", path)
+        try:
+            return urljoin(f"{self._scheme(reference.host)}://{reference.host}/v2/", path)
+        except ValueError as error:  # the registry's own idea of an address
+            raise _unavailable(reference, "it names an address that makes no sense") from error
 
     async def _proven(
         self, kind: str, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None
     ) -> httpx.Response:
         """Send a request with a proof of who we are, if the registry wants one."""
         key = (reference.host, reference.repository, kind)
-        proof = self._kept_proof(key)
-        answer = await self._send(method, url, reference, {**headers} | ({"Authorization": proof} if proof else {}), body)
+        answer = await self._send(method, url, reference, {**headers, **self._kept_proof(key)}, body)
         if answer.status_code == 401:
             fresh = await self._prove(key, reference, answer)
             answer = await self._send(method, url, reference, {**headers, "Authorization": fresh}, body)
@@ -157,6 +174,8 @@ class RegistryClient:
             except httpx.HTTPError as error:
                 if seconds is None:
                     raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
+            except (httpx.InvalidURL, ValueError) as error:  # of an address or a token that it gave
+                raise _unavailable(reference, "it sent something that cannot be sent back") from error
             else:
                 if answer.status_code not in _PASSING:
                     return answer
@@ -167,12 +186,10 @@ class RegistryClient:
 
     # --- who we are --------------------------------------------------------------------------------------------------
 
-    def _kept_proof(self, key: tuple[str, str, str]) -> str | None:
-        until, proof = self._proofs.get(key, (0.0, ""))
-        if time.monotonic() > until:
-            self._proofs.pop(key, None)
-            return None
-        return proof
+    def _kept_proof(self, key: tuple[str, str, str]) -> dict[str, str]:
+        """Return the header that shows who we are, as far as one is known to be good."""
+        proof = self._proofs.get(key)
+        return {"Authorization": proof.header} if proof else {}
 
     async def _prove(self, key: tuple[str, str, str], reference: Reference, answer: httpx.Response) -> str:
         """Return the ``Authorization`` header that a registry asked for, and keep it while it is good."""
@@ -181,20 +198,20 @@ class RegistryClient:
         bearer = next((challenge for challenge in challenges if challenge.scheme == "bearer"), None)
         if bearer and bearer.parameters.get("realm"):
             token, seconds = await self._token(bearer, reference, login)
-            proof = f"Bearer {token}"
+            proof = Proof(f"Bearer {token}", seconds)
         elif any(challenge.scheme == "basic" for challenge in challenges) and login and login.password:
-            proof, seconds = f"Basic {login.basic()}", float("inf")
+            proof = Proof(f"Basic {login.basic()}", _LOGIN_SECONDS)
         else:
             raise _login_failed(reference, login)
-        self._proofs[key] = (time.monotonic() + seconds, proof)
-        return proof
+        self._proofs[key] = proof
+        return proof.header
 
     async def _token(self, challenge: Challenge, reference: Reference, login: Login | None) -> tuple[str, float]:
         """Ask the server that the registry names for a token; return it and for how many seconds to use it."""
         realm = challenge.parameters["realm"]
         asked: dict[str, Any] = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
         asked.setdefault("scope", f"repository:{reference.repository}:pull")
-        if urlsplit(realm).scheme != "https" and self._scheme(reference.host) == "https":
+        if not realm.lower().startswith("https:") and self._scheme(reference.host) == "https":
             raise _unavailable(reference, "it wants the login sent unencrypted")
         if login and login.identity_token:
             form = asked | {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "binderhub-service"}
@@ -213,7 +230,8 @@ class RegistryClient:
 
     async def _refused(self, reference: Reference, answer: httpx.Response) -> None:
         """Raise, unless this is Docker Hub's way of saying to a known user that a repository is not there."""
-        self._proofs = {key: value for key, value in self._proofs.items() if key[:2] != (reference.host, reference.repository)}
+        for key in [key for key in self._proofs if key[:2] == (reference.host, reference.repository)]:
+            self._proofs.pop(key, None)
         login = await asyncio.to_thread(self._credentials.login_for, reference.registry)
         if not (reference.registry == DOCKER_HUB and login and answer.status_code == 401):
             raise _login_failed(reference, login)
@@ -227,10 +245,9 @@ def error_codes(answer: httpx.Response) -> set[str]:
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
-        content = answer.json()
+        return json_object(answer.content)
     except ValueError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _unavailable(reference: Reference, why: str) -> Unavailable:

@@ -114,11 +114,14 @@ class RegistryWriter:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         answer = await self._client.write("POST", self.reference, self._path("blobs", "uploads/"), body=lambda: b"")
         if answer.status_code == _ACCEPTED:
-            answer = await self._client.write("PATCH", self.reference, answer.headers["location"], headers=headers, body=body)
+            answer = await self._client.write("PATCH", self.reference, _location(answer), headers=headers, body=body)
         if answer.status_code not in {_ACCEPTED, 204}:
             return answer
-        place = httpx.URL(answer.headers["location"]).copy_merge_params({"digest": blob.digest})
-        return await self._client.write("PUT", self.reference, str(place), body=lambda: b"")
+        try:
+            place = str(httpx.URL(_location(answer)).copy_merge_params({"digest": blob.digest}))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise PushRefused(answer) from error
+        return await self._client.write("PUT", self.reference, place, body=lambda: b"")
 
     async def _read(self, path: str) -> httpx.Response | None:
         answer = await self._client.ask("GET", self.reference, path, MANIFEST_TYPES)
@@ -128,6 +131,14 @@ class RegistryWriter:
 
     def _path(self, kind: str, what: str) -> str:
         return f"{self.reference.repository}/{kind}/{what}"
+
+
+def _location(answer: httpx.Response) -> str:
+    """Return where an upload goes on; raises `PushRefused` if the registry does not say."""
+    place = answer.headers.get("location")
+    if not place:
+        raise PushRefused(answer)
+    return str(place)
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

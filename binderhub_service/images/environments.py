@@ -10,7 +10,6 @@ need not be movable, half-made ones are never seen, and a forced rebuild leaves 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 
 from .. import names
+from ..common.json_object import json_object
 from ..errors import Unavailable
 from ..models import Image, Source
 from .base import Images, StoredImage, in_use, left_behind
@@ -29,6 +29,7 @@ from .trees import remove_tree
 
 MADE = ".made"
 MANIFEST = "image.json"
+_KEYS = {"key", "environment", "content", "environment_bytes", "content_bytes"}
 
 
 class EnvironmentImages(Images):
@@ -126,13 +127,14 @@ def _build_of(made: Path) -> str:
 
 
 def _manifest(link: Path) -> dict[str, Any] | None:
+    """Return what an image says of itself; None if it is not there or spoilt, so that it is made anew."""
     try:
-        content: dict[str, Any] = json.loads((link / MANIFEST).read_text())
-    except FileNotFoundError:
+        content = json_object((link / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
         raise Unavailable(f"The image {link.name} could not be looked at.", hint="Try again in a moment.") from error
-    return content
+    return content if content.keys() >= _KEYS else None
 
 
 def _users_by_directory(made: Path) -> dict[str, set[str]]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import httpx
+from cachetools import LRUCache, TTLCache
 
 from .. import names
 from ..clients.reference import Reference, is_full_name
 from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
+from ..common.json_object import json_object
 from ..errors import Conflict, Unavailable
 from ..models import Image, Source
 from .base import Images, StoredImage
 
 _KEPT_DETAILS = 2000
+_KEPT_IMAGES = 2000
 _AT_ONCE = 8
 _PAGE = 1000
 _NOT_THERE = {"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"}
@@ -69,10 +70,9 @@ class RegistryImages(Images):
         self._prefix = prefix
         self._settings = settings
         self._local = local
-        self._kept_seconds = kept_seconds
         self._forgotten = 0
-        self._there: dict[str, tuple[float, Image]] = {}
-        self._details: OrderedDict[str, _Details] = OrderedDict()
+        self._there: TTLCache[str, Image] = TTLCache(_KEPT_IMAGES, kept_seconds)
+        self._details: LRUCache[str, _Details] = LRUCache(_KEPT_DETAILS)
 
     def name_for(self, source: Source) -> str:
         """Return BinderHub's name for the image."""
@@ -80,10 +80,9 @@ class RegistryImages(Images):
 
     async def exists(self, name: str) -> Image | None:
         """Ask the registry for the manifest of any kind; the image that is returned has its digest."""
-        until, image = self._there.get(name, (0.0, None))
-        if image and time.monotonic() < until:
-            return image
-        self._there = {kept: value for kept, value in self._there.items() if value[0] > time.monotonic()}
+        known = self._there.get(name)
+        if known:
+            return known
         forgotten = self._forgotten
         digest = await self._digest(Reference.parse(name))
         if digest is None:
@@ -91,7 +90,7 @@ class RegistryImages(Images):
         details = await self._details_of(Reference.parse(name), digest)
         image = Image(name, environment=details.environment, digest=digest)
         if forgotten == self._forgotten:  # else the registry may have changed since it answered
-            self._there[name] = (time.monotonic() + self._kept_seconds, image)
+            self._there[name] = image
         return image
 
     def forget(self, name: str) -> None:
@@ -180,42 +179,49 @@ class RegistryImages(Images):
         return str(answer.headers.get("docker-content-digest") or f"sha256:{hashlib.sha256(answer.content).hexdigest()}")
 
     async def _details_of(self, reference: Reference, digest: str) -> _Details:
-        if digest not in self._details:
-            self._details[digest] = await self._read_details(reference, digest)
-        self._details.move_to_end(digest)
-        if len(self._details) > _KEPT_DETAILS:
-            self._details.popitem(last=False)
-        return self._details[digest]
+        details = self._details.get(digest)
+        if details is None:
+            details = self._details[digest] = await self._read_details(reference, digest)
+        return details
 
     async def _read_details(self, reference: Reference, digest: str) -> _Details:
         manifest = await self._json(reference, f"{reference.repository}/manifests/{digest}")
-        config = manifest.get("config")
-        if not config:  # an index of images for several machines
+        if "config" not in manifest:  # an index of images for several machines
             return _Details(0, _UNKNOWN_TIME, "")
-        content = await self._json(reference, f"{reference.repository}/blobs/{config['digest']}")
-        written = (content.get("config") or {}).get("Labels") or {}
-        size = config.get("size", 0) + sum(layer.get("size", 0) for layer in manifest.get("layers", []))
-        return _Details(size, _time(content.get("created")), written.get(labels.ENVIRONMENT, ""))
+        try:
+            parts = [manifest["config"], *(manifest.get("layers") or [])]
+            size = sum(int(part.get("size") or 0) for part in parts)
+            content = await self._json(reference, f"{reference.repository}/blobs/{parts[0]['digest']}")
+            written = (content.get("config") or {}).get("Labels") or {}
+            return _Details(size, _time(content.get("created")), str(written.get(labels.ENVIRONMENT, "")))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise _senseless(reference, "what it says of the image makes no sense") from error
 
     async def _json(self, reference: Reference, path: str) -> dict[str, Any]:
         answer = await self._client.ask("GET", reference, path, MANIFEST_TYPES)
         if answer.status_code != 200:
             raise _unexpected(reference, answer)
-        content: dict[str, Any] = answer.json()
-        return content
+        return _object(reference, answer)
 
     # --- lists -------------------------------------------------------------------------------------------------------
 
     async def _pages(self, reference: Reference, path: str, key: str) -> list[str]:
         found: list[str] = []
         query = f"?n={_PAGE}"
+        asked: set[str] = set()
         while query:
+            if query in asked:
+                raise _senseless(reference, "its list of images leads in a circle")
+            asked.add(query)
             answer = await self._client.ask("GET", reference, f"{path}{query}")
             if answer.status_code == 404 and key == "tags":
                 return []
             if answer.status_code != 200:
                 raise _unexpected(reference, answer)
-            found += answer.json().get(key) or []
+            listed = _object(reference, answer).get(key) or []
+            if not isinstance(listed, list):
+                raise _senseless(reference, "its list of images is no list")
+            found += [name for name in listed if isinstance(name, str)]
             link = answer.links.get("next", {}).get("url", "")
             query = f"?{link.partition('?')[2]}" if link else ""
         return found
@@ -242,10 +248,21 @@ def _time(text: Any) -> datetime:
         return _UNKNOWN_TIME
 
 
+def _object(reference: Reference, answer: httpx.Response) -> dict[str, Any]:
+    try:
+        return json_object(answer.content)
+    except ValueError as error:
+        raise _senseless(reference, "it is no JSON object") from error
+
+
 def _unexpected(reference: Reference, answer: httpx.Response) -> Unavailable:
     codes = ", ".join(sorted(error_codes(answer)))
+    return _senseless(reference, f"{answer.status_code} {codes}".rstrip())
+
+
+def _senseless(reference: Reference, why: str) -> Unavailable:
     return Unavailable(
-        f"The registry {reference.registry} did not give a usable answer: {answer.status_code} {codes}".rstrip() + ".",
+        f"The registry {reference.registry} did not give a usable answer: {why}.",
         code="registry_unavailable",
         hint="Try again in a moment; if it stays so, ask an administrator to look at the registry.",
     )

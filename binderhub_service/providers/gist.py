@@ -81,7 +81,10 @@ class GistProvider(GitHubProvider):
             raise NotAllowed(
                 f"The gist {address} is secret.", code="secret_gist", hint="Make it public, or ask an administrator to allow secret gists."
             )
-        versions = [str(revision.get("version", "")) for revision in found.get("history", [])]
+        history = found.get("history")
+        if not isinstance(history, list) or not all(isinstance(revision, dict) for revision in history):
+            raise self.api.trouble("did not list the gist's revisions")
+        versions = [str(revision.get("version", "")) for revision in history]
         if ref in _NEWEST and versions:
             return versions[0]
         matching = [version for version in versions if ref and version.startswith(ref)]

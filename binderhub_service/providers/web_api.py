@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ..common.json_object import json_object
 from ..errors import Unavailable
 
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -74,12 +74,9 @@ class WebApi:
             Unavailable: it is something else.
         """
         try:
-            value = json.loads(response.content)
+            return json_object(response.content)
         except ValueError as error:
-            raise self.trouble("did not answer in JSON") from error
-        if not isinstance(value, dict):
-            raise self.trouble("did not answer with an object")
-        return value
+            raise self.trouble("did not answer with a JSON object") from error
 
     def trouble(self, what: str) -> Unavailable:
         """Return the error that says what is wrong with the API."""

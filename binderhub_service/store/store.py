@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from cachetools import LRUCache
 from sqlalchemy.exc import DataError, DBAPIError
 
 from ..errors import InvalidRequest, Unavailable
@@ -23,6 +24,7 @@ from .schema import builds, events, images, requesters
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
 _SCHEMA_HEAD = "0004"
 _TYPICAL_BUILDS = 10
+_KEPT_USES = 10_000
 T = TypeVar("T")
 
 
@@ -41,7 +43,7 @@ class Store:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
         self._on_answer = on_answer
-        self._uses: dict[str, datetime] = {}
+        self._uses: LRUCache[str, datetime] = LRUCache(_KEPT_USES)
         self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 

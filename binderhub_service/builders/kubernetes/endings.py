@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ...common.json_object import json_object
 from ...errors import INTERNAL_ERROR, BuildFailed, Unavailable
 
 Pod = Mapping[str, Any]
@@ -175,10 +175,9 @@ def _told(error: object) -> BuildFailed | None:
 
 def _message(ended: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        content = json.loads(ended.get("message", ""))
+        return json_object(ended.get("message", ""))
     except ValueError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _state(pod: Pod, step: str) -> Mapping[str, Any]:
