@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from jupyterhub import orm
 from jupyterhub.scopes import ScopeNotFound
 from jupyterhub.utils import maybe_future
+from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
@@ -59,7 +60,8 @@ class RepoSpawner(_NextInLine):
 
     start_timeout: int
     http_timeout: int
-    user_options: dict[str, Any]
+    # The hub assigns whatever JSON it was sent before it asks anything of ours: what is no object is refused as any other mistake is.
+    user_options = AnyTrait()
 
     repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
     _repo_options = Instance(RepoOptions, allow_none=True)
@@ -118,6 +120,10 @@ class RepoSpawner(_NextInLine):
         await super().run_auth_state_hook(auth_state)
         if self.handler is not None and self.handler.request.method == "GET":
             form.take_link(self.handler.request, await self.get_choices())
+
+    @default("user_options")
+    def _no_options(self) -> dict[str, Any]:
+        return {}
 
     @default("apply_user_options")
     def _apply_nothing(self) -> Any:

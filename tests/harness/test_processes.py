@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import assert_none_left, end_builds, processes_of
+from tests.harness.waiting import wait_for
 
 
 def sleeper(directory: Path, detached: bool = False) -> subprocess.Popen[bytes]:
@@ -37,6 +38,7 @@ def test_a_detached_build_ends_by_the_id_it_left(tmp_path: Path) -> None:
     build = sleeper(tmp_path, detached=True)
     (tmp_path / "builds" / "b1").mkdir(parents=True)
     (tmp_path / "builds" / "b1" / "pid").write_text(f"{build.pid}\n")
+    wait_for(lambda: processes_of(tmp_path), "the build to show its environment")
     end_builds(tmp_path)
     assert build.wait(10) == -9
     assert processes_of(tmp_path) == []

@@ -162,7 +162,7 @@ def test_a_launch_by_the_api_starts_the_callers_named_server(hub: HubProcess, al
     assert hub.servers("alice")[launch["server"]]["user_options"] == asked
     assert list(hub.progress("alice", launch["server"]))[-1].get("ready")
     again = hub.service("POST", "/api/launches", alice, json=asked)
-    assert (again.status_code, again.json()) == (201, launch), "the same ask comes back to the same server"
+    assert (again.status_code, again.json()) == (201, launch | {"already_running": True}), "the same ask comes back to the same server"
 
 
 def test_a_launch_whose_server_ends_at_once_says_so_and_does_not_blame_the_hub(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
