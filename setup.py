@@ -56,7 +56,6 @@ setup(
             "pytest-cov>=5",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
-            "pytest-rerunfailures>=15",
             "hypothesis>=6.100",
             "jupyter-repo2docker==2026.4.0",
             "openapi-spec-validator>=0.9",
