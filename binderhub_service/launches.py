@@ -169,6 +169,10 @@ def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
     return check_path(f"/{opened}") if opened and check_path(opened) else ""
 
 
+# How JupyterHub's own refusals of a token begin, in 5.5 and 6.1.
+_OF_THE_TOKEN = ("Action is not authorized", "Missing or invalid credentials")
+
+
 def _escaped(name: str) -> str:
     """Return a user's or a server's name as the hub writes it in URLs."""
     return quote(name, safe="@~")
@@ -182,11 +186,17 @@ def _json_object(answer: HTTPResponse) -> dict[str, Any]:
 
 
 def _error_from(answer: HTTPResponse) -> BinderError:
+    """Return what a refusal of the hub means: of its own, or of the spawner's, whose sentence says why the server cannot be started."""
     told = str(_json_object(answer).get("message") or answer.reason)
-    if answer.code in {401, 403}:
+    is_told_why = told != answer.reason
+    if answer.code in {401, 403} and (not is_told_why or told.startswith(_OF_THE_TOKEN)):
         return NotAllowed("You may not start servers with this token.", hint="It needs the scope servers (for yourself: servers!user).")
-    if answer.code == 404:
+    if answer.code in {401, 403}:
+        return NotAllowed(f"The server may not be started: {told}")
+    if answer.code == 404 and not is_told_why:
         return NotFound("The hub does not know you as somebody who has servers.", code="no_such_user")
+    if answer.code == 404:
+        return NotFound(f"The server cannot be started: {told}", code="launch_refused")
     if answer.code == 429:
         seconds = answer.headers.get("Retry-After", "")
         wait = int(seconds) if seconds.isdecimal() else _RETRY_AFTER_SECONDS

@@ -165,6 +165,12 @@ def test_a_launch_by_the_api_starts_the_callers_named_server(hub: HubProcess, al
     assert (again.status_code, again.json()) == (201, launch | {"already_running": True}), "the same ask comes back to the same server"
 
 
+def test_a_launch_of_a_ref_that_is_not_there_says_so(hub: HubProcess, alice: str, requirements: Repository) -> None:
+    reply = hub.service("POST", "/api/launches", alice, json={"repo": requirements.url, "ref": "nope"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "launch_refused"), reply.text
+    assert "no branch or tag 'nope'" in reply.json()["error"]["message"]
+
+
 def test_a_launch_whose_server_ends_at_once_says_so_and_does_not_blame_the_hub(hub: HubProcess, alice: str, new_repository: NewRepository) -> None:
     repository = new_repository({"start": "#!/bin/sh\nexit 3\n"})
     assert hub.finished(repository.url, alice)["state"] == "ready"
