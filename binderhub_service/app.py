@@ -1,4 +1,4 @@
-"""Reads the settings, puts the service together, mounts the routes. The only module that imports all others.
+"""Reads the settings and puts the service together. The only module that imports all others.
 
 What differs between modes is in `modes`; nothing else asks for the mode.
 """
@@ -11,7 +11,6 @@ import importlib
 import json
 import logging
 import os
-import secrets
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -19,9 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jupyterhub.log import log_request
-from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler
-from tornado import web
+from jupyterhub.services.auth import HubOAuth
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets import List as ListTrait
@@ -32,21 +29,11 @@ from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.observers import Observers
 from .common.credentials import hide_in_logs
-from .common.private import keep_private, private_folder
+from .common.private import cookie_secret, keep_private, keep_secret, private_folder
 from .context import AppContext
 from .errors import Unavailable
-from .handlers.binder.artwork import artwork_routes, file_routes
-from .handlers.binder.build import binder_build_routes
-from .handlers.binder.front import front_routes
-from .handlers.binder.old_links import old_link_routes
-from .handlers.binder.providers import provider_routes
-from .handlers.builds import build_routes
-from .handlers.guard import guard_routes
-from .handlers.images import image_routes
-from .handlers.launches import launch_routes
-from .handlers.pages import page_routes
+from .handlers.application import make_application
 from .handlers.rendering import make_jinja
-from .handlers.system import StaticHandler, system_routes
 from .health import Health
 from .launch_events import Events
 from .launches import Launches
@@ -55,7 +42,7 @@ from .modes import Mode
 from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .server import FrontDoor
+from .server import BoundedServer
 from .settings import Cleaning, LaunchQuota, Limits, Pages, Server
 from .state_lock import HubProcess, StateLock
 from .store.caching import CachingStore
@@ -64,7 +51,6 @@ from .tasks import Tasks
 
 MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
-_FIRST_PROBLEM = 400
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 _HUB_CHECK_SECONDS = 3.0
@@ -289,24 +275,24 @@ class BinderService(Application):
         """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
         hub_auth = HubOAuth.instance(parent=self)
         address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
-        front = FrontDoor(hub_auth.base_url, Server(parent=self).limits())
+        listener = BoundedServer(hub_auth.base_url, Server(parent=self).limits())
         tasks, metrics = Tasks(), Metrics(self.mode)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
             if self.hub_pid:
                 tasks.start("watch of the hub", self._end_with_hub(HubProcess(self.hub_pid), stopping))
-            server = await front.listen(address.hostname or "127.0.0.1", address.port or 80)
+            server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
             lock = StateLock(self._state / "service.lock")
             stack.callback(lock.release)
-            await front.when_available(lock.take)
+            await listener.when_available(lock.take)
             store = self.make_store(metrics)
             stack.push_async_callback(store.close)
-            await front.when_available(store.open)
+            await listener.when_available(store.open)
             context = self.make_context(store, hub_auth, metrics, tasks)
             stack.push_async_callback(context.builds.close)
             metrics.note_resumed(await context.builds.resume())
             tasks.repeat("cleaner", Cleaning(parent=self).interval_seconds, context.cleaner.clean)
-            front.application = make_application(context, cookie_secret(self._state))
+            listener.application = make_application(context, cookie_secret(self._state))
             stack.callback(server.stop)
             self.log.info("Serving %s in %s mode", context.prefix, self.mode)
             await asyncio.Event().wait()
@@ -325,54 +311,6 @@ def mode_class(name: str) -> type[Mode]:
     module = importlib.import_module(f"{__package__}.modes.{name}")
     found: type[Mode] = getattr(module, f"{name.capitalize()}Mode")
     return found
-
-
-def make_application(context: AppContext, secret: bytes) -> web.Application:
-    """Mount the routes of a service made of the parts in `context`."""
-    prefix = context.prefix
-    static = Path(__file__).with_name("static")
-    pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
-    routes: list[Any] = [
-        *guard_routes(),
-        (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
-        (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
-        *build_routes(prefix),
-        *image_routes(prefix),
-        *launch_routes(prefix),
-        *provider_routes(prefix),
-        *binder_build_routes(prefix),
-        *system_routes(prefix),
-        *file_routes(prefix, context.pages),
-        *([] if context.is_api_only else pages),
-    ]
-    return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
-
-
-def log_problem(handler: web.RequestHandler) -> None:
-    """Log an answer as the hub does, without secrets, if something was wrong with it; the proxy knows the others."""
-    if handler.get_status() >= _FIRST_PROBLEM:
-        log_request(handler)
-
-
-def cookie_secret(state: Path) -> bytes:
-    """Return the key that login cookies are signed with, made once, so that a restart signs nobody out."""
-    path = state / "cookie_secret"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()
-
-
-def keep_secret(path: Path, text: str) -> Path | None:
-    """Keep a text in a file that nobody else may read, and return the file; keep none, and return None, if there is no text."""
-    path.unlink(missing_ok=True)
-    if not text:
-        return None
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text if text.endswith("\n") else f"{text}\n")
-    return path
 
 
 async def check_hub(api_url: str) -> None:

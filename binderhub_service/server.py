@@ -47,7 +47,7 @@ class ServerLimits:
     idle_seconds: float = 120
 
 
-class FrontDoor(httputil.HTTPServerConnectionDelegate):
+class BoundedServer(httputil.HTTPServerConnectionDelegate):
     """Hands requests to the application, once there is one and if they are not too large.
 
     Args:
@@ -120,8 +120,8 @@ class _Request(httputil.HTTPMessageDelegate):
     What becomes of a request is decided when its headers are there; a connection that waits for its next one has an object already.
     """
 
-    def __init__(self, front: FrontDoor, server_conn: object, connection: httputil.HTTPConnection) -> None:
-        self._front = front
+    def __init__(self, listener: BoundedServer, server_conn: object, connection: httputil.HTTPConnection) -> None:
+        self._listener = listener
         self._server_conn = server_conn
         self._connection = connection
         self._application: httputil.HTTPMessageDelegate | None = None
@@ -137,31 +137,31 @@ class _Request(httputil.HTTPMessageDelegate):
         if isinstance(start_line, httputil.RequestStartLine):
             self._start = start_line
         self._wants_page = "text/html" in headers.get("Accept", "")
-        self._too_large = _exceeds(headers.get("Content-Length", ""), self._front.limits.body_bytes)
-        if self._too_large or self._front.application is None:
+        self._too_large = _exceeds(headers.get("Content-Length", ""), self._listener.limits.body_bytes)
+        if self._too_large or self._listener.application is None:
             return None
-        self._application = self._front.application.start_request(self._server_conn, self._connection)
+        self._application = self._listener.application.start_request(self._server_conn, self._connection)
         return self._application.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Hand a part of the body on, or throw it away."""
         self._received += len(chunk)
-        if self._received > self._front.limits.body_bytes:
+        if self._received > self._listener.limits.body_bytes:
             self._too_large = True
             self.on_connection_close()  # what the application has of the body is given up
         return self._application.data_received(chunk) if self._application else None
 
     def finish(self) -> None:
         """Let the application answer, or refuse."""
-        limit = self._front.limits.body_bytes
+        limit = self._listener.limits.body_bytes
         if self._too_large:
             self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
         elif self._application:
             self._application.finish()
-        elif self._start.path == self._front.alive:
+        elif self._start.path == self._listener.alive:
             self._answer(HTTPStatus.OK, {"binderhub": __version__}, __version__)
         else:
-            self._refuse(Unavailable(self._front.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))
+            self._refuse(Unavailable(self._listener.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))
 
     def on_connection_close(self) -> None:
         """Let the application know, if it knows of the request."""

@@ -17,7 +17,6 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service import __version__
-from binderhub_service.app import make_application
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
@@ -25,6 +24,7 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
+from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.health import Health
 from binderhub_service.images.fake import FakeImages

@@ -19,7 +19,8 @@ from traitlets import TraitError
 from traitlets.config import Configurable
 
 from binderhub_service import app as module
-from binderhub_service.app import CONFIG_VARIABLE, BinderService, cookie_secret, keep_secret
+from binderhub_service.app import CONFIG_VARIABLE, BinderService
+from binderhub_service.common.private import cookie_secret, keep_secret
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
 from binderhub_service.providers import provider_for

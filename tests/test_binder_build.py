@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from binderhub_service.app import make_application
 from binderhub_service.errors import BuildFailed, Unavailable
+from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.binder import build as handlers
 from binderhub_service.launches import server_name
 from binderhub_service.models import Caller

@@ -15,9 +15,9 @@ from openapi_spec_validator import validate
 from tornado import web
 
 from binderhub_service import __version__
-from binderhub_service.app import make_application
 from binderhub_service.context import AppContext
 from binderhub_service.errors import BinderError
+from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.base import build_json
 from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi

@@ -15,7 +15,7 @@ import pytest
 from tornado import web
 
 from binderhub_service.errors import NotFound, Unavailable
-from binderhub_service.server import FrontDoor, ServerLimits
+from binderhub_service.server import BoundedServer, ServerLimits
 from binderhub_service.state_lock import HubProcess, StateLock
 from binderhub_service.tasks import Tasks
 from tests.harness.records import until
@@ -33,9 +33,9 @@ class Echo(web.RequestHandler):
 
 
 @asynccontextmanager
-async def serving(front: FrontDoor) -> AsyncIterator[str]:
+async def serving(listener: BoundedServer) -> AsyncIterator[str]:
     """Serve on loopback; yield the address."""
-    server = await front.listen("127.0.0.1", 0)
+    server = await listener.listen("127.0.0.1", 0)
     port = next(iter(server._sockets.values())).getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}"
@@ -47,9 +47,9 @@ async def serving(front: FrontDoor) -> AsyncIterator[str]:
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     """A server with an application."""
-    front = FrontDoor(PREFIX, LIMITS)
-    front.application = web.Application([(r"/.*", Echo)])
-    async with serving(front) as address:
+    listener = BoundedServer(PREFIX, LIMITS)
+    listener.application = web.Application([(r"/.*", Echo)])
+    async with serving(listener) as address:
         yield address
 
 
@@ -102,9 +102,9 @@ async def test_who_sends_slowly_or_too_much_is_cut_off(url: str, sent: bytes) ->
 
 
 async def test_without_an_application_the_reason_is_said_and_the_process_is_alive() -> None:
-    front = FrontDoor(PREFIX, LIMITS)
-    front.wait_because("The <other> service is still there.")
-    async with serving(front) as url, httpx.AsyncClient(base_url=url) as client:
+    listener = BoundedServer(PREFIX, LIMITS)
+    listener.wait_because("The <other> service is still there.")
+    async with serving(listener) as url, httpx.AsyncClient(base_url=url) as client:
         reply = await client.post(f"{PREFIX}api/builds", json={})
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_starting")
         assert reply.json()["error"]["message"] == "The <other> service is still there."
@@ -114,16 +114,16 @@ async def test_without_an_application_the_reason_is_said_and_the_process_is_aliv
         assert "The &lt;other&gt; service is still there." in page.text
         assert (await client.head(f"{PREFIX}health")).status_code == 503
         assert (await client.get(f"{PREFIX}versions")).status_code == 200
-        front.application = web.Application([(r"/.*", Echo)])
+        listener.application = web.Application([(r"/.*", Echo)])
         assert (await client.post(f"{PREFIX}api/builds", content=b"xx")).text == "2"
 
 
 async def test_a_port_that_is_taken_is_waited_for() -> None:
     other = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = other.sockets[0].getsockname()[1]
-    front = FrontDoor(PREFIX, LIMITS)
-    listening = asyncio.create_task(front.listen("127.0.0.1", port))
-    await until(lambda: str(port) in front.reason, "the reason")
+    listener = BoundedServer(PREFIX, LIMITS)
+    listening = asyncio.create_task(listener.listen("127.0.0.1", port))
+    await until(lambda: str(port) in listener.reason, "the reason")
     other.close()
     await other.wait_closed()
     server = await asyncio.wait_for(listening, 10)
@@ -138,9 +138,9 @@ async def test_one_service_has_the_state_and_the_next_one_takes_over(tmp_path: P
     await one.take()
     with pytest.raises(Unavailable, match="Another service"):
         await two.take()
-    front = FrontDoor(PREFIX, LIMITS)
-    waiting = asyncio.create_task(front.when_available(two.take))
-    await until(lambda: "Another service" in front.reason, "the reason")
+    listener = BoundedServer(PREFIX, LIMITS)
+    waiting = asyncio.create_task(listener.when_available(two.take))
+    await until(lambda: "Another service" in listener.reason, "the reason")
     one.release()
     await asyncio.wait_for(waiting, 10)
     two.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,3 +41,24 @@ def keep_private(paths: Iterable[Path]) -> None:
             path.chmod(_FOLDER)
         elif stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
             path.chmod(found.st_mode & _FILE)
+
+
+def cookie_secret(state: Path) -> bytes:
+    """Return the key that login cookies are signed with, made once, so that a restart signs nobody out."""
+    path = state / "cookie_secret"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def keep_secret(path: Path, text: str) -> Path | None:
+    """Keep a text in a file that nobody else may read, and return the file; keep none, and return None, if there is no text."""
+    path.unlink(missing_ok=True)
+    if not text:
+        return None
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text if text.endswith("\n") else f"{text}\n")
+    return path

@@ -1,0 +1,52 @@
+"""All routes of the service, mounted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.log import log_request
+from jupyterhub.services.auth import HubOAuthCallbackHandler
+from tornado import web
+
+from ..context import AppContext
+from .binder.artwork import artwork_routes, file_routes
+from .binder.build import binder_build_routes
+from .binder.front import front_routes
+from .binder.old_links import old_link_routes
+from .binder.providers import provider_routes
+from .builds import build_routes
+from .guard import guard_routes
+from .images import image_routes
+from .launches import launch_routes
+from .pages import page_routes
+from .system import StaticHandler, system_routes
+
+_FIRST_PROBLEM = 400
+
+
+def make_application(context: AppContext, secret: bytes) -> web.Application:
+    """Mount the routes of a service made of the parts in `context`."""
+    prefix = context.prefix
+    static = Path(__file__).parent.parent / "static"
+    pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
+    routes: list[Any] = [
+        *guard_routes(),
+        (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
+        (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
+        *build_routes(prefix),
+        *image_routes(prefix),
+        *launch_routes(prefix),
+        *provider_routes(prefix),
+        *binder_build_routes(prefix),
+        *system_routes(prefix),
+        *file_routes(prefix, context.pages),
+        *([] if context.is_api_only else pages),
+    ]
+    return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
+
+
+def log_problem(handler: web.RequestHandler) -> None:
+    """Log an answer as the hub does, without secrets, if something was wrong with it; the proxy knows the others."""
+    if handler.get_status() >= _FIRST_PROBLEM:
+        log_request(handler)
