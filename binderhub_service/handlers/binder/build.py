@@ -53,12 +53,13 @@ class BinderBuildHandler(StreamHandler):
         self.set_header("Access-Control-Allow-Methods", "GET, OPTIONS")
 
     async def prepare(self) -> None:
-        """Check first what the client can read, then who is asking."""
+        """Check first what the client can read, then who is asking, and that no other page asks in their name: this GET runs code."""
         if self.request.method == "OPTIONS":
             return
         if not protocol.accepts_events(self.request.headers.get("Accept", "")):
             raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
         await super().prepare()
+        self.require_xsrf_token()
 
     def options(self, *_parts: str) -> None:
         """Answer a browser that asks before it asks."""
