@@ -421,7 +421,8 @@ async def test_five_failing_builds_do_not_stop_the_hub(hub: Hub, service: FakeSe
         await start(hub, "alice", {"repo": REPO})
         await until(lambda: not spawner_of(hub, "alice").pending, "the failure")
         assert spawner_of(hub, "alice")._spawn_future.exception().status_code == 422
-        assert settings["failure_count"] == 0
+        # The failure is taken back before or after the hub counts it, which depends on the hub.
+        await until(lambda: settings["failure_count"] == 0, "the count of failures")
     assert len(service.asks) == 6
     await asyncio.sleep(2.2)  # the hub stops itself after two seconds
     async with hub.browser("bob") as browser:
