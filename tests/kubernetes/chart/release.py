@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Release(HubProcess):
         self.helm("install", *WAITS)
         self.url = f"http://{kubectl('get', 'service', 'proxy-public', self._there, '--output=jsonpath={.spec.clusterIP}')}"
         self.service_url = f"{self.url}/services/binder"
-        wait_for(self.service_is_up, f"the service\n{self.log()}", 60, every_seconds=0.5)
+        self._wait_for(self.service_is_up, "the service", 60)
 
     def stop(self) -> None:
         """Leave it: it goes with its namespace."""
@@ -116,11 +117,19 @@ class Release(HubProcess):
 
     def wait_until_up(self) -> None:
         """Wait until the hub and the service answer again."""
-        wait_for(lambda: self._answers() and self.service_is_up(), f"the hub\n{self.log()}", 120, every_seconds=0.5)
+        self._wait_for(lambda: self._answers() and self.service_is_up(), "the hub", 120)
 
     def left(self) -> set[str]:
         """Return what is in its namespace."""
         return left_in(self.namespace)
+
+    def _wait_for(self, condition: Callable[[], bool], what: str, timeout_seconds: float) -> None:
+        """Wait as `wait_for` does; where it is in vain, say what the pods and their logs tell then."""
+        try:
+            wait_for(condition, what, timeout_seconds, every_seconds=0.5)
+        except TimeoutError as error:
+            pods = kubectl("describe", "pods", self._there, "--selector=app=jupyterhub", check=False)
+            raise TimeoutError(f"{error}\n{self.log()}\n{pods[-5000:]}") from None
 
     def _answers(self) -> bool:
         try:
