@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from .builds.observers import Observers
 from .common.credentials import hide_in_logs
 from .common.private import cookie_secret, keep_private, keep_secret, private_folder
 from .context import AppContext
+from .endings import end_of_hub, loss_of_database
 from .errors import Unavailable
 from .handlers.application import make_application
 from .handlers.rendering import make_jinja
@@ -44,9 +46,9 @@ from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .server import BoundedServer
 from .settings import Cleaning, LaunchQuota, Limits, Pages, Server
-from .state_lock import HubProcess, StateLock
+from .state_lock import StateLock
 from .store.caching import CachingStore
-from .store.store import Store
+from .store.store import LIMIT_SECONDS, Store
 from .tasks import Tasks
 
 MODES = ("embedded", "docker", "kubernetes")
@@ -54,7 +56,8 @@ CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 _HUB_CHECK_SECONDS = 3.0
-_HUB_WATCH_SECONDS = 1.0
+_STOP_SECONDS = 15.0
+_LOST = 3  # the process's status
 
 
 class BinderService(Application):
@@ -94,7 +97,18 @@ class BinderService(Application):
         "",
         help="""Where builds and their event logs are stored, as an SQLAlchemy URL.
 
-        Default: an SQLite file ``service.sqlite`` in `state_dir`. Example: ``postgresql+psycopg://binder@db/binder``.
+        One service uses a database at a time; another one waits until that has ended. With PostgreSQL that takes a session of its own: no
+        pgbouncer that shares sessions between transactions. Default: an SQLite file ``service.sqlite`` in `state_dir`.
+        Example: ``postgresql+psycopg://binder@db/binder``.
+        """,
+    ).tag(config=True)
+    database_timeout_seconds = Float(
+        LIMIT_SECONDS,
+        min=2,
+        help="""How long the database may take for an answer.
+
+        Then what was asked of the service is answered with 503, and PostgreSQL's connection is cut and made anew. Changes of the database's form at
+        an upgrade may take half an hour. In seconds. Default: 20. Example: ``60``, for a database far away.
         """,
     ).tag(config=True)
     git_timeout_seconds = Float(
@@ -182,7 +196,8 @@ class BinderService(Application):
 
     def make_store(self, metrics: Metrics) -> Store:
         """Return the store; it is not open yet."""
-        return CachingStore(self.database_url or f"sqlite:///{self._state / 'service.sqlite'}", on_answer=metrics.note_store)
+        url = self.database_url or f"sqlite:///{self._state / 'service.sqlite'}"
+        return CachingStore(url, metrics.note_store, self.database_timeout_seconds)
 
     def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
         """Return the providers, in the order of lists.
@@ -268,6 +283,10 @@ class BinderService(Application):
         serving = asyncio.create_task(self._serve_until_cancelled(stopping))
         await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
         serving.cancel()
+        await asyncio.wait([serving], timeout=_STOP_SECONDS)
+        if not serving.done():
+            self.log.error("The service could not stop in good order within %g seconds, so it ends at once; builds go on.", _STOP_SECONDS)
+            _end_at_once()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
 
@@ -280,14 +299,16 @@ class BinderService(Application):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
             if self.hub_pid:
-                tasks.start("watch of the hub", self._end_with_hub(HubProcess(self.hub_pid), stopping))
+                tasks.start("watch of the hub", self._end_when(end_of_hub(self.hub_pid), stopping.set))
             server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
-            lock = StateLock(self._state / "service.lock")
-            stack.callback(lock.release)
-            await listener.when_available(lock.take)
             store = self.make_store(metrics)
+            for path in (self._state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
+                lock = StateLock(path)
+                stack.callback(lock.release)
+                await listener.when_available(lock.take)
             stack.push_async_callback(store.close)
             await listener.when_available(store.open)
+            tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
             context = self.make_context(store, hub_auth, metrics, tasks)
             stack.push_async_callback(context.builds.close)
             metrics.note_resumed(await context.builds.resume())
@@ -297,13 +318,17 @@ class BinderService(Application):
             self.log.info("Serving %s in %s mode", context.prefix, self.mode)
             await asyncio.Event().wait()
 
-    async def _end_with_hub(self, hub: HubProcess, stopping: asyncio.Event) -> None:
-        """Stop the service when its hub is gone: the next hub starts its own."""
-        while not hub.is_gone():
-            await asyncio.sleep(_HUB_WATCH_SECONDS)
-        self.log.warning("The hub that started this service (process %d) has ended, and so does the service; builds go on.", self.hub_pid)
-        stopping.set()
+    async def _end_when(self, due: Awaitable[str], end: Callable[[], None]) -> None:
+        """Say why the service ends, when it is time, and end it."""
+        self.log.warning("%s", await due)
+        end()
         await asyncio.Event().wait()  # until everything is stopped
+
+
+def _end_at_once() -> None:
+    """End the process as a kill would, from which nothing is lost: what it knows may not be stored, or cannot be."""
+    logging.shutdown()
+    os._exit(_LOST)
 
 
 def mode_class(name: str) -> type[Mode]:

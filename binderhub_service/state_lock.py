@@ -26,9 +26,16 @@ class StateLock:
         """Take the lock.
 
         Raises:
-            Unavailable: another process has it.
+            Unavailable: another process has it, or the file cannot be made.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"The lock {self._path} cannot be made: {error.strerror}.",
+                code="service_starting",
+                hint="Let an administrator look at that directory.",
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -9,12 +9,14 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -59,6 +61,20 @@ class PostgreSQL:
         """End it as a crash would: whoever is connected is cut off."""
         self._run("pg_ctl", "stop", "--wait", "-D", str(self._data), "--mode", "immediate")
 
+    def freeze(self) -> None:
+        """Let it accept connections and never answer: every process of it is stopped."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        main = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        for process in (main, *main.children(recursive=True)):  # the main one first: it starts no more
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def _run(self, program: str, *arguments: str) -> None:
         user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         command = [*user, str(self._programs / program), *arguments]
@@ -96,7 +112,8 @@ def new_server(address: str = "127.0.0.1") -> Iterator[PostgreSQL]:
         try:
             yield server
         finally:
-            with contextlib.suppress(subprocess.CalledProcessError):  # a test may have stopped it
+            with contextlib.suppress(subprocess.CalledProcessError, FileNotFoundError):  # a test may have stopped it
+                server.thaw()
                 server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -103,7 +103,7 @@ class TurningStore(Store):
         super().__init__(url)
         self._life = life
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], limit_seconds: float | None = None) -> T:
         await self._life.turn()
         await self._life.turn()
         if self._life.over:

@@ -22,9 +22,9 @@ class CountingStore(CachingStore):
 
     asked = 0
 
-    async def _run(self, work):  # type: ignore[no-untyped-def]
+    async def _run(self, *call):  # type: ignore[no-untyped-def]
         self.asked += 1
-        return await super()._run(work)
+        return await super()._run(*call)
 
 
 @pytest.fixture

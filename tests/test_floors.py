@@ -30,7 +30,8 @@ FLOORS = [
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["names", "server", "state_lock", "tasks"],
+    ["names", "server", "endings", "tasks"],
+    ["state_lock"],
     ["common", "models", "errors", "page_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}

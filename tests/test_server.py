@@ -146,6 +146,11 @@ async def test_one_service_has_the_state_and_the_next_one_takes_over(tmp_path: P
     two.release()
 
 
+async def test_a_lock_that_cannot_be_made_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        await StateLock(tmp_path / "nowhere" / "lock").take()
+
+
 async def test_a_hub_that_has_ended_is_gone() -> None:
     process = await asyncio.create_subprocess_exec("sleep", "60")
     hub = HubProcess(process.pid)

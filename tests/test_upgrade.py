@@ -191,7 +191,7 @@ async def test_a_locked_database_refuses_new_asks_and_loses_nothing_accepted(tmp
         for pragma in ("journal_mode=WAL", "busy_timeout=100", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    monkeypatch.setattr(store_module, "_prepare_sqlite", impatient)
+    monkeypatch.setattr("binderhub_service.store.engine.prepare_sqlite", impatient)
     monkeypatch.setattr("binderhub_service.builds.event_log._LAST_RETRY_SECONDS", 0.2)
     gate = asyncio.Event()
     async with opened(f"sqlite:///{tmp_path / 's'}") as store, builds_on(store, gate) as builds:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from ..models import Batch, Build, Event, Kind, State
-from .store import Store
+from .store import LIMIT_SECONDS, Store
 
 _KEPT_BUILDS = 2000
 _KEPT_EVENT_BYTES = 8 * 1024 * 1024
@@ -63,8 +63,8 @@ class CachingStore(Store):
     It must be the only writer to its database, as the service is: builds end in the process that follows them.
     """
 
-    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:
-        super().__init__(url, on_answer)
+    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None, limit_seconds: float = LIMIT_SECONDS) -> None:
+        super().__init__(url, on_answer, limit_seconds)
         self._ended: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
         self._newest_ready: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._requesters: _Answers[str, dict[str, bool]] = _Answers(LRUCache(_KEPT_BUILDS))

@@ -65,3 +65,5 @@ images = sa.Table(
     sa.Column("name", sa.String(300), primary_key=True),
     sa.Column("last_used", sa.DateTime(timezone=True), nullable=False),
 )
+
+lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))

@@ -5,10 +5,8 @@ Everything runs on one thread beside the event loop, so the order of calls is th
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +17,19 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from ..errors import InvalidRequest, Unavailable
 from ..models import Batch, Build, Event, Image, Kind, Phase, Source, State
+from .calls import Calls
+from .engine import Database
+from .lease import Lease
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0004"
+_SCHEMA_HEAD = "0005"
 _TYPICAL_BUILDS = 10
 _KEPT_USES = 10_000
+LIMIT_SECONDS = 20.0
+_CHECK_SECONDS = 3.0
+_MIGRATION_SECONDS = 1800.0
+_HINT = "Try again in a moment; nothing was lost."
 T = TypeVar("T")
 
 
@@ -34,22 +39,43 @@ class Store:
     Args:
         url: an SQLAlchemy URL, e.g. ``sqlite:///service.sqlite`` or ``postgresql+psycopg://user@host/name``.
         on_answer: called with the seconds that every answer took.
+        limit_seconds: how long a call may wait and take together.
 
     Every method raises `Unavailable` when the database cannot be asked; then nothing of the call has happened.
     """
 
-    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None) -> None:
-        self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+    def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None, limit_seconds: float = LIMIT_SECONDS) -> None:
+        self._lease = Lease()
+        self._database = Database(url, limit_seconds, self._lease.take)
+        self._engine = self._database.engine
+        self._calls = Calls(self._database.cut)
+        self._limit_seconds = limit_seconds
         self._on_answer = on_answer
         self._uses: LRUCache[str, datetime] = LRUCache(_KEPT_USES)
         self._closed = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    @property
+    def lost(self) -> bool:
+        """Whether another service has taken the database over; then nothing can be read or written any more."""
+        return self._lease.lost
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the database is, if it is SQLite's."""
+        name = self._engine.url.database
+        is_file = self._engine.dialect.name == "sqlite" and name and not name.startswith((":", "file:"))
+        return Path(name).absolute() if name and is_file else None
 
     async def open(self) -> None:
-        """Bring the schema, and what the database knows about the size of its tables, up to date."""
-        await self._run(lambda: _migrate(self._engine))
+        """Bring the schema, and what the database knows about the size of its tables, up to date; from then on it is this store's.
+
+        Raises:
+            Unavailable: the database cannot be asked, or another service uses it.
+        """
+        if not await self._run(lambda: _is_current(self._engine)):
+            await self._run(lambda: _migrate(self._engine), _MIGRATION_SECONDS)
+        if self._database.is_postgresql:
+            await self._run(lambda: self._lease.begin(self._engine))
         await self.analyze()
 
     async def analyze(self) -> None:
@@ -58,13 +84,13 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was asked and close the database; later calls find it unavailable."""
-        await self._run(self._engine.dispose)
+        await self._run(self._engine.dispose, _MIGRATION_SECONDS)
         self._closed = True
-        self._thread.shutdown()
+        self._calls.close()
 
     async def check(self) -> None:
-        """Raise `Unavailable` unless the database answers."""
-        await self._read(sa.select(sa.literal(1)))
+        """Raise `Unavailable` unless the database answers soon."""
+        await self._run(lambda: _select_one(self._engine), min(self._limit_seconds, _CHECK_SECONDS))
 
     async def create(self, build: Build) -> None:
         """Add a build; its owner is its first requester."""
@@ -214,43 +240,45 @@ class Store:
 
         await self._run(write)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], limit_seconds: float | None = None) -> T:
         if self._closed:
-            raise Unavailable("The service is stopping.", code="store_unavailable", hint="Try again in a moment; nothing was lost.")
+            raise Unavailable("The service is stopping.", code="store_unavailable", hint=_HINT)
         begun = time.perf_counter()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await self._calls.run(work, self._limit_seconds if limit_seconds is None else limit_seconds)
         except DataError as error:
             raise InvalidRequest("The database cannot hold or look for such a value.") from error
         except DBAPIError as error:
-            raise Unavailable(
-                "The service's database did not answer.", code="store_unavailable", hint="Try again in a moment; nothing was lost."
-            ) from error
+            raise Unavailable("The service's database did not answer.", code="store_unavailable", hint=_HINT) from error
         finally:
             self._on_answer(time.perf_counter() - begun)
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _execute(connection: sa.Connection, statement: sa.Delete) -> None:
     connection.execute(statement)
 
 
-def _migrate(engine: sa.Engine) -> None:
-    """Run Alembic unless the schema is current; then it is not even imported."""
+def _select_one(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(sa.select(sa.literal(1)))
+
+
+def _is_current(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
         known = sa.inspect(connection).has_table("alembic_version")
-        if known and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _SCHEMA_HEAD:
-            return
+        return known and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _SCHEMA_HEAD
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Run Alembic, which is imported only then."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

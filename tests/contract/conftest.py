@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from binderhub_service.errors import Unavailable
 from binderhub_service.store.caching import CachingStore
 from binderhub_service.store.store import Store
 from tests.harness.build_directory import BuildDirectory
@@ -19,7 +21,8 @@ async def store(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator
     store = request.param(store_url)
     await store.open()
     yield store
-    await store.close()
+    with contextlib.suppress(Unavailable):  # the test has closed it
+        await store.close()
 
 
 @pytest.fixture(scope="session")

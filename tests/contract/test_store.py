@@ -169,6 +169,7 @@ async def test_many_calls_at_once_are_done_in_their_order(store: Store) -> None:
 async def test_everything_is_there_after_a_restart(store: Store, store_url: str) -> None:
     await add(store, build(1))
     await store.record(build(1, last_event=3), lines(1, 3), "c")
+    await store.close()
     again = Store(store_url)
     await again.open()
     assert await again.unfinished() == [(build(1, last_event=3), "c")]

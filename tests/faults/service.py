@@ -91,6 +91,14 @@ class Service:
                         return
                 await asyncio.sleep(0.05)
 
+    def pause(self) -> None:
+        """Let the process stand still."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """End the process without a warning, if it runs."""
         if self._process:
