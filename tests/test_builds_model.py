@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
         self.store._engine.dispose()
-        self.store._thread.shutdown()
+        self.store._calls.close()
 
     def let(self, count: int) -> None:
         """Let the loop take turns."""
@@ -418,7 +418,7 @@ class Machine(RuleBasedStateMachine):
             self.runner.run(self.end())
             self.runner.close()
             self.reader._engine.dispose()
-            self.reader._thread.shutdown()
+            self.reader._calls.close()
             self.patches.close()
             shutil.rmtree(self.folder)
 
