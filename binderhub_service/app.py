@@ -28,6 +28,7 @@ from traitlets.config import Application, Config, Configurable
 from . import __version__
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.launch_places import LaunchPlaces
 from .builds.observers import Observers
 from .common.credentials import hide_in_logs
 from .common.private import cookie_secret, keep_private, keep_secret, private_folder
@@ -35,6 +36,7 @@ from .context import AppContext
 from .endings import end_of_hub, loss_of_database
 from .errors import Unavailable
 from .handlers.application import make_application
+from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
 from .health import Health
 from .launch_events import Events
@@ -45,7 +47,7 @@ from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .server import BoundedServer
-from .settings import Cleaning, LaunchQuota, Limits, Pages, Server
+from .settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server
 from .state_lock import StateLock
 from .store.caching import CachingStore
 from .store.store import LIMIT_SECONDS, Store
@@ -168,7 +170,7 @@ class BinderService(Application):
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            own: list[type[Configurable]] = [type(self), Limits, LaunchQuota, Cleaning, Pages, Server]
+            own: list[type[Configurable]] = [type(self), Limits, LaunchQuota, Launcher, Cleaning, Pages, Server]
             self.classes = [*own, *map(mode_class, MODES), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
@@ -243,6 +245,8 @@ class BinderService(Application):
         metrics.watch(builds, providers, tasks)
         own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
         checks = {**images.checks(), **own}
+        quota, servers = LaunchQuota(parent=self), HubServers(hub_auth.api_url, hub_auth.api_token)
+        launcher = Launcher(parent=self)
         return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_host + hub_auth.hub_prefix,
@@ -251,15 +255,22 @@ class BinderService(Application):
             builds=builds,
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget()),
             providers=providers,
-            launches=Launches(hub_auth.api_url, hub_auth.hub_host + hub_auth.hub_prefix, providers),
+            launches=Launches(
+                hub_auth.api_url,
+                hub_auth.hub_host + hub_auth.hub_prefix,
+                providers,
+                places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
+                before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
+            ),
+            attempts=launcher.attempts(),
             jinja=make_jinja(self.template_paths),
             pages=Pages(parent=self).page_settings(),
             metrics=metrics,
             events=events,
             health=Health(
                 checks,
-                quota=LaunchQuota(parent=self).quota(),
-                servers=HubServers(hub_auth.api_url, hub_auth.api_token).count,
+                quota=quota.quota(),
+                servers=servers.count,
                 builds=lambda: builds.counts()["running"],
             ),
             builder_info={"mode": self.mode, **mode.builder_info()},

@@ -11,7 +11,7 @@ from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .health import Health
 from .launch_events import Events
-from .launches import Launches
+from .launches import Attempts, Launches
 from .metrics import Metrics
 from .page_settings import PageSettings
 from .providers import Provider
@@ -31,6 +31,7 @@ class AppContext:
         events: tells the operator's handlers of launches.
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
+        attempts: how often and how long ``/build`` tries to start a server.
         cors_allow_origin: which pages of other sites may follow ``/build``; empty for none.
         is_api_only: whether there are no pages.
     """
@@ -48,6 +49,7 @@ class AppContext:
     events: Events
     health: Health
     builder_info: Mapping[str, str]
+    attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
     cors_allow_origin: str = ""
     is_api_only: bool = False
     hub_origin: str = ""

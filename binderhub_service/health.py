@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from .builds.launch_quota import LaunchLimits, RunningServers
+from .builds.launch_quota import LaunchLimits
 from .errors import BinderError, Unavailable
 
 Check = Callable[[], Awaitable[None]]
@@ -31,7 +31,7 @@ class Health:
         checks: Mapping[str, Check],
         *,
         quota: LaunchLimits = LaunchLimits(),  # noqa: B008  # frozen
-        servers: Callable[[], Awaitable[RunningServers]] | None = None,
+        servers: Callable[[], Awaitable[int]] | None = None,
         builds: Callable[[], int] = lambda: 0,
         kept_seconds: float = 5.0,
         pause_seconds: float = 1.0,
@@ -77,11 +77,11 @@ class Health:
                 break
         return {"service": name, "ok": True}
 
-    async def _quota_entry(self, servers: Callable[[], Awaitable[RunningServers]]) -> dict[str, Any]:
+    async def _quota_entry(self, servers: Callable[[], Awaitable[int]]) -> dict[str, Any]:
         """Return BinderHub's entry about places; taken places are no failure of the service."""
         entry: dict[str, Any] = {"service": "Pod quota", "quota": self._quota.total, "_ignore_failure": True}
         try:
-            users, builds = (await servers()).total, self._builds()
+            users, builds = await servers(), self._builds()
         except Unavailable as error:
             return entry | {"ok": False, "message": error.message}
         total = users + builds

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
+from .builds.launch_places import LaunchPlaces
+from .builds.launch_quota import HubServer, WantedServer
 from .common import paths
 from .common.json_object import json_object
 from .common.paths import url_path
@@ -21,8 +23,43 @@ from .providers import Provider, check_permitted, provider_for
 
 _RETRY_AFTER_SECONDS = 10
 _MAX_REQUESTS = 100
+NOTHING_MORE: Mapping[str, str] = {}
 # What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
 _NAME_DISABLED = "Starting invalid server_name"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A server that is about to be started.
+
+    Attributes:
+        user_name, server: whose it is, and its name.
+        repo_url: what `git clone` takes.
+        image: what it is started from; empty where only its start finds that out.
+    """
+
+    user_name: str
+    server: str
+    repo_url: str
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How often a server's start is tried.
+
+    Attributes:
+        count: at most.
+        delay_seconds: before the second; then twice as long each time.
+        launch_seconds: how long one may take.
+    """
+
+    count: int = 4
+    delay_seconds: float = 4
+    launch_seconds: float = 600
+
+
+BeforeLaunch = Callable[[Planned], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -49,25 +86,51 @@ class Launches:
         hub_api_url: the hub's REST API, e.g. ``http://127.0.0.1:8081/hub/api``.
         hub_prefix: where browsers see the hub, e.g. ``/hub/``, or an address where the hub has a host of its own.
         providers: who knows the canonical address of a repository.
+        places: knows whether there may be one more server; None for no bound.
+        before: told of every server that is about to be started, and may refuse it by raising `BinderError`.
         timeout_seconds: how long the hub may take to answer; it waits for quick starts, by default up to 10 seconds.
     """
 
-    def __init__(self, hub_api_url: str, hub_prefix: str, providers: Sequence[Provider], timeout_seconds: float = 60) -> None:
+    def __init__(
+        self,
+        hub_api_url: str,
+        hub_prefix: str,
+        providers: Sequence[Provider],
+        *,
+        places: LaunchPlaces | None = None,
+        before: BeforeLaunch | None = None,
+        timeout_seconds: float = 60,
+    ) -> None:
         self._hub_api_url = hub_api_url.rstrip("/")
         self._hub_prefix = hub_prefix
         self._base_url = hub_prefix.removesuffix("hub/")
         self._providers = providers
+        self.places = places
+        self._before = before
         self._timeout_seconds = timeout_seconds
 
-    async def launch(self, token: str, user_name: str, request: Request, path: str) -> Launched:
+    async def launch(
+        self,
+        token: str,
+        user_name: str,
+        request: Request,
+        path: str,
+        *,
+        about: Mapping[str, str] = NOTHING_MORE,
+        image: str = "",
+        repo_url: str = "",
+    ) -> Launched:
         """Start the person's server for a repository and a ref, unless it runs or starts already.
 
         Args:
             token: the person's own; what it may not, this may not.
             path: what to open: a file, or with a leading slash a URL path inside the server; empty for the server's default.
+            about: BinderHub's options ``binder_...``, which the server finds in its environment.
+            image, repo_url: as in `Planned`, where they are known.
 
         Raises:
             InvalidRequest: the address, the ref or the path cannot be used, or the hub refuses the server.
+            QuotaReached: there are as many servers as there may be.
             NotAllowed: the token may not start the person's servers, or the operator does not let this repository be used.
             Conflict: the server is being stopped.
             TooMany: the hub starts enough servers already.
@@ -77,22 +140,55 @@ class Launches:
         check_permitted(request, self._providers)
         repo = provider_for(request, self._providers).canonical_repo(request)
         check_path(path)
-        options = {"repo": repo, "ref": request.ref, "path": path} | ({"provider": request.provider} if request.provider else {})
+        options = {"repo": repo, "ref": request.ref, "path": path, **about} | ({"provider": request.provider} if request.provider else {})
         server, former = server_name(repo, request.ref), former_server_name(repo, request.ref)
+        if self._before:
+            await self._before(Planned(user_name, server, repo_url or repo, image))
         ran = None
         if former in await self._servers(token, user_name):
             ran = await self._start(token, user_name, former, options, or_not=_NAME_DISABLED)
         if ran is not None:
             server = former
         else:
-            ran = await self._start(token, user_name, server, options)
+            ran = await self._start_in_a_place(token, user_name, options, self.wanted(user_name, request, repo_url))
         return replace(self.launched(user_name, server, path), already_running=bool(ran))
+
+    def wanted(self, user_name: str, request: Request, repo_url: str = "") -> WantedServer:
+        """Return which server a person wants, and how many there may be of its repository.
+
+        What every provider says that knows the address counts, however the repository was asked for; the most specific one wins.
+
+        Args:
+            repo_url: what `git clone` takes, where that is known.
+        """
+        asked = provider_for(request, self._providers)
+        repo = asked.canonical_repo(request)
+        is_high, config = False, dict[str, int]()
+        for provider in sorted(self._providers, key=lambda one: not one.is_generic):
+            if provider is asked or provider.understands(repo):
+                spec = provider.spec_of(request if provider is asked else Request(repo, request.ref))
+                is_high = is_high or provider.rules.is_high_quota(spec)
+                config |= provider.rules.config_for(spec)
+        quota = self.places.limits.of_repo(is_high=is_high, config=config) if self.places else 0
+        server = HubServer(user_name, server_name(repo, request.ref), frozenset({repo, repo_url} - {""}))
+        return WantedServer(server, repo_url or repo, quota)
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""
         url = f"{self._base_url}user/{_escaped(user_name)}/{_escaped(server)}{url_path(path) or '/'}"
         pending = f"{self._hub_prefix}spawn-pending/{_escaped(user_name)}/{_escaped(server)}?next={quote(url, safe='')}"
         return Launched(server=server, url=url, pending_url=pending)
+
+    async def _start_in_a_place(self, token: str, user_name: str, options: Mapping[str, Any], wanted: WantedServer) -> bool | None:
+        """Start a server if there may be one more; its place is free again if that fails."""
+        if not self.places:
+            return await self._start(token, user_name, wanted.server.name, options)
+        await self.places.take(wanted)
+        try:
+            return await self._start(token, user_name, wanted.server.name, options)
+        except BinderError:
+            self.places.give_back(wanted)
+            raise
 
     async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool | None:
         """Have the hub start a server; return whether it ran before, or None if the hub refuses with a sentence that has `or_not` in it."""

@@ -1,4 +1,4 @@
-"""How many servers there are, as the hub knows them; for quotas."""
+"""Which servers there are, as the hub knows them; for quotas."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from urllib.parse import urlencode
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from .builds.launch_quota import RunningServers
+from .builds.launch_quota import HubServer
 from .common.json_object import json_object
 from .errors import Unavailable
 
 _PAGE = 200
 _SECONDS = 20.0
+_HINT = "Try again in a moment. If it lasts, tell an administrator: the service needs the scopes list:users and read:servers."
 _PAGINATED = "application/jupyterhub-pagination+json"
 
 
 class HubServers:
-    """Counts the servers that run or start, by the hub's REST API.
+    """Knows the servers that run or start, by the hub's REST API.
 
     Args:
         hub_api_url: the hub's REST API, e.g. ``http://127.0.0.1:8081/hub/api``.
@@ -29,22 +30,22 @@ class HubServers:
         self._url = f"{hub_api_url.rstrip('/')}/users"
         self._token = token
 
-    async def count(self, *repos: str) -> RunningServers:
-        """Return how many there are, and how many of them are of one repository.
+    async def count(self) -> int:
+        """Return how many there are; raises as `running`."""
+        return len(await self.running())
 
-        Args:
-            repos: the repository's addresses, as the options of its servers may hold them: the canonical one and what git clones.
+    async def running(self) -> list[HubServer]:
+        """Return all of them.
 
         Raises:
-            Unavailable: the hub did not answer, or does not let the service count.
+            Unavailable: the hub did not answer, or does not let the service see them.
         """
-        total = of_repo = 0
-        async for user in self._active_users():
-            for server in _objects(_object(user.get("servers")).values()):
-                options = _object(server.get("user_options"))
-                total += 1
-                of_repo += bool({options.get("repo"), options.get("repo_url")} & set(repos))
-        return RunningServers(total, of_repo)
+        return [
+            HubServer(str(user.get("name")), name, _repos(_object(server.get("user_options"))))
+            async for user in self._active_users()
+            for name, server in _object(user.get("servers")).items()
+            if isinstance(server, dict)
+        ]
 
     async def _active_users(self) -> AsyncIterator[dict[str, Any]]:
         offset: int | None = 0
@@ -64,9 +65,14 @@ class HubServers:
             answer = await client.fetch(request)
             return json_object(answer.body)
         except (HTTPClientError, OSError, ValueError) as error:
-            raise Unavailable("The hub did not say how many servers there are.", code="hub_unavailable", hint="Try again in a moment.") from error
+            raise Unavailable("The hub did not say how many servers there are.", code="hub_unavailable", hint=_HINT) from error
         finally:
             client.close()
+
+
+def _repos(options: dict[str, Any]) -> frozenset[str]:
+    """Return a repository's addresses in a server's options."""
+    return frozenset(value for name in ("repo", "repo_url") if isinstance(value := options.get(name), str) and value)
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Undefined, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Undefined, Unicode, Union
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,7 +25,7 @@ from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.providers import Provider, shipped_providers  # noqa: E402
-from binderhub_service.settings import Cleaning, LaunchQuota, Limits, Pages, Server  # noqa: E402
+from binderhub_service.settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.docker.base import ContainerSpawner  # noqa: E402
 from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
@@ -41,11 +41,13 @@ KINDS: dict[type[TraitType[Any, Any]], str] = {
     List: "list",
     Bool: "true or false",
     Dict: "dictionary",
+    Union: "function, or its name",
 }
 CLASSES: dict[type[HasTraits], str] = {
     BinderService: "The service. These go into the argument `service` of `configure()`, or into a file of the service's own.",
     Limits: "The service's limits; in the same places.",
     LaunchQuota: "How many servers there may be; in the same places.",
+    Launcher: "How servers are launched; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
     Server: "What a request may take of the service; in the same places.",
     Pages: "What the service's pages show; in the same places.",

@@ -30,6 +30,8 @@ CUSTOM_SCOPES = {
 USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
 # What the service's pages may do for somebody who is signed in there, as far as that person may do it: their builds, their servers.
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
+# What the service itself needs to count servers where `LaunchQuota` bounds them.
+COUNT_SCOPES = ("list:users", "read:servers")
 # From the hub's environment to the service's: how to reach the outside (proxies, certificates, package indexes). The hub passes on little else.
 PASSED_ON = ("UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
 # With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
@@ -93,6 +95,8 @@ def configure(
     # The service is part of this hub, so nobody is asked whether they trust it with their name.
     allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
     c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
+    if "LaunchQuota" in settings or service_url:  # whose settings are not known here
+        c.JupyterHub.load_roles.append({"name": f"{SERVICE}-counts-servers", "scopes": list(COUNT_SCOPES), "services": [SERVICE]})
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
     if "default_url" not in c.Spawner:

@@ -312,6 +312,8 @@ class RepoSpawner(_NextInLine):
         for name, key in (("BINDER_REPO_URL", "repo"), ("BINDER_REF", "ref"), ("BINDER_COMMIT", "commit")):
             if value := self.repo_build.get(key):
                 env[name] = str(value)
+        if self._repo_options is not None:
+            env.update({name.upper(): text for name, text in self._repo_options.told.items()})
         if self._repo_options is not None and self._repo_options.landing_url:
             env["JUPYTERHUB_DEFAULT_URL"] = self._repo_options.landing_url
         return env

@@ -21,6 +21,9 @@ from binderhub_service.common.refusal import Refused
 from .choices import NO_CHOICES, Choices, shown, text_of
 
 NAMES = ("repo", "ref", "path", "provider")
+# What BinderHub tells a server of its launch; a server finds each in its environment, in capitals.
+BINDERHUB_NAMES = ("binder_launch_host", "binder_ref_url", "binder_request", "binder_persistent_request", "binder_client_ip")
+MAX_TOLD_CHARACTERS = 2048
 
 _IGNORED_FIELDS = frozenset({"_xsrf", "display_name"})
 _SHORTHAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+/?")
@@ -40,6 +43,7 @@ class RepoOptions:
         path: a file (``a/b.ipynb``) or, with a leading slash, a URL path in the server to open; empty for the server's own default.
         provider: which of the service's providers understands `repo`; empty to let the service find out.
         chosen: of each of the operator's choices, what was chosen.
+        told: what BinderHub tells a server of its launch, by names of `BINDERHUB_NAMES`.
     """
 
     repo: str
@@ -47,10 +51,11 @@ class RepoOptions:
     path: str = ""
     provider: str = ""
     chosen: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def as_user_options(self) -> dict[str, str]:
-        """Return what the hub stores: ``repo``, ``ref``, ``path``, ``provider`` only if there is one, and what was chosen."""
-        options = {"repo": self.repo, "ref": self.ref, "path": self.path, **self.chosen}
+        """Return what the hub stores: ``repo``, ``ref``, ``path``, ``provider`` only if there is one, what was chosen, and what is told."""
+        options = {"repo": self.repo, "ref": self.ref, "path": self.path, **self.chosen, **self.told}
         return options | ({"provider": self.provider} if self.provider else {})
 
     @property
@@ -81,7 +86,7 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     if not isinstance(given, Mapping):
         raise Refused("The options have to be an object.", f"The options are {', '.join([*NAMES, *choices.names])}.")
     known = [*NAMES, *choices.names]
-    unknown = sorted(set(map(str, given)) - set(known))
+    unknown = sorted(set(map(str, given)) - {*known, *BINDERHUB_NAMES})
     if "image" in unknown:
         raise Refused("An image cannot be chosen.", "Name a repository; its image is found or made for you.")
     if unknown:
@@ -92,7 +97,7 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     refuse_credentials(*texts.values())
     repo, ref, path = parse_address(texts["repo"], texts["ref"], texts["path"], shorthand=not provider)
     refuse_credentials(repo, ref, path)
-    return RepoOptions(_check_repo(repo, provider), check_ref(ref), check_path(path), provider, choices.check(given))
+    return RepoOptions(_check_repo(repo, provider), check_ref(ref), check_path(path), provider, choices.check(given), _check_told(given))
 
 
 def parse_address(repo: str, ref: str = "", path: str = "", *, shorthand: bool = True) -> tuple[str, str, str]:
@@ -167,6 +172,15 @@ def _check_repo(repo: str, provider: str) -> str:
         if url is not None and url.hostname == "github.com" and len(_segments(url.path)) < 2:
             raise Refused("The address names a site, but no repository on it.", "Open the repository's page and copy its address.")
     return text
+
+
+def _check_told(given: Mapping[str, Any]) -> dict[str, str]:
+    told = {name: text for name in BINDERHUB_NAMES if (text := text_of(name, given.get(name)))}
+    refuse_credentials(*told.values())
+    for name, text in told.items():
+        if len(text) > MAX_TOLD_CHARACTERS:
+            raise Refused(f"The option {name} is longer than {MAX_TOLD_CHARACTERS} characters.")
+    return told
 
 
 def _check_provider(provider: str) -> str:

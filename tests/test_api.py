@@ -29,7 +29,7 @@ from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.health import Health
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
-from binderhub_service.launches import Launches
+from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image
 from binderhub_service.page_settings import PageSettings
@@ -151,6 +151,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             events=Events(),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
+            attempts=Attempts(delay_seconds=0.01),
             hub_origin=getattr(request, "param", ""),
         )
         async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:

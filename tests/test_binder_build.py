@@ -9,12 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+from tornado import web
 
+from binderhub_service.builds.launch_places import LaunchPlaces
+from binderhub_service.builds.launch_quota import HubServer, LaunchLimits
 from binderhub_service.errors import BuildFailed, Unavailable
 from binderhub_service.handlers.application import make_application
-from binderhub_service.handlers.binder import build as handlers
-from binderhub_service.launches import server_name
+from binderhub_service.handlers.launch_hook import before_launch
+from binderhub_service.launches import Launches, server_name
 from binderhub_service.models import Caller
+from spawner.options import options_from_json
 from tests.fake_hub import serving
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 
@@ -22,11 +26,6 @@ __all__ = ["hub_auth", "service"]  # fixtures
 LINK = f"{PREFIX}build/git/o/main"
 SERVER = server_name("o", "main")
 STARTED = f"/users/alice/servers/{SERVER}"
-
-
-@pytest.fixture(autouse=True)
-def _retry_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "RETRY_SECONDS", 0.01)
 
 
 def events_of(reply: httpx.Response) -> list[dict[str, Any]]:
@@ -163,6 +162,125 @@ async def test_building_alone_is_for_the_api_only_mode(service: Service) -> None
     assert (built[-1]["phase"], built[-1]["message"]) == ("ready", "Done! Image built\n")
     assert [event["message"] for event in found] == ["Done! Found built image\n"]
     assert set(found[0]) == {"phase", "message", "imageName"}
+
+
+class Limited:
+    """A service with a quota, and the servers that the hub tells of."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.servers = [HubServer("bob", "other", frozenset({"p"}))]
+        self.limits = LaunchLimits(total=1)
+        self.wait_seconds = 0.0
+        self.client = service.client
+
+    def launches(self) -> Launches:
+        places = LaunchPlaces(self.limits, self._look, wait_seconds=self.wait_seconds, look_seconds=0.01)
+        return Launches(self.service.hub.api_url, "/hub/", [self.service.provider], places=places)
+
+    async def _look(self) -> list[HubServer]:
+        return self.servers
+
+
+@pytest.mark.parametrize(
+    ("limits", "told", "metric"),
+    [
+        (LaunchLimits(total=1), "Too many users on this BinderHub! Try again soon.\n", "pod_quota"),
+        (LaunchLimits(per_repo=1), "Too many users running o! Try again soon.\n", "repo_quota"),
+    ],
+)
+async def test_a_quota_refuses_in_binderhubs_words_before_a_build_and_before_a_launch(
+    service: Service, limits: LaunchLimits, told: str, metric: str
+) -> None:
+    let_start(service)
+    limited = Limited(service)
+    limited.limits, limited.servers = limits, [HubServer("bob", "other", frozenset({"o"}))]
+    context = replace(service.context, launches=limited.launches())
+    async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url) as client:
+        assert await ask(client) == [{"phase": "failed", "message": told}]
+        assert service.builder.runs == []
+        await service.finished(repo="o", ref="main")
+        assert [event["phase"] for event in await ask(client)] == ["built", "launching", "failed"]
+        limited.servers = []
+        await asyncio.sleep(0.02)
+        assert (await ask(client))[-1]["phase"] == "ready"
+    assert [asked.method for asked in service.hub.asked].count("POST") == 1
+    assert f'binderhub_launch_count_total{{provider="git",repo="o",status="{metric}"}} 2.0' in service.context.metrics.exposition()[1].decode()
+
+
+async def test_a_launch_waits_in_the_visible_queue_where_the_operator_chose_that(service: Service) -> None:
+    let_start(service)
+    limited = Limited(service)
+    limited.wait_seconds = 10
+    context = replace(service.context, launches=limited.launches())
+    headers, messages = {"Accept": "text/event-stream", "Authorization": "token token-of-alice"}, []
+    async with (
+        serving(make_application(context, SECRET)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", LINK, headers=headers, timeout=10) as reply,
+    ):
+        async for line in reply.aiter_lines():
+            if line.startswith("data: "):
+                messages.append(json.loads(line.removeprefix("data: ")))
+                if "queue" in messages[-1]["message"]:
+                    assert "binderhub_inprogress_launches 1.0" in service.context.metrics.exposition()[1].decode()
+                    limited.servers = []
+    assert {"phase": "waiting", "message": "The launch is number 1 in the queue.\n"} in messages
+    assert messages[-1]["phase"] == "ready"
+    assert "binderhub_inprogress_launches 0.0" in service.context.metrics.exposition()[1].decode()
+
+
+async def test_a_build_that_waits_tells_its_place(service: Service) -> None:
+    let_start(service)
+    service.builder.gate = asyncio.Event()
+    await service.build("bob", repo="first", ref="main")
+    async with service.client.stream("GET", LINK, headers={"Accept": "text/event-stream", "Authorization": "token token-of-alice"}) as reply:
+        messages = []
+        async for line in reply.aiter_lines():
+            messages.append(line)
+            if "The build is number 1 in the queue" in line:
+                service.builder.gate.set()
+    assert any('"phase": "ready"' in message for message in messages)
+
+
+async def test_a_server_learns_what_binderhub_tells_of_its_launch(service: Service) -> None:
+    let_start(service)
+    ready = (await ask(service.client))[-1]
+    [started] = [asked.body for asked in service.hub.asked if asked.method == "POST"]
+    told = {name: value for name, value in ready.items() if name.startswith("binder_")}
+    assert {name: value for name, value in started.items() if name.startswith("binder_")} == told
+    assert set(options_from_json(started).told) == set(told)
+
+
+@pytest.mark.parametrize("is_coroutine", [True, False])
+async def test_the_operators_hook_is_asked_before_a_launch_and_refuses_it(service: Service, is_coroutine: bool) -> None:
+    let_start(service)
+    asked = []
+
+    def hook(*given: Any) -> Any:
+        asked.append(given[1:])
+        error = web.HTTPError(409, "Not %s, 100%%", "today")
+        if not is_coroutine:
+            raise error
+
+        async def refuse() -> None:
+            raise error
+
+        return refuse()
+
+    launches = Launches(service.hub.api_url, "/hub/", [service.provider], before=before_launch(hook, None))
+    async with serving(make_application(replace(service.context, launches=launches), SECRET)) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await ask(client))[-1] == {"phase": "failed", "status_code": 409, "message": "Not today, 100%\n"}
+    assert [(user, server, repo) for _, user, server, repo in asked] == [("alice", SERVER, "o")]
+    assert asked[0][0] in {image.reference for image in service.images.there.values()}
+    assert not [one for one in service.hub.asked if one.method == "POST"]
+
+
+async def test_a_server_that_takes_too_long_is_told_so(service: Service) -> None:
+    let_start(service)
+    service.hub.answers["GET", f"{STARTED}/progress"] = (200, 'data: {"progress": 1, "message": "Spawning"}\n\n')
+    told = await ask(service.client)
+    assert (told[-1]["message"].endswith(" for user alice failed to launch\n"), told[-1]["status_code"]) == (True, 500)
 
 
 async def test_a_browser_may_ask_before_it_asks_from_another_site(service: Service) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from binderhub_service.builds.launch_quota import LaunchLimits, RunningServers
+from binderhub_service.builds.launch_quota import LaunchLimits
 from binderhub_service.errors import Unavailable
 from binderhub_service.health import Health
 
@@ -56,8 +56,8 @@ async def test_who_goes_away_does_not_take_the_answer_along() -> None:
 
 
 async def test_places_are_told_and_are_no_failure() -> None:
-    async def servers() -> RunningServers:
-        return RunningServers(7, 0)
+    async def servers() -> int:
+        return 7
 
     for total, fits in ((10, True), (9, True), (8, False), (0, False)):
         report = await Health({}, quota=LaunchLimits(total=total), servers=servers, builds=lambda: 2).report()
@@ -66,14 +66,14 @@ async def test_places_are_told_and_are_no_failure() -> None:
 
 
 async def test_without_a_quota_nothing_is_counted() -> None:
-    async def servers() -> RunningServers:
+    async def servers() -> int:
         raise AssertionError
 
     assert await Health({}, servers=servers).report() == {"ok": True, "checks": []}
 
 
 async def test_a_hub_that_does_not_count_is_told() -> None:
-    async def servers() -> RunningServers:
+    async def servers() -> int:
         raise Unavailable("The hub did not say.")
 
     report = await Health({}, quota=LaunchLimits(total=1), servers=servers).report()

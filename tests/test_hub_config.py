@@ -107,6 +107,16 @@ def test_what_the_operator_adds_lazily_before_and_after_stays(c: Config, tmp_pat
     assert [role["name"] for role in value(c.JupyterHub.load_roles, [])] == ["user", "later"]
 
 
+@pytest.mark.parametrize("more", [{"service": {"LaunchQuota": {"total_quota": 5}}}, {"service_url": "http://binder:1", "service_token": "t"}])
+def test_a_service_that_bounds_servers_may_count_them_and_another_may_not(c: Config, tmp_path: Path, more: dict[str, Any]) -> None:
+    configure(c, state_dir=tmp_path, **more)
+    roles = [role for role in value(c.JupyterHub.load_roles, []) if "services" in role]
+    assert [(role["services"], role["scopes"]) for role in roles] == [(["binder"], ["list:users", "read:servers"])]
+    other = Config()
+    configure(other, state_dir=tmp_path)
+    assert not [role for role in value(other.JupyterHub.load_roles, []) if "services" in role]
+
+
 def test_a_user_role_without_scopes_keeps_the_default_one(c: Config, tmp_path: Path) -> None:
     c.JupyterHub.load_roles = [{"name": "user", "description": "People"}]
     configure(c, state_dir=tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from binderhub_service.builds.launch_quota import RunningServers
+from binderhub_service.builds.launch_quota import HubServer, WantedServer
 from binderhub_service.errors import Unavailable
 from binderhub_service.running_servers import HubServers
 from tests.harness.web_api import Answer, WebApiServer
@@ -15,8 +15,8 @@ from tests.harness.web_api import Answer, WebApiServer
 REPO = "https://github.com/o/r"
 
 
-def user(*servers: dict[str, Any] | None) -> dict[str, Any]:
-    return {"name": "alice", "servers": {str(number): {"user_options": options} for number, options in enumerate(servers)}}
+def user(*servers: dict[str, Any] | None, name: str = "alice") -> dict[str, Any]:
+    return {"name": name, "servers": {str(number): {"user_options": options} for number, options in enumerate(servers)}}
 
 
 def page(users: list[dict[str, Any]], offset: int | None = None) -> Answer:
@@ -26,12 +26,14 @@ def page(users: list[dict[str, Any]], offset: int | None = None) -> Answer:
 async def test_servers_of_all_pages_are_counted_and_those_of_a_repository() -> None:
     async with WebApiServer().running() as api:
         api.answers["/users?state=active&offset=0&limit=200"] = page(
-            [user({"repo": REPO}, {"repo": "other"}), user({"repo_url": f"{REPO}.git"})], 200
+            [user({"repo": REPO}, {"repo": "other"}), user({"repo_url": f"{REPO}.git"}, name="carol")], 200
         )
-        api.answers["/users?state=active&offset=200&limit=200"] = page([user({}, None), {"name": "bob", "servers": {}}])
-        servers = HubServers(api.url, "s3cret")
-        assert await servers.count(REPO, f"{REPO}.git") == RunningServers(total=5, of_repo=2)
-        assert await servers.count() == RunningServers(total=5, of_repo=0)
+        api.answers["/users?state=active&offset=200&limit=200"] = page([user({}, None, name="zoe"), {"name": "bob", "servers": {}}])
+        servers = await HubServers(api.url, "s3cret").running()
+        assert len(servers) == 5
+        wanted = WantedServer(HubServer("carol", "new", frozenset({REPO, f"{REPO}.git"})), REPO)
+        assert wanted.count(servers).of_repo == 2
+        assert await HubServers(api.url, "s3cret").count() == 5
         assert api.asked[0][1]["Authorization"] == "token s3cret"
 
 

@@ -5,13 +5,13 @@ Who joins whom is decided in `sharing`; what happens to a build once it is begun
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from ..builders import Builder
 from ..errors import Conflict, NotAllowed
 from ..images import Images
-from ..models import Batch, Build, Caller, Request, State
+from ..models import Batch, Build, Caller, Request, Source, State
 from ..providers import Provider
 from ..store.store import Store
 from . import access
@@ -52,11 +52,14 @@ class Builds:
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
-    async def ensure(self, request: Request, caller: Caller, *, force: bool = False) -> tuple[Build, bool]:
+    async def ensure(
+        self, request: Request, caller: Caller, *, force: bool = False, may_begin: Callable[[Source], Awaitable[None]] | None = None
+    ) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of what is asked for; equal asks share one build.
 
         Args:
             force: build even if the image is there; a build that is going on is joined all the same.
+            may_begin: asked before a build is begun; what it raises goes to the caller.
 
         Returns:
             The build that makes or made the image, and whether it was begun by this ask.
@@ -68,7 +71,7 @@ class Builds:
         """
         access.check_may_build(caller)
         source = await self._resolver.resolve(request, caller.name)
-        return await self._shared.ensure(source, caller.name, force=force)
+        return await self._shared.ensure(source, caller.name, force=force, may_begin=may_begin)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import TooMany
@@ -38,6 +38,46 @@ class RunningServers:
 
 
 @dataclass(frozen=True)
+class HubServer:
+    """A server that runs or starts, or is to be started.
+
+    Attributes:
+        user: whose it is.
+        name: its name among that user's servers.
+        repos: the addresses of its repository, as options may hold them: the canonical one and what git clones.
+    """
+
+    user: str
+    name: str
+    repos: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Which server it is."""
+        return self.user, self.name
+
+
+@dataclass(frozen=True)
+class WantedServer:
+    """A server that somebody wants.
+
+    Attributes:
+        server: which.
+        repo_url: what `git clone` takes; named in refusals.
+        quota: how many servers of its repository there may be; 0 means no bound.
+    """
+
+    server: HubServer
+    repo_url: str
+    quota: int = 0
+
+    def count(self, servers: Iterable[HubServer]) -> RunningServers:
+        """Return how many servers there are, and how many of the repository; each counts once."""
+        different = {server.key: server for server in servers}
+        return RunningServers(len(different), sum(bool(server.repos & self.server.repos) for server in different.values()))
+
+
+@dataclass(frozen=True)
 class LaunchLimits:
     """How many servers there may be.
 
@@ -50,6 +90,10 @@ class LaunchLimits:
     total: int | None = None
     per_repo: int = 0
     per_repo_higher: int = 0
+
+    def bounds(self, quota: int) -> bool:
+        """Say whether there is any bound for a repository with this quota."""
+        return self.total is not None or quota > 0
 
     def of_repo(self, *, is_high: bool, config: Mapping[str, int]) -> int:
         """Return the bound for one repository; 0 means none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from .. import names
@@ -27,8 +28,13 @@ class SharedBuilds:
         self._limits = limits
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def ensure(self, source: Source, requester: str, *, force: bool) -> tuple[Build, bool]:
+    async def ensure(
+        self, source: Source, requester: str, *, force: bool, may_begin: Callable[[Source], Awaitable[None]] | None = None
+    ) -> tuple[Build, bool]:
         """Join the build that makes the source's image, find the image, or begin a build.
+
+        Args:
+            may_begin: asked before a build is begun; what it raises goes to the caller.
 
         Returns:
             The build that makes or made the image, and whether it was begun now.
@@ -46,6 +52,8 @@ class SharedBuilds:
             image = None if force else await self._images.exists(name)
             if image is not None:
                 return await self._found(source, image, requester), False
+            if may_begin is not None:
+                await may_begin(source)
             self._limits.check_may_begin(requester, source.repo, self._scheduler.unfinished())
             return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force)), True
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
+from tests.harness.kernel import run_code
 
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -36,6 +37,9 @@ def test_a_stream_leads_from_a_request_to_a_server(hub: HubProcess, alice: str, 
     assert [event["phase"] for event in events].count("ready") == 1
     server = str(events[-1]["url"]).rstrip("/").rpartition("/")[2]
     assert hub.servers("alice")[server]["ready"]
+    code = "import os; print(os.environ['BINDER_REQUEST'], os.environ['BINDER_PERSISTENT_REQUEST'], os.environ['BINDER_REPO_URL'])"
+    spec = quote(plain.url, safe="")
+    assert run_code(f"{hub.url}/user/alice/{server}", alice, code) == f"v2/git/{spec}/main v2/git/{spec}/{plain.rev('main')} {plain.url}\n"
     again = told(httpx.get(address_of(hub, plain), headers=EVENTS | {"Authorization": f"token {alice}"}, timeout=200))
     assert again[-1]["url"] == events[-1]["url"], "the same request comes back to the same server"
     hub.stop_server("alice", server)

@@ -44,6 +44,20 @@ def test_a_token_in_another_field_is_refused_without_being_repeated(field: str) 
     assert "sekret" not in caught.value.sentence
 
 
+def test_what_binderhub_tells_of_a_launch_is_kept_as_it_is() -> None:
+    told = {"binder_request": "v2/git/https%3A%2F%2Fgit/{foo}%s", "binder_client_ip": "::1"}
+    options = options_from_json({"repo": REPO, **told})
+    assert options.told == told
+    assert options_from_json(options.as_user_options()) == options
+
+
+@pytest.mark.parametrize("value", ["a\nb", "x" * 2049, 5, "https://u:ghp_sekretvalue0123456789abcdef@host/"])
+def test_what_binderhub_never_tells_is_refused(value: object) -> None:
+    with pytest.raises(Refused) as caught:
+        options_from_json({"repo": REPO, "binder_launch_host": value})
+    assert "sekret" not in caught.value.sentence
+
+
 @pytest.mark.parametrize("pasted", VECTORS["refused"])
 def test_what_names_no_repository_is_refused(pasted: str) -> None:
     with pytest.raises(Refused):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 from jupyterhub.services.auth import UserNotAllowed
 from tornado import web
 
+from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
 from ...launch_events import Launch
 from ...launch_progress import follow_launch
 from ...launches import Launched
-from ...models import Build, Kind, Phase, Request
+from ...models import Build, Kind, Phase, Request, Source
 from ...providers import Provider, check_permitted
 from ..base import error_from
 from ..launches import caller_token, check_is_person
@@ -24,8 +25,6 @@ from . import protocol
 from .protocol import Told
 
 KEEPALIVE_SECONDS = 25.0
-RETRY_SECONDS = 4.0
-_ATTEMPTS = 4
 _TOO_MANY = 429
 _FIRST_OF_OURS = 500
 _GIT_SERVERS = frozenset({"git_server_timeout", "git_server_unavailable", "provider_timeout", "provider_unavailable"})
@@ -104,7 +103,7 @@ class BinderBuildHandler(StreamHandler):
         provider = self._provider(prefix)
         request = self._request(provider, spec)
         is_build_only = self._is_build_only()
-        build, is_new = await self._ensure(request, f"{prefix}:{spec}")
+        build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
         is_new = is_new or not build.state.ended
         if is_new:
             async with aclosing(self._follow(build)) as frames:
@@ -118,9 +117,10 @@ class BinderBuildHandler(StreamHandler):
             yield protocol.frame(protocol.ready_image(build.image.reference, is_new=is_new))
             return
         yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
-        async with aclosing(self._launch(request, build, provider, spec)) as events:
-            async for event in events:
-                yield protocol.frame(event, build.id, build.last_event)
+        with self.context.metrics.binderhub.launching():
+            async with aclosing(self._launch(request, build, provider, spec)) as events:
+                async for event in events:
+                    yield protocol.frame(event, build.id, build.last_event)
 
     # --- the request -------------------------------------------------------------------------------------------------
 
@@ -150,9 +150,17 @@ class BinderBuildHandler(StreamHandler):
             check_is_person(self)
         return is_build_only
 
-    async def _ensure(self, request: Request, asked: str) -> tuple[Build, bool]:
+    async def _ensure(self, request: Request, asked: str, *, is_build_only: bool) -> tuple[Build, bool]:
+        async def check_place(source: Source) -> None:
+            if places := self.context.launches.places:
+                await places.check(self.context.launches.wanted(self.caller.name, request, source.url))
+
+        waits = is_build_only or (self.context.launches.places and self.context.launches.places.waits)
         try:
-            return await self.context.builds.ensure(request, self.caller)
+            return await self.context.builds.ensure(request, self.caller, may_begin=None if waits else check_place)
+        except QuotaReached as error:
+            self.context.metrics.binderhub.note_launch(error.metric_status, request.provider, request.repo)
+            raise RefusedAsBinderHub(error.message) from error
         except NotFound as error:
             raise RefusedAsBinderHub(f"Could not resolve ref for {asked}. Double check your URL and that your repo is public.") from error
         except Unavailable as error:
@@ -183,17 +191,19 @@ class BinderBuildHandler(StreamHandler):
 
     async def _launch(self, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
         """Yield the launch's events; a server of this link that starts or runs already is joined."""
-        binderhub = self.context.metrics.binderhub
+        binderhub, attempts = self.context.metrics.binderhub, self.context.attempts
         yield protocol.told("launching", protocol.LAUNCHING)
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, attempts.count + 1):
             begun = time.monotonic()
             try:
-                launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, "")
-                async with aclosing(follow_launch(self.context.hub_api_url, caller_token(self), self.caller.name, launched.server)) as messages:
-                    async for message in messages:
-                        yield protocol.told("launching", message)
+                async with aclosing(self._attempt(request, build, provider, spec)) as events:
+                    async for event in events:
+                        yield event
+            except QuotaReached as error:
+                binderhub.note_launch(error.metric_status, provider.name, build.source.url)
+                raise RefusedAsBinderHub(error.message) from error
             except BinderError as error:
-                may_retry = (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < _ATTEMPTS
+                may_retry = (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < attempts.count
                 binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
                 if not may_retry:
                     binderhub.note_launch("failure", provider.name, build.source.url)
@@ -202,22 +212,47 @@ class BinderBuildHandler(StreamHandler):
                 binderhub.note_attempt("success", attempt - 1, time.monotonic() - begun)
                 binderhub.note_launch("success", provider.name, build.source.url)
                 self._note_launch(build, provider, spec)
-                self._has_ended = True
-                yield self._ready(launched, build, provider, spec)
                 return
             yield protocol.told("launching", f"Launch attempt {attempt} failed, retrying...")
-            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+            await asyncio.sleep(attempts.delay_seconds * 2 ** (attempt - 1))
 
-    def _ready(self, launched: Launched, build: Build, provider: Provider, spec: str) -> Told:
-        site = f"{self.request.protocol}://{self.request.host}"
-        links = {
+    async def _attempt(self, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
+        """Yield the events of one attempt to start the server, from its place in the queue to ``ready``."""
+        launches, token, user_name = self.context.launches, caller_token(self), self.caller.name
+        wanted = launches.wanted(user_name, request, build.source.url)
+        if launches.places and launches.places.waits:
+            async with aclosing(launches.places.wait(wanted)) as waiting:
+                async for position, estimate_seconds in waiting:
+                    yield protocol.told("waiting", protocol.place("launch", position, estimate_seconds))
+        about, image, seconds = self._about(build, provider, spec), build.image.reference, self.context.attempts.launch_seconds
+        launched = await launches.launch(token, user_name, request, "", about=about, image=image, repo_url=build.source.url)
+        try:
+            async with aclosing(follow_launch(self.context.hub_api_url, token, user_name, launched.server, image, seconds)) as messages:
+                async for message in messages:
+                    yield protocol.told("launching", message)
+        except BinderError:
+            if launches.places:
+                launches.places.give_back(wanted)
+            raise
+        self._has_ended = True
+        yield self._ready(launched, build, about)
+
+    def _about(self, build: Build, provider: Provider, spec: str) -> dict[str, str]:
+        """Return what BinderHub tells of a launch, to the server and to the client."""
+        return {
             "binder_ref_url": provider.ref_url(build.source),
-            "binder_launch_host": self.context.pages.badge_base_url or f"{site}{self.prefix}",
+            "binder_launch_host": self.context.pages.badge_base_url or f"{self._site}{self.prefix}",
             "binder_request": f"v2/{provider.name}/{spec}",
             "binder_persistent_request": f"v2/{provider.name}/{provider.resolved_spec(build.source)}",
             "binder_client_ip": self.request.remote_ip or "",
         }
-        return protocol.ready_server(f"{site}{launched.url}", "", build.image.reference, build.source.url, links)
+
+    @property
+    def _site(self) -> str:
+        return f"{self.request.protocol}://{self.request.host}"
+
+    def _ready(self, launched: Launched, build: Build, about: Mapping[str, str]) -> Told:
+        return protocol.ready_server(f"{self._site}{launched.url}", "", build.image.reference, build.source.url, about)
 
     def _note_launch(self, build: Build, provider: Provider, spec: str) -> None:
         headers = self.request.headers

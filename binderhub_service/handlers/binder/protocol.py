@@ -46,7 +46,7 @@ def from_build(event: Event, phase: str) -> Told | None:
     if event.kind is Kind.LOG:
         return told(phase, payload["text"])
     if event.kind is Kind.QUEUE:
-        return told("waiting", _place(payload))
+        return told("waiting", place("build", payload["position"], payload.get("estimate_seconds")))
     if event.kind is Kind.PHASE:
         return _from_phase(payload)
     return _from_end(payload)
@@ -63,10 +63,10 @@ def _from_end(payload: Mapping[str, Any]) -> Told | None:
     return told("failed", f"{error['message']} {error['hint']}" if error.get("hint") else error["message"])
 
 
-def _place(payload: Mapping[str, Any]) -> str:
-    seconds = payload.get("estimate_seconds")
+def place(what: str, position: int, seconds: float | None) -> str:
+    """Return what is told of a place in a queue, 1 for the next; `seconds` is how long it may take, None if that is not known."""
     estimate = "" if seconds is None else f"; it may take about {max(1, round(seconds))} s until its turn"
-    return f"The build is number {payload['position']} in the queue{estimate}."
+    return f"The {what} is number {position} in the queue{estimate}."
 
 
 def ready_image(image: str, *, is_new: bool) -> Told:
