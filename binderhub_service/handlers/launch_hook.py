@@ -9,14 +9,13 @@ from typing import Any
 
 from tornado import web
 
-from ..errors import BinderError
+from ..errors import NotAllowed
 from ..launches import BeforeLaunch, Planned
 
 
-class LaunchRefused(BinderError):
+class LaunchRefused(NotAllowed):
     """The operator's function refused a launch, with a status and a sentence of its own."""
 
-    status = 403
     code = "refused_by_hook"
 
     def __init__(self, status: int, message: str) -> None:
