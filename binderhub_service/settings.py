@@ -65,6 +65,15 @@ class Limits(Configurable):
         Another one is answered with 429. Default: 10. Example: ``40``, for a service that asks for everybody.
         """,
     ).tag(config=True)
+    ref_seconds = Float(
+        5,
+        min=0,
+        help="""For how long it is taken for known which commit a ref is at, or that it is not there.
+
+        A Git server is asked at most once in this time about each ref of a repository, however many people ask; a commit that is pushed meanwhile
+        is seen when it is over, and by forced builds at once. 0 asks for every request. In seconds. Default: 5. Example: ``60``.
+        """,
+    ).tag(config=True)
     build_seconds = Float(
         3600,
         min=0,
@@ -116,6 +125,7 @@ class Limits(Configurable):
             queue_seconds=self.queue_seconds,
             resolving=self.resolving,
             resolving_per_user=self.resolving_per_user,
+            ref_seconds=self.ref_seconds,
             log_bytes=self.log_bytes,
         )
 

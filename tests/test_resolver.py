@@ -89,6 +89,45 @@ async def test_who_goes_away_does_not_make_place_for_more(resolver: Resolver, pr
         await asyncio.gather(*ask(resolver, "alice", 4))
 
 
+async def test_an_answer_is_kept_for_a_moment_however_many_ask_and_however_they_spell_it() -> None:
+    provider = TableProvider()
+    provider.canonical_repo = lambda request: request.repo.lower().removesuffix(".git")  # type: ignore[method-assign]
+    resolver = Resolver([provider], BuildLimits(ref_seconds=30))
+    spelled = [Request("https://git.example.org/O/r", "main"), Request("https://git.example.org/o/r.git", "main")]
+    known = {await resolver.resolve(request, person) for request in spelled for person in ("alice", "bob")}
+    assert len(known) == len(provider.asked) == 1
+    await resolver.resolve(Request("https://git.example.org/o/r", ""), "alice")
+    await resolver.resolve(Request("https://git.example.org/o/other", "main"), "alice")
+    assert len(provider.asked) == 3, "another ref or repository is another question"
+    await resolver.resolve(spelled[0], "alice", fresh=True)
+    assert len(provider.asked) == 4
+
+
+async def test_that_something_is_not_there_is_kept_and_that_nobody_answered_is_not() -> None:
+    provider = TableProvider()
+    resolver = Resolver([provider], BuildLimits(ref_seconds=30))
+    for _ in range(3):
+        with pytest.raises(NotFound, match="There is no gone") as refused:
+            await resolver.resolve(Request("r", "gone"), "alice")
+        assert refused.value.code == "ref_not_found"
+    assert len(provider.asked) == 1
+    provider.error = Unavailable("no answer", code="git_server_timeout")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await resolver.resolve(Request("r", "main"), "alice")
+    provider.error = None
+    await resolver.resolve(Request("r", "main"), "alice")
+
+
+async def test_an_answer_is_asked_for_again_when_its_time_is_over() -> None:
+    provider = TableProvider()
+    resolver = Resolver([provider], BuildLimits(ref_seconds=0.05))
+    await resolver.resolve(Request("r", "main"), "alice")
+    provider.refs["main"] = "f" * 40
+    await asyncio.sleep(0.1)
+    assert (await resolver.resolve(Request("r", "main"), "alice")).commit == "f" * 40
+
+
 async def test_three_hundred_asks_for_a_host_that_never_answers_are_few_processes() -> None:
     writers: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda reader, writer: writers.append(writer), "127.0.0.1", 0)

@@ -70,7 +70,7 @@ class Builds:
             InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun.
         """
         access.check_may_build(caller)
-        source = await self._resolver.resolve(request, caller.name)
+        source = await self._resolver.resolve(request, caller.name, fresh=force)
         return await self._shared.ensure(source, caller.name, force=force, may_begin=may_begin)
 
     # --- reading -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ class BuildLimits:
         queue_seconds: how long one may wait for its turn.
         resolving: how many requests may wait for a Git server's answer at a time.
         resolving_per_user: how many of them may be one user's.
+        ref_seconds: for how long it is taken for known which commit a ref is at; 0 asks for every request.
         log_bytes: how much log is kept of one; more is cut, and the build goes on.
     """
 
@@ -33,6 +34,7 @@ class BuildLimits:
     queue_seconds: float = 0
     resolving: int = 0
     resolving_per_user: int = 0
+    ref_seconds: float = 0
     log_bytes: int = 0
 
     def check_may_begin(self, owner: str, repo: str, unfinished: Sequence[Build]) -> None:

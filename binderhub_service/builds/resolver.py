@@ -1,18 +1,44 @@
-"""Which commit does a request mean? Equal questions share one answer, and there is a bound on how many are asked at a time."""
+"""Which commit does a request mean? Equal questions share one answer, which is kept for a moment; only some are asked at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
-from ..errors import TooMany, Unavailable
+from ..errors import NotFound, TooMany, Unavailable
 from ..models import Request, Source
 from ..providers import Provider, check_permitted, provider_for
 from .limits import BuildLimits
 
 _RETRY_WAITS_SECONDS = (0.5, 1.5)
 _RETRY_AFTER_SECONDS = 10
+_MAX_KEPT = 10_000
+
+_Question = tuple[str, str, str]
+
+
+class _KnownRefs:
+    """What providers answered a moment ago: commits, and that something is not there; never that they could not be asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._answers: OrderedDict[_Question, tuple[float, Source | NotFound]] = OrderedDict()
+
+    def put(self, question: _Question, answer: Source | NotFound) -> None:
+        self._answers.pop(question, None)
+        self._answers[question] = (asyncio.get_running_loop().time() + self._seconds, answer)
+        if len(self._answers) > _MAX_KEPT:
+            self._answers.popitem(last=False)
+
+    def get(self, question: _Question) -> Source | None:
+        """Return the commit that is known; raise `NotFound` if it is known that there is none."""
+        until, answer = self._answers.get(question, (0.0, None))
+        if answer is None or asyncio.get_running_loop().time() >= until:
+            return None
+        if isinstance(answer, NotFound):
+            raise NotFound(answer.message, code=answer.code, hint=answer.hint)
+        return answer
 
 
 class Resolver:
@@ -23,18 +49,22 @@ class Resolver:
 
     Args:
         providers: the most specific one is asked.
-        limits: how many questions there may be at a time.
+        limits: how many questions there may be at a time, and for how long an answer is kept.
     """
 
     def __init__(self, providers: Sequence[Provider], limits: BuildLimits) -> None:
         self._providers = providers
         self._limits = limits
-        self._tasks: dict[Request, asyncio.Task[Source]] = {}
+        self._tasks: dict[_Question, asyncio.Task[Source]] = {}
+        self._kept = _KnownRefs(limits.ref_seconds)
         self._by_person: Counter[str] = Counter()
         self._closing = False
 
-    async def resolve(self, request: Request, person: str) -> Source:
-        """Return the commit that a request means; equal requests that come meanwhile wait for the same answer.
+    async def resolve(self, request: Request, person: str, *, fresh: bool = False) -> Source:
+        """Return the commit that a request means; equal requests that come meanwhile or right afterwards share the answer.
+
+        Args:
+            fresh: ask even if the answer is known from a moment ago.
 
         Raises:
             NotAllowed: the operator does not let the repository be used.
@@ -44,10 +74,14 @@ class Resolver:
         if self._closing:
             raise _stopping()
         check_permitted(request, self._providers)
-        task = self._tasks.get(request)
+        provider = provider_for(request, self._providers)
+        question = (provider.name, provider.canonical_repo(request), request.ref)
+        if not fresh and (known := self._kept.get(question)):
+            return known
+        task = self._tasks.get(question)
         if task is None:
             self._check_may_ask(person)
-            task = self._begin(request, person)
+            task = self._begin(question, provider, request, person)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -81,22 +115,24 @@ class Resolver:
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
 
-    def _begin(self, request: Request, person: str) -> asyncio.Task[Source]:
+    def _begin(self, question: _Question, provider: Provider, request: Request, person: str) -> asyncio.Task[Source]:
         def ended(task: asyncio.Task[Source]) -> None:
-            del self._tasks[request]
+            del self._tasks[question]
             self._by_person -= Counter({person: 1})  # drops the person at 0
-            if not task.cancelled():
-                task.exception()  # seen, even if nobody waits for the answer any more
+            if task.cancelled():
+                return
+            error = task.exception()  # seen, even if nobody waits for the answer any more
+            if error is None or isinstance(error, NotFound):
+                self._kept.put(question, error or task.result())
 
-        task = asyncio.create_task(self._ask(request))
-        self._tasks[request] = task
+        task = asyncio.create_task(self._ask(provider, request))
+        self._tasks[question] = task
         self._by_person[person] += 1
         task.add_done_callback(ended)
         return task
 
-    async def _ask(self, request: Request) -> Source:
+    async def _ask(self, provider: Provider, request: Request) -> Source:
         """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
-        provider = provider_for(request, self._providers)
         for seconds in _RETRY_WAITS_SECONDS:
             try:
                 return await provider.resolve(request)

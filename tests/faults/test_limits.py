@@ -301,7 +301,7 @@ def begin_trouble(repository: Repository, kind: str, times: int) -> None:
 async def test_one_build_too_many_is_refused_with_when_to_come_back(
     service: Service, new_repository: NewRepository, gate: Gate, limit: str, user: str
 ) -> None:
-    service.settings["Limits"] = {limit: 1}
+    service.settings["Limits"] = {limit: 1, "ref_seconds": 0}
     repository = new_repository({"postBuild": gate.post_build})
     await service.start()
     first = await service.build(repository.url)
