@@ -74,8 +74,16 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
         return Rejection(422, "The server needs more memory than it may have, so it was ended while it started.")
     if status == COMMAND_NOT_FOUND and "missing program: " in said_last:
         return Rejection(422, NO_SERVER_PROGRAM)
+    if not status:
+        said_last = f'{said_last} (A start script or an ENTRYPOINT has to end with exec "$@".)'.strip()
     last = f"It said last: {said_last}" if said_last else "What it said, an administrator finds in the hub's log."
-    return Rejection(422, f"The server ended with status {status} while it started. {last}")
+    cure = "" if status else ' A start script or an ENTRYPOINT that does not end with exec "$@" is the usual reason.'
+    return Rejection(422, f"The server ended with status {status} while it started.{cure} {last}")
+
+
+def script_ended(script: str) -> Rejection:
+    """Return the rejection that a start script means which ended well and has not become the server."""
+    return Rejection(422, f'The script {script} ended without starting the server. Its last line must be: exec "$@"')
 
 
 def server_silent(seconds: float) -> Rejection:

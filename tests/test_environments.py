@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import BuildFailed
+from binderhub_service.worker.environment_files import REPO2DOCKER_FILES
 from binderhub_service.worker.environments import Definition, definition_in
 
 SOME = "six==1.16.0\n"
@@ -31,6 +32,7 @@ def read(tmp_path: Path) -> Read:
 
 # What defines it
 
+TOLD_ELSEWHERE = {"files", "rewritten", "notes"}
 FOUND = {
     "nothing at all": ({"README.md": "x"}, {}),
     "requirements": ({"requirements.txt": SOME}, {"requirements": "requirements.txt"}),
@@ -72,6 +74,13 @@ FOUND = {
         {"binder/requirements.txt": SOME, "Dockerfile": "x"},
         {"folder": "binder", "requirements": "binder/requirements.txt"},
     ),
+    "a package of Poetry's": (
+        {"pyproject.toml": "[tool.poetry]\nname = 'p'\n[build-system]\nrequires = ['poetry-core']\n"},
+        {"package": True, "tied_to_commit": "the repository itself is installed (pyproject.toml)"},
+    ),
+    "setup.cfg alone": ({"setup.cfg": "[metadata]\nname = p\n"}, {}),
+    "a name of pyenv is no version": ({".python-version": "miniconda3-latest"}, {}),
+    "UTF-16": ({"requirements.txt": "six\n".encode("utf-16")}, {"requirements": "requirements.txt"}),
     "a byte order mark": ({"runtime.txt": b"\xef\xbb\xbfpython-3.12"}, {"python": "3.12"}),
 }
 
@@ -80,7 +89,7 @@ FOUND = {
 def test_the_files_that_define_it_are_found(read: Read, case: str) -> None:
     files, wanted = FOUND[case]
     found: Definition = read(files)
-    told = {name: value for name, value in vars(found).items() if name != "files" and value != vars(Definition())[name]}
+    told = {name: value for name, value in vars(found).items() if name not in TOLD_ELSEWHERE and value != vars(Definition())[name]}
     assert told == wanted
 
 
@@ -186,10 +195,9 @@ def test_other_settings_are_another_key(read: Read) -> None:
 REFUSED = {
     "two folders": ({"binder/x": "", ".binder/x": ""}, "environment_ambiguous", "both"),
     "an r runtime": ({"runtime.txt": "r-4.3-2024-01-01"}, "environment_not_supported", "runtime.txt"),
-    "a version that is none": ({".python-version": "pypy3.10"}, "environment_not_supported", ".python-version"),
     "broken TOML": ({"pyproject.toml": "[project"}, "environment_invalid", "pyproject.toml"),
     "a broken lock": ({"pyproject.toml": PROJECT, "uv.lock": "}"}, "environment_invalid", "uv.lock"),
-    "no text": ({"requirements.txt": b"\xff\xfe"}, "environment_invalid", "requirements.txt"),
+    "no text": ({"requirements.txt": b"\xc3\x28"}, "environment_invalid", "requirements.txt"),
     "an include that is not there": ({"requirements.txt": "-r nowhere.txt"}, "environment_invalid", "nowhere.txt"),
     "an include from above": ({"requirements.txt": "-r ../../../../etc/hostname"}, "environment_invalid", "leads out"),
     "an include by address of a file": ({"requirements.txt": "-r file:///etc/hostname"}, "environment_invalid", "does not exist"),
@@ -272,3 +280,43 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "circle.txt").symlink_to("circle.txt")
     with pytest.raises(BuildFailed, match=r"circle\.txt"):
         definition_in(tmp_path)
+
+
+# What is not honoured is said
+
+NOTED = {
+    "a lock of Poetry": ({"poetry.lock": ""}, "poetry.lock is not read"),
+    "requirements.in": ({"requirements.in": "six"}, "requirements.in is not read"),
+    "setup.cfg alone": ({"setup.cfg": "[metadata]\nname = p\n"}, "setup.cfg alone makes no package"),
+    "an option of pip": ({"requirements.txt": "--no-deps\nsix"}, "The option --no-deps in requirements.txt"),
+    "a name of pyenv": ({".python-version": "pypy3.10"}, "'pypy3.10', which is no version of Python"),
+    "no package": (
+        {"pyproject.toml": "[tool.poetry]\npackage-mode = false\n[build-system]\nrequires = ['poetry-core']\n"},
+        "pyproject.toml says that this is no package",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOTED)
+def test_what_is_not_honoured_is_said(read: Read, case: str) -> None:
+    files, said = NOTED[case]
+    assert any(said in note for note in read(files).notes)
+
+
+def test_a_file_in_another_encoding_is_written_anew_for_uv(read: Read) -> None:
+    assert read({"requirements.txt": "six\n".encode("utf-16")}).rewritten == {"requirements.txt": "six\n"}
+    assert read({"requirements.txt": "six\n"}).rewritten == {}
+
+
+UNREADABLE_HERE = {
+    "a pyproject.toml": {"binder/pyproject.toml": "[project", "binder/environment.yml": "name: x\n"},
+    "requirements": {"requirements.txt": b"\xc3\x28"},
+    "an include that is missing": {"requirements.txt": "-r nowhere.txt\n"},
+    "a version of Python": {".python-version": b"\xc3\x28"},
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE_HERE)
+def test_what_only_another_program_reads_belongs_to_its_commit(tmp_path: Path, case: str) -> None:
+    definition = definition_in(write(tmp_path, UNREADABLE_HERE[case]), REPO2DOCKER_FILES)
+    assert definition.tied_to_commit

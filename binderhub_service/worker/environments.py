@@ -10,15 +10,19 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import BuildFailed
-from . import local_paths
+from . import local_paths, requirements_text, unread_files
 from .environment_files import RULES, WHOLE_TREE
 
+T = TypeVar("T")
+_Project = tuple[str | None, bool, bool, str | None, tuple[tuple[str, bool], ...]]
+_NO_PROJECT: _Project = (None, False, False, None, ())
 _FOLDERS = ("binder", ".binder")
 _OTHER_MODES = "docker, kubernetes"
 _NOT_HERE = (
@@ -58,6 +62,8 @@ class Definition:
         post_build: path of the postBuild script, or None.
         start: path of the start script, or None.
         tied_to_commit: why the environment depends on more of the tree than `files`; None if it can be shared.
+        rewritten: the text that uv reads instead of a file's own, by path: other encodings, and what only pip takes.
+        notes: sentences about what the repository says and this mode does not honour.
     """
 
     folder: str = ""
@@ -71,6 +77,8 @@ class Definition:
     post_build: str | None = None
     start: str | None = None
     tied_to_commit: str | None = None
+    rewritten: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def key(self, commit: str, settings: str) -> str:
         """Return the environment's key: equal for equal environments, whatever else the commits contain.
@@ -107,6 +115,8 @@ class _Reader:
         self._honoured = honoured
         self._files: dict[str, bytes] = {}
         self._tied: list[str] = []
+        self._rewritten: dict[str, str] = {}
+        self._notes: list[str] = []
 
     def definition(self) -> Definition:
         folder = self._folder()
@@ -120,15 +130,16 @@ class _Reader:
         self._read_what_others_honour(folder)
         requirements = self._path_if_file(folder, "requirements.txt")
         if requirements:
-            self._read_requirements(requirements, seen=set())
-        project, locked, package, requires_python, indexes = self._read_project(folder)
+            self._read(requirements, partial(self._read_requirements, requirements, set()), None)
+        project, locked, package, requires_python, indexes = self._read("pyproject.toml", partial(self._read_project, folder), _NO_PROJECT)
         post_build, start = self._path_if_file(folder, "postBuild"), self._path_if_file(folder, "start")
         if post_build:
             self._take(post_build)
             self._tied.append(f"{post_build} may use any file")
         if start:
             self._take(start)
-        python = self._python_version(folder) or requires_python
+        python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python
+        self._notes.extend(unread_files.notes({path.name for path in (self._root / folder).iterdir()}))
         return Definition(
             folder=folder,
             files=self._files,
@@ -141,7 +152,21 @@ class _Reader:
             post_build=post_build,
             start=start,
             tied_to_commit="; ".join(self._tied) or None,
+            rewritten=self._rewritten,
+            notes=tuple(self._notes),
         )
+
+    def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
+        """Return what `read` does. Where another program decides what files mean, one that cannot be read here belongs to its commit."""
+        try:
+            return read()
+        except _LeadsOut:
+            raise
+        except BuildFailed as error:
+            if not self._honoured:
+                raise
+            self._tied.append(f"{what} cannot be read here ({error.message.rstrip('.')})")
+            return otherwise
 
     def _folder(self) -> str:
         found = [name for name in _FOLDERS if (self._root / name).is_dir()]
@@ -197,7 +222,7 @@ class _Reader:
 
     def _text(self, path: str) -> str:
         try:
-            return self._take(path).decode("utf-8-sig")
+            return requirements_text.decoded(self._take(path))
         except UnicodeDecodeError as error:
             raise BuildFailed(f"The file {path} is not UTF-8 text.", code="environment_invalid", hint="Save it as UTF-8.") from error
 
@@ -206,7 +231,11 @@ class _Reader:
             return
         seen.add(path)
         here = PurePosixPath(path).parent
-        for line in _requirement_lines(self._text(path)):
+        translation = requirements_text.for_uv(path, self._text(path))
+        if translation.text.encode() != self._files[path]:
+            self._rewritten[path] = translation.text
+        self._notes.extend(translation.notes)
+        for line in requirements_text.lines(translation.text):
             include = _INCLUDE.match(line)
             if include:
                 if not local_paths.is_elsewhere(include["file"]):
@@ -214,7 +243,7 @@ class _Reader:
             elif local_paths.in_requirement(line):
                 self._tied.append(f"{path} names a local path ({line})")
 
-    def _read_project(self, folder: str) -> tuple[str | None, bool, bool, str | None, tuple[tuple[str, bool], ...]]:
+    def _read_project(self, folder: str) -> _Project:
         """Return the path of pyproject.toml if its dependencies are wanted, whether it is locked, package or not, requires-python, indexes."""
         setup = self._path_if_file(folder, "setup.py") if not folder else None
         path = self._path_if_file(folder, "pyproject.toml")
@@ -230,12 +259,15 @@ class _Reader:
         computed = "dependencies" in self._list(path, project, "dynamic")
         if folder and computed:
             self._tied.append(f"{path} has its dependencies computed, maybe from other files")
-        package = bool(setup) or (not folder and bool(project) and ("build-system" in content or computed))
+        package = bool(setup) or (not folder and ("build-system" in content or (bool(project) and computed)))
+        if package and _is_no_package(content):
+            self._notes.append(f"{path} says that this is no package (package-mode = false), so what it needs is not installed.")
+            package = False
         if setup:
             self._take(setup)
         if package:
             self._tied.append(f"the repository itself is installed ({setup or path})")
-        if path and not project and not lock:
+        if path and not project and not package:
             self._files.pop(path, None)  # settings of tools only
         return (path if project else None), bool(lock), package, self._requires_python(path, project), local_paths.indexes_of(content)
 
@@ -274,12 +306,15 @@ class _Reader:
             path = self._path_if_file(folder, name)
             if not path:
                 continue
-            asked = next(_requirement_lines(self._text(path)), "")
+            asked = next(requirements_text.lines(self._text(path)), "")
             if not asked:
                 continue
             match = _PYTHON_VERSION.match(asked)
-            if not match and name in self._honoured:
+            if not match and self._honoured:
                 return None
+            if not match and name == ".python-version":
+                self._notes.append(f"The file {path} names {asked!r}, which is no version of Python, so it is not honoured.")
+                continue
             if not match:
                 raise BuildFailed(
                     f"The file {path} asks for {asked!r}, which is not a Python version that embedded mode can honour.",
@@ -290,16 +325,19 @@ class _Reader:
         return None
 
 
+class _LeadsOut(BuildFailed):
+    """A file of the repository is a link out of it."""
+
+
 def _leads_out(path: str) -> BuildFailed:
-    return BuildFailed(f"The file {path} leads out of the repository.", code="environment_invalid", hint="Replace the link by a file.")
+    return _LeadsOut(f"The file {path} leads out of the repository.", code="environment_invalid", hint="Replace the link by a file.")
 
 
-def _requirement_lines(text: str) -> Iterator[str]:
-    """Yield the lines that say something: continued lines joined, comments and blanks left out."""
-    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
-        stripped = re.sub(r"(^|\s)#.*$", "", line).strip()
-        if stripped:
-            yield stripped
+def _is_no_package(content: Mapping[str, Any]) -> bool:
+    """Say whether Poetry is told that the repository is none."""
+    tool = content.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    return isinstance(poetry, dict) and poetry.get("package-mode") is False
 
 
 def _normalised(path: PurePosixPath) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
 from ..readiness import until_it_answers
-from ..rejection import server_ended
+from ..rejection import Rejection, server_ended
 
 GROUP_END_SECONDS = 5.0
 
@@ -35,6 +35,10 @@ class LocalSpawner(SimpleLocalProcessSpawner):
     def process_started(self) -> None:
         """Do what is to be done once the process runs, whether or not it will answer; nothing here."""
 
+    def ended(self, status: int) -> Rejection:
+        """Return why a server whose process ended with this status did not start."""
+        return server_ended(status, "")
+
     async def _answering(self, started: Awaitable[tuple[str, int]]) -> tuple[str, int]:
         ip, port = await started
         self.process_started()
@@ -45,7 +49,7 @@ class LocalSpawner(SimpleLocalProcessSpawner):
         status = self.proc.poll()
         if status is not None:
             await end_group(self.pid)  # the hub stops only what runs
-            raise server_ended(status, "")
+            raise self.ended(status)
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server, then whatever it leaves running: a start script's children, kernels in its process group."""

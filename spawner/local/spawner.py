@@ -6,16 +6,18 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from traitlets import Enum, Unicode, default
 
+from binderhub_service.common.repo_environment import repo_variables, script_problem, system_user
+
 from ..mixin import RepoSpawner
-from ..rejection import Rejection
-from . import leftover, working_copy
+from ..rejection import Rejection, script_ended
+from . import image_home, leftover, working_copy
 from .base import LocalSpawner, end_group
 from .homes import Account, Homes, account_of
 
@@ -30,12 +32,19 @@ _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class DirectoryImage:
-    """An image as its manifest describes it: the environment, the checkout, its commit, and a start script in it (or none)."""
+    """An image as its manifest describes it.
+
+    Attributes:
+        content: the checkout.
+        start: a start script in it, or None.
+        import_from: folders of the checkout that the environment imports from.
+    """
 
     environment: Path
     content: Path
     commit: str
     start: str | None
+    import_from: tuple[str, ...] = ()
 
 
 def read_image(images_dir: Path, name: str) -> DirectoryImage:
@@ -48,7 +57,13 @@ def read_image(images_dir: Path, name: str) -> DirectoryImage:
         if not _IMAGE_NAME.fullmatch(name):
             raise FileNotFoundError(name)
         manifest = json.loads((images_dir / name / "image.json").read_text(encoding="utf-8"))
-        return DirectoryImage(Path(manifest["environment"]), Path(manifest["content"]), str(manifest["commit"]), manifest.get("start"))
+        return DirectoryImage(
+            Path(manifest["environment"]),
+            Path(manifest["content"]),
+            str(manifest["commit"]),
+            manifest.get("start"),
+            tuple(manifest.get("import_from") or ()),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Rejection(409, "The image is not on this machine any more. Start the server again, and it will be made anew.") from error
 
@@ -67,6 +82,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     _environment_dir = Unicode()
     _copy_dir = Unicode()
+    _import_from: Sequence[str] = ()
+    _start = ""
     _said_of_home = ""
 
     deleted_homes = Enum(
@@ -121,6 +138,9 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
             self.tell(NO_WALLS)
         await self._end_leftover(copy.parent)
         self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
+        if placed := await asyncio.to_thread(image_home.put_into, Path(self.home_dir), image.environment / "home"):
+            self.tell(f"Files that the build made in its home are in yours now: {placed}.")
+        self._import_from = [str(copy / folder) for folder in image.import_from]
         self._environment_dir = str(image.environment)
         self._copy_dir = str(copy)
         self.cmd = [*self._start_script(copy, image.start), str(image.environment / "bin" / SINGLEUSER)]
@@ -144,15 +164,28 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     def _start_script(self, copy: Path, start: str | None) -> list[str]:
         """Return the command that the server's command is given to: the copy's own start script, if it has one still."""
+        self._start = ""
         if not start:
             return []
         script = copy / start
         if not script.is_file() or not script.resolve().is_relative_to(copy.resolve()):
             self.tell(f"There is no {start} in your copy any more, so the server starts without it.")
             return []
+        self._start = start
         with script.open("rb") as opened:
-            runs_by_itself = opened.read(2) == b"#!" and os.access(script, os.X_OK)
-        return [str(script)] if runs_by_itself else ["bash", str(script)]
+            begins = opened.read(256)
+        if problem := script_problem(start, begins):
+            raise Rejection(422, " ".join(problem))
+        if not (begins.startswith(b"#!") and os.access(script, os.X_OK)):
+            return ["bash", str(script)]
+        interpreter = begins[2:].split(maxsplit=1)[:1]
+        if not interpreter or not Path(os.fsdecode(interpreter[0])).exists():
+            raise Rejection(422, f"The script {start} names in line 1 a program that is not here. Write #!/bin/bash there.")
+        return [str(script)]
+
+    def ended(self, status: int) -> Rejection:
+        """Return why the server has ended; a start script that ends well has not become the server."""
+        return script_ended(self._start) if self._start and not status else super().ended(status)
 
     def get_env(self) -> dict[str, str]:
         """Return the server's environment, in which the image's programs come first."""
@@ -161,9 +194,18 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         env["VIRTUAL_ENV"] = self._environment_dir
         # The environment is shared and read-only; what pip installs in a server is this person's, for this copy and environment.
         packages = Path(self._copy_dir).parent / ".packages" / Path(self._environment_dir).name
-        env["PIP_TARGET"] = env["PYTHONPATH"] = str(packages)
+        env["PIP_TARGET"] = str(packages)
+        env["PYTHONPATH"] = os.pathsep.join([str(packages), *self._import_from])
+        env.update(repo_variables(Path(self._environment_dir), Path(self._copy_dir), system_user()))
+        env.update(_own_settings(Path(self._copy_dir)))
         env["JUPYTERHUB_ROOT_DIR"] = self._copy_dir
         return env
 
     def make_preexec_fn(self, name: str) -> None:
         """Return nothing to do in the child: it would leave the copy for the home directory."""
+
+
+def _own_settings(copy: Path) -> dict[str, str]:
+    """Return the variables by which Jupyter and IPython find the settings in a copy's root, where a home's would be on a binder."""
+    places = {"JUPYTER_CONFIG_PATH": copy / ".jupyter", "IPYTHONDIR": copy / ".ipython"}
+    return {name: str(place) for name, place in places.items() if place.is_dir()}

@@ -23,6 +23,19 @@ from tests.harness.repository import BareRepository, Files
 
 NewRepository = Callable[..., Repository]
 FOUND = "nothing to install"
+EDITABLE = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+BACKEND = """\
+import os, zipfile
+def build_editable(folder, *a):
+    name = 'mine-1-py3-none-any.whl'
+    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:
+        wheel.writestr('mine.pth', os.getcwd())
+        wheel.writestr('mine-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n')
+        wheel.writestr('mine-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+        wheel.writestr('mine-1.dist-info/RECORD', '')
+    return name
+build_wheel = build_editable
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,6 +45,7 @@ def packages(package_index: PackageIndex) -> None:
     package_index.add("common", "1.0")
     package_index.add("common", "2.0")
     package_index.add_unbuildable("unbuildable")
+    package_index.add("broken", module="raise SystemExit('It is broken.')\n", program="jupyterhub-singleuser")
 
 
 def error_of(made: Made) -> dict[str, str]:
@@ -64,7 +78,12 @@ FAILING = {
     "a script without a first line": ({"postBuild": "echo why\nfalse"}, "post_build_failed", "exit status 1"),
     "a script for a program that is not there": ({"postBuild": "#!/no/such/program\n"}, "post_build_failed", "postBuild"),
     "a file that needs another mode": ({"apt.txt": "curl"}, "environment_not_supported", "apt.txt"),
-    "no requirements file at all": ({"requirements.txt": "not a requirement !!\n"}, "requirements_failed", "could not be installed"),
+    "no requirements file at all": ({"requirements.txt": "not a requirement !!\n"}, "requirements_failed", "not a requirement !!"),
+    "one equals sign": ({"requirements.txt": "common=1.0\n"}, "requirements_failed", "written for conda"),
+    "a path of another machine": ({"requirements.txt": "common @ file:///croot/common\n"}, "requirement_not_found", "/croot/common"),
+    "a script with Windows line endings": ({"postBuild": "#!/bin/sh\r\necho hi\r\n"}, "script_invalid", "postBuild has Windows line endings"),
+    "a start script with Windows line endings": ({"start": '#!/bin/sh\r\nexec "$@"\r\n'}, "script_invalid", "start has Windows line endings"),
+    "a server that does not run": ({"requirements.txt": "broken\n"}, "no_singleuser", "It is broken."),
 }
 
 
@@ -101,6 +120,47 @@ async def test_a_disk_that_is_full_is_not_filled_further(build_directory: BuildD
 async def test_a_commit_that_the_server_does_not_have_is_said_so(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     made = await build_directory.make(build_directory.ask(new_repository({"a": "b"}).url, "f" * 40))
     assert error_of(made)["code"] == "fetch_failed"
+
+
+HOME_AND_VARIABLES = """\
+#!/bin/sh
+set -u
+echo "$REPO_DIR" > ~/repo_dir
+mkdir -p ~/.local/share && echo "$NB_PYTHON_PREFIX" > ~/.local/share/prefix
+"""
+
+
+async def test_a_build_has_a_home_of_its_own_that_is_part_of_the_environment(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    monkeypatch.setenv("HOME", str(real))
+    made = await make(build_directory, new_repository({"postBuild": HOME_AND_VARIABLES}))
+    assert made.error is None, made.log
+    manifest = build_directory.manifest(made.build)
+    home = Path(manifest["environment"]) / "home"
+    assert (home / "repo_dir").read_text().strip() == manifest["content"]
+    assert (home / ".local" / "share" / "prefix").read_text().strip() == manifest["environment"]
+    assert {str(path.relative_to(real)) for path in real.rglob("*") if path.is_file() and "uv" not in path.parts} == set(), "only what uv keeps"
+
+
+async def test_requirements_as_pip_takes_them_are_installed(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    repository = new_repository(
+        {
+            "requirements.txt": "--no-deps\r\ncommon \\\r\n==1.0\r\n-e .\r\n".encode("utf-16"),
+            "pyproject.toml": EDITABLE,
+            "backend.py": BACKEND,
+            "mine.py": "",
+        }
+    )
+    made = await make(build_directory, repository)
+    assert made.error is None, made.log
+    assert installed(build_directory, made.build, "import common; print(common.version)") == "1.0"
+    assert any("--no-deps" in line for line in made.log)
+    manifest = build_directory.manifest(made.build)
+    assert Path(manifest["content"], "requirements.txt").read_bytes().startswith(b"\xff\xfe"), "the checkout is the repository's"
+    assert manifest["import_from"] == ["."]
 
 
 # Fetching
@@ -224,20 +284,7 @@ async def test_an_environment_that_uses_the_tree_is_made_for_every_commit(
     build_directory: BuildDirectory, new_repository: NewRepository, files: Files
 ) -> None:
     if "pyproject.toml" in files:
-        backend = (
-            "import base64, hashlib, zipfile\n"
-            "def build_editable(folder, *a):\n"
-            "    name = 'mine-1-py3-none-any.whl'\n"
-            "    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:\n"
-            "        wheel.writestr('mine.pth', __import__('os').getcwd())\n"
-            "        wheel.writestr('mine-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n')\n"
-            "        wheel.writestr('mine-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-            "        wheel.writestr('mine-1.dist-info/RECORD', '')\n"
-            "    return name\n"
-            "build_wheel = build_editable\n"
-        )
-        table = "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        files = {**files, "pyproject.toml": f"{files['pyproject.toml']}{table}", "backend.py": backend}
+        files = {**files, "pyproject.toml": f"{files['pyproject.toml']}{EDITABLE}", "backend.py": BACKEND}
     repository = new_repository({**files, "mine.py": "word = 'one'\n", "greeting.py": "word = 'one'\n"})
     first = await make(build_directory, repository)
     repository.commit({"mine.py": "word = 'two'\n", "greeting.py": "word = 'two'\n"})

@@ -24,14 +24,16 @@ class PackageIndex:
         self.url = ""
         self.asked: list[str] = []
 
-    def add(self, name: str, version: str = "1.0", requires: str = "", module: str = "") -> None:
-        """Add a package that can be imported by its name and tells its version, or whose module is as given."""
+    def add(self, name: str, version: str = "1.0", requires: str = "", module: str = "", program: str = "") -> None:
+        """Add a package that can be imported by its name and tells its version, or whose module is as given; `program` runs its module."""
         info = f"{name}-{version}.dist-info"
         needs = f"Requires-Dist: {requires}\n" if requires else ""
         with zipfile.ZipFile(self._folder(name) / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{name}.py", module or f"version = {version!r}\n")
             wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            if program:
+                wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{program} = {name}:main\n")
             wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
     def add_unbuildable(self, name: str, version: str = "1.0") -> None:

@@ -350,6 +350,68 @@ async def test_a_start_script_that_is_not_in_the_copy_is_not_run(spawner: Proces
     assert "There is no start in your copy any more" in progress_of(spawner)
 
 
+SPOILT_STARTS = {
+    "Windows line endings": ('#!/bin/sh\r\nexec "$@"\r\n', "start has Windows line endings (from line 1 on), so it cannot run. Save it"),
+    "a program that is not here": ('#!/no/such/program\nexec "$@"\n', "start names in line 1 a program that is not here"),
+    "no program": ('#!\nexec "$@"\n', "start names in line 1 a program that is not here"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT_STARTS)
+async def test_a_start_script_that_cannot_run_is_refused_by_name(spawner: ProcessSpawner, tmp_path: Path, contents: Contents, case: str) -> None:
+    script, said = SPOILT_STARTS[case]
+    content, name = contents.add(start=script)
+    (content / "start").chmod(0o755)
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
+    with pytest.raises(Rejection) as caught:
+        await launch(spawner, {**BUILD, "image": "img-2"})
+    assert caught.value.status_code == 422
+    assert said in str(caught.value)
+
+
+async def test_a_start_script_that_forgets_the_server_is_told_the_cure(spawner: ProcessSpawner, tmp_path: Path, contents: Contents) -> None:
+    content, name = contents.add(start="export STARTED=yes\n")
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name, start="start")
+    spawner.repo_build = {**BUILD, "image": "img-2"}
+    await spawner.use_image(spawner.repo_build)
+    with pytest.raises(Rejection, match=r'The script start ended without starting the server. Its last line must be: exec "\$@"'):
+        await LocalSpawner.start(spawner)
+
+
+async def test_a_server_finds_what_a_build_found(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    told = await launch(spawner)
+    environment = told["environment"]
+    assert (environment["REPO_DIR"], environment["NB_PYTHON_PREFIX"]) == (told["cwd"], f"{tmp_path}/environment")
+    assert environment["NB_USER"]
+
+
+async def test_what_is_installed_in_editable_mode_is_imported_from_the_copy(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    manifest = tmp_path / "images" / "img-1" / "image.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "import_from": ["src", "."]}))
+    told = await launch(spawner)
+    packages, *copies = told["environment"]["PYTHONPATH"].split(os.pathsep)
+    assert packages == told["environment"]["PIP_TARGET"]
+    assert copies == [f"{told['cwd']}/src", told["cwd"]]
+
+
+async def test_settings_in_the_repositorys_root_take_effect(spawner: ProcessSpawner, tmp_path: Path, contents: Contents) -> None:
+    content, name = contents.add(a_txt="two")
+    (content / ".jupyter").mkdir()
+    (content / ".jupyter" / "jupyter_server_config.py").write_text("c.ServerApp.terminals_enabled = False\n")
+    make_image(tmp_path / "images", "img-2", tmp_path / "environment", content, name)
+    told = await launch(spawner, {**BUILD, "image": "img-2"})
+    assert told["environment"]["JUPYTER_CONFIG_PATH"] == f"{told['cwd']}/.jupyter"
+    assert "IPYTHONDIR" not in told["environment"]
+
+
+async def test_what_the_build_left_in_its_home_is_in_the_persons(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    (tmp_path / "environment" / "home").mkdir()
+    (tmp_path / "environment" / "home" / "words.txt").write_text("one")
+    told = await launch(spawner)
+    assert Path(told["environment"]["HOME"], "words.txt").read_text() == "one"
+    assert "Files that the build made in its home are in yours now: 1." in progress_of(spawner)
+
+
 async def test_a_copy_survives_stop_and_start(spawner: ProcessSpawner) -> None:
     copy = Path((await launch(spawner))["cwd"])
     (copy / "a.txt").write_text("mine")

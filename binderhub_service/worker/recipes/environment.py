@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ...common.repo_environment import repo_variables, script_problem, system_user
+from ...common.terminal import plain
 from ...errors import BuildFailed
 from ...images.environments import MADE, MANIFEST
 from ...images.locks import locked
@@ -23,16 +26,18 @@ from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
 from ..reporter import Reporter
 from .content import fetch
-from .definition_folder import write_files_alone
+from .definition_folder import files_rewritten, write_files_alone
+from .editables import import_roots
+from .install_errors import install_error, python_error
 from .uv import uv_environment
 
 SIZE = ".size.json"
-_UNKNOWN_PACKAGE = re.compile(r"Because (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
-_NO_SUCH_VERSION = re.compile(r"Because there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
+HOME = "home"
+"""The folder of an environment that is the home of its build; servers find in their own what it holds."""
+FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
+"""What a server needs at least: with less, a hub of today cannot start it."""
+_SHOWN_CHARACTERS = 300
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
-_OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
-_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
-_BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -68,6 +73,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         reporter.phase(Phase.FETCHING, "Fetching the repository")
         fetch(job, content, reporter, environment)
         definition = definition_in(content)
+        _check_scripts(definition, content)
         reporter.phase(Phase.BUILDING, "Making the environment")
         key = definition.key(job.image, EnvironmentSettings(**job.settings).as_text())
         publication = _Publication.of(Path(job.root) / "environments", key, job.build_id)
@@ -85,7 +91,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         raise
 
 
-def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | int | None]:
+def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix: Path) -> dict[str, str | int | list[str] | None]:
     return {
         "environment": str(prefix),
         "key": key,
@@ -93,6 +99,7 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
         "content_bytes": size_of(content),
         "environment_bytes": json.loads((prefix / SIZE).read_text())["bytes"],
         "start": definition.start,
+        "import_from": import_roots(prefix, content),
         "repo": job.url,
         "ref": job.ref,
         "commit": job.commit,
@@ -120,6 +127,14 @@ def _environment(
     return publication.made
 
 
+def _check_scripts(definition: Definition, content: Path) -> None:
+    """Raise `BuildFailed` if a script of the repository cannot run on this system."""
+    for name in filter(None, (definition.post_build, definition.start)):
+        problem = script_problem(name, (content / name).read_bytes())
+        if problem:
+            raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
+
+
 def _aside(content: Path) -> Path:
     """Return the folder, beside the checkout, of what a build needs for itself."""
     return content.with_name("aside")
@@ -130,6 +145,8 @@ def _report_what_was_found(definition: Definition, content: Path, reporter: Repo
     reporter.log(f"The environment is described by {files}.")
     if (content / "uv.toml").exists():
         reporter.log("The file uv.toml is not read; name package indexes in requirements.txt or in pyproject.toml.")
+    for note in definition.notes:
+        reporter.log(note)
     if definition.tied_to_commit:
         reporter.log(f"It belongs to this commit alone: {definition.tied_to_commit}.")
     else:
@@ -151,34 +168,42 @@ class _Installer:
             "VIRTUAL_ENV": str(prefix),
             "PATH": f"{prefix / 'bin'}:{environment.get('PATH', os.defpath)}",
             "UV_NO_PROGRESS": "1",
-            "NB_PYTHON_PREFIX": str(prefix),
-            "KERNEL_PYTHON_PREFIX": str(prefix),
         }
         aside = _aside(content)
         if definition.tied_to_commit:
             self._folder = content
-            self._environment["REPO_DIR"] = str(content)
         else:  # what is shared is made of what is in its key, so uv sees nothing else of the repository
             self._folder = write_files_alone(definition, content, aside / "definition")
+        aside.mkdir(exist_ok=True)
+        self._floors = aside / "floors.txt"
+        self._floors.write_text("\n".join(FLOORS), encoding="utf-8")
         self._for_uv = uv_environment(self._environment, aside)
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
 
     def install(self) -> None:
         """Make the environment; raises `BuildFailed`."""
+        if self._folder == self._content:
+            with files_rewritten(self._definition, self._content):
+                self._install_requirements()
+        else:
+            self._install_requirements()
+        if self._definition.post_build:
+            make_writable(self._prefix)
+            self._post_build(self._definition.post_build)
+        self._try_server()
+
+    def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
-        self._uv(partial(_python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
+        self._uv(partial(python_error, python), "venv", "--python", python, "--prompt", "binder", str(self._prefix))
         if self._definition.locked:
             project = self._folder / self._definition.folder
-            self._uv(_install_error, "sync", "--frozen", "--active", "--project", str(project))
+            self._uv(install_error, "sync", "--frozen", "--active", "--project", str(project))
         wanted = self._wanted()
         if any(b"--hash=" in content for content in self._definition.files.values()):
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
             wanted = ()
         self._pip_install((*wanted, *self._settings.base))
-        if self._definition.post_build:
-            make_writable(self._prefix)
-            self._post_build(self._definition.post_build)
 
     def _wanted(self) -> tuple[str, ...]:
         definition = self._definition
@@ -191,7 +216,8 @@ class _Installer:
 
     def _pip_install(self, what: Sequence[str]) -> None:
         indexes = [word for url, default in self._definition.indexes for word in ("--default-index" if default else "--index", url)]
-        self._uv(_install_error, "pip", "install", "--python", str(self._prefix / "bin" / "python"), *indexes, *what)
+        python = str(self._prefix / "bin" / "python")
+        self._uv(install_error, "pip", "install", "--python", python, "--constraints", str(self._floors), *indexes, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
         command = (self._settings.uv, "--color", "always", *arguments)
@@ -206,7 +232,7 @@ class _Installer:
         path.chmod(path.stat().st_mode | 0o111)
         command = (str(path),) if path.read_bytes().startswith(b"#!") else ("bash", str(path))
         try:
-            finished = self._reporter.run(command, cwd=self._content, environment=self._environment, guard=self._guard)
+            finished = self._reporter.run(command, cwd=self._content, environment=self._for_scripts(), guard=self._guard)
         except (FileNotFoundError, PermissionError) as error:
             raise BuildFailed(
                 f"The script {script} cannot be started.", code="post_build_failed", hint="Correct its first line: the program it names is not here."
@@ -220,43 +246,25 @@ class _Installer:
                 hint="The end of the log says why; correct the script.",
             )
 
+    def _for_scripts(self) -> dict[str, str]:
+        """Return the environment of the repository's scripts, with a home that becomes part of what is made."""
+        home = self._prefix / HOME
+        home.mkdir(exist_ok=True)
+        kept = {name: value for name, value in self._environment.items() if not name.startswith("XDG_")}
+        return kept | repo_variables(self._prefix, self._content, system_user()) | {"HOME": str(home)}
 
-def _python_error(python: str, tail: str) -> BuildFailed:
-    if _NO_PYTHON.search(tail):
-        return BuildFailed(
-            f"Python {python}, which the repository asks for, is not available here.",
-            code="python_not_available",
-            hint="Ask for another version in runtime.txt, .python-version or requires-python, or have an administrator install this one.",
-        )
-    return BuildFailed("The environment could not be created.", code="environment_failed", hint="The log says why.")
-
-
-def _install_error(tail: str) -> BuildFailed:
-    unknown = _UNKNOWN_PACKAGE.search(tail)
-    if unknown:
-        return BuildFailed(
-            f"The requirement {unknown['name']} does not exist in the package index.",
-            code="requirement_not_found",
-            hint="Check its spelling, or remove it.",
-        )
-    missing = _NO_SUCH_VERSION.search(tail)
-    if missing:
-        return BuildFailed(
-            f"There is no version of the requirement {missing['what']}.", code="requirement_not_found", hint="Ask for a version that exists."
-        )
-    if "No solution found" in tail:
-        return BuildFailed(
-            "The requirements contradict each other, or what a Jupyter server needs.",
-            code="requirements_conflict",
-            hint="The log names the conflict; loosen a version.",
-        )
-    build = _BUILD_FAILED.search(tail)
-    if build:
-        return BuildFailed(
-            f"The requirement {build['name']} could not be built from source.",
-            code="requirement_build_failed",
-            hint="It may need a compiler or a library of the system; ask for a version with ready-made wheels. The log says more.",
-        )
-    if _OUTSIDE_FAILED.search(tail):
-        return BuildFailed("The package index could not be reached.", code="package_index_unavailable", hint="Try again in a moment.")
-    return BuildFailed("The requirements could not be installed.", code="requirements_failed", hint="The end of the log says why.")
+    def _try_server(self) -> None:
+        """Run the server's program once, so that what is ready also starts; its bytecode is made by that, too."""
+        program = self._prefix / "bin" / "jupyterhub-singleuser"
+        if not program.exists():
+            return
+        with TemporaryDirectory(dir=self._prefix) as home:
+            environment = self._environment | {"HOME": home, "JUPYTER_CONFIG_DIR": home, "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server"}
+            finished = self._reporter.run((str(program), "--version"), cwd=Path(home), environment=environment, guard=self._guard)
+        if finished.status:
+            last = plain(finished.tail.strip().rpartition("\n")[2])[:_SHOWN_CHARACTERS]
+            raise BuildFailed(
+                f"The environment is made, but no server starts in it. Its program said: {last.rstrip('.')}.",
+                code="no_singleuser",
+                hint="A requirement may be too old or too new for JupyterLab; loosen its version.",
+            )

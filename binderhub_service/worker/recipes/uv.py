@@ -29,14 +29,27 @@ def uv_environment(environment: Mapping[str, str], aside: Path) -> dict[str, str
         aside: a folder that is there for this build alone; nothing is read from it.
     """
     kept = {name: value for name, value in environment.items() if name not in _LOGINS and _may_keep(name)}
-    return git_environment(kept) | {
-        "UV_NO_CONFIG": "1",
-        "UV_CREDENTIALS_DIR": str(aside / "credentials"),
-        "UV_NO_PROGRESS": "1",
-        "NETRC": _NOWHERE,
-        "GIT_CONFIG_GLOBAL": _NOWHERE,
-        "GIT_CONFIG_NOSYSTEM": "1",
-    }
+    return (
+        _places_of_uv(kept)
+        | git_environment(kept)
+        | {
+            "HOME": str(aside / "home"),
+            "UV_NO_CONFIG": "1",
+            "UV_CREDENTIALS_DIR": str(aside / "credentials"),
+            "UV_NO_PROGRESS": "1",
+            "NETRC": _NOWHERE,
+            "GIT_CONFIG_GLOBAL": _NOWHERE,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+    )
+
+
+def _places_of_uv(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return where uv keeps what it downloads, as if the home were the service's user's: what it builds sees another one."""
+    home = Path(environment.get("HOME") or Path.home())
+    cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
+    data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return {"UV_CACHE_DIR": str(cache / "uv"), "UV_PYTHON_INSTALL_DIR": str(data / "uv" / "python")}
 
 
 def _may_keep(name: str) -> bool:

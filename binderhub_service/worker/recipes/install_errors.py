@@ -1,0 +1,176 @@
+"""What uv said when it could not make an environment, as a sentence that names the cause; pure.
+
+The messages are those of uv 0.9 to 0.13; one that is not known gives the plainest sentence and the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from ...errors import BuildFailed
+
+_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
+_LOGIN = re.compile(r"An index URL \((?P<url>[^)\s]+)\) could not be queried due to a lack of valid authentication")
+_BAD_LINE = re.compile(r"Couldn.t parse requirement in `(?P<file>[^`\n]+)`[^\n]*\n\s*(?:cause|Caused by): (?P<reason>[^\n]+)\n\s*(?P<line>[^\n]+)")
+_ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
+_OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
+_NO_WHEEL = re.compile(r"(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
+_TAG = re.compile(r"`([A-Za-z0-9_]+)`")
+_UNKNOWN_PACKAGE = re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
+_NO_SUCH_VERSION = re.compile(r"[Bb]ecause there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
+_BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)(?P<own> @ file://)?")
+_COMPILER = re.compile(r"\b(?:gcc|g\+\+|cc|clang|cargo|rustc|cmake|gfortran|pkg-config|nvcc|[a-z0-9]+-config)\b|fatal error: |Python\.h")
+_OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
+_CONCLUSION = ", we can conclude that your requirements are unsatisfiable"
+_SHOWN_CHARACTERS = 300
+
+
+def python_error(python: str, tail: str) -> BuildFailed:
+    """Return why no environment with a Python of this version could be begun."""
+    if _NO_PYTHON.search(tail):
+        return BuildFailed(
+            f"Python {python}, which the repository asks for, is not available here.",
+            code="python_not_available",
+            hint="Ask for another version in runtime.txt, .python-version or requires-python, or have an administrator install this one.",
+        )
+    return BuildFailed("The environment could not be created.", code="environment_failed", hint="The log says why.")
+
+
+def install_error(tail: str) -> BuildFailed:
+    """Return why requirements could not be installed, from the end of what uv said, without colours."""
+    found = (reader(tail) for reader in _READERS)
+    return next(filter(None, found), None) or BuildFailed(
+        "The requirements could not be installed.", code="requirements_failed", hint="The end of the log says why."
+    )
+
+
+def _login_missing(tail: str) -> BuildFailed | None:
+    match = _LOGIN.search(tail)
+    host = urlsplit(match["url"]).hostname if match else None
+    return match and BuildFailed(
+        f"The package index at {host} wants a login, which this hub does not have.",
+        code="package_index_refused",
+        hint="Use an index that is open to all, or ask an administrator for the hub to have a login there.",
+    )
+
+
+def _bad_line(tail: str) -> BuildFailed | None:
+    match = _BAD_LINE.search(tail)
+    if not match:
+        return None
+    line = match["line"].strip()[:_SHOWN_CHARACTERS]
+    pinned = _ONE_EQUALS.match(line)
+    if pinned and 'operator "="' in match["reason"]:
+        return BuildFailed(
+            f"The line {line} in {match['file']} is written for conda, with one equals sign.",
+            code="requirements_failed",
+            hint=f"Write {pinned['name']}=={pinned['version']}, with two.",
+        )
+    return BuildFailed(
+        f"The line {line} in {match['file']} is not a requirement: {match['reason'][:_SHOWN_CHARACTERS]}.",
+        code="requirements_failed",
+        hint="Correct the line.",
+    )
+
+
+def _other_machine(tail: str) -> BuildFailed | None:
+    match = _OTHER_MACHINE.search(tail)
+    return match and BuildFailed(
+        f"The requirement @ {match['url'][:_SHOWN_CHARACTERS]} names a path of the machine where the list was made.",
+        code="requirement_not_found",
+        hint="Write the package's name and version instead, as pip list --format=freeze prints them.",
+    )
+
+
+def _no_wheel(tail: str) -> BuildFailed | None:
+    match = _NO_WHEEL.search(tail)
+    if not match:
+        return None
+    hint = tail.partition("hint:")[2]
+    tags = _TAG.findall(hint[hint.rfind("following") :])
+    if match["kind"] == "platform":
+        systems = "Windows" if tags and all(tag.startswith("win") for tag in tags) else "other systems"
+        return BuildFailed(
+            f"{match['what']} is made for {systems} only.",
+            code="requirement_not_for_this_system",
+            hint=f"Remove it, or write behind it: ; sys_platform == 'win32'{'' if systems == 'Windows' else ' (or its own system)'}.",
+        )
+    here = re.search(r"(?:CPython|Python) (3\.\d+)", hint)
+    others = sorted({int(tag[3:].rstrip("mut")) for tag in tags if re.fullmatch(r"cp3\d+[mut]*", tag)})
+    example = f", e.g. python-3.{others[-1]}" if others else ""
+    return BuildFailed(
+        f"{match['what']} is not for Python {here[1] if here else 'of this version'}.",
+        code="requirement_not_for_this_python",
+        hint=f"Ask for another Python in a file runtime.txt{example}, or for another version of it.",
+    )
+
+
+def _unknown_package(tail: str) -> BuildFailed | None:
+    match = _UNKNOWN_PACKAGE.search(tail)
+    return match and BuildFailed(
+        f"The requirement {match['name']} does not exist in the package index.",
+        code="requirement_not_found",
+        hint="Check its spelling, or remove it.",
+    )
+
+
+def _no_such_version(tail: str) -> BuildFailed | None:
+    match = _NO_SUCH_VERSION.search(tail)
+    return match and BuildFailed(
+        f"There is no version of the requirement {match['what']}.", code="requirement_not_found", hint="Ask for a version that exists."
+    )
+
+
+def _conflict(tail: str) -> BuildFailed | None:
+    if "No solution found" not in tail:
+        return None
+    asked = " ".join(tail.partition(_CONCLUSION)[0].rpartition("you require ")[2].split())
+    named = f": {asked}" if asked and len(asked) <= _SHOWN_CHARACTERS else ""
+    return BuildFailed(
+        f"The requirements contradict each other, or what a Jupyter server needs{named}.",
+        code="requirements_conflict",
+        hint="The log names the conflict; loosen a version.",
+    )
+
+
+def _build_failed(tail: str) -> BuildFailed | None:
+    match = _BUILD_FAILED.search(tail)
+    if not match:
+        return None
+    if match["own"]:
+        return BuildFailed(
+            f"The repository's own package {match['name']} could not be built.{_said_last(tail)}",
+            code="requirement_build_failed",
+            hint="Correct its pyproject.toml or setup.py. The log says more.",
+        )
+    if _COMPILER.search(tail):
+        return BuildFailed(
+            f"The requirement {match['name']} could not be built from source: it needs a compiler or a library of the system.",
+            code="requirement_build_failed",
+            hint="Ask for a version with ready-made wheels, or use a hub in docker or kubernetes mode. The log says more.",
+        )
+    return BuildFailed(
+        f"The requirement {match['name']} could not be built from source.{_said_last(tail)}",
+        code="requirement_build_failed",
+        hint="Ask for a version with ready-made wheels, or for another Python in runtime.txt. The log says more.",
+    )
+
+
+def _said_last(tail: str) -> str:
+    """Return the last line of a build's own output, which is indented below its heading, as a sentence."""
+    output = tail.partition("hint:")[0].rstrip().rpartition("\n")[2]
+    last = output.strip().removeprefix("cause: ")
+    return f" It said: {last[:_SHOWN_CHARACTERS].rstrip('.')}." if output.startswith("  ") and last else ""
+
+
+def _index_away(tail: str) -> BuildFailed | None:
+    if not _OUTSIDE_FAILED.search(tail):
+        return None
+    return BuildFailed("The package index could not be reached.", code="package_index_unavailable", hint="Try again in a moment.")
+
+
+_READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
+    *(_login_missing, _bad_line, _other_machine, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
+)

@@ -1,0 +1,91 @@
+"""What uv says, recorded from uv 0.13, as a sentence that names the requirement and the cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from binderhub_service.worker.recipes.install_errors import install_error, python_error
+
+NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: "
+UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
+SAID = {
+    "one equals sign": (
+        'error: Couldn\'t parse requirement in `requirements.txt` at position 0\n  cause: no such comparison operator "=", must be one of '
+        "~= == != <= >= < > ===\n         six=1.16.0\n            ^^^^^^^\n",
+        "The line six=1.16.0 in requirements.txt is written for conda, with one equals sign. Write six==1.16.0, with two.",
+    ),
+    "a build of conda": (
+        'error: Couldn\'t parse requirement in `requirements.txt` at position 0\n  cause: no such comparison operator "=", must be one of ~= == ===\n'
+        "         numpy=1.19.2=py38h54aff64_0\n              ^^^\n",
+        "Write numpy==1.19.2, with two.",
+    ),
+    "a line that is no requirement": (
+        "error: Couldn't parse requirement in `requirements.txt` at position 0\n  cause: Expected one of `@`, `(`, found `a`\n"
+        "         not a line !!\n",
+        "The line not a line !! in requirements.txt is not a requirement",
+    ),
+    "a path of another machine": (
+        "error: Distribution not found at: file:///croot/certifi_1671487769961/work/certifi\n",
+        "names a path of the machine where the list was made. Write the package's name and version",
+    ),
+    "another Python": (
+        f"{NO_SOLUTION}Because tensorflow==2.4.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and you require tensorflow==2.4.0, "
+        f"{UNSATISFIABLE}\n\nhint: You require CPython 3.11 (`cp311`), but we only found wheels for `tensorflow` (v2.4.0) with the following "
+        "Python ABI tags: `cp36m`, `cp37m`, `cp38`\n",
+        "tensorflow==2.4.0 is not for Python 3.11. Ask for another Python in a file runtime.txt, e.g. python-3.8,",
+    ),
+    "another system": (
+        f"{NO_SOLUTION}Because pywin32==306 has no wheels with a matching platform tag (e.g., `manylinux_2_36_x86_64`) and you require pywin32==306, "
+        f"{UNSATISFIABLE}\n\nhint: Wheels are available for `pywin32` (v306) on the following platforms: `win32`, `win_amd64`, `win_arm64`\n",
+        "pywin32==306 is made for Windows only.",
+    ),
+    "a login": (
+        f"{NO_SOLUTION}Because six was not found in the package registry and you require six, {UNSATISFIABLE}\n\nhint: An index URL "
+        "(http://me:secret@packages.example/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)\n",
+        "The package index at packages.example wants a login, which this hub does not have.",
+    ),
+    "a name that is not there": (
+        f"{NO_SOLUTION}Because nosuchpkg was not found in the package registry and you require nosuchpkg, {UNSATISFIABLE}\n",
+        "The requirement nosuchpkg does not exist in the package index.",
+    ),
+    "a version that is not there": (
+        f"{NO_SOLUTION}Because there is no version of six==99 and you require six==99, {UNSATISFIABLE}\n",
+        "There is no version of the requirement six==99.",
+    ),
+    "a conflict": (
+        f"{NO_SOLUTION}Because fieldtorch==1.0 depends on idna==2.0 and jupyterlab>=4 depends on idna>=3,\n"
+        f"      And because you require fieldtorch==1.0 and jupyterlab>=4, {UNSATISFIABLE}\n",
+        "or what a Jupyter server needs: fieldtorch==1.0 and jupyterlab>=4.",
+    ),
+    "the repository's own package": (
+        "error: Failed to build `own @ file:///state/images/own/content`\n  cause: The build backend returned an error\n"
+        "  cause: Call to `setuptools.build_meta.get_requires_for_build_wheel` failed (exit status: 1)\n\n         [stderr]\n"
+        "         no way\n\nhint: Build failures usually indicate a problem with the package or the build environment\n",
+        "The repository's own package own could not be built. It said: no way.",
+    ),
+    "a compiler": (
+        "error: Failed to build `psutil==5.0`\n  cause: The build backend returned an error\n\n         [stderr]\n"
+        "         error: command 'gcc' failed: No such file or directory\n\nhint: Build failures usually indicate\n",
+        "psutil==5.0 could not be built from source: it needs a compiler or a library of the system.",
+    ),
+    "an old setup.py": (
+        "error: Failed to build `markupsafe==1.0`\n  cause: The build backend returned an error\n\n         [stderr]\n"
+        "         ImportError: cannot import name 'Feature' from 'setuptools'\n\nhint: Build failures usually indicate\n",
+        "It said: ImportError: cannot import name 'Feature' from 'setuptools'.",
+    ),
+    "an index that is away": ("error: Failed to fetch: `http://127.0.0.1:1/six/`\n  cause: tcp connect error\n", "could not be reached."),
+    "something new": ("error: the moon is full\n", "The requirements could not be installed."),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_uv_says_becomes_a_sentence_with_the_cause(case: str) -> None:
+    said, expected = SAID[case]
+    error = install_error(said)
+    assert expected in f"{error.message} {error.hint}"
+    assert "secret" not in f"{error.message} {error.hint}"
+
+
+def test_a_python_that_is_not_there_is_named() -> None:
+    error = python_error("3.99", "error: No interpreter found for Python 3.99 in managed installations or search path\n")
+    assert error.message == "Python 3.99, which the repository asks for, is not available here."
