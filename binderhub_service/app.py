@@ -47,7 +47,7 @@ from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .server import BoundedServer
-from .settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server
+from .settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server, UrlGuard
 from .state_lock import StateLock
 from .store.caching import CachingStore
 from .store.store import LIMIT_SECONDS, Store
@@ -170,7 +170,7 @@ class BinderService(Application):
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            own: list[type[Configurable]] = [type(self), Limits, LaunchQuota, Launcher, Cleaning, Pages, Server]
+            own: list[type[Configurable]] = [type(self), Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server]
             self.classes = [*own, *map(mode_class, MODES), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
@@ -207,7 +207,7 @@ class BinderService(Application):
         Args:
             git_logins: a file in the format of Git's credential store.
         """
-        git = LsRemote(timeout_seconds=self.git_timeout_seconds, logins=git_logins)
+        git = LsRemote(timeout_seconds=self.git_timeout_seconds, logins=git_logins, rules=UrlGuard(parent=self).rules())
         return [provider_class(name)(git, parent=self) for name in self.providers]
 
     def make_events(self) -> Events:
@@ -236,7 +236,7 @@ class BinderService(Application):
         """Put everything together."""
         limits = Limits(parent=self)
         mode = mode_class(self.mode)(parent=self)
-        images, builder = mode.make(self._state, limits.for_processes())
+        images, builder = mode.make(self._state, limits.for_processes(UrlGuard(parent=self).rules()))
         providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
         events = self.make_events()
         builds = Builds(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from traitlets import Callable, Float, Integer, TraitError, Unicode, Union, validate
+from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, validate
+from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from .builds.cleaner import Budget
 from .builds.launch_quota import LaunchLimits
 from .builds.limits import BuildLimits
+from .common.address_rules import AddressRules
 from .launches import Attempts
 from .page_settings import PageSettings
 from .server import ServerLimits
@@ -129,9 +131,46 @@ class Limits(Configurable):
             log_bytes=self.log_bytes,
         )
 
-    def for_processes(self) -> ProcessLimits:
-        """Return what a build process looks after."""
-        return ProcessLimits(log_bytes=self.log_bytes, content_bytes=self.content_bytes, free_bytes=self.free_bytes)
+    def for_processes(self, addresses: AddressRules) -> ProcessLimits:
+        """Return what a build process looks after.
+
+        Args:
+            addresses: which hosts it may fetch repositories from.
+        """
+        return ProcessLimits(log_bytes=self.log_bytes, content_bytes=self.content_bytes, free_bytes=self.free_bytes, addresses=addresses)
+
+
+class UrlGuard(Configurable):
+    """Which Git servers may be asked on behalf of people."""
+
+    public_only = Bool(
+        False,
+        help="""Whether git asks hosts with public addresses only, when it looks up a commit and when it fetches one.
+
+        Closed are private, loopback, link-local (with it a cloud's metadata), multicast and reserved addresses, also for redirects, submodules and
+        names that lead there; ``ssh`` and ``git`` addresses, which cannot be checked as they are used; and git-lfs. Requests are answered with 403,
+        builds fail with 422. Default: false; the Helm chart sets it. Example: ``True``.
+        """,
+    ).tag(config=True)
+    exceptions = ListTrait(
+        Unicode(),
+        help="""Hosts, by the name that addresses have, and networks that may be asked nonetheless.
+
+        Whatever listens there can be asked by everybody who may build. Default: none. Example: ``["gitlab.example.org", "10.20.0.0/16"]``.
+        """,
+    ).tag(config=True)
+
+    @validate("exceptions")
+    def _check_exceptions(self, proposal: Any) -> Any:
+        try:
+            AddressRules(exceptions=proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"UrlGuard.exceptions: {error}.") from error
+        return proposal["value"]
+
+    def rules(self) -> AddressRules:
+        """Return the settings as git's callers take them."""
+        return AddressRules(self.public_only, tuple(self.exceptions))
 
 
 class Cleaning(Configurable):

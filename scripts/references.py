@@ -25,7 +25,7 @@ from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.providers import Provider, shipped_providers  # noqa: E402
-from binderhub_service.settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server  # noqa: E402
+from binderhub_service.settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server, UrlGuard  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.docker.base import ContainerSpawner  # noqa: E402
 from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
@@ -46,6 +46,7 @@ KINDS: dict[type[TraitType[Any, Any]], str] = {
 CLASSES: dict[type[HasTraits], str] = {
     BinderService: "The service. These go into the argument `service` of `configure()`, or into a file of the service's own.",
     Limits: "The service's limits; in the same places.",
+    UrlGuard: "Which Git servers may be asked on behalf of people; in the same places.",
     LaunchQuota: "How many servers there may be; in the same places.",
     Launcher: "How servers are launched; in the same places.",
     Cleaning: "What the service keeps; in the same places.",

@@ -16,7 +16,9 @@ import pytest
 import yaml
 from traitlets.config import Config
 
+from binderhub_service.common.address_rules import AddressRules
 from binderhub_service.modes.kubernetes import KubernetesMode
+from binderhub_service.settings import UrlGuard
 from spawner.kubernetes import chart
 
 CHART = Path(__file__).parents[1] / "chart"
@@ -28,6 +30,7 @@ def mounted(folder: Path, **more: Any) -> Path:
     values = {
         "config": {},
         "builder": defaults["builder"],
+        "urlGuard": defaults["urlGuard"],
         "release": "binder",
         "namespace": "hubs",
         "buildNamespace": "builds",
@@ -68,6 +71,13 @@ def test_the_service_learns_where_and_how_to_build(tmp_path: Path) -> None:
 def test_a_registry_without_tls_is_named_by_its_host(tmp_path: Path) -> None:
     registry = {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": True}
     assert settings(tmp_path, registry=registry)["KubernetesMode"]["plain_http_registries"] == ["registry:5000"]
+
+
+def test_only_public_hosts_and_exceptions_are_asked_unless_a_value_says_otherwise(tmp_path: Path) -> None:
+    assert UrlGuard(config=Config(settings(tmp_path))).rules() == AddressRules(public_only=True)
+    chosen = settings(tmp_path, urlGuard={"publicOnly": True, "exceptions": ["gitlab.example.org", "10.1.0.0/16"]})
+    assert UrlGuard(config=Config(chosen)).rules() == AddressRules(public_only=True, exceptions=("gitlab.example.org", "10.1.0.0/16"))
+    assert UrlGuard(config=Config(settings(tmp_path, config={"UrlGuard": {"public_only": False}}))).rules() == AddressRules()
 
 
 def test_config_wins_over_everything_and_goes_to_any_class(tmp_path: Path) -> None:

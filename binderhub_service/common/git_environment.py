@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
+WEB_PROTOCOLS = ("http", "https")
 
 
 def login_options(logins: Path | None) -> tuple[str, ...]:
@@ -20,14 +21,21 @@ def login_options(logins: Path | None) -> tuple[str, ...]:
     return ("-c", f"credential.helper={only_get}")
 
 
-def git_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for git: never a question, only allowed protocols, English messages, no secrets of the service."""
+def git_environment(environment: Mapping[str, str], *, by_relay: bool = False) -> dict[str, str]:
+    """Return an environment for git: never a question, only allowed protocols, English messages, no secrets of the service.
+
+    Args:
+        by_relay: whether git takes the way of `clients.relay`: http and https only, by no other proxy, and without git-lfs, which knows other ways.
+    """
     kept = {name: value for name, value in environment.items() if not name.startswith(("JUPYTERHUB_", "BINDERHUB_", "GIT_"))}
+    if by_relay:
+        kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
     return kept | {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15",
-        "GIT_ALLOW_PROTOCOL": ":".join(ALLOWED_PROTOCOLS),
+        "GIT_ALLOW_PROTOCOL": ":".join(WEB_PROTOCOLS if by_relay else ALLOWED_PROTOCOLS),
         "LC_ALL": "C.UTF-8",
+        **({"GIT_LFS_SKIP_SMUDGE": "1"} if by_relay else {}),
     }

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
-from ..common.git_environment import git_environment, login_options
-from ..errors import NotFound, Unavailable
+from ..clients.relay import Relay, relaying
+from ..common.address_rules import ASK_FOR_PUBLIC, AddressRules, not_public
+from ..common.addresses import split
+from ..common.git_environment import WEB_PROTOCOLS, git_environment, login_options
+from ..common.git_messages import reason_in, says_not_there
+from ..errors import NotAllowed, NotFound, Unavailable
 from .addresses import SHA
 
 _MAX_OUTPUT_BYTES = 256 * 1024
-_NOT_THERE = re.compile(
-    r"not found|does not exist|not appear to be a git repository|could not read (?:Username|Password)|Authentication failed"
-    r"|Permission denied|error: 40[134]|access denied|not exported",
-    re.IGNORECASE,
-)
-
-_REASON = re.compile(
-    r"error: [1-5]\d\d\b|Could not resolve host|Connection refused|Connection reset|Connection timed out|Empty reply"
-    r"|SSL certificate problem|unexpected disconnect|early EOF|Failed to connect|No route to host|Network is unreachable",
-    re.IGNORECASE,
-)
 
 
 class LsRemote:
@@ -32,16 +25,19 @@ class LsRemote:
     Args:
         timeout_seconds: how long a Git server may take to answer.
         logins: a file in the format of Git's credential store, for servers that ask who is there.
+        rules: which hosts may be asked.
     """
 
-    def __init__(self, timeout_seconds: float = 30, logins: Path | None = None) -> None:
+    def __init__(self, timeout_seconds: float = 30, logins: Path | None = None, rules: AddressRules = AddressRules()) -> None:  # noqa: B008  # frozen
         self._timeout_seconds = timeout_seconds
         self._login_options = login_options(logins)
+        self._rules = rules
 
     async def commit_of(self, url: str, ref: str) -> str:
         """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled.
 
         Raises:
+            NotAllowed: the address, or one that it leads to, may not be asked.
             NotFound: the repository or the ref is not there.
             Unavailable: the server did not answer, or not in time.
         """
@@ -55,6 +51,23 @@ class LsRemote:
         raise _ref_not_found(url, ref)
 
     async def _ls_remote(self, url: str, names: list[str]) -> str:
+        """Return what git prints."""
+        if not self._rules.public_only:
+            return await self._run(url, names)
+        if (parts := split(url)) is None or parts.scheme not in WEB_PROTOCOLS:
+            raise NotAllowed(f"The address {url} may not be asked here.", code="address_not_allowed", hint="Use an address with https.")
+        stack = ExitStack()
+        relay = stack.enter_context(relaying(self._rules))
+        try:
+            return await self._run(url, names, relay)
+        except (NotFound, Unavailable) as error:
+            if relay.refused:
+                raise _not_allowed(url, relay.refused[-1]) from error
+            raise
+        finally:
+            await asyncio.to_thread(stack.close)
+
+    async def _run(self, url: str, names: list[str], relay: Relay | None = None) -> str:
         starting = asyncio.create_task(
             asyncio.create_subprocess_exec(
                 "git",
@@ -62,6 +75,7 @@ class LsRemote:
                 "http.lowSpeedLimit=1",
                 "-c",
                 f"http.lowSpeedTime={max(1, int(self._timeout_seconds))}",
+                *(relay.git_options if relay else ()),
                 *self._login_options,
                 "ls-remote",
                 "--end-of-options",
@@ -70,7 +84,7 @@ class LsRemote:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=git_environment(os.environ),
+                env=git_environment(os.environ, by_relay=relay is not None),
                 start_new_session=True,
             )
         )
@@ -88,7 +102,7 @@ class LsRemote:
                 os.killpg(process.pid, signal.SIGKILL)  # its transport helper, too
                 await process.wait()
         if process.returncode != 0:
-            raise _error_from(url, err.decode(errors="replace"))
+            raise _error_from(url, (relay.problem if relay else "") + err.decode(errors="replace"))
         return out.decode(errors="replace")
 
 
@@ -131,24 +145,22 @@ def _parse(output: str) -> dict[str, str]:
     return {name: sha for sha, name in (line for line in lines if len(line) == 2) if SHA.match(sha)}
 
 
+def _not_allowed(url: str, host: str) -> NotAllowed:
+    return NotAllowed(f"The address {url} may not be asked here: {not_public(host)}.", code="address_not_allowed", hint=ASK_FOR_PUBLIC)
+
+
 def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
-    if _NOT_THERE.search(stderr):
+    if says_not_there(stderr):
         return NotFound(
             f"The repository {url} does not exist or is not public.",
             code="repository_not_found",
             hint="Check the spelling; open the address in a browser where you are not signed in.",
         )
     return Unavailable(
-        f"The Git server of {url} could not be asked ({_reason_in(stderr)}).",
+        f"The Git server of {url} could not be asked ({reason_in(stderr)}).",
         code="git_server_unavailable",
         hint="Check the address, or try again in a moment.",
     )
-
-
-def _reason_in(stderr: str) -> str:
-    """Return why git could not ask, in git's words for what it knows; what the other side sent is repeated to nobody."""
-    known = _REASON.search(stderr)
-    return known[0] if known else "it did not answer as a Git server does"
 
 
 def _ref_not_found(url: str, ref: str) -> NotFound:

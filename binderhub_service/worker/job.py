@@ -16,10 +16,11 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..common.address_rules import AddressRules
 from ..models import Build
 
 if TYPE_CHECKING:
@@ -34,11 +35,18 @@ class ProcessLimits:
         log_bytes: how much log it tells; more is dropped, and the build goes on.
         content_bytes: how large a checkout may be.
         free_bytes: how much must stay free on the disk of the images.
+        addresses: which hosts git may fetch from.
     """
 
     log_bytes: int = 0
     content_bytes: int = 0
     free_bytes: int = 0
+    addresses: AddressRules = field(default_factory=AddressRules)
+
+    def __post_init__(self) -> None:
+        """Take the rules as JSON has them, too."""
+        if isinstance(self.addresses, Mapping):
+            object.__setattr__(self, "addresses", AddressRules(**self.addresses))
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,12 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
     }
     if registry["plainHttp"]:
         mode["plain_http_registries"] = [registry["prefix"].partition("/")[0]]
-    ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": STATE, "mode": "kubernetes"}, "KubernetesMode": mode}
+    guard = values["urlGuard"]
+    ours: dict[str, dict[str, Any]] = {
+        "BinderService": {"state_dir": STATE, "mode": "kubernetes"},
+        "KubernetesMode": mode,
+        "UrlGuard": {"public_only": guard["publicOnly"], "exceptions": guard["exceptions"]},
+    }
     database = folder / "database" / "url"
     if database.exists():
         ours["BinderService"]["database_url"] = database.read_text().strip()

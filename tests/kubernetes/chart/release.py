@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,7 @@ class Release(HubProcess):
             "registry": {"prefix": f"{registry()}/{self.namespace}", "plainHttp": True},
             "builder": {"image": named(builder_image()), "resources": {"requests": little}},
             "service": {"resources": {"requests": little}, "state": {"storageClassName": storage_class}},
+            "urlGuard": {"exceptions": [os.environ["KUBE_TEST_HOST"]]},
             "jupyterhub": {
                 "hub": {
                     "image": named(hub_image()),

@@ -1,0 +1,54 @@
+"""What git's messages mean. They may hold the beginning of whatever a server answered, so people are told what is known here and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_THERE = re.compile(
+    r"not found|does not exist|not appear to be a git repository|could not read (?:Username|Password)|Authentication failed"
+    r"|Permission denied|error: 40[134]|access denied|not exported",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"error: [1-5]\d\d\b|Could not resolve host|Connection refused|Connection reset|Connection timed out|Empty reply"
+    r"|SSL certificate problem|unexpected disconnect|early EOF|Failed to connect|No route to host|Network is unreachable"
+    r"|hung up unexpectedly|Operation too slow|not our ref|does not allow request for unadvertised object"
+    r"|could not read (?:Username|Password)|Authentication failed",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(
+    r"error: 5\d\d|error: 429|Connection reset|Connection refused|Connection timed out|early EOF|unexpected disconnect|Could not resolve host"
+    r"|hung up unexpectedly|Operation too slow|Empty reply",
+    re.IGNORECASE,
+)
+_NO_SPACE = re.compile(r"No space left on device", re.IGNORECASE)
+_AMOUNT = r"[\d.]+ [KMGT]?i?B(?:ytes)?"
+_STEP = r"(?:Receiving objects|Unpacking objects|Resolving deltas|Updating files): +\d{1,3}% \(\d+/\d+\)"
+_PROGRESS = re.compile(rf"{_STEP}(?:, {_AMOUNT}(?: \| {_AMOUNT}/s)?)?(?:, done\.)?", re.IGNORECASE)
+
+
+def says_not_there(messages: str) -> bool:
+    """Say whether a repository is not there, or not for everybody."""
+    return bool(_NOT_THERE.search(messages))
+
+
+def may_pass(messages: str) -> bool:
+    """Say whether the reason for a failure may be gone in a moment."""
+    return bool(_PASSING.search(messages))
+
+
+def says_disk_full(messages: str) -> bool:
+    """Say whether git found no space on its disk."""
+    return bool(_NO_SPACE.search(messages))
+
+
+def reason_in(messages: str) -> str:
+    """Return why git failed, in git's words for what is known."""
+    known = _REASON.search(messages)
+    return known[0] if known else "it did not answer as a Git server does"
+
+
+def progress_in(line: str) -> str:
+    """Return what a line says about progress, in its last version; empty if it says something else."""
+    last = line.rstrip("\r ").rpartition("\r")[2].rstrip()
+    return last if _PROGRESS.fullmatch(last) else ""
