@@ -119,6 +119,7 @@ class Build:
         id: sorts by creation time; safe in paths, URLs and Kubernetes names.
         error: ``code``, ``message`` and ``hint`` when it failed or was cancelled.
         last_event: the number of the newest event of its event log; 0 before the first.
+        notice: a sentence for the person who asked, about this answer and not about the build; it is not stored.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Build:
     error: Mapping[str, Any] | None = None
     last_event: int = 0
     force: bool = False
+    notice: str = ""
 
 
 @dataclass(frozen=True)

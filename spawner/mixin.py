@@ -225,6 +225,8 @@ class RepoSpawner(_NextInLine):
         self.repo_build = build
         progress = self._repo_progress
         progress.whole_log = self._log_url()
+        if build.get("notice"):
+            progress.tell(build["notice"])
         if build["state"] == "ready":
             progress.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
             return build

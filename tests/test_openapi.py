@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -95,7 +96,8 @@ def test_a_path_has_exactly_the_methods_of_its_handler(path: str) -> None:
 
 
 def test_a_build_has_exactly_the_described_keys_in_their_order() -> None:
-    assert list(SCHEMAS["Build"]["properties"]) == SCHEMAS["Build"]["required"] == list(build_json(a_build(), None))
+    assert SCHEMAS["Build"]["required"] == list(build_json(a_build(), None))
+    assert list(SCHEMAS["Build"]["properties"]) == list(build_json(replace(a_build(), notice="This is what you had."), None))
 
 
 @pytest.mark.parametrize(("schema", "enum"), [("State", State), ("Phase", Phase), ("Kind", Kind)])

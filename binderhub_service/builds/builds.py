@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from ..builders import Builder
-from ..errors import Conflict, NotAllowed
+from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
 from ..models import Batch, Build, Caller, Request, Source, State
 from ..providers import Provider
@@ -21,6 +22,9 @@ from .reader import BuildReader
 from .resolver import Resolver
 from .scheduler import BuildScheduler, Observer
 from .sharing import SharedBuilds
+
+# How many of a person's builds of a repository are looked at where its Git server gives no answer.
+_LOOKED_BACK = 20
 
 
 class Builds:
@@ -67,11 +71,27 @@ class Builds:
         Raises:
             NotAllowed: the caller may not build, or the operator does not let this repository be used.
             TooMany: a limit is reached.
-            InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun.
+            InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun. Where the caller has
+                had an image of what is asked for, and it is there still, that is given instead, with a notice.
         """
         access.check_may_build(caller)
-        source = await self._resolver.resolve(request, caller.name, fresh=force)
+        try:
+            source = await self._resolver.resolve(request, caller.name, fresh=force)
+        except (NotFound, Unavailable) as error:
+            known = None if force else await self._had_before(request, caller)
+            if known is None:
+                raise
+            return replace(known, notice=_instead_of_an_answer(error, known)), False
         return await self._shared.ensure(source, caller.name, force=force, may_begin=may_begin)
+
+    async def _had_before(self, request: Request, caller: Caller) -> Build | None:
+        """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""
+        repo = self._resolver.repository_of(request)
+        builds = await self._reader.newest(requester=caller.name, filters={"state": State.READY, "repo": repo}, before=None, limit=_LOOKED_BACK)
+        for build in builds:
+            if build.source.ref == (request.ref or "HEAD") and await self._images.exists(build.image.name):
+                return build
+        return None
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -190,3 +210,7 @@ class Builds:
         await self._resolver.close()
         await self._scheduler.close()
         await self._images.close()
+
+
+def _instead_of_an_answer(error: NotFound | Unavailable, build: Build) -> str:
+    return f"{error.message} So this is what you had last, commit {build.source.commit[:7]}."

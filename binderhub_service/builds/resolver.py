@@ -75,7 +75,7 @@ class Resolver:
             raise _stopping()
         check_permitted(request, self._providers)
         provider = provider_for(request, self._providers)
-        question = (provider.name, provider.canonical_repo(request), request.ref)
+        question = (provider.name, self.repository_of(request), request.ref)
         if not fresh and (known := self._kept.get(question)):
             return known
         task = self._tasks.get(question)
@@ -88,6 +88,14 @@ class Resolver:
             if self._closing and task.cancelled():
                 raise _stopping() from None
             raise
+
+    def repository_of(self, request: Request) -> str:
+        """Return the canonical address of the request's repository; asks nobody.
+
+        Raises:
+            InvalidRequest: from the provider.
+        """
+        return provider_for(request, self._providers).canonical_repo(request)
 
     async def close(self) -> None:
         """Give up all questions; their requesters hear that the service stops."""

@@ -212,4 +212,5 @@ def build_json(build: Build, queue: Mapping[str, Any] | None) -> dict[str, Any]:
         "started": iso(build.started),
         "finished": iso(build.finished),
         "last_event": build.last_event,
+        **({"notice": build.notice} if build.notice else {}),
     }
