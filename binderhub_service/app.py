@@ -157,10 +157,10 @@ class BinderService(Application):
 
     cors_allow_origin = Unicode(
         "",
-        help="""Which pages of other sites may use BinderHub's ``/build`` with a token.
+        help="""Which pages of other sites may use BinderHub's ``/build`` and the API, with a token or as nobody.
 
-        It is sent as ``Access-Control-Allow-Origin``; login cookies work from the hub's own pages only, whatever is set here.
-        Default: none. Example: ``*``, for pages with thebe anywhere.
+        It is sent as ``Access-Control-Allow-Origin`` with every answer for programs, and with none of the pages; login cookies work from the
+        hub's own pages only, whatever is set here. Default: none. Example: ``*``, for pages with thebe anywhere.
         """,
     ).tag(config=True)
 

@@ -32,7 +32,7 @@ class AppContext:
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
         attempts: how often and how long ``/build`` tries to start a server.
-        cors_allow_origin: which pages of other sites may follow ``/build``; empty for none.
+        cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
     """
 

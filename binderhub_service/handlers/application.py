@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.log import log_request
-from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado import web
 
 from ..context import AppContext
@@ -20,6 +19,7 @@ from .guard import guard_routes
 from .images import image_routes
 from .launches import launch_routes
 from .pages import page_routes
+from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
 
 _FIRST_PROBLEM = 400
@@ -32,7 +32,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
     pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
     routes: list[Any] = [
         *guard_routes(),
-        (rf"{prefix}oauth_callback", HubOAuthCallbackHandler),
+        *sign_in_routes(prefix),
         (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
         *build_routes(prefix),
         *image_routes(prefix),

@@ -51,12 +51,22 @@ def _error_from_http(exception: web.HTTPError) -> BinderError:
     return error
 
 
-def allow_hub(handler: web.RequestHandler, hub_origin: str) -> None:
-    """Let the hub's own pages read the answer where they have another origin; they come with a token, and never with a cookie."""
+_READABLE = "Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+
+
+def allow_origins(handler: web.RequestHandler, hub_origin: str, others: str = "") -> None:
+    """Let pages of other origins read the answer; they come with a token or as nobody, and never with a cookie.
+
+    Args:
+        hub_origin: the hub's own where that is another one; else empty.
+        others: what the operator allows besides: one origin, ``*``, or empty.
+    """
+    origin = handler.request.headers.get("Origin")
     if hub_origin:
         handler.set_header("Vary", "Origin")
-        if handler.request.headers.get("Origin") == hub_origin:
-            handler.set_header("Access-Control-Allow-Origin", hub_origin)
+    if allowed := hub_origin if hub_origin and origin == hub_origin else others:
+        handler.set_header("Access-Control-Allow-Origin", allowed)
+        handler.set_header("Access-Control-Expose-Headers", _READABLE)
 
 
 class ServiceHandler(HubOAuthenticated, web.RequestHandler):
@@ -84,7 +94,12 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
-        allow_hub(self, self.context.hub_origin)
+        allow_origins(self, self.context.hub_origin, self.allowed_origin)
+
+    @property
+    def allowed_origin(self) -> str:
+        """Which pages of other sites may read the answer; empty for none."""
+        return ""
 
     async def prepare(self) -> None:
         """Find out who is asking without blocking the loop, before any method runs."""
@@ -147,6 +162,11 @@ class ApiHandler(ServiceHandler):
     """A handler that takes and gives JSON."""
 
     @property
+    def allowed_origin(self) -> str:
+        """What the operator allows: programs in pages may ask where people's pages may not be read."""
+        return self.context.cors_allow_origin
+
+    @property
     def has_token(self) -> bool:
         """Whether a token in a header says who is asking, which is proof enough; else it is the login cookie."""
         return bool(getattr(self, "_token_authenticated", False))
@@ -166,10 +186,10 @@ class ApiHandler(ServiceHandler):
             raise web.HTTPError(403)
 
     def options(self, *_: str) -> None:
-        """Say, before they ask, what the hub's pages may ask where they have another origin; to others it says nothing."""
-        self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
-        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
-        self.set_status(204)
+        """Answer a browser that asks what a page of another origin may ask; without ``Access-Control-Allow-Origin`` it is nothing."""
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Cache-Control, Content-Type, Last-Event-ID, X-XSRFToken")
+        self.set_header("Access-Control-Max-Age", "600")
         self.finish()
 
     def json_body(self, allowed: Mapping[str, type]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tornado import web
 
 from .. import __version__
 from ..errors import NotFound
-from .base import ApiHandler, allow_hub
+from .base import ApiHandler, allow_origins
 
 _OPENAPI = Path(__file__).parent.parent / "openapi.json"
 
@@ -35,9 +35,13 @@ class VersionsHandler(ApiHandler):
 
     public = True
 
+    @property
+    def allowed_origin(self) -> str:
+        """Every page, unless the operator says which."""
+        return super().allowed_origin or "*"
+
     async def get(self) -> None:
-        """Answer with our version and the builder's, to pages of everywhere."""
-        self.set_header("Access-Control-Allow-Origin", "*")
+        """Answer with our version and the builder's."""
         info = self.context.builder_info
         builder = {"builder": info["build_image"]} if "build_image" in info else {}
         self.finish_json({"builder_info": info, "binderhub": __version__, **builder})
@@ -77,7 +81,7 @@ class StaticHandler(web.StaticFileHandler):
         """Forbid framing and sniffing."""
         self.set_header("Content-Security-Policy", "frame-ancestors 'none'")
         self.set_header("X-Content-Type-Options", "nosniff")
-        allow_hub(self, self.settings["context"].hub_origin)
+        allow_origins(self, self.settings["context"].hub_origin)
 
 
 class UnknownApiHandler(ApiHandler):

@@ -43,14 +43,6 @@ class BinderBuildHandler(StreamHandler):
 
     _has_ended = False
 
-    def set_default_headers(self) -> None:
-        """Let pages of other sites in, where the operator does."""
-        super().set_default_headers()
-        if self.context.cors_allow_origin:
-            self.set_header("Access-Control-Allow-Origin", self.context.cors_allow_origin)
-        self.set_header("Access-Control-Allow-Headers", "authorization, cache-control, last-event-id, x-xsrftoken")
-        self.set_header("Access-Control-Allow-Methods", "GET, OPTIONS")
-
     async def prepare(self) -> None:
         """Check first what the client can read, then who is asking, and that no other page asks in their name: this GET runs code."""
         if self.request.method == "OPTIONS":
@@ -59,9 +51,6 @@ class BinderBuildHandler(StreamHandler):
             raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
         await super().prepare()
         self.require_xsrf_token()
-
-    def options(self, *_parts: str) -> None:
-        """Answer a browser that asks before it asks."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn what went wrong before the stream began into its only event."""
