@@ -184,3 +184,29 @@ def test_a_launch_whose_server_ends_at_once_says_so_and_does_not_blame_the_hub(h
 def test_a_launch_without_the_right_to_start_servers_is_refused(hub: HubProcess, requirements: Repository) -> None:
     token = hub.token("alice", ["access:services!service=binder", "custom:binder:build"])
     assert hub.service("POST", "/api/launches", token, json={"repo": requirements.url}).status_code == 403
+
+
+AUTHORED = {
+    "requirements.txt": "-e .\n",
+    "pyproject.toml": "[project]\nname = 'demo'\nversion = '1'\n[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n",
+    "src/demo/__init__.py": "WORD = 'original'\n",
+    "postBuild": '#!/bin/bash\nset -eu\nmkdir -p ~/corpora\necho "$REPO_DIR" > ~/corpora/where\n',
+    "start": '#!/bin/bash\nexport STARTED_IN="$REPO_DIR with $NB_PYTHON_PREFIX"\nexec "$@"\n',
+}
+LOOK = "import demo, os, pathlib; print(demo.__file__, demo.WORD, os.environ['STARTED_IN'], (pathlib.Path.home() / 'corpora' / 'where').exists())"
+
+
+def test_a_server_is_what_its_author_and_its_person_made_even_when_the_repository_is_gone(hub: HubProcess, alice: str, git_server: GitServer) -> None:
+    repository = git_server.create("launch/authored", AUTHORED)
+    options = {"repo": repository.url, "ref": "main"}
+    url = launched(hub, "alice", options)
+    copy = working_copy(hub, url, alice)
+    file, word, started_in, *_, home = run_code(url, alice, LOOK).split()
+    assert (file, word, started_in, home) == (f"{copy}/src/demo/__init__.py", "original", str(copy), "True")
+    (copy / "src" / "demo" / "__init__.py").write_text("WORD = 'edited'\n")
+    hub.stop_server("alice")
+    repository.answer(404)
+    told = hub.launch("alice", options)
+    assert told[-1].get("ready"), told[-1]
+    assert any("So this is what you had last, commit" in event.get("message", "") for event in told)
+    assert run_code(url, alice, LOOK).split()[1] == "edited"
