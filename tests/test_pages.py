@@ -118,6 +118,7 @@ async def site() -> AsyncIterator[Site]:
             prefix=PREFIX,
             hub_prefix="/hub/",
             hub_origin="",
+            cors_allow_origin="",
             builds=builds,
             providers=providers,
             launches=Launches(hub.api_url, "/hub/", providers),
