@@ -216,7 +216,7 @@ async def test_what_cannot_be_used_never_reaches_the_hub(hub: FakeHub, launches:
 
 BAD_PATHS = [
     "../x", "a/../x", "/lab/../../hub", "/%2e%2e/hub", "/..?x", "/x/..#y",
-    "//evil.example", "/lab//x", "/%2Fevil", "http://evil.example", "javascript:alert(1)", "HTTPS:x",
+    "//evil.example", "/%2Fevil", "/%2F%2Fevil", "http://evil.example", "javascript:alert(1)", "HTTPS:x",
     "\\\\evil", "/..\\x", "a\nb", "/a%0d%0aSet-Cookie:x", "x" * 1025,
 ]  # fmt: skip
 
@@ -250,6 +250,45 @@ def test_a_path_that_is_refused_in_a_link_is_refused_in_the_form(path: str) -> N
 )
 def test_a_links_query_means_what_it_means_to_binderhub(query: dict[str, str], path: str) -> None:
     assert path_from_query(**({"urlpath": "", "filepath": "", "labpath": ""} | query)) == path
+
+
+NBGITPULLER = "git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fr&branch=main&urlpath=lab%2Ftree%2Fr%2Fa.ipynb"
+# Paths to open as links name them, and where the server opens them.
+LANDINGS = {
+    # files
+    "index.ipynb": "/lab/tree/index.ipynb", "notebooks/first.ipynb": "/lab/tree/notebooks/first.ipynb", "a b.ipynb": "/lab/tree/a%20b.ipynb",
+    "./a.ipynb": "/lab/tree/a.ipynb", "a//b.ipynb": "/lab/tree/a/b.ipynb", "ü/é.ipynb": "/lab/tree/%C3%BC/%C3%A9.ipynb",
+    "day 1: start.ipynb": "/lab/tree/day%201%3A%20start.ipynb", "12:30.md": "/lab/tree/12%3A30.md", "a:b/c.ipynb": "/lab/tree/a%3Ab/c.ipynb",
+    "why?.ipynb": "/lab/tree/why%3F.ipynb", "c#.ipynb": "/lab/tree/c%23.ipynb", "100%.ipynb": "/lab/tree/100%25.ipynb",
+    "a+b.ipynb": "/lab/tree/a%2Bb.ipynb", "a&b=c.ipynb": "/lab/tree/a%26b%3Dc.ipynb", "[1] x.ipynb": "/lab/tree/%5B1%5D%20x.ipynb",
+    "...ipynb": "/lab/tree/...ipynb", "a..b/c": "/lab/tree/a..b/c", ".hidden": "/lab/tree/.hidden", "~x": "/lab/tree/~x",
+    "日本.ipynb": "/lab/tree/%E6%97%A5%E6%9C%AC.ipynb", "a'b.ipynb": "/lab/tree/a%27b.ipynb", 'a"b.ipynb': "/lab/tree/a%22b.ipynb",
+    "<b>.ipynb": "/lab/tree/%3Cb%3E.ipynb", "data/": "/lab/tree/data",
+    # paths of the server
+    "/lab": "/lab", "/tree": "/tree", "/rstudio": "/rstudio", "/rstudio/": "/rstudio/", "/shiny/app/": "/shiny/app/", "/voila": "/voila",
+    "/voila/render/a%20b.ipynb": "/voila/render/a%20b.ipynb", "/voila/render/x.ipynb?theme=dark": "/voila/render/x.ipynb?theme=dark",
+    "/proxy/8080/": "/proxy/8080/", "/proxy/8501//": "/proxy/8501//", "/proxy/absolute/3000/x": "/proxy/absolute/3000/x",
+    "/proxy/localhost:8888/": "/proxy/localhost:8888/", "/vscode": "/vscode", "/vscode/?folder=/home/jovyan/x": "/vscode/?folder=/home/jovyan/x",
+    "/desktop": "/desktop", "/desktop/?password=x": "/desktop/?password=x", "/retro/notebooks/a.ipynb": "/retro/notebooks/a.ipynb",
+    "/notebooks/a.ipynb": "/notebooks/a.ipynb", "/doc/tree/a.ipynb": "/doc/tree/a.ipynb", "/lab/tree/a.ipynb#Part-1": "/lab/tree/a.ipynb#Part-1",
+    "/lab/tree/a.ipynb?factory=Notebook%20Editor": "/lab/tree/a.ipynb?factory=Notebook%20Editor", "/hub/x?y": "/hub/x?y",
+    "/lab?path=a.ipynb": "/lab?path=a.ipynb", "/lab/index.html?path=x/y.ipynb": "/lab/index.html?path=x/y.ipynb", "/edit/a.py": "/edit/a.py",
+    "/terminals/1": "/terminals/1", "/streamlit/": "/streamlit/", "/pluto/open?path=a.jl": "/pluto/open?path=a.jl",
+    "/pluto/open?url=https://example.org/a.jl": "/pluto/open?url=https://example.org/a.jl", f"/{NBGITPULLER}": f"/{NBGITPULLER}",
+    "/git-pull?repo=https://github.com/o/r&subPath=a/../b": "/git-pull?repo=https://github.com/o/r&subPath=a/../b",
+    "/git-pull?repo=https%3A//h/r%0A": "/git-pull?repo=https%3A//h/r%0A", "/panel/app?x=1;y=2": "/panel/app?x=1;y=2",
+    "/user-redirect/x": "/user-redirect/x", "/lab/tree/ü.ipynb": "/lab/tree/%C3%BC.ipynb", "/lab/tree/a b.ipynb": "/lab/tree/a%20b.ipynb",
+    "/a?b#c?d#e": "/a?b#c?d#e", "/?": "/?", "/api/contents/x?download=1": "/api/contents/x?download=1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", LANDINGS)
+def test_what_links_open_is_opened_inside_the_server(path: str) -> None:
+    assert url_path(check_path(path)) == LANDINGS[path]
+
+
+def test_a_link_of_nbgitpuller_opens_what_it_says() -> None:
+    assert path_from_query(NBGITPULLER, "", "") == f"/{NBGITPULLER}"
 
 
 @pytest.mark.parametrize("query", [{"urlpath": "http://evil.example"}, {"urlpath": "../x"}, {"filepath": "a/../../x"}, {"labpath": "javascript:x"}])

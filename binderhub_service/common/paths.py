@@ -8,27 +8,29 @@ from urllib.parse import quote, unquote
 from .refusal import CONTROL, Refused, is_text
 
 MAX_PATH_CHARACTERS = 1024
-_SCHEME_FIRST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?:https?|ftp|file|javascript|vbscript|data):)", re.IGNORECASE)
 _URL_PATH_SAFE = "/%?&=+#:@,;~!$'()*"
+_HINT = "Give a file such as notebooks/first.ipynb, or a path such as /lab; without '..' and without an address in front."
 
 
 def check_path(path: str) -> str:
     """Return a path that stays inside the repository or the server; a file's in its plain form.
+
+    A file may have any name. What stands behind ``?`` or ``#`` in a path of the server goes to the server and nowhere else, so it may be
+    anything, an address of another repository included.
 
     Raises:
         Refused: it is too long, leads out, or is an address of something else (``invalid_path``).
     """
     if len(path) > MAX_PATH_CHARACTERS:
         raise Refused(f"The path to open is longer than {MAX_PATH_CHARACTERS} characters.", code="invalid_path")
-    plain = unquote(path)
-    if not is_text(path) or CONTROL.search(plain) or "\\" in plain or "//" in plain or _SCHEME_FIRST.match(plain):
-        hint = "Give a file such as notebooks/first.ipynb, or a path such as /lab; without '..' and without an address in front."
-        raise Refused("The path to open has to be in the repository or in the server.", hint, code="invalid_path")
-    if ".." in re.split(r"[/?#]", plain):
+    is_url = path.startswith("/")
+    place = unquote(re.split(r"[?#]", path, maxsplit=1)[0] if is_url else path)
+    if not is_text(path) or CONTROL.search(path) or CONTROL.search(place) or "\\" in place or place.startswith("//") or _ADDRESS.match(place):
+        raise Refused("The path to open has to be in the repository or in the server.", _HINT, code="invalid_path")
+    if ".." in place.split("/"):
         raise Refused("The path to open leads out of the repository.", "Give it without '..'.", code="invalid_path")
-    if path.startswith("/"):
-        return path
-    return "/".join(part for part in path.split("/") if part not in {"", "."})
+    return path if is_url else "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
 def url_path(path: str) -> str:

@@ -86,7 +86,7 @@ def test_an_odd_but_legal_ref_is_taken_as_it_is(ref: str) -> None:
     "path",
     [
         *["../x", "a/../b", "/lab/../../hub", "a/%2e%2e/b", "a\nb", "x" * 1025],
-        *["http://evil.example/x", "//evil.example", "a//b", "javascript:x", "/\\evil.example", "/%2f/evil.example"],
+        *["http://evil.example/x", "//evil.example", "javascript:x", "/\\evil.example", "/%2f/evil.example"],
     ],
 )
 def test_a_path_out_of_the_repository_is_refused(path: str) -> None:
