@@ -7,14 +7,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from traitlets import Enum, Unicode, default
 from traitlets import List as ListTrait
-from traitlets import Unicode, default
 
 from ..builders import Builder
 from ..builders.process import ProcessBuilder
 from ..images import Images
 from ..images.environments import EnvironmentImages
-from ..worker.environment_job import EnvironmentSettings
+from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
 from .base import Mode
 
@@ -38,13 +38,24 @@ class EmbeddedMode(Mode):
         """,
     ).tag(config=True)
 
+    index_strategy = Enum(
+        (FIRST_INDEX, "unsafe-best-match"),
+        default_value=FIRST_INDEX,
+        help="""From which of several package indexes the versions of a package come.
+
+        ``first-index`` takes a package from the first index that has it, so that nobody can put a package of the same name in another one;
+        ``unsafe-best-match`` takes the best version of all indexes, as pip does. Another strategy means other images, so everything is built
+        anew. Default: ``first-index``. Example: ``unsafe-best-match``.
+        """,
+    ).tag(config=True)
+
     @default("base_requirements")
     def _base_requirements_default(self) -> list[str]:
         return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
 
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return directories for images and detached processes as builder."""
-        settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv())
+        settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy)
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+FIRST_INDEX = "first-index"
+
 
 @dataclass(frozen=True)
 class EnvironmentSettings:
@@ -15,12 +17,15 @@ class EnvironmentSettings:
         base: requirements that are part of every environment.
         python: the Python version where a repository asks for none, e.g. ``3.12``.
         uv: the uv program.
+        index_strategy: which of several package indexes a version may come from, in uv's words.
     """
 
     base: Sequence[str]
     python: str
     uv: str
+    index_strategy: str = FIRST_INDEX
 
     def as_text(self) -> str:
         """Return the settings as they enter the names of images and the keys of environments."""
-        return json.dumps([self.base, self.python])
+        usual = [self.base, self.python]
+        return json.dumps(usual if self.index_strategy == FIRST_INDEX else [*usual, self.index_strategy])

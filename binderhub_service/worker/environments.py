@@ -57,6 +57,7 @@ class Definition:
         project: path of a pyproject.toml whose dependencies are wanted, or None.
         locked: whether a uv.lock beside `project` pins them.
         package: whether the repository itself is installed as a package.
+        in_place: whether its build may import what is installed, as with a setup.py alone: it then needs the requirements first.
         indexes: the package indexes that `project` adds, each with whether it takes the place of the usual one.
         python: the Python version asked for (``3.12``, ``>=3.11``), or None.
         post_build: path of the postBuild script, or None.
@@ -72,6 +73,7 @@ class Definition:
     project: str | None = None
     locked: bool = False
     package: bool = False
+    in_place: bool = False
     indexes: tuple[tuple[str, bool], ...] = ()
     python: str | None = None
     post_build: str | None = None
@@ -147,6 +149,7 @@ class _Reader:
             project=project,
             locked=locked,
             package=package,
+            in_place=package and not self._path_if_file("", "pyproject.toml"),
             indexes=indexes,
             python=python,
             post_build=post_build,

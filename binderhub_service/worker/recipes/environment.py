@@ -37,6 +37,8 @@ HOME = "home"
 FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
 """What a server needs at least: with less, a hub of today cannot start it."""
 _SHOWN_CHARACTERS = 300
+# What builds a package that only has a setup.py.
+_BACKEND = ("setuptools", "wheel")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -204,20 +206,24 @@ class _Installer:
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
             wanted = ()
         self._pip_install((*wanted, *self._settings.base))
+        if self._definition.in_place:
+            self._pip_install(_BACKEND)
+            self._pip_install(("--no-build-isolation", "."))
 
     def _wanted(self) -> tuple[str, ...]:
         definition = self._definition
         requirements = ("-r", definition.requirements) if definition.requirements else ()
         if definition.locked:
             return requirements
-        if definition.package:
+        if definition.package and not definition.in_place:
             return (*requirements, ".")
         return (*requirements, "-r", definition.project) if definition.project else requirements
 
     def _pip_install(self, what: Sequence[str]) -> None:
         indexes = [word for url, default in self._definition.indexes for word in ("--default-index" if default else "--index", url)]
         python = str(self._prefix / "bin" / "python")
-        self._uv(install_error, "pip", "install", "--python", python, "--constraints", str(self._floors), *indexes, *what)
+        options = ("--constraints", str(self._floors), "--index-strategy", self._settings.index_strategy, *indexes)
+        self._uv(install_error, "pip", "install", "--python", python, *options, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
         command = (self._settings.uv, "--color", "always", *arguments)
