@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ...clients.engine import Engine, EngineError
 from ...common import labels
 from ...errors import BuildFailed
@@ -9,6 +11,7 @@ from ...images.build_artifacts import BuildArtifacts
 from ..reporter import Reporter
 
 PROGRAM = "jupyterhub-singleuser"
+_VERSION = re.compile(r"\d\.\d")
 _BYTES = 1024 * 1024 * 1024
 _HINT = (
     "Let the Dockerfile install it, for instance by RUN python3 -m pip install jupyterhub jupyterlab, for the user that the image runs as; "
@@ -50,9 +53,14 @@ def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -
     Raises:
         BuildFailed: the program is not there or does not work.
     """
-    if status == 0:
-        reporter.log(f"{PROGRAM} {output.splitlines()[-1] if output else ''}".strip())
+    lines = output.splitlines()
+    version = next((line.strip() for line in reversed(lines) if _VERSION.search(line)), None)
+    if status == 0 and version:
+        reporter.log(f"{PROGRAM} {version}")
         return
-    reporter.log(*output.splitlines()[-20:])
+    reporter.log(*lines[-20:])
+    if status == 0:
+        sentence = f"The image cannot be used by a hub: it ends well and does not run {PROGRAM}, so its ENTRYPOINT does not run its arguments."
+        raise BuildFailed(sentence, code="no_singleuser", hint='Let the ENTRYPOINT end with: exec "$@"')
     what = f"did not end within {seconds:g} seconds" if status is None else "is not there" if status in {126, 127} else "does not work"
     raise BuildFailed(f"The image cannot be used by a hub: {PROGRAM} {what}.", code="no_singleuser", hint=_HINT)
