@@ -21,6 +21,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.split("?")[0].endswith("/user"):
             known = self.headers.get("Authorization", "").endswith(f" {TOKEN}")
             self._reply(200 if known else 403, _ALICE if known else {"status": 403, "message": "Forbidden"})
+        elif self.path.endswith("/users/alice"):
+            self._reply(200, {"kind": "user", "name": "alice", "created": "2020-01-01T00:00:00.000001Z"})
         else:
             self._reply(200, {"version": "6.1.1"})
 

@@ -26,6 +26,7 @@ from traitlets import List as ListTrait
 from traitlets.config import Application, Config, Configurable
 
 from . import __version__
+from .accounts import HubAccounts
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.launch_places import LaunchPlaces
@@ -253,6 +254,7 @@ class BinderService(Application):
             hub_origin=hub_auth.hub_host,
             hub_api_url=hub_auth.api_url,
             builds=builds,
+            accounts=HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename),
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget()),
             providers=providers,
             launches=Launches(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 
+from .accounts import HubAccounts
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .health import Health
@@ -26,6 +27,7 @@ class AppContext:
         hub_prefix: where browsers see the hub: a path, e.g. ``/hub/``, or an address where the hub has a host of its own.
         hub_origin: the hub's origin where it has a host of its own (JupyterHub's ``subdomain_host``); its pages may ask the API with a token.
         hub_api_url: the hub's REST API as this process reaches it.
+        accounts: knows whose account somebody comes with.
         cleaner: knows all images, and removes what is not needed.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
@@ -40,6 +42,7 @@ class AppContext:
     hub_prefix: str
     hub_api_url: str
     builds: Builds
+    accounts: HubAccounts
     cleaner: Cleaner
     providers: list[Provider]
     launches: Launches

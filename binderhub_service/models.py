@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+_LONGEST_NAME = 200
 
 
 def now() -> datetime:
@@ -188,6 +191,30 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Account:
+    """An account of the hub, or one of its services.
+
+    Attributes:
+        name: the user's name now, or ``service:NAME`` for a hub service.
+        created: when the hub made the account, in UTC; None for a service, and if the hub does not tell.
+    """
+
+    name: str
+    created: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells the account from all others, also from those that had the name before; at most 255 characters, as the store has place for.
+
+        The name alone where there is no time. No user's name has a slash, so no name is another account's key.
+        """
+        if self.created is None:
+            return self.name
+        name = self.name if len(self.name) <= _LONGEST_NAME else hashlib.sha256(self.name.encode()).hexdigest()
+        return f"{name}/{self.created.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+@dataclass(frozen=True)
 class Caller:
     """Somebody who asks the service for something, as the hub knows them.
 
@@ -195,8 +222,15 @@ class Caller:
         name: the user's name, or ``service:NAME`` for a hub service.
         admin: whether they may do everything.
         scopes: the scopes of the token they came with.
+        created: when their account was made; None for a service, and if the hub does not tell.
     """
 
     name: str
     admin: bool = False
     scopes: frozenset[str] = field(default_factory=frozenset)
+    created: datetime | None = None
+
+    @property
+    def account(self) -> Account:
+        """Whose builds they may read."""
+        return Account(self.name, self.created)

@@ -28,6 +28,8 @@ CUSTOM_SCOPES = {
 }
 # What every user of the hub may.
 USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
+# What the service itself may: read when accounts were made, because a name is used again after its account is deleted.
+SERVICE_ROLE = {"name": f"{SERVICE}-reads-accounts", "description": "Tell accounts from each other", "scopes": ["read:users"], "services": [SERVICE]}
 # What the service's pages may do for somebody who is signed in there, as far as that person may do it: their builds, their servers.
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
 # What the service itself needs to count servers where `LaunchQuota` bounds them.
@@ -97,6 +99,7 @@ def configure(
     c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
     if "LaunchQuota" in settings or service_url:  # whose settings are not known here
         c.JupyterHub.load_roles.append({"name": f"{SERVICE}-counts-servers", "scopes": list(COUNT_SCOPES), "services": [SERVICE]})
+    c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
     if "default_url" not in c.Spawner:

@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from tornado import web
 from tornado.httpserver import HTTPServer
+
+LONG_AGO = "2020-01-01T00:00:00.000001Z"
 
 
 @dataclass
@@ -27,15 +30,19 @@ class Asked:
 class FakeHub:
     """The hub's REST API.
 
+    It tells the service about the accounts of its users: what is asked with a token that is no user's.
+
     Attributes:
         users: by token, who comes with it, as ``/hub/api/user`` answers.
         answers: by method and path behind ``/hub/api``, a status and a JSON value; what is not there answers 404.
         asked: what was asked about servers, in order.
+        created: by name, when accounts were made, as the hub writes it; all others long ago.
     """
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    created: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
     @property
@@ -75,12 +82,20 @@ class _HubHandler(web.RequestHandler):
             self.set_status(200 if user else 403)
             self.finish(json.dumps(user or {"status": 403, "message": "Forbidden"}))
             return
+        if self._is_about_an_account(path, token):
+            name = unquote(path.rpartition("/")[2])
+            self.finish(json.dumps({"kind": "user", "name": name, "created": self.hub.created.get(name, LONG_AGO)}))
+            return
         self.hub.asked.append(Asked(str(self.request.method), path, token, json.loads(self.request.body or b"null")))
         status, value = self.hub.answers.get((str(self.request.method), path), (404, {"status": 404, "message": "Not Found"}))
         self.set_status(status)
         if isinstance(value, str) and value.startswith("data:"):
             self.set_header("Content-Type", "text/event-stream")
         self.finish(value if isinstance(value, str) else json.dumps(value))
+
+    def _is_about_an_account(self, path: str, token: str) -> bool:
+        is_known = any(path == f"/users/{quote(user['name'], safe='@~')}" for user in self.hub.users.values())
+        return is_known and token not in self.hub.users and ("GET", path) not in self.hub.answers
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service import __version__
+from binderhub_service.accounts import HubAccounts
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
@@ -31,7 +32,7 @@ from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
 from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
-from binderhub_service.models import Image
+from binderhub_service.models import Image, iso, now
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.store.store import Store
 from binderhub_service.tasks import Tasks
@@ -142,6 +143,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             hub_prefix="/hub/",
             hub_api_url=hub.api_url,
             builds=builds,
+            accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget()),
             providers=[provider],
             launches=Launches(hub.api_url, "/hub/", [provider]),
@@ -652,3 +654,30 @@ async def test_only_the_hub_may_read_answers_from_another_origin(service: Servic
 async def test_what_is_asked_before_a_request_from_another_origin_does_nothing(service: Service) -> None:
     reply = await service.client.options(f"{PREFIX}api/builds", headers={"Origin": HUB_ORIGIN, "Access-Control-Request-Method": "POST"})
     assert (reply.status_code, reply.content) == (200, b"")
+
+
+# Whose builds they are
+
+
+async def test_who_takes_a_deleted_persons_name_sees_nothing(service: Service) -> None:
+    build = await service.finished("alice")
+    service.hub.users["token-of-late"] = service.hub.users["token-of-alice"]
+    service.hub.created["alice"] = iso(now()) or ""
+    assert (await service.ask("GET", "/builds", "late")).json() == []
+    for method, path in (("GET", ""), ("GET", "/log"), ("GET", "/events"), ("DELETE", ""), ("DELETE", "/ask")):
+        error_of(await service.ask(method, f"/builds/{build['id']}{path}", "late"), 403)
+    page = await service.client.get(f"{PREFIX}builds/{build['id']}", headers={"Authorization": "token token-of-late"})
+    assert page.status_code == 403
+    assert [one["id"] for one in (await service.ask("GET", "/builds", "alice")).json()] == [build["id"]], "the first one's token is still known"
+    assert (await service.build("late"))["id"] == build["id"]
+    assert len((await service.ask("GET", "/builds", "late")).json()) == 1
+
+
+@pytest.mark.parametrize(("hubs", "status", "code"), [(404, 403, "forbidden"), (401, 503, "hub_unavailable"), (500, 503, "hub_unavailable")])
+async def test_a_hub_that_does_not_tell_whose_account_it_is_lets_nobody_in(service: Service, hubs: int, status: int, code: str) -> None:
+    service.hub.answers["GET", "/users/alice"] = (hubs, {})
+    error_of(await service.ask("GET", "/builds"), status, code)
+    stream = await service.client.get(f"{PREFIX}build/git/o/main", headers={"Authorization": "token token-of-alice", "Accept": "text/event-stream"})
+    assert stream.status_code == 200
+    assert '"phase": "failed"' in stream.text
+    assert service.provider.asked == []

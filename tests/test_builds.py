@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, NotAllowed, NotFound, TooMany, Unavailable
 from binderhub_service.images.fake import FakeImages
-from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State
+from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State, now
 from binderhub_service.store.store import Store
-from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, READER, TableProvider, commit, until, whole
+from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, DAY, READER, TableProvider, commit, until, whole
 
 REPO = "https://git.example.org/o/r"
 MAIN = Request(REPO, "main")
@@ -578,6 +579,47 @@ async def test_requesters_readers_and_admins_may_read_and_nobody_else(real_build
     ):
         with pytest.raises(NotAllowed):
             await call
+
+
+# Whose builds they are
+
+
+def account(caller: Caller, created: datetime) -> Caller:
+    return replace(caller, created=created)
+
+
+async def test_who_takes_a_deleted_persons_name_sees_and_ends_nothing(gated: RealBuilds) -> None:
+    old = account(ALICE, DAY)
+    build = await gated.ask(old)
+    late = account(ALICE, now())
+    assert await gated.builds.list(late) == []
+    for call in (gated.builds.get, gated.builds.cancel, gated.builds.withdraw):
+        with pytest.raises(NotAllowed):
+            await call(build.id, late)
+    assert await gated.ask(late) == await gated.ask(BOB) == await gated.builds.get(build.id, old)
+    assert not (await gated.builds.cancel(build.id, late)).state.ended, "others want it, and the first of that name owns it"
+    assert (await gated.builds.cancel(build.id, old)).state is State.CANCELLED
+
+
+async def test_what_was_asked_for_by_name_is_the_accounts_unless_it_is_older(make: Callable[..., RealBuilds]) -> None:
+    """An earlier version, or a hub that does not tell: the names alone are stored."""
+    real_builds = make(provider=TableProvider(a=commit(2)))
+    older = await real_builds.end_of(await real_builds.ask(ALICE))
+    alice = account(ALICE, now())
+    newer = await real_builds.end_of(await real_builds.ask(ALICE, "a"))
+    assert [build.id for build in await real_builds.builds.list(alice)] == [newer.id]
+    assert (await real_builds.builds.get(newer.id, alice)).id == newer.id
+    with pytest.raises(NotAllowed):
+        await real_builds.builds.get(older.id, alice)
+
+
+async def test_a_renamed_account_keeps_its_builds_and_its_name_has_none(real_builds: RealBuilds) -> None:
+    alice = account(ALICE, DAY)
+    build = await real_builds.end_of(await real_builds.ask(alice))
+    alicia = replace(alice, name="alicia")
+    await real_builds.builds.note_rename(alice.account, alicia.account)
+    assert [one.id for one in await real_builds.builds.list(alicia)] == [build.id]
+    assert await real_builds.builds.list(account(ALICE, now())) == []
 
 
 async def test_a_build_that_is_not_there_is_not_found(real_builds: RealBuilds) -> None:

@@ -23,7 +23,7 @@ FLOORS = [
     ["handlers", "modes"],
     ["context", "settings"],
     ["event_logger"],
-    ["health", "launch_events", "launch_progress", "launches", "metrics", "running_servers"],
+    ["accounts", "health", "launch_events", "launch_progress", "launches", "metrics", "running_servers"],
     ["binderhub_metrics"],
     ["builds"],
     ["store", "builders"],

@@ -16,12 +16,15 @@ import pytest
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
+from binderhub_service.accounts import HubAccounts
+from binderhub_service.models import Account
 from spawner import configure
-from spawner.configure import PAGE_SCOPES, USER_SCOPES
+from spawner.configure import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from spawner.docker import setup
 from tests.bare_hub import BareHub, running
 
 ADMIN_TOKEN = secrets.token_hex(16)
+ROLELESS_TOKEN = secrets.token_hex(16)
 SERVICE_TOKEN = secrets.token_hex(16)
 
 # Instead of the service something answers that says nothing, because the hub waits for that.
@@ -34,7 +37,7 @@ c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"grace"}}
 c.Authenticator.allowed_users = {{"ada"}}
 c.JupyterHub.custom_scopes = {{"custom:mine:use": {{"description": "An operator's own scope"}}}}
-c.JupyterHub.services = [{{"name": "test", "admin": True, "api_token": "{ADMIN_TOKEN}"}}]
+c.JupyterHub.services = [{{"name": "test", "admin": True, "api_token": "{ADMIN_TOKEN}"}}, {{"name": "roleless", "api_token": "{ROLELESS_TOKEN}"}}]
 configure(c, state_dir="state")
 port = c.JupyterHub.services[-1]["url"].rsplit(":")[-1]
 c.JupyterHub.services[-1].update(api_token="{SERVICE_TOKEN}", command=[sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"])
@@ -90,7 +93,7 @@ def test_what_the_operator_set_before_stays(c: Config, tmp_path: Path) -> None:
     c.Spawner.default_url = "/tree"
     configure(c, state_dir=tmp_path)
     assert [spec["name"] for spec in c.JupyterHub.services] == ["mine", "binder"]
-    assert [role["name"] for role in c.JupyterHub.load_roles] == ["readers", "user"]
+    assert [role["name"] for role in c.JupyterHub.load_roles] == ["readers", "user", "binder-reads-accounts"]
     assert user_scopes_of(c) == ["self", "read:users", *USER_SCOPES]
     assert set(c.JupyterHub.custom_scopes) > {"custom:mine:use"}
     assert c.Spawner.default_url == "/tree"
@@ -104,7 +107,7 @@ def test_what_the_operator_adds_lazily_before_and_after_stays(c: Config, tmp_pat
     c.JupyterHub.load_roles.append({"name": "later", "scopes": []})
     assert [spec["name"] for spec in value(c.JupyterHub.services, [])] == ["before", "binder", "after"]
     assert user_scopes_of(c) == ["self", "read:users", *USER_SCOPES]
-    assert [role["name"] for role in value(c.JupyterHub.load_roles, [])] == ["user", "later"]
+    assert [role["name"] for role in value(c.JupyterHub.load_roles, [])] == ["user", "binder-reads-accounts", "later"]
 
 
 @pytest.mark.parametrize("more", [{"service": {"LaunchQuota": {"total_quota": 5}}}, {"service_url": "http://binder:1", "service_token": "t"}])
@@ -120,14 +123,14 @@ def test_a_service_that_bounds_servers_may_count_them_and_another_may_not(c: Con
 def test_a_user_role_without_scopes_keeps_the_default_one(c: Config, tmp_path: Path) -> None:
     c.JupyterHub.load_roles = [{"name": "user", "description": "People"}]
     configure(c, state_dir=tmp_path)
-    assert c.JupyterHub.load_roles == [{"name": "user", "description": "People", "scopes": ["self", *USER_SCOPES]}]
+    assert c.JupyterHub.load_roles == [{"name": "user", "description": "People", "scopes": ["self", *USER_SCOPES]}, SERVICE_ROLE]
 
 
 def test_extra_user_scopes_are_extended_where_the_operator_uses_them(c: Config, tmp_path: Path) -> None:
     c.JupyterHub.extra_user_scopes = ["read:users"]
     configure(c, state_dir=tmp_path)
     assert c.JupyterHub.extra_user_scopes == ["read:users", *USER_SCOPES]
-    assert value(c.JupyterHub.load_roles, []) == []
+    assert value(c.JupyterHub.load_roles, []) == [SERVICE_ROLE]
 
 
 @pytest.mark.parametrize(
@@ -290,9 +293,24 @@ def test_the_hub_tells_the_service_who_is_an_admin_by_the_narrowest_token(hub: B
     assert whoami(hub, mint(hub, "ada", list(USER_SCOPES)).json()["token"])["admin"] is False
 
 
-def test_the_services_own_token_may_nothing_but_say_its_name(hub: BareHub) -> None:
+def test_the_services_own_token_may_read_accounts_and_nothing_else(hub: BareHub) -> None:
+    headers = {"Authorization": f"token {SERVICE_TOKEN}"}
     assert whoami(hub, SERVICE_TOKEN)["name"] == "binder"
-    assert whoami(hub, SERVICE_TOKEN)["scopes"] == []
+    assert all(scope.startswith("read:users") for scope in whoami(hub, SERVICE_TOKEN)["scopes"])
+    ada = httpx.get(f"{hub.url}/hub/api/users/ada", headers=headers).raise_for_status().json()
+    assert ada["created"]
+    assert httpx.get(f"{hub.url}/hub/api/users", headers=headers).status_code == 403
+
+
+async def test_the_service_tells_accounts_by_its_role_and_without_one_by_names(hub: BareHub, caplog: pytest.LogCaptureFixture) -> None:
+    async def note(former: Account, account: Account) -> None:
+        raise AssertionError("nobody was renamed")
+
+    with_role, without = (HubAccounts(f"{hub.url}/hub/api", token, note) for token in (SERVICE_TOKEN, ROLELESS_TOKEN))
+    assert (await with_role.of("of-ada", "ada")).created
+    assert "read:users" not in caplog.text
+    assert await without.of("of-ada", "ada") == Account("ada")
+    assert "read:users" in caplog.text
 
 
 @pytest.mark.parametrize("user", ["ada", "grace"])

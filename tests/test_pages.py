@@ -17,6 +17,8 @@ import pytest
 from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
+from binderhub_service.accounts import HubAccounts
+from binderhub_service.builds.access import may_cancel_all
 from binderhub_service.errors import Conflict, NotFound
 from binderhub_service.handlers.binder.front import front_routes
 from binderhub_service.handlers.binder.old_links import old_link_routes
@@ -24,7 +26,7 @@ from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
 from binderhub_service.launches import Launches
-from binderhub_service.models import Build, Caller, Image, Phase, Source, State
+from binderhub_service.models import Account, Build, Caller, Image, Phase, Source, State
 from binderhub_service.names import server_name
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
@@ -73,6 +75,12 @@ class FakeBuilds:
         self.cancelled.append((build_id, caller.name))
         return found
 
+    async def may_cancel_for_all(self, build: Build, caller: Caller) -> bool:
+        return may_cancel_all(caller) or caller.name == build.owner
+
+    async def note_rename(self, former: Account, account: Account) -> None:
+        """There is nothing to note."""
+
     def queue_status(self, build_id: str) -> dict[str, int | None] | None:
         return {"position": 3, "estimate_seconds": None} if build_id == "b-queued" else None
 
@@ -120,6 +128,7 @@ async def site() -> AsyncIterator[Site]:
             hub_origin="",
             cors_allow_origin="",
             builds=builds,
+            accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
             providers=providers,
             launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja(),

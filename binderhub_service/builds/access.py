@@ -24,10 +24,22 @@ def may_read_all(caller: Caller) -> bool:
 
 
 def may_read(caller: Caller, requesters: Collection[str]) -> bool:
-    """Say whether the caller may read a build that `requesters` asked for; its requesters may."""
-    return may_read_all(caller) or caller.name in requesters
+    """Say whether the caller may read a build that the accounts of these keys asked for; its requesters may."""
+    return may_read_all(caller) or caller.account.key in requesters
 
 
-def may_cancel_for_all(caller: Caller, build: Build) -> bool:
-    """Say whether the caller may end the build for everybody: its owner, scope ``custom:binder:cancel``, or an admin."""
-    return caller.admin or CANCEL_SCOPE in caller.scopes or caller.name == build.owner
+def may_cancel_all(caller: Caller) -> bool:
+    """Say whether the caller may end everybody's builds for everybody (scope ``custom:binder:cancel``, or an admin)."""
+    return caller.admin or CANCEL_SCOPE in caller.scopes
+
+
+def owns(caller: Caller, build: Build, requesters: Collection[str]) -> bool:
+    """Say whether the caller asked for the build first, and so may end it for everybody.
+
+    Who has the owner's name only now is not the owner, even if they have asked for it since.
+
+    Args:
+        requesters: the keys of the accounts that asked for it.
+    """
+    is_older = caller.created is None or caller.created <= build.created
+    return caller.name == build.owner and is_older and caller.account.key in requesters

@@ -12,13 +12,14 @@ from dataclasses import replace
 from ..builders import Builder
 from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
-from ..models import Batch, Build, Caller, Request, Source, State
+from ..models import Account, Batch, Build, Caller, Request, Source, State
 from ..providers import Provider
 from ..store.store import Store
 from . import access
 from .active import ActiveBuilds
 from .limits import BuildLimits
 from .reader import BuildReader
+from .requesters import Requesters
 from .resolver import Resolver
 from .scheduler import BuildScheduler, Observer
 from .sharing import SharedBuilds
@@ -50,6 +51,7 @@ class Builds:
         self._builder = builder
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
+        self._requesters = Requesters(store)
         self._resolver = Resolver(providers, limits)
         self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, observer=observer)
         self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler, limits=limits)
@@ -75,6 +77,7 @@ class Builds:
                 had an image of what is asked for, and it is there still, that is given instead, with a notice.
         """
         access.check_may_build(caller)
+        await self._requesters.adopt(caller)
         try:
             source = await self._resolver.resolve(request, caller.name, fresh=force)
         except (NotFound, Unavailable) as error:
@@ -82,12 +85,12 @@ class Builds:
             if known is None:
                 raise
             return replace(known, notice=_instead_of_an_answer(error, known)), False
-        return await self._shared.ensure(source, caller.name, force=force, may_begin=may_begin)
+        return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""
-        repo = self._resolver.repository_of(request)
-        builds = await self._reader.newest(requester=caller.name, filters={"state": State.READY, "repo": repo}, before=None, limit=_LOOKED_BACK)
+        wanted = {"state": State.READY, "repo": self._resolver.repository_of(request)}
+        builds = await self._reader.newest(requester=caller.account.key, filters=wanted, before=None, limit=_LOOKED_BACK)
         for build in builds:
             if build.source.ref == (request.ref or "HEAD") and await self._images.exists(build.image.name):
                 return build
@@ -103,8 +106,8 @@ class Builds:
             NotAllowed: the caller did not ask for it and may not read everybody's.
         """
         build = await self._reader.get(build_id)
-        may_all = caller.name == build.owner or access.may_read_all(caller)
-        if not may_all and not access.may_read(caller, await self._reader.requesters(build_id)):
+        await self._requesters.adopt(caller)
+        if not access.may_read_all(caller) and not access.may_read(caller, await self._reader.requesters(build_id)):
             raise NotAllowed("This build was asked for by somebody else.", hint=f"Reading everybody's builds takes the scope {access.READ_SCOPE}.")
         return build
 
@@ -120,7 +123,8 @@ class Builds:
     ) -> list[Build]:
         """Return the builds that the caller may read, newest first; those the caller asked for, or everybody's."""
         filters = {name: value for name, value in (("state", state), ("repo", repo), ("owner", owner)) if value}
-        requester = None if access.may_read_all(caller) else caller.name
+        await self._requesters.adopt(caller)
+        requester = None if access.may_read_all(caller) else caller.account.key
         return await self._reader.newest(requester=requester, filters=filters, before=before, limit=limit)
 
     async def follow(self, build_id: str, caller: Caller, after: int = 0) -> AsyncGenerator[Batch]:
@@ -145,6 +149,10 @@ class Builds:
             async for batch in batches:
                 yield batch
 
+    async def note_rename(self, former: Account, account: Account) -> None:
+        """Let an account that was renamed keep its builds."""
+        await self._requesters.note_rename(former, account)
+
     def queue_status(self, build_id: str) -> dict[str, int | None] | None:
         """Return the place of a waiting build, 1 for the next, and the seconds it may wait; None if it does not wait."""
         return self._scheduler.queue_status(build_id)
@@ -165,11 +173,15 @@ class Builds:
         build = await self.get(build_id, caller)
         if build.state.ended:
             raise Conflict(f"The build has ended; it is {build.state}.", code="build_ended")
-        if access.may_cancel_for_all(caller, build):
+        if await self.may_cancel_for_all(build, caller):
             await self._scheduler.cancel(build_id)
         else:
-            await self._shared.withdraw(build, caller.name)
+            await self._shared.withdraw(build, caller.account.key)
         return await self._reader.get(build_id)
+
+    async def may_cancel_for_all(self, build: Build, caller: Caller) -> bool:
+        """Say whether the caller may end the build for everybody: who may end all, and its owner."""
+        return access.may_cancel_all(caller) or access.owns(caller, build, await self._reader.requesters(build.id))
 
     async def withdraw(self, build_id: str, caller: Caller) -> Build:
         """Note that the caller does not need a build any more; it ends if nobody else does.
@@ -179,7 +191,7 @@ class Builds:
         """
         build = await self.get(build_id, caller)
         if not build.state.ended:
-            await self._shared.withdraw(build, caller.name)
+            await self._shared.withdraw(build, caller.account.key)
         return await self._reader.get(build_id)
 
     async def tidy_images(self) -> None:

@@ -84,16 +84,16 @@ class BuildScheduler:
 
     # --- beginnings --------------------------------------------------------------------------------------------------
 
-    async def begin(self, build: Build) -> Build:
-        """Store a new build and let it run, or wait for its turn."""
+    async def begin(self, build: Build, requester: str = "") -> Build:
+        """Store a new build and its first requester, as `Store.create`, and let it run, or wait for its turn."""
         active = await self._activate(build)
-        await self._store.create(build)
+        await self._store.create(build, requester)
         self._admit(active)
         return build
 
-    async def found(self, build: Build, image: Image) -> Build:
-        """Store the record of a build that had nothing to do."""
-        await self._store.create(build)
+    async def found(self, build: Build, image: Image, requester: str = "") -> Build:
+        """Store the record of a build that had nothing to do, and its requester, as `Store.create`."""
+        await self._store.create(build, requester)
         event_log = EventLog(self._store, build)
         await self._end(event_log, State.READY, image=image)
         return event_log.build

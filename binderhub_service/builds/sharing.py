@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from .. import names
 from ..errors import Conflict, NotAllowed
 from ..images import Images
-from ..models import Build, Image, Phase, Source, State, now
+from ..models import Account, Build, Image, Phase, Source, State, now
 from ..store.store import Store
 from . import access
 from .limits import BuildLimits
@@ -29,7 +29,7 @@ class SharedBuilds:
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(
-        self, source: Source, requester: str, *, force: bool, may_begin: Callable[[Source], Awaitable[None]] | None = None
+        self, source: Source, requester: Account, *, force: bool, may_begin: Callable[[Source], Awaitable[None]] | None = None
     ) -> tuple[Build, bool]:
         """Join the build that makes the source's image, find the image, or begin a build.
 
@@ -47,18 +47,21 @@ class SharedBuilds:
         async with self._decision(name):
             build = await self._scheduler.joinable(name)
             if build is not None:
-                await self._store.set_requester(build.id, requester, wants=True)
+                await self._store.set_requester(build.id, requester.key, wants=True)
                 return build, False
             image = None if force else await self._images.exists(name)
             if image is not None:
                 return await self._found(source, image, requester), False
             if may_begin is not None:
                 await may_begin(source)
-            self._limits.check_may_begin(requester, source.repo, self._scheduler.unfinished())
-            return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force)), True
+            self._limits.check_may_begin(requester.name, source.repo, self._scheduler.unfinished())
+            return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force), requester.key), True
 
     async def withdraw(self, build: Build, requester: str) -> None:
         """Note that a requester does not need a build any more, and end it if no other does; nobody can join meanwhile.
+
+        Args:
+            requester: the account's key.
 
         Raises:
             NotAllowed: the requester did not ask for it.
@@ -68,7 +71,7 @@ class SharedBuilds:
             if requester not in requesters:
                 raise NotAllowed("You did not ask for this build.", hint=f"Cancelling everybody's builds takes the scope {access.CANCEL_SCOPE}.")
             await self._store.set_requester(build.id, requester, wants=False)
-            if not any(wants for name, wants in requesters.items() if name != requester):
+            if not any(wants for key, wants in requesters.items() if key != requester):
                 await self._scheduler.cancel(build.id)
 
     async def delete_image(self, name: str) -> None:
@@ -87,17 +90,17 @@ class SharedBuilds:
     def _decision(self, image: str) -> asyncio.Lock:
         return self._deciding.setdefault(image, asyncio.Lock())
 
-    async def _found(self, source: Source, image: Image, requester: str) -> Build:
+    async def _found(self, source: Source, image: Image, requester: Account) -> Build:
         """Return the build that made an image, or the record of a build that had nothing to do."""
         await self._store.note_use(image.name, now(), _USE_NOTED_SECONDS)
         ready = await self._store.newest_ready(image.name)
         if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
-            return await self._scheduler.found(_new_build(source, image, requester), image)
-        await self._store.set_requester(ready.id, requester, wants=True)
+            return await self._scheduler.found(_new_build(source, image, requester), image, requester.key)
+        await self._store.set_requester(ready.id, requester.key, wants=True)
         return ready
 
 
-def _new_build(source: Source, image: Image, owner: str, *, force: bool = False) -> Build:
+def _new_build(source: Source, image: Image, owner: Account, *, force: bool = False) -> Build:
     created = now()
     return Build(
         id=names.new_build_id(created),
@@ -105,7 +108,7 @@ def _new_build(source: Source, image: Image, owner: str, *, force: bool = False)
         image=image,
         state=State.QUEUED,
         phase=Phase.QUEUED,
-        owner=owner,
+        owner=owner.name,
         created=created,
         force=force,
     )

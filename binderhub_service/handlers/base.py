@@ -13,7 +13,7 @@ from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado import web
 
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
-from ..models import Build, Caller, iso
+from ..models import Account, Build, Caller, iso
 
 if TYPE_CHECKING:
     from ..context import AppContext
@@ -76,6 +76,7 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     """
 
     public = False
+    _account: Account
 
     @property
     def context(self) -> AppContext:
@@ -112,6 +113,13 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
             self.current_user = None
             raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
         self.require_login()
+        if self.current_user:
+            self._account = await self._find_account(self.current_user)
+
+    async def _find_account(self, user: Mapping[str, Any]) -> Account:
+        if user.get("kind", "user") != "user":
+            return Account(f"service:{user['name']}")
+        return await self.context.accounts.of(self.hub_auth.get_token(self), user["name"])
 
     def get_current_user(self) -> Any:
         """Know nobody unless `prepare` has asked the hub: its own way blocks the loop, and every request's log line takes it."""
@@ -128,9 +136,9 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     def caller(self) -> Caller:
         """Who is asking; an administrator only with a token that was not narrowed to less."""
         user: Mapping[str, Any] = self.current_user
-        name = user["name"] if user.get("kind", "user") == "user" else f"service:{user['name']}"
         scopes = frozenset(user.get("scopes", ()))
-        return Caller(name=name, admin=bool(user.get("admin")) and _ADMIN_SCOPE in scopes, scopes=scopes)
+        is_admin = bool(user.get("admin")) and _ADMIN_SCOPE in scopes
+        return Caller(name=self._account.name, admin=is_admin, scopes=scopes, created=self._account.created)
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Log only what nobody expected; the rest is an answer, and its address may hold what must not be logged."""

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from tornado import web
 
 from .. import __version__
-from ..builds.access import may_cancel_for_all, may_read_all
+from ..builds.access import may_read_all
 from ..common.paths import url_path
 from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query
@@ -90,7 +90,7 @@ class BuildPageHandler(PageHandler):
     async def get(self, build_id: str) -> None:
         """Show its state, what it is about, and its log."""
         build = await self.context.builds.get(build_id, self.caller)
-        may_cancel = may_cancel_for_all(self.caller, build) or not may_read_all(self.caller)
+        may_cancel = await self.context.builds.may_cancel_for_all(build, self.caller) or not may_read_all(self.caller)
         queue = self.context.builds.queue_status(build.id)
         self.render_page("build.html", build=build, queue=queue, may_cancel=may_cancel, launch_url=self._launch_url(build))
 

@@ -101,6 +101,16 @@ class CachingStore(Store):
         await super().set_requester(build_id, name, wants=wants)
         self._requesters.drop(build_id)
 
+    async def adopt(self, name: str, key: str, since: datetime) -> None:
+        """Give an account what its name has, and forget what was remembered of who asked."""
+        await super().adopt(name, key, since)
+        self._requesters.drop_all()
+
+    async def rename_requester(self, former: str, key: str) -> None:
+        """Give an account what its former key has, and forget what was remembered of who asked."""
+        await super().rename_requester(former, key)
+        self._requesters.drop_all()
+
     async def events(self, build_id: str, after: int, limit: int) -> Batch:
         """Return events; readers that want the same page at the same time share one answer."""
         page = (build_id, after, limit)

@@ -92,12 +92,16 @@ class Store:
         """Raise `Unavailable` unless the database answers soon."""
         await self._run(lambda: _select_one(self._engine), min(self._limit_seconds, _CHECK_SECONDS))
 
-    async def create(self, build: Build) -> None:
-        """Add a build; its owner is its first requester."""
+    async def create(self, build: Build, requester: str = "") -> None:
+        """Add a build and its first requester.
+
+        Args:
+            requester: the account's key; by default the owner's name.
+        """
 
         def transaction(connection: sa.Connection) -> None:
             connection.execute(builds.insert().values(_row_from(build) | {"cursor": ""}))
-            connection.execute(requesters.insert().values(name=build.owner, build_id=build.id, wants=True))
+            connection.execute(requesters.insert().values(name=requester or build.owner, build_id=build.id, wants=True))
 
         await self._write(transaction)
 
@@ -150,7 +154,7 @@ class Store:
         """Return builds, newest first.
 
         Args:
-            requester: only builds that this person asked for; None for everybody's.
+            requester: only builds that the account of this key asked for; None for everybody's.
             filters: wanted values of the columns ``state``, ``repo`` and ``owner``.
             before: only builds older than the one of this id.
         """
@@ -212,7 +216,7 @@ class Store:
         self._uses.pop(image, None)
 
     async def requesters(self, build_id: str) -> dict[str, bool]:
-        """Return everybody who asked for a build, and whether they still want it."""
+        """Return the keys of all accounts that asked for a build, and whether they still want it."""
         rows = await self._read(sa.select(requesters).where(requesters.c.build_id == build_id))
         return {row["name"]: row["wants"] for row in rows}
 
@@ -225,6 +229,16 @@ class Store:
                 connection.execute(requesters.insert().values(build_id=build_id, name=name, wants=wants))
 
         await self._write(transaction)
+
+    async def adopt(self, name: str, key: str, since: datetime) -> None:
+        """Give an account what is stored under its name alone, but for builds from before a time."""
+        asked = sa.select(requesters.c.build_id).join(builds, builds.c.id == requesters.c.build_id)
+        await self._write(lambda connection: _give(connection, asked.where(requesters.c.name == name, builds.c.created >= since), name, key))
+
+    async def rename_requester(self, former: str, key: str) -> None:
+        """Give an account that has another key now what is stored under the former."""
+        asked = sa.select(requesters.c.build_id).where(requesters.c.name == former)
+        await self._write(lambda connection: _give(connection, asked, former, key))
 
     async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         def read() -> Sequence[sa.RowMapping]:
@@ -252,6 +266,16 @@ class Store:
             raise Unavailable("The service's database did not answer.", code="store_unavailable", hint=_HINT) from error
         finally:
             self._on_answer(time.perf_counter() - begun)
+
+
+def _give(connection: sa.Connection, asked: sa.Select[tuple[str]], former: str, key: str) -> None:
+    """Let another key have asked for builds; where it has already, what it wants stays."""
+    has = sa.select(requesters.c.build_id).where(requesters.c.name == key)
+    given, had = set(connection.scalars(asked)), set(connection.scalars(has))
+    row = sa.and_(requesters.c.name == former, requesters.c.build_id == sa.bindparam("given"))
+    for statement, ids in ((requesters.update().where(row).values(name=key), given - had), (requesters.delete().where(row), given & had)):
+        if ids:
+            connection.execute(statement, [{"given": build_id} for build_id in sorted(ids)])
 
 
 def _execute(connection: sa.Connection, statement: sa.Delete) -> None:

@@ -62,6 +62,29 @@ async def test_the_owner_is_the_first_requester(store: Store) -> None:
     assert await store.requesters("b00000001") == {"alice": False, "bob": True}
 
 
+async def test_an_account_adopts_what_its_name_has_but_for_older_builds(store: Store) -> None:
+    await add(store, build(1), build(2), build(3), build(4, owner="bob"))
+    await store.set_requester("b00000003", "alice/key", wants=False)
+    await store.set_requester("b00000004", "alice", wants=False)
+    before = [await store.requesters(f"b0000000{number}") for number in (1, 2)]
+    await store.adopt("alice", "alice/key", build(2).created)
+    assert before == [{"alice": True}, {"alice": True}]
+    assert await store.requesters("b00000001") == {"alice": True}, "it is older than the account"
+    assert await store.requesters("b00000002") == {"alice/key": True}
+    assert await store.requesters("b00000003") == {"alice/key": False}, "what the account said itself stays"
+    assert await store.requesters("b00000004") == {"bob": True, "alice/key": False}
+    assert await ids(store, requester="alice/key") == ["b00000004", "b00000003", "b00000002"]
+
+
+async def test_an_account_with_another_name_has_what_it_had(store: Store) -> None:
+    await store.create(build(1), "alice/key")
+    await store.create(build(2, owner="bob"), "alice/later")
+    assert await store.requesters("b00000001") == {"alice/key": True}
+    await store.rename_requester("alice/key", "alicia/key")
+    assert await store.requesters("b00000001") == {"alicia/key": True}
+    assert await ids(store, requester="alice/later") == ["b00000002"]
+
+
 async def test_the_record_changes_together_with_its_events(store: Store) -> None:
     await add(store, build(1))
     now = build(1, state=State.RUNNING, phase=Phase.FETCHING, started=DAY, last_event=2, image="named")

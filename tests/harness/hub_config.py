@@ -34,11 +34,12 @@ if outsiders:
     c.JupyterHub.load_roles = [{{"name": "user", "scopes": ["self"]}}]
 configure(c, state_dir="{state}", **{more!r})
 if outsiders:
-    # What `configure` gives to everybody, only the others have; outsiders may use the hub but not the service.
+    # What `configure` gives to everybody, only the others have, and who is put into a group; outsiders may use the hub but not the service.
     user = c.JupyterHub.load_roles[0]
     given = [scope for scope in user["scopes"] if scope != "self"]
     user["scopes"] = ["self"]
-    c.JupyterHub.load_roles.append({{"name": "insiders", "scopes": given, "users": sorted({people!r} - outsiders)}})
+    c.JupyterHub.load_roles.append({{"name": "insiders", "scopes": given, "users": sorted({people!r} - outsiders), "groups": ["insiders"]}})
+    c.JupyterHub.load_groups = {{"insiders": {{"users": []}}}}
 
 {extra}
 """
