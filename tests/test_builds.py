@@ -232,17 +232,18 @@ async def test_what_a_provider_refuses_begins_nothing_and_is_not_remembered(real
 @pytest.mark.parametrize("error", [NotFound("No such branch."), Unavailable("The Git server is away.", code="git_server_timeout")])
 async def test_who_had_an_image_gets_it_again_when_the_repository_gives_no_answer(make: Callable[..., RealBuilds], error: BinderError) -> None:
     real = make(limits=BuildLimits(ref_seconds=0))
-    first = await real.end_of(await real.ask())
+    alice, later = replace(ALICE, created=DAY), replace(ALICE, created=now())
+    first = await real.end_of(await real.ask(alice))
     real.provider.error = error
-    again = await real.ask()
+    again = await real.ask(alice)
     assert again.id == first.id
     assert again.notice == f"{error.message} So this is what you had last, commit {first.source.commit[:7]}."
-    for caller, ref, force in ((BOB, "main", False), (ALICE, "other", False), (ALICE, "main", True)):
+    for caller, ref, force in ((BOB, "main", False), (later, "main", False), (alice, "other", False), (alice, "main", True)):
         with pytest.raises(type(error)):
             await real.ask(caller, ref, force)
     real.images.there.clear()
     with pytest.raises(type(error)):
-        await real.ask()
+        await real.ask(alice)
 
 
 async def test_an_image_store_that_is_away_is_not_an_empty_one(real_builds: RealBuilds, monkeypatch: pytest.MonkeyPatch) -> None:
