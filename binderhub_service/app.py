@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ class BinderService(Application):
         arguments = sys.argv[1:] if argv is None else argv
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
             own: list[type[Configurable]] = [type(self), Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server]
-            self.classes = [*own, *map(mode_class, MODES), Provider, *shipped_providers().values()]
+            self.classes = [*own, *_installed_modes(), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -345,10 +345,24 @@ def _end_at_once() -> None:
 
 
 def mode_class(name: str) -> type[Mode]:
-    """Return the class of a mode, imported now: what other modes need stays out of memory."""
-    module = importlib.import_module(f"{__package__}.modes.{name}")
+    """Return the class of a mode, imported now: what other modes need stays out of memory.
+
+    Raises:
+        SystemExit: a package that the mode needs is not installed.
+    """
+    try:
+        module = importlib.import_module(f"{__package__}.modes.{name}")
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"The mode {name} needs the package {error.name}; install it with: pip install 'binderspawner[{name}]'") from error
     found: type[Mode] = getattr(module, f"{name.capitalize()}Mode")
     return found
+
+
+def _installed_modes() -> Iterator[type[Mode]]:
+    """Yield the modes whose packages are installed; the command line and the help know no others."""
+    for name in MODES:
+        with contextlib.suppress(SystemExit):
+            yield mode_class(name)
 
 
 async def check_hub(api_url: str) -> None:

@@ -218,6 +218,39 @@ def test_every_mode_has_its_class(mode: str) -> None:
     assert module.mode_class(mode).__name__.lower().startswith(mode)
 
 
+class NoKubernetes:
+    """An installation without the packages of Kubernetes mode."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.partition(".")[0] == "kubernetes_asyncio":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.fixture
+def without_kubernetes(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_the_mode = [
+        name for name in sys.modules if name.startswith(("kubernetes_asyncio", "binderhub_service.modes.k", "binderhub_service.builders.k"))
+    ]
+    for name in of_the_mode:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [NoKubernetes(), *sys.meta_path])
+
+
+@pytest.mark.usefixtures("without_kubernetes")
+def test_the_help_and_the_command_line_work_without_the_packages_of_other_modes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        service("--help-all")
+    assert not ended.value.code
+    assert "EmbeddedMode.base_requirements" in capsys.readouterr().out
+    assert service("--EmbeddedMode.python=3.12").config.EmbeddedMode.python == "3.12"
+
+
+@pytest.mark.usefixtures("without_kubernetes")
+def test_a_mode_whose_packages_are_missing_says_how_to_install_them() -> None:
+    with pytest.raises(SystemExit, match=r"needs the package kubernetes_asyncio.*; install it with: pip install 'binderspawner\[kubernetes\]'"):
+        module.mode_class("kubernetes")
+
+
 # The whole process
 
 
