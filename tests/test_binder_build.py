@@ -138,6 +138,25 @@ async def test_a_request_that_is_refused_is_told_so_with_status_200(service: Ser
     assert service.hub.asked == []
 
 
+async def test_where_the_default_branch_was_renamed_the_default_branch_is_taken_and_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(service.provider), "renamed_heads", frozenset({"master"}))
+    service.provider.refs["HEAD"] = service.provider.refs["main"]
+    server = server_name("o", "HEAD")
+    service.hub.answers["POST", f"/users/alice/servers/{server}"] = (201, "")
+    service.hub.answers["GET", f"/users/alice/servers/{server}/progress"] = (200, 'data: {"ready": true}\n\n')
+    told = await ask(service.client, f"{PREFIX}build/git/o/master")
+    assert told[0] == {
+        "phase": "waiting",
+        "message": "Could not resolve ref for git:o/master. Double check your URL and that your repo is public.\n"
+        'GitHub has changed default branches from "master" to "main". Tip: HEAD will always resolve to a repository\'s default branch.\n'
+        "Trying again with HEAD instead of master. Please update your links.\n",
+    }
+    assert (told[-1]["phase"], told[-1]["binder_request"]) == ("ready", "v2/git/o/HEAD")
+    del service.provider.refs["HEAD"]
+    assert [event["phase"] for event in await ask(service.client, f"{PREFIX}build/git/other/master")] == ["failed"]
+    assert [event["phase"] for event in await ask(service.client, f"{PREFIX}build/git/other/gone")] == ["failed"]
+
+
 async def test_a_banned_repository_is_refused_before_it_is_asked_for(service: Service) -> None:
     service.provider.banned_specs = ["o/"]
     told = await ask(service.client)

@@ -92,7 +92,16 @@ class BinderBuildHandler(StreamHandler):
         provider = self._provider(prefix)
         request = self._request(provider, spec)
         is_build_only = self._is_build_only()
-        build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
+        try:
+            build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
+        except RefusedAsBinderHub as refusal:
+            if getattr(refusal.__cause__, "code", "") != "ref_not_found" or request.ref not in provider.renamed_heads:
+                raise
+            told = protocol.renamed_head(str(refusal), request.ref)
+            spec = f"{spec.removesuffix(request.ref)}HEAD"
+            request = self._request(provider, spec)
+            build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
+            yield protocol.frame(told)
         is_new = is_new or not build.state.ended
         if is_new:
             async with aclosing(self._follow(build)) as frames:

@@ -69,6 +69,16 @@ def place(what: str, position: int, seconds: float | None) -> str:
     return f"The {what} is number {position} in the queue{estimate}."
 
 
+def renamed_head(refusal: str, ref: str) -> Told:
+    """Return what is told where a ref is not there that was the default branch of most repositories, and the default branch is taken."""
+    return told(
+        "waiting",
+        f'{refusal}\nGitHub has changed default branches from "master" to "main". '
+        "Tip: HEAD will always resolve to a repository's default branch.\n"
+        f"Trying again with HEAD instead of {ref}. Please update your links.",
+    )
+
+
 def ready_image(image: str, *, is_new: bool) -> Told:
     """Return the last event of a request that wants an image and no server."""
     return told("ready", BUILD_ONLY_BUILT if is_new else BUILD_ONLY_FOUND, imageName=image)
