@@ -7,7 +7,7 @@ import functools
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -98,6 +98,18 @@ class BuildClient:
         """
         asked = {name: value for name in ("repo", "ref", "provider") if (value := getattr(options, name))}
         return await self._patiently(lambda: self._ask("POST", "builds", json=asked))
+
+    async def located(self, options: RepoOptions) -> RepoOptions:
+        """Return the options with the repository, the ref and the path that a page's address means; others as they are.
+
+        Raises:
+            ServiceError: as `ensure`.
+        """
+        if not options.is_page:
+            return options
+        found = await self._patiently(lambda: self._ask("POST", "addresses", json={"repo": options.repo, "path": options.path}))
+        repo, ref, path = (str(found.get(name, "")) for name in ("repo", "ref", "path"))
+        return replace(options, repo=repo, ref=ref, path=path)
 
     async def withdraw(self, build_id: str) -> None:
         """Say that this requester does not need the build any more; it goes on if somebody else does.

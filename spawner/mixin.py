@@ -199,7 +199,7 @@ class RepoSpawner(_NextInLine):
         """
         with self._token() as token:
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience) as client:
-                asked = asyncio.ensure_future(client.ensure(options))
+                asked = asyncio.ensure_future(self._ask(client, options))
                 try:
                     async with asyncio.timeout(self.build_timeout):
                         build = await self._follow(client, await asyncio.shield(asked))
@@ -218,7 +218,12 @@ class RepoSpawner(_NextInLine):
         if build["state"] != "ready":
             raise build_failed(build, self._log_url())
         # A build that is shared carries its first requester's ref; this server is about what this person asked for.
-        return {**build, "ref": options.ref or "HEAD"}
+        return {**build, "ref": (self._repo_options or options).ref or "HEAD"}
+
+    async def _ask(self, client: BuildClient, options: RepoOptions) -> dict[str, Any]:
+        """Ask for the build of what the options mean, and keep that for the server."""
+        self._repo_options = await client.located(options)
+        return await client.ensure(self._repo_options)
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
         """Show the build's events as progress; return the build as it is in the end."""

@@ -19,6 +19,9 @@ from tornado import web
 
 from binderhub_service.accounts import HubAccounts
 from binderhub_service.builds.access import may_cancel_all
+from binderhub_service.builds.limits import BuildLimits
+from binderhub_service.builds.pages import located
+from binderhub_service.builds.resolver import Resolver
 from binderhub_service.errors import Conflict, NotFound
 from binderhub_service.handlers.binder.front import front_routes
 from binderhub_service.handlers.binder.old_links import old_link_routes
@@ -26,7 +29,7 @@ from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
 from binderhub_service.launches import Launches
-from binderhub_service.models import Account, Build, Caller, Image, Phase, Source, State
+from binderhub_service.models import Account, Build, Caller, Image, Phase, Request, Source, State
 from binderhub_service.names import server_name
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
@@ -80,6 +83,9 @@ class FakeBuilds:
 
     async def note_rename(self, former: Account, account: Account) -> None:
         """There is nothing to note."""
+
+    async def located(self, request: Request, path: str, caller: Caller) -> tuple[Request, str]:
+        return await located(request, path, caller.name, Resolver([GitProvider()], BuildLimits()))
 
     def queue_status(self, build_id: str) -> dict[str, int | None] | None:
         return {"position": 3, "estimate_seconds": None} if build_id == "b-queued" else None

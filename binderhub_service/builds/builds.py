@@ -18,6 +18,7 @@ from ..store.store import Store
 from . import access
 from .active import ActiveBuilds
 from .limits import BuildLimits
+from .pages import located
 from .reader import BuildReader
 from .requesters import Requesters
 from .resolver import Resolver
@@ -95,6 +96,16 @@ class Builds:
             if build.source.ref == (request.ref or "HEAD") and await self._images.exists(build.image.name):
                 return build
         return None
+
+    async def located(self, request: Request, path: str, caller: Caller, *, shorthand: bool = False) -> tuple[Request, str]:
+        """Return the request and the path that are meant if a page's address was given in place of a repository's, as `pages.located`.
+
+        Raises:
+            NotAllowed: the caller may not build, or the operator does not let this repository be used.
+            InvalidRequest, NotFound, TooMany, Unavailable: from the provider.
+        """
+        access.check_may_build(caller)
+        return await located(request, path, caller.name, self._resolver, shorthand=shorthand)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

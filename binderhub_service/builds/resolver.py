@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from ..errors import NotFound, TooMany, Unavailable
+from ..errors import NotAllowed, NotFound, TooMany, Unavailable
 from ..models import Request, Source
 from ..providers import Provider, check_permitted, provider_for
 from .limits import BuildLimits
@@ -16,23 +18,24 @@ _RETRY_AFTER_SECONDS = 10
 _MAX_KEPT = 10_000
 
 _Question = tuple[str, str, str]
+_Ask = Callable[[], Awaitable[Any]]
 
 
 class _KnownRefs:
-    """What providers answered a moment ago: commits, and that something is not there; never that they could not be asked."""
+    """What providers answered a moment ago: commits, names, and that something is not there; never that they could not be asked."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._answers: OrderedDict[_Question, tuple[float, Source | NotFound]] = OrderedDict()
+        self._answers: OrderedDict[_Question, tuple[float, Any]] = OrderedDict()
 
-    def put(self, question: _Question, answer: Source | NotFound) -> None:
+    def put(self, question: _Question, answer: Any) -> None:
         self._answers.pop(question, None)
         self._answers[question] = (asyncio.get_running_loop().time() + self._seconds, answer)
         if len(self._answers) > _MAX_KEPT:
             self._answers.popitem(last=False)
 
-    def get(self, question: _Question) -> Source | None:
-        """Return the commit that is known; raise `NotFound` if it is known that there is none."""
+    def get(self, question: _Question) -> Any:
+        """Return the answer that is known, or None; raise `NotFound` if it is known that there is none."""
         until, answer = self._answers.get(question, (0.0, None))
         if answer is None or asyncio.get_running_loop().time() >= until:
             return None
@@ -55,7 +58,7 @@ class Resolver:
     def __init__(self, providers: Sequence[Provider], limits: BuildLimits) -> None:
         self._providers = providers
         self._limits = limits
-        self._tasks: dict[_Question, asyncio.Task[Source]] = {}
+        self._tasks: dict[_Question, asyncio.Task[Any]] = {}
         self._kept = _KnownRefs(limits.ref_seconds)
         self._by_person: Counter[str] = Counter()
         self._closing = False
@@ -71,17 +74,33 @@ class Resolver:
             TooMany: the person, or all together, have as many questions open as there may be.
             InvalidRequest, NotFound, Unavailable: from the provider.
         """
-        if self._closing:
-            raise _stopping()
         check_permitted(request, self._providers)
         provider = provider_for(request, self._providers)
         question = (provider.name, self.repository_of(request), request.ref)
+        source: Source = await self._answer(question, lambda: provider.resolve(request), person, fresh=fresh)
+        return source
+
+    async def names_among(self, request: Request, names: Sequence[str], person: str) -> frozenset[str]:
+        """Return which of some names are branches or tags of a request's repository; counts as a question, and is shared, as `resolve`.
+
+        Raises:
+            NotAllowed, TooMany, InvalidRequest, NotFound, Unavailable: as `resolve`.
+        """
+        self._check_one_permitted(request, names)
+        provider = provider_for(request, self._providers)
+        question = (provider.name, self.repository_of(request), "\n".join(["", *names]))  # no ref has a line feed in it
+        found: frozenset[str] = await self._answer(question, lambda: provider.names_among(request, names), person)
+        return found
+
+    async def _answer(self, question: _Question, ask: _Ask, person: str, *, fresh: bool = False) -> Any:
+        if self._closing:
+            raise _stopping()
         if not fresh and (known := self._kept.get(question)):
             return known
         task = self._tasks.get(question)
         if task is None:
             self._check_may_ask(person)
-            task = self._begin(question, provider, request, person)
+            task = self._begin(question, ask, person)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -96,6 +115,18 @@ class Resolver:
             InvalidRequest: from the provider.
         """
         return provider_for(request, self._providers).canonical_repo(request)
+
+    def _check_one_permitted(self, request: Request, names: Sequence[str]) -> None:
+        """Check that the operator lets the repository be used at one of the names; raises `NotAllowed`."""
+        refused: NotAllowed | None = None
+        for name in names:
+            try:
+                return check_permitted(replace(request, ref=name), self._providers)
+            except NotAllowed as error:
+                refused = error
+        if refused:
+            raise refused
+        return None
 
     async def close(self) -> None:
         """Give up all questions; their requesters hear that the service stops."""
@@ -123,8 +154,8 @@ class Resolver:
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
 
-    def _begin(self, question: _Question, provider: Provider, request: Request, person: str) -> asyncio.Task[Source]:
-        def ended(task: asyncio.Task[Source]) -> None:
+    def _begin(self, question: _Question, ask: _Ask, person: str) -> asyncio.Task[Any]:
+        def ended(task: asyncio.Task[Any]) -> None:
             del self._tasks[question]
             self._by_person -= Counter({person: 1})  # drops the person at 0
             if task.cancelled():
@@ -133,22 +164,22 @@ class Resolver:
             if error is None or isinstance(error, NotFound):
                 self._kept.put(question, error or task.result())
 
-        task = asyncio.create_task(self._ask(provider, request))
+        task = asyncio.create_task(self._ask(ask))
         self._tasks[question] = task
         self._by_person[person] += 1
         task.add_done_callback(ended)
         return task
 
-    async def _ask(self, provider: Provider, request: Request) -> Source:
+    async def _ask(self, ask: _Ask) -> Any:
         """Ask, and again after a moment if the answer is not to be had for what may be a passing reason."""
         for seconds in _RETRY_WAITS_SECONDS:
             try:
-                return await provider.resolve(request)
+                return await ask()
             except Unavailable as error:
                 if error.code.endswith("_timeout"):
                     raise
                 await asyncio.sleep(seconds)
-        return await provider.resolve(request)
+        return await ask()
 
 
 def _stopping() -> Unavailable:

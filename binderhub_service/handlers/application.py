@@ -9,6 +9,7 @@ from jupyterhub.log import log_request
 from tornado import web
 
 from ..context import AppContext
+from .addresses import address_routes
 from .binder.artwork import artwork_routes, file_routes
 from .binder.build import binder_build_routes
 from .binder.front import front_routes
@@ -35,6 +36,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *sign_in_routes(prefix),
         (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
         *build_routes(prefix),
+        *address_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),
         *provider_routes(prefix),

@@ -54,6 +54,7 @@ class BuildsHandler(BuildHandler):
         if not body.get("repo", "").strip():
             raise InvalidRequest("No repository is named.", hint='Send an object such as {"repo": "https://github.com/o/r"}.')
         request = Request(repo=body["repo"], ref=body.get("ref", ""), provider=body.get("provider", ""))
+        request, _ = await self.context.builds.located(request, "", self.caller)
         build, is_new = await self.context.builds.ensure(request, self.caller, force=body.get("force", False))
         self.set_status(201 if is_new else 200)
         self.set_header("Location", f"{self.prefix}api/builds/{build.id}")

@@ -20,7 +20,8 @@ class LaunchesHandler(ApiHandler):
         check_is_person(self)
         body = self.json_body(_KEYS)
         request = Request(repo=body.get("repo", ""), ref=body.get("ref", ""), provider=body.get("provider", ""))
-        launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, body.get("path", ""))
+        request, path = await self.context.builds.located(request, body.get("path", ""), self.caller)
+        launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, path)
         self.set_status(201)
         self.finish_json(asdict(launched))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -181,6 +182,14 @@ class Provider(Configurable):
             TooMany: the place answers no more questions for a while.
             Unavailable: the place could not be asked; nothing is known.
         """
+
+    async def names_among(self, request: Request, names: Sequence[str]) -> frozenset[str]:
+        """Return which of some short names are branches or tags of the request's repository.
+
+        Raises:
+            InvalidRequest, NotFound, TooMany, Unavailable: as `resolve`, of the repository.
+        """
+        return await self.git.names_among(self.canonical_repo(request), names)
 
     def resolved_spec(self, source: Source) -> str:
         """Return the spec that means this very commit for ever."""

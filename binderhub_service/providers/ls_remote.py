@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,6 +50,16 @@ class LsRemote:
             if name in found:
                 return found[name]
         raise _ref_not_found(url, ref)
+
+    async def names_among(self, url: str, names: Sequence[str]) -> frozenset[str]:
+        """Return which of some short names, e.g. ``feature/x``, are branches or tags of a repository; one question.
+
+        Raises:
+            NotAllowed, NotFound, Unavailable: as `commit_of`, of the repository.
+        """
+        full = {f"refs/{kind}/{name}": name for name in names for kind in ("heads", "tags")}
+        found = _parse(await self._ls_remote(url, [*full]))
+        return frozenset(name for one, name in full.items() if one in found)
 
     async def _ls_remote(self, url: str, names: list[str]) -> str:
         """Return what git prints."""

@@ -30,6 +30,11 @@ export class Client {
     this.silenceMs = silenceMs;
   }
 
+  /** Ask what a pasted address means; resolves to `{repo, ref, path}`, where what was typed wins. */
+  locate(pasted) {
+    return this.#json("POST", "api/addresses", pasted);
+  }
+
   /** Ask for a build; resolves to the build, running or ready. */
   ask(request) {
     return this.#json("POST", "api/builds", request);

@@ -1,32 +1,48 @@
-// Fields for a repository, a ref and a path, of which a pasted address fills in the other two.
+// Fields for a repository, a ref and a path, of which a pasted address fills in the other two. The service knows what an address means.
 
-import { AddressError, understand } from "./address.js";
+import { ServiceError } from "./client.js";
 
-/** Return what fills in `ref` and `path` from the address in `repo`; what an earlier address filled in goes with that address. */
-export function filler(repo, ref, path) {
+const PARTS_OF_A_PAGE = 4; // host, owner, repository, and what kind of page it is
+
+/**
+ * Return what fills in `ref` and `path` from the address in `repo`; what an earlier address filled in goes with that address.
+ * `locate({repo, ref, path})` asks the service.
+ */
+export function filler(repo, ref, path, locate) {
   let last = repo.value;
   const filled = new Map([ref, path].map((other) => [other, other.value]));
-  return () => {
-    if (repo.value !== last) {
+  return async () => {
+    const pasted = repo.value;
+    if (pasted !== last) {
       for (const [other, value] of filled) {
         other.value = other.value === value ? "" : other.value;
       }
+      last = pasted;
     }
-    fillFields(repo, ref, path, filled);
-    last = repo.value;
+    if (pasted.split("/").filter(Boolean).length < PARTS_OF_A_PAGE) {
+      return;
+    }
+    const found = await asked(locate, { repo: pasted, ref: ref.value, path: path.value });
+    if (found && repo.value === pasted) {
+      fillFields(repo, ref, path, filled, found);
+      last = repo.value;
+    }
   };
 }
 
-function fillFields(repo, ref, path, filled) {
-  let found;
+/** Resolve to what the service answers; to nothing where it refuses, which is said on submit: until then the person may still be typing. */
+async function asked(locate, pasted) {
   try {
-    found = understand(repo.value, ref.value, path.value);
+    return await locate(pasted);
   } catch (problem) {
-    if (!(problem instanceof AddressError)) {
+    if (!(problem instanceof ServiceError)) {
       throw problem;
     }
-    return; // said on submit; until then the person may still be typing
+    return null;
   }
+}
+
+function fillFields(repo, ref, path, filled, found) {
   if (found.ref !== ref.value || found.path !== path.value) {
     Object.assign(repo, { value: found.repo });
   }

@@ -1,7 +1,6 @@
 // The hub's spawn form: the environment is built first, with its log in sight, and only then the spawn is submitted.
 // The form lives in the hub's page (spawner/form.html), so it comes to the service with a token that lives for an hour.
 
-import { AddressError, understand } from "./address.js";
 import { askAndFollow } from "./ask.js";
 import { showError } from "./build-view.js";
 import { Client, errorFrom, ServiceError } from "./client.js";
@@ -22,7 +21,8 @@ export function setUp(area) {
   let passing = false;
 
   onlyDeliberate(form);
-  const fill = filler(field("repo"), field("ref"), field("path"));
+  const locate = (pasted) => asPerson(area.dataset, (client) => client.locate(pasted));
+  const fill = filler(field("repo"), field("ref"), field("path"), locate);
   field("repo").addEventListener("change", fill);
   field("repo").addEventListener("paste", () => setTimeout(fill));
   // On the way down, before the hub's own listener, which would turn the button into a spinner for good.
@@ -48,41 +48,53 @@ export function setUp(area) {
 }
 
 /** Resolve to whether the form may be submitted now. */
-async function build({ service, hub, user }, field, parts) {
+function build(place, field, parts) {
   parts.error.hidden = true;
   field("repo").removeAttribute("aria-invalid");
-  let request;
-  try {
-    const { repo, ref, path } = understandFields(field);
-    Object.assign(field("repo"), { value: repo });
-    Object.assign(field("ref"), { value: ref });
-    Object.assign(field("path"), { value: path });
-    request = { repo, ref, ...(field("provider")?.value && { provider: field("provider").value }) };
-  } catch (problem) {
-    if (!(problem instanceof AddressError)) {
-      throw problem;
-    }
-    showError(parts.error, problem);
-    field("repo").setAttribute("aria-invalid", "true");
-    field("repo").focus();
-    return false;
-  }
   return whileBusy(parts, async () => {
-    const tokens = new Tokens(hub, window.jhdata?.user || user);
     try {
-      const token = await tokens.mint(service);
-      const client = new Client(service, { Authorization: `token ${token}` });
-      return Boolean(await askAndFollow(client, request, parts.build, parts.error));
+      return await asPerson(place, async (client) => {
+        const request = await takeApart(client, field);
+        return Boolean(await askAndFollow(client, request, parts.build, parts.error));
+      });
     } catch (problem) {
       if (!(problem instanceof ServiceError)) {
         throw problem;
       }
       showError(parts.error, problem);
       return false;
-    } finally {
-      tokens.revoke();
     }
   });
+}
+
+/** Resolve to what is to be built, with the fields filled in; what a provider of one's choice calls a repository is its own affair. */
+async function takeApart(client, field) {
+  const [repo, ref, path, provider] = ["repo", "ref", "path", "provider"].map((name) => field(name)?.value.trim() ?? "");
+  if (provider) {
+    return { repo, ref, provider };
+  }
+  try {
+    const found = await client.locate({ repo, ref, path });
+    for (const [name, value] of Object.entries(found)) {
+      Object.assign(field(name), { value });
+    }
+    return { repo: found.repo, ref: found.ref };
+  } catch (problem) {
+    field("repo").setAttribute("aria-invalid", "true");
+    field("repo").focus();
+    throw problem;
+  }
+}
+
+/** Do `work` with a client that asks as the person who is signed in, for as long as that takes. */
+async function asPerson({ service, hub, user }, work) {
+  const tokens = new Tokens(hub, window.jhdata?.user || user);
+  try {
+    const token = await tokens.mint(service);
+    return await work(new Client(service, { Authorization: `token ${token}` }));
+  } finally {
+    tokens.revoke();
+  }
 }
 
 /** Disable the button while `work` goes on. */
@@ -98,12 +110,6 @@ async function whileBusy({ button }, work) {
       Object.assign(button, { disabled: false, textContent: label });
     }
   }
-}
-
-/** What a provider other than the usual ones calls a repository is its own affair. */
-function understandFields(field) {
-  const [repo, ref, path] = ["repo", "ref", "path"].map((name) => field(name)?.value.trim() ?? "");
-  return field("provider")?.value ? { repo, ref, path } : understand(repo, ref, path);
 }
 
 /** A token of the signed-in person that can ask for builds, and nothing else. */

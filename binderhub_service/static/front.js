@@ -1,10 +1,12 @@
 // The front page: a pasted address fills the other fields, and what was made can be copied.
 
+import { Client } from "./client.js";
 import { filler } from "./fill.js";
 
 const form = document.getElementById("binder-link");
 const field = (name) => form.elements.namedItem(name);
-const fillFromAddress = filler(field("repo"), field("ref"), field("path"));
+const client = new Client(form.getAttribute("action"), { "X-XSRFToken": window.jhdata.xsrf_token });
+const fillFromAddress = filler(field("repo"), field("ref"), field("path"), (pasted) => client.locate(pasted));
 
 field("provider").addEventListener("change", describe);
 field("repo").addEventListener("change", fill);

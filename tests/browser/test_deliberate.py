@@ -73,14 +73,16 @@ def test_a_click_meant_for_the_page_before_launches_nothing(hub: HubProcess, pag
     assert hub.servers("alice") == {}
 
 
-def test_an_address_pasted_second_takes_the_place_of_the_first(page_of: Callable[..., Any]) -> None:
+def test_an_address_pasted_second_takes_the_place_of_the_first(page_of: Callable[..., Any], repository: Repository) -> None:
     page = page_of("alice")
+    repository.branch("dev")
+    base = repository.url.removesuffix(".git")
     for address in ("/hub/spawn", "/services/binder/"):
         page.goto(address)
         repo, ref, path = page.locator("[name=repo]"), page.locator("[name=ref]"), page.locator("[name=path]")
         for pasted, branch, file in (
-            ("https://github.com/o/r/blob/dev/a.ipynb", "dev", "a.ipynb"),
-            ("https://github.com/o/other/tree/v2", "v2", ""),
+            (f"{base}/-/blob/dev/a.ipynb", "dev", "a.ipynb"),
+            (f"{base}/-/tree/v2", "v2", ""),
             ("https://github.com/o/plain", "", ""),
         ):
             repo.fill(pasted)

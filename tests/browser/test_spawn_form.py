@@ -66,18 +66,30 @@ def test_a_pasted_address_ends_with_a_cell_that_has_run(form: Any, new_repositor
 
 
 @pytest.mark.parametrize(
-    ("pasted", "repo", "ref", "path"),
+    ("page", "ref", "path"),
     [
-        ("https://github.com/o/r/blob/main/a/b%20c.ipynb", "https://github.com/o/r", "main", "a/b c.ipynb"),
-        ("https://github.com/o/r/tree/v1.0/docs", "https://github.com/o/r", "v1.0", "docs"),
+        ("blob/main/a/b%20c.ipynb", "main", "a/b c.ipynb"),
+        ("tree/feature/x/docs", "feature/x", "docs"),
     ],
 )
-def test_an_address_of_a_file_fills_in_the_other_fields(form: Any, pasted: str, repo: str, ref: str, path: str) -> None:
-    fill(form, pasted)
+def test_an_address_of_a_file_fills_in_the_other_fields(form: Any, new_repository: NewRepository, page: str, ref: str, path: str) -> None:
+    repository = new_repository({"README.md": "hi"})
+    repository.branch("feature/x")
+    address = repository.url.removesuffix(".git")
+    fill(form, f"{address}/-/{page}")
     form.keyboard.press("Tab")
-    expect(form.get_by_label("Repository")).to_have_value(repo)
+    expect(form.get_by_label("Repository")).to_have_value(address)
     expect(form.get_by_label("Branch, tag or commit")).to_have_value(ref)
     expect(form.get_by_label("File or URL path to open")).to_have_value(path)
+
+
+def test_a_pasted_page_of_a_branch_that_is_gone_is_said_on_the_form(hub: HubProcess, form: Any, new_repository: NewRepository) -> None:
+    repository = new_repository({"README.md": "hi"})
+    fill(form, f"{repository.url.removesuffix('.git')}/-/blob/gone/a.ipynb")
+    start(form)
+    expect(form.get_by_role("alert")).to_contain_text("no branch or tag with which 'gone/a.ipynb' begins")
+    expect(form.get_by_role("button", name="Start")).to_be_enabled()
+    assert hub.servers("alice") == {}
 
 
 def test_an_unknown_branch_is_said_on_the_form_and_nothing_starts(hub: HubProcess, form: Any, new_repository: NewRepository) -> None:

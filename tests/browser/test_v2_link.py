@@ -87,19 +87,21 @@ def test_somebody_without_access_is_told_so(page_of: Callable[..., Any], reposit
     expect(page.get_by_role("button", name="Launch")).to_have_count(0)
 
 
-def test_the_front_page_makes_a_link_from_a_pasted_address_that_can_be_copied(page_of: Callable[..., Any]) -> None:
+def test_the_front_page_makes_a_link_from_a_pasted_address_that_can_be_copied(page_of: Callable[..., Any], repository: Repository) -> None:
+    repository.tag("v1.0/final")
+    address = repository.url.removesuffix(".git")
     page = page_of("alice", permissions=["clipboard-read", "clipboard-write"])
     page.goto("/services/binder/")
     expect(page.get_by_label("GitHub repository or its address")).to_be_focused()
-    page.keyboard.insert_text("https://github.com/owner/project/blob/v1.0/notebooks/a b.ipynb".replace(" ", "%20"))
+    page.keyboard.insert_text(f"{address}/-/blob/v1.0/final/notebooks/a%20b.ipynb")
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Branch, tag or commit")).to_have_value("v1.0")
+    expect(page.get_by_label("Branch, tag or commit")).to_have_value("v1.0/final")
     page.get_by_role("button", name="Make the link").click()
     page.get_by_role("button", name="Copy").nth(1).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("[![Binder](")
-    assert copied.endswith("/v2/gh/owner/project/v1.0?labpath=notebooks%2Fa%20b.ipynb)")
+    assert copied.endswith(f"/v2/git/{quote(address, safe='')}/v1.0/final?labpath=notebooks%2Fa%20b.ipynb)")
     assert page.get_by_alt_text("The badge").evaluate("image => image.naturalWidth") > 100
     page.get_by_role("link", name="Launch", exact=True).click()
     expect(page.locator("body")).to_contain_text("notebooks/a b.ipynb")

@@ -95,6 +95,10 @@ class TableProvider(Provider):
         """Say how forms ask for a repository."""
         return Display(name="Table", repo_label="Repository", repo_placeholder="e.g. o/r", spec_pattern=".+")
 
+    async def names_among(self, request: Request, names: Sequence[str]) -> frozenset[str]:
+        """Look the names up."""
+        return frozenset(self.refs.keys() & set(names))
+
     async def resolve(self, request: Request) -> Source:
         """Look the ref up."""
         self.asked.append(request)

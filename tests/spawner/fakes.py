@@ -131,7 +131,12 @@ class FakeService:
         """Listen, on the port of the last time if there was one."""
         api = PREFIX + "api/"
         more = {"service": self}
-        routes = [(api + "builds", _Asks, more), (api + "builds/([^/]+)/events", _Events, more), (api + "builds/([^/]+)/ask", _Ask, more)]
+        routes = [
+            (api + "addresses", _Addresses, more),
+            (api + "builds", _Asks, more),
+            (api + "builds/([^/]+)/events", _Events, more),
+            (api + "builds/([^/]+)/ask", _Ask, more),
+        ]
         routes.append((PREFIX + "health", _Health, more))
         sockets = bind_sockets(self.port, "127.0.0.1", reuse_port=False)
         self.port = sockets[0].getsockname()[1]
@@ -188,6 +193,19 @@ class _Asks(_Handler):
         await self.service.slow_asks.wait()
         self.set_status(201)
         self.finish(json.dumps(build.as_dict()))
+
+
+class _Addresses(_Handler):
+    """Knows that the branch of every page's address is called ``feature/x``."""
+
+    def post(self) -> None:
+        pasted = json.loads(self.request.body)
+        repo, _, rest = pasted["repo"].partition("/blob/feature/x/")
+        if not rest:
+            self.set_status(404)
+            self.finish({"error": {"code": "ref_not_found", "message": f"The repository {repo} has no such branch.", "hint": None}})
+            return
+        self.finish({"repo": repo, "ref": "feature/x", "path": pasted["path"] or rest})
 
 
 class _Health(_Handler):

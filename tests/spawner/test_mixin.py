@@ -115,7 +115,7 @@ async def test_a_link_fills_in_the_form_and_starts_nothing(hub: Hub, service: Fa
     async with hub.browser("alice") as browser:
         for place in ("spawn", "spawn/alice", "spawn/alice/other"):
             for prefix in ("", "opt-"):
-                link = {f"{prefix}repo": "https://github.com/o/r/blob/main/a.ipynb", f"{prefix}path": ""}
+                link = {f"{prefix}repo": "https://github.com/o/r/tree/main", f"{prefix}path": "a.ipynb"}
                 answer = await browser.get(place, params=link)
                 assert answer.status_code == 200
                 assert (field(answer.text, "repo"), field(answer.text, "ref"), field(answer.text, "path")) == (REPO, "main", "a.ipynb")
@@ -209,6 +209,27 @@ async def test_a_form_builds_and_ends_in_a_server(hub: Hub, service: FakeService
     assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/n/%7B0.__class__%7D.ipynb"
     assert spawner.orm_spawner.user_options == {"repo": REPO, "ref": "v{1}", "path": "n/{0.__class__}.ipynb"}
     assert spawner.get_state()["binder"] == {"id": "b1", "image": "img-1"}
+
+
+async def test_the_service_says_where_the_branch_of_a_pages_address_ends(hub: Hub, service: FakeService) -> None:
+    service.on_ask = lambda build: build.ready("img-1")
+    async with hub.browser("alice") as browser:
+        answer = await browser.post("spawn", params=xsrf(browser), data={"repo": f"{REPO}/blob/feature/x/notebooks/a.ipynb", "ref": "", "path": ""})
+        assert answer.status_code == 302, answer.text
+    spawner = spawner_of(hub, "alice")
+    await until(lambda: spawner.ready, "the server")
+    environment = (await ask_server(spawner.server.url))["environment"]
+    assert (environment["BINDER_REPO_URL"], environment["BINDER_REF"]) == (REPO, "feature/x")
+    assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/notebooks/a.ipynb"
+
+
+async def test_a_page_of_a_branch_that_is_gone_is_refused_in_the_services_words(hub: Hub, service: FakeService) -> None:
+    async with hub.browser("alice") as browser:
+        await browser.post("spawn", params=xsrf(browser), data={"repo": f"{REPO}/blob/gone/a.ipynb", "ref": "", "path": ""})
+        await until(lambda: not spawner_of(hub, "alice").pending, "the refusal")
+        page = await browser.get("spawn-pending/alice")
+    assert "has no such branch" in page.text
+    assert service.asks == []
 
 
 # --- options by REST -------------------------------------------------------------------------------------------------

@@ -20,7 +20,12 @@ REPO = "https://github.com/o/r"
 def test_a_pasted_address_fills_in_what_was_left_empty(case: dict[str, Any]) -> None:
     typed = case.get("typed", {"ref": "", "path": ""})
     form = {"repo": [case["pasted"]], "ref": [typed["ref"]], "path": [typed["path"]]}
-    assert options_from_form(form) == RepoOptions(case["repo"], case["ref"], case["path"])
+    options = options_from_form(form)
+    if "names" in case:
+        assert options == RepoOptions(case["pasted"], "", typed["path"]), "only the service can take it apart"
+    else:
+        assert options == RepoOptions(case["repo"], case["ref"], case["path"])
+    assert options.is_page is ("names" in case)
 
 
 @pytest.mark.parametrize("case", VECTORS["understood"], ids=lambda case: case["pasted"].strip())

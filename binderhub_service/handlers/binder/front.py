@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -25,19 +26,23 @@ class FrontHandler(PageHandler):
         link, error = None, None
         if given["repo"]:
             try:
-                link = self._link(given)
+                link = await self._link(given)
             except BinderError as problem:
                 error = problem
                 self.set_status(problem.status)
         self.render_page("front.html", given=given, link=link, error=error, providers=self._choices())
 
-    def _link(self, given: dict[str, str]) -> Link:
+    async def _link(self, given: dict[str, str]) -> Link:
+        request, path = Request(given["repo"], given["ref"]), given["path"]
+        if "://" in request.repo:  # it may be a page's, which says more
+            request, path = await self.context.builds.located(request, path, self.caller)
+            given.update(repo=request.repo, ref=request.ref, path=path)
         provider = self._chosen(given["provider"])
-        if "://" in given["repo"] and not provider.understands(given["repo"]):  # the address says better where it is
-            provider = provider_for(Request(given["repo"]), self.context.providers)
-        request = Request(repo=given["repo"], ref=given["ref"], provider=provider.name)
+        if "://" in request.repo and not provider.understands(request.repo):  # the address says better where it is
+            provider = provider_for(request, self.context.providers)
+        request = replace(request, provider=provider.name)
         check_permitted(request, self.context.providers)
-        return link_to(self.badge_base_url(), provider, request, given["path"], is_url_path=given["kind"] == "url")
+        return link_to(self.badge_base_url(), provider, request, path, is_url_path=given["kind"] == "url")
 
     def _chosen(self, name: str) -> Provider:
         for provider in self.context.providers:
