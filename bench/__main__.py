@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.measure import Row, machine, table_head, table_line
 
-BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "startup", "docker", "pods")
+BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "startup", "docker", "starts", "pods")
 
 
 def main() -> int:

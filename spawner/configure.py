@@ -20,6 +20,8 @@ SERVICE = "binder"
 # Whose lines tell the addresses of requests; one that was pasted may hold a token.
 LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
 MODES = ("embedded", "docker", "kubernetes")
+# A server that has ended is noticed at once, so this only bounds one that hangs; many that start at once on a small machine need it.
+START_SECONDS = 300
 
 CUSTOM_SCOPES = {
     "custom:binder:build": {"description": "Ask for images to be built from repositories."},
@@ -104,6 +106,8 @@ def configure(
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
     if "default_url" not in c.Spawner:
         c.Spawner.default_url = "/lab"
+    if "start_timeout" not in c.Spawner:
+        c.Spawner.start_timeout = START_SECONDS
     if mode == "docker":
         from .docker import setup  # it needs the package docker, which the other modes do without
 

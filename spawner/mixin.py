@@ -23,6 +23,7 @@ from .client import BuildClient, ServiceError
 from .log_name import log_name
 from .options import RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
+from .readiness import LAST_WORD_SECONDS
 from .rejection import Rejection, build_failed, service_refused, start_too_long, uncount_failure
 
 if TYPE_CHECKING:
@@ -160,9 +161,12 @@ class RepoSpawner(_NextInLine):
             progress.close()
 
     async def _in_time(self, starting: Awaitable[Any], seconds: float) -> Any:
-        """Return what the other spawner's start returns, which has the time that a hub gives a server to start and to answer."""
+        """Return what the other spawner's start returns, which has the time that a hub gives a server to start and to answer.
+
+        A spawner that watches its server knows more to say when that is over, so it is given a moment to say it.
+        """
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with asyncio.timeout(seconds + LAST_WORD_SECONDS) as limit:
                 return await starting
         except TimeoutError:
             if limit.expired():

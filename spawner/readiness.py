@@ -5,15 +5,39 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
 
 from .rejection import server_silent
 
 ANSWER_SECONDS = 1.0
-# Of the time that a start has: then it is told what it waited for, before it is simply cut.
-LAST_MOMENT = 0.85  # KubeSpawner cuts its own at 90 to 110 percent
+# What knows why a server does not answer says so when its time is over; only then is the start simply cut.
+LAST_WORD_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 _GROWTH = 1.3
+
+
+@dataclass(frozen=True)
+class StartTime:
+    """The time that a start has until its server answers: `start_timeout` and `http_timeout` together, in all modes.
+
+    The hub gives a server the one to start and the other to answer. A start of ours ends when the server answers, because only what
+    watches a server while it starts knows why it does not; so it has both.
+
+    Attributes:
+        seconds: how long it is, for people.
+        ends_at: in the event loop's time.
+    """
+
+    seconds: float
+    ends_at: float
+
+    @classmethod
+    def from_now(cls, start_timeout: float, http_timeout: float) -> Self:
+        """Return the time of a start that begins now."""
+        seconds = start_timeout + http_timeout
+        return cls(seconds, asyncio.get_running_loop().time() + seconds)
 
 
 def pauses() -> Iterator[float]:
@@ -21,25 +45,25 @@ def pauses() -> Iterator[float]:
     return (min(_FIRST_PAUSE_SECONDS * _GROWTH**number, _LONGEST_PAUSE_SECONDS) for number in itertools.count())
 
 
-async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[None]], *, start_seconds: float) -> None:
+async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[None]], time: StartTime) -> None:
     """Return when a server says anything.
 
     Args:
         look: called in between; raises a `Rejection` if the server has ended.
-        start_seconds: how long it may take.
+        time: how long it may take.
 
     Raises:
         Rejection: it has ended, or has not answered in its time.
     """
     try:
-        async with asyncio.timeout(start_seconds):
+        async with asyncio.timeout_at(time.ends_at):
             for pause in pauses():
                 if host and await says_anything(host, port):
                     return
                 await look()
                 await asyncio.sleep(pause)
     except TimeoutError:
-        raise server_silent(start_seconds) from None
+        raise server_silent(time.seconds) from None
 
 
 async def says_anything(host: str, port: int) -> bool:

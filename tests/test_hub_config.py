@@ -79,6 +79,7 @@ def test_an_empty_configuration_gets_everything(c: Config, tmp_path: Path) -> No
     assert c.ProcessSpawner.images_dir == str(tmp_path / "images")
     assert c.ProcessSpawner.users_dir == str(tmp_path / "people")
     assert c.Spawner.default_url == "/lab"
+    assert c.Spawner.start_timeout == 300
 
 
 @pytest.mark.parametrize(("user_id", "arguments"), [(0, ["--allow-root"]), (1000, [])])
@@ -95,12 +96,14 @@ def test_what_the_operator_set_before_stays(c: Config, tmp_path: Path) -> None:
     c.JupyterHub.load_roles = [{"name": "readers", "scopes": ["read:users"]}, {"name": "user", "scopes": ["self", "read:users"]}]
     c.JupyterHub.custom_scopes = {"custom:mine:use": {"description": "mine"}}
     c.Spawner.default_url = "/tree"
+    c.Spawner.start_timeout = 60
     configure(c, state_dir=tmp_path)
     assert [spec["name"] for spec in c.JupyterHub.services] == ["mine", "binder"]
     assert [role["name"] for role in c.JupyterHub.load_roles] == ["readers", "user", "binder-reads-accounts"]
     assert user_scopes_of(c) == ["self", "read:users", *USER_SCOPES]
     assert set(c.JupyterHub.custom_scopes) > {"custom:mine:use"}
     assert c.Spawner.default_url == "/tree"
+    assert c.Spawner.start_timeout == 60
 
 
 def test_what_the_operator_adds_lazily_before_and_after_stays(c: Config, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from traitlets import Bool, Dict, Integer, default
 from traitlets import List as ListTrait
 
 from ..log_name import log_name
-from ..readiness import until_it_answers
+from ..readiness import StartTime, until_it_answers
 from ..rejection import FAILED_DEPENDENCY, Rejection, cannot_be_started, server_ended
 from .pull import DISK_FULL, PullProgress, disk_full, gone, pull_problem
 from .setup import SERVERS_NETWORK
@@ -57,6 +57,7 @@ class ContainerSpawner(DockerSpawner):
     http_timeout: int
     extra_create_kwargs: Any
     extra_host_config: Any
+    _time: StartTime
 
     # The hub's own calls wait for no other server's stop.
     _executor = ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="engine")
@@ -90,6 +91,7 @@ class ContainerSpawner(DockerSpawner):
         return self._start(super().start)
 
     async def _start(self, start: Callable[[], Awaitable[tuple[str, int]]]) -> tuple[str, int]:
+        self._time = StartTime.from_now(self.start_timeout, self.http_timeout)
         with engine_problems():
             left_over = await self.get_object()
             if left_over and not self.remove and not await self._is_made_of_image(left_over):
@@ -153,7 +155,7 @@ class ContainerSpawner(DockerSpawner):
 
     async def until_it_answers(self, ip: str, port: int) -> None:
         """Return when the server says anything; raise a `Rejection` as soon as it has ended, or its time is over."""
-        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout + self.http_timeout)
+        await until_it_answers(ip, port, self._look, self._time)
 
     async def _look(self) -> None:
         container = await self.get_object()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
 from ..log_name import log_name
-from ..readiness import LAST_MOMENT, pauses, says_anything
+from ..readiness import StartTime, pauses, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
 
@@ -25,12 +26,15 @@ PATIENCE_SECONDS = 30
 # A pod that was made is told about at once; if it is not, whether it is there is asked so often.
 ASK_EVERY_SECONDS = 5
 NOT_FOUND, CONFLICT = 404, 409
+# KubeSpawner gives up after 90 to 110 percent of the time that it is given.
+KUBESPAWNER_EARLIEST = 0.9
 
 
 class PodSpawner(KubeSpawner):
     """Pods, which are gone when their start fails; people hear why it did."""
 
     start_timeout: int
+    http_timeout: int
 
     # Of the pod that this start has made; empty until there is one.
     _pod_uid = ""
@@ -50,11 +54,12 @@ class PodSpawner(KubeSpawner):
         return starting
 
     async def _start(self) -> str:
+        time = StartTime.from_now(self.start_timeout, self.http_timeout)
         starting = asyncio.ensure_future(self._answering(super()._start()))
-        failing = asyncio.ensure_future(self._why_it_fails())
+        failing = asyncio.ensure_future(self._why_it_fails(time))
         url = ""
         try:
-            with cluster_problems():
+            with cluster_problems(), self._patience_beyond(time):
                 await asyncio.wait({starting, failing}, return_when=asyncio.FIRST_COMPLETED)
                 if not starting.done():
                     raise failing.result()
@@ -75,10 +80,19 @@ class PodSpawner(KubeSpawner):
             await asyncio.sleep(pause)
         return url
 
-    async def _why_it_fails(self) -> Rejection:
+    @contextlib.contextmanager
+    def _patience_beyond(self, time: StartTime) -> Iterator[None]:
+        """Let KubeSpawner wait longer than a start has, so that it does not end with less to say before this class does."""
+        own = self.start_timeout
+        self.start_timeout = math.ceil(time.seconds / KUBESPAWNER_EARLIEST)
+        try:
+            yield
+        finally:
+            self.start_timeout = own
+
+    async def _why_it_fails(self, time: StartTime) -> Rejection:
         """Return why this start does not come to a good end, as soon as that is known; nothing else ends this."""
         clock = asyncio.get_running_loop().time
-        last_moment = clock() + LAST_MOMENT * self.start_timeout
         in_trouble_since = None
         while True:
             await asyncio.sleep(WATCH_SECONDS)
@@ -86,15 +100,24 @@ class PodSpawner(KubeSpawner):
             if pod is None:
                 if self._pod_uid and await self._is_gone(clock()):
                     return pod_status.gone()
+                if clock() > time.ends_at:
+                    return await self._not_told_about(time)
                 continue
             now, self._ask_at = clock(), 0.0
             trouble = pod_status.trouble(pod)
             in_trouble_since = (in_trouble_since or now) if trouble else None
-            if trouble and in_trouble_since and (trouble.final or now > min(in_trouble_since + PATIENCE_SECONDS, last_moment)):
+            if trouble and in_trouble_since and (trouble.final or now > min(in_trouble_since + PATIENCE_SECONDS, time.ends_at)):
                 self.log.warning("The pod of %s does not come up: %s", log_name(self), pod_status.last_words(pod) or trouble.rejection)
                 return trouble.rejection
-            if now > last_moment and (rejection := pod_status.not_ready(pod, self.start_timeout)):
+            if now > time.ends_at and (rejection := pod_status.not_ready(pod, time.seconds)):
                 return rejection
+
+    async def _not_told_about(self, time: StartTime) -> Rejection:
+        """Return the rejection of a pod that the cluster never told about; if there is one, watch anew: that watch may be dead."""
+        if self._pod_uid:
+            self.log.error("The cluster has not told about the pod of %s; its pods are watched anew.", log_name(self))
+            await asyncio.shield(asyncio.ensure_future(self._start_watching_pods(replace=True)))
+        return pod_status.not_told_about(time.seconds)
 
     async def _is_gone(self, now: float) -> bool:
         """Say whether the pod, which the cluster does not tell about, is not there; it is asked now and then, and may be late at first."""

@@ -49,7 +49,7 @@ def trouble(pod: _Pod) -> Trouble | None:
     return None
 
 
-def not_ready(pod: _Pod, seconds: int) -> Rejection | None:
+def not_ready(pod: _Pod, seconds: float) -> Rejection | None:
     """Return the rejection of a pod that has not come up in all the time it had; None if it has ended."""
     status = pod["status"]
     if status.get("phase") == "Running":
@@ -58,11 +58,13 @@ def not_ready(pod: _Pod, seconds: int) -> Rejection | None:
         return None
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            sentence = f"There was no room in the cluster for this server in {seconds} seconds. Try again later, or ask for less. The cluster says: "
+            sentence = (
+                f"There was no room in the cluster for this server in {seconds:g} seconds. Try again later, or ask for less. The cluster says: "
+            )
             return Rejection(FAILED_DEPENDENCY, sentence + str(condition.get("message", "")))
     waiting = [container.get("state", {}).get("waiting") or {} for container in _containers(pod)]
     said = next((f" The cluster says: {one.get('message') or one.get('reason')}" for one in waiting if one), "")
-    return Rejection(FAILED_DEPENDENCY, f"The server's pod was not ready in {seconds} seconds. Start the server again.{said}")
+    return Rejection(FAILED_DEPENDENCY, f"The server's pod was not ready in {seconds:g} seconds. Start the server again.{said}")
 
 
 def last_words(pod: _Pod) -> str:
@@ -71,6 +73,11 @@ def last_words(pod: _Pod) -> str:
         if container["name"] == SERVER and (ended := _ended(container, anyhow=True)):
             return f"{ended.get('reason', '')}, status {ended.get('exitCode')}\n{ended.get('message', '')}"
     return ""
+
+
+def not_told_about(seconds: float) -> Rejection:
+    """Return the rejection of a pod that the cluster has said nothing about in all the time it had."""
+    return Rejection(FAILED_DEPENDENCY, f"The cluster said nothing about the server's pod in {seconds:g} seconds. Start the server again.")
 
 
 def gone() -> Rejection:

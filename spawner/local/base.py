@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from ..readiness import until_it_answers
+from ..readiness import StartTime, until_it_answers
 from ..rejection import Rejection, server_ended
 
 GROUP_END_SECONDS = 5.0
@@ -40,9 +40,10 @@ class LocalSpawner(SimpleLocalProcessSpawner):
         return server_ended(status, "")
 
     async def _answering(self, started: Awaitable[tuple[str, int]]) -> tuple[str, int]:
+        time = StartTime.from_now(self.start_timeout, self.http_timeout)
         ip, port = await started
         self.process_started()
-        await until_it_answers(ip, port, self._look, start_seconds=self.start_timeout + self.http_timeout)
+        await until_it_answers(ip, port, self._look, time)
         return ip, port
 
     async def _look(self) -> None:

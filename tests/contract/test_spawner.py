@@ -207,7 +207,7 @@ async def test_a_server_that_runs_and_never_answers_is_a_sentence_and_no_failure
     image = kind.image_with("exec sleep 600")
     monkeypatch.setitem(servers.hub.app.config.Spawner, "start_timeout", 4)
     monkeypatch.setitem(servers.hub.app.config.Spawner, "http_timeout", 1)
-    assert "within 5 seconds." in await servers.refused(image)
+    assert "The server runs, but did not answer within 5 seconds." in await servers.refused(image)
     assert servers.hub.app.tornado_application.settings["failure_count"] == 0
     assert kind.running() == 0
 

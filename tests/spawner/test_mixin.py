@@ -16,6 +16,7 @@ import pytest_asyncio
 from jupyterhub import orm
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
+from spawner import mixin
 from spawner.mixin import RepoSpawner
 from spawner.rejection import Rejection
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, ask_server, make_environment, running_hub, xsrf
@@ -537,6 +538,7 @@ async def test_a_server_that_does_not_start_is_cut_at_its_own_timeout(hub: Hub, 
         await asyncio.sleep(60)
 
     monkeypatch.setattr(SimpleLocalProcessSpawner, "start", hang)
+    monkeypatch.setattr(mixin, "LAST_WORD_SECONDS", 0)
     service.on_ask = lambda build: build.ready()
     hub.add("alice")
     spawner = hub.user("alice").spawner

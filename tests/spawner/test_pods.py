@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -91,6 +92,47 @@ async def test_what_may_pass_is_waited_for(spawner: PodSpawner, cluster: Cluster
     with pytest.raises(Rejection, match="connection refused"):
         await spawner.start()
     assert cluster.pods == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (RUNNING, "The server runs, but did not answer within 2 seconds"),
+        ({"phase": "Pending"}, "The server's pod was not ready in 2 seconds"),
+    ],
+)
+async def test_a_pod_has_the_time_to_start_and_the_time_to_answer_together(
+    spawner: PodSpawner, cluster: Cluster, status: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PodSpawner, "_get_pod_port", lambda _self, _pod: 9)
+    spawner.start_timeout, spawner.http_timeout, cluster.status = 1, 1, status
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    with pytest.raises(Rejection, match=sentence):
+        await spawner.start()
+    assert loop.time() - begun >= 2, "KubeSpawner alone gives up after a second"
+    assert spawner.start_timeout == 1
+    assert cluster.pods == {}
+
+
+async def test_pods_are_watched_anew_if_nothing_is_told_about_one_that_is_there(
+    spawner: PodSpawner, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def made(_name: str, _namespace: str) -> Any:
+        return SimpleNamespace(metadata=SimpleNamespace(uid="uid-1"))
+
+    anew: list[bool] = []
+
+    async def watch(replace: bool = False) -> None:
+        anew.append(replace)
+
+    monkeypatch.setattr(cluster, "read_namespaced_pod", made)
+    monkeypatch.setattr(spawner, "_start_watching_pods", watch)
+    monkeypatch.setattr(base, "ASK_EVERY_SECONDS", 0.5)
+    cluster.tells, spawner.start_timeout, spawner.http_timeout = False, 1, 1
+    with pytest.raises(Rejection, match="The cluster said nothing about the server's pod in 2 seconds"):
+        await spawner.start()
+    assert True in anew
 
 
 async def test_what_the_cluster_does_not_tell_about_is_asked_for(spawner: PodSpawner, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, JUPYTER_DOCKERFILE, JUPYTER_IMAGE, TestEngine, reason_to_skip
+from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +40,7 @@ def test_registry() -> str:
 @pytest.fixture(scope="session")
 def jupyter_image(session_engine: TestEngine) -> str:
     """An image with git, jupyterhub and jupyterlab, for Dockerfiles to begin with; the engine keeps it between runs."""
-    if not session_engine.has_image(JUPYTER_IMAGE):
-        session_engine.build(JUPYTER_IMAGE, JUPYTER_DOCKERFILE)
-    return JUPYTER_IMAGE
+    return session_engine.jupyter_image()
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,10 @@ class TestEngine:
                 raise RuntimeError(f"{line['error']}\n{said}")
         return name
 
+    def jupyter_image(self) -> str:
+        """Return an image with git, jupyterhub and jupyterlab; the engine keeps it between runs."""
+        return JUPYTER_IMAGE if self.has_image(JUPYTER_IMAGE) else self.build(JUPYTER_IMAGE, JUPYTER_DOCKERFILE)
+
     def has_image(self, name: str) -> bool:
         """Whether the engine has an image of this name."""
         try:
