@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import PASSWORD
 
 SECRET = "SeKrEt4711"
 HALF = "\\ud800"
@@ -92,6 +93,24 @@ def test_a_credential_in_an_address_is_kept_by_nobody(strict_hub: HubProcess) ->
             assert not any(SECRET in value for value in reply.headers.values()), reply.headers
     holders = [file for file in files_below(strict_hub.directory) if SECRET.encode() in file.read_bytes()]
     assert holders == [], [line for line in strict_hub.log().splitlines() if SECRET in line]
+
+
+@pytest.mark.parametrize("path", ["spawn", "user-redirect/lab"])
+def test_a_credential_in_a_link_reaches_no_log_of_the_hub_though_nobody_is_signed_in(strict_hub: HubProcess, path: str) -> None:
+    hub = strict_hub
+    for login in (LOGINS[0], LOGINS[-1], SECRET):
+        address = quote(f"https://{login}@host.invalid/o/r", safe="")
+        with httpx.Client(follow_redirects=True, timeout=30) as client:
+            page = client.get(f"{hub.url}/hub/{path}?repo={address}&ref=main")
+            assert page.url.path.endswith("/hub/login"), "the hub asks who is there, and keeps the link meanwhile"
+            form = {"username": "alice", "password": PASSWORD, "_xsrf": hub.xsrf(client, "/hub/")}
+            client.post(page.url, data={**form, "_xsrf": "wrong"}, headers={"Referer": str(page.url)})
+            arrived = client.post(page.url, data=form, headers={"Sec-Fetch-Mode": "navigate"})
+        if path == "spawn":
+            assert arrived.url.path.startswith("/hub/spawn"), arrived.url
+            assert SECRET not in arrived.text
+    assert [line for line in hub.log().splitlines() if SECRET in line] == []
+    assert [file for file in files_below(hub.directory) if SECRET.encode() in file.read_bytes()] == []
 
 
 def files_below(folder: Path) -> Iterator[Path]:
