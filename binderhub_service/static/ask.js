@@ -2,6 +2,7 @@
 
 import { BuildView, element } from "./build-view.js";
 import { ServiceError } from "./client.js";
+import { logTools, plainLog } from "./log-tools.js";
 
 /**
  * Ask for the build of `request`, show it in `container`, and resolve to the view when its image is ready.
@@ -17,10 +18,11 @@ export async function askAndFollow(client, request, container, error = null) {
       view.showPhase("done");
       return view;
     }
-    view.begin(`${client.service}api/builds/${encodeURIComponent(build.id)}/log?plain=1`);
-    view.offer(cancelButton(client, build.id, leaving), pageLink(client, build.id));
+    view.begin(plainLog(client, build.id));
+    const tools = [pageLink(client, build.id), ...logTools(client, build.id, ({ message, hint }) => view.say(`${message} ${hint ?? ""}`))];
+    view.offer(cancelButton(client, build.id, leaving), ...tools);
     const end = await client.follow(build.id, { onEvent: (event) => view.show(event), onDrop: saysDrops(view), signal: leaving.signal });
-    view.offer(pageLink(client, build.id));
+    view.offer(...tools);
     if (end.state === "ready") {
       return view;
     }

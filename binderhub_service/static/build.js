@@ -1,10 +1,10 @@
 // A build's page: its event log from the beginning, and on as it happens.
 
-import { plainText } from "./ansi.js";
 import { saysDrops } from "./ask.js";
 import { BuildView, showError } from "./build-view.js";
 import { Client, ServiceError } from "./client.js";
 import { showState, took } from "./format.js";
+import { letCopy, plainLog } from "./log-tools.js";
 
 const root = document.getElementById("binder-build");
 const part = (name) => root.querySelector(`[data-binder=${name}]`);
@@ -13,11 +13,11 @@ const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
 const wasUnfinished = state === "queued" || state === "running";
 const view = new BuildView(part("view"), { showsPhases: wasUnfinished, collapsible: false, error: errorArea() });
 
-part("copy").addEventListener("click", copyLog);
+letCopy(part("copy"), client, id, (problem) => showError(errorArea(), problem));
 follow();
 
 async function follow() {
-  view.begin(`${service}api/builds/${encodeURIComponent(id)}/log?plain=1`);
+  view.begin(plainLog(client, id));
   const clock = wasUnfinished && started ? setInterval(() => showTook(started, null), 1000) : null;
   try {
     const end = await client.follow(id, { onEvent: show, onDrop: saysDrops(view) });
@@ -76,18 +76,4 @@ function errorArea() {
   made.dataset.binder = "error";
   root.prepend(made);
   return made;
-}
-
-async function copyLog() {
-  const button = part("copy");
-  try {
-    const text = (await client.log(id)).split("\n").map(plainText).join("\n");
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch (problem) {
-    // A page that came without TLS has no clipboard; the person can still download.
-    const hint = "Use Download instead.";
-    showError(errorArea(), problem instanceof ServiceError ? problem : { message: "The browser does not let this page copy.", hint });
-  }
-  setTimeout(() => (button.textContent = "Copy"), 2000);
 }

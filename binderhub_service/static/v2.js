@@ -8,6 +8,7 @@ import { onlyDeliberate } from "./deliberate.js";
 const form = document.getElementById("binder-launch");
 const button = form.querySelector("button");
 const view = document.querySelector("[data-binder=view]");
+const PLACE_WAIT_MS = 10_000;
 const { service, repo, ref, path, provider } = form.dataset;
 const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
 
@@ -32,8 +33,11 @@ async function launch() {
   }
   shown.say("Starting your server.");
   try {
-    const launched = await client.launch({ repo, ref, path, provider });
-    if (launched.already_running && !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)) {
+    const launched = await launchInAPlace(shown);
+    if (launched === null) {
+      shown.stop("Nothing was launched.");
+      rest("Launch");
+    } else if (launched.already_running && !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)) {
       sayRunning(shown, launched.url);
     } else {
       window.location.assign(new URL(launched.pending_url, window.location.origin));
@@ -45,6 +49,38 @@ async function launch() {
     shown.fail(problem);
     rest("Try again");
   }
+}
+
+/** Launch; where as many servers run as may, try again until one may be started. Resolves to null if the person does not want to wait. */
+async function launchInAPlace(shown) {
+  const leaving = new AbortController();
+  while (!leaving.signal.aborted) {
+    try {
+      return await client.launch({ repo, ref, path, provider });
+    } catch (problem) {
+      if (problem.code !== "launch_quota") {
+        throw problem;
+      }
+      shown.say(`${problem.message} This page tries again until there is a place.`);
+    }
+    await pause(PLACE_WAIT_MS, shown, leaving);
+  }
+  return null;
+}
+
+function pause(milliseconds, shown, leaving) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    const stop = element("button", "btn btn-sm btn-outline-danger", "Do not wait");
+    stop.type = "button";
+    stop.addEventListener("click", () => {
+      clearTimeout(timer);
+      leaving.abort();
+      shown.offer();
+      resolve();
+    });
+    shown.offer(stop);
+  });
 }
 
 /** Let the person choose: a server that runs has the content it was started with, and only they know whether that will do. */

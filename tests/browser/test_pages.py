@@ -116,7 +116,7 @@ def test_a_builds_page_shows_the_event_log_as_it_happens(
     expect(page.get_by_role("log")).to_contain_text(BEFORE, timeout=BUILD_MS)
     gate.open()
     expect(page.get_by_role("log")).to_contain_text(AFTER, timeout=BUILD_MS)
-    expect(page.locator(".binder-state")).to_have_text("ready")
+    expect(page.locator(".binder-state")).to_have_text("ready", timeout=BUILD_MS)
     expect(page.get_by_role("link", name="Launch", exact=True)).to_be_visible()
     assert page.get_by_role("link", name="Launch", exact=True).get_attribute("href").endswith(f"/{build['commit']}")
 

@@ -63,6 +63,36 @@ def test_the_click_ends_in_the_server_and_the_same_link_comes_back_to_it(
     assert hub.servers("alice")[name]["started"] == started
 
 
+def test_the_log_of_the_build_can_be_copied_and_downloaded_and_a_failure_says_what_to_do(page_of: Callable[..., Any], git_server: GitServer) -> None:
+    failing = git_server.create("v2/failing", {"requirements.txt": "there-is-no-such-package-at-all==1.0\n"})
+    page = page_of("alice", permissions=["clipboard-read", "clipboard-write"])
+    page.goto(link(failing))
+    page.get_by_role("button", name="Launch").click()
+    expect(page.get_by_role("alert")).to_be_visible(timeout=BUILD_MS)
+    expect(page.get_by_role("button", name="Try again")).to_be_enabled()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert "there-is-no-such-package-at-all" in page.evaluate("navigator.clipboard.readText()")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename.endswith(".log")
+
+
+def test_a_launch_waits_for_a_place_as_long_as_the_person_wants(hub: HubProcess, page_of: Callable[..., Any], repository: Repository) -> None:
+    page = page_of("alice")
+    error = {"code": "launch_quota", "message": "Too many users on this BinderHub! Try again soon.", "hint": "All places are taken."}
+    page.route("**/api/launches", lambda route: route.fulfill(status=429, json={"error": error}))
+    page.goto(link(repository))
+    page.get_by_role("button", name="Launch").click()
+    expect(page.get_by_role("status")).to_contain_text("Too many users on this BinderHub!", timeout=BUILD_MS)
+    page.get_by_role("button", name="Do not wait").click()
+    expect(page.get_by_role("status")).to_contain_text("Nothing was launched.")
+    assert hub.servers("alice") == {}
+    page.unroute("**/api/launches")
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url("**/user/alice/**", timeout=BUILD_MS)
+
+
 def test_without_javascript_the_button_works_as_well(hub: HubProcess, page_of: Callable[..., Any], repository: Repository) -> None:
     page = page_of("alice", java_script_enabled=False)
     page.goto(link(repository))
