@@ -21,6 +21,7 @@ from .models import Request
 from .names import former_server_name, server_name
 from .providers import Provider, check_permitted, provider_for
 
+_DIGITS = 7
 _RETRY_AFTER_SECONDS = 10
 _MAX_REQUESTS = 100
 NOTHING_MORE: Mapping[str, str] = {}
@@ -295,7 +296,7 @@ def _error_from(answer: HTTPResponse) -> BinderError:
         return NotFound(f"The server cannot be started: {told}", code="launch_refused")
     if answer.code == 429:
         seconds = answer.headers.get("Retry-After", "")
-        wait = int(seconds) if seconds.isdecimal() else _RETRY_AFTER_SECONDS
+        wait = int(seconds) if seconds.isdecimal() and len(seconds) < _DIGITS else _RETRY_AFTER_SECONDS
         return TooMany(f"The hub starts many servers right now: {told}", retry_after_seconds=wait, hint="Try again in a moment.")
     if answer.code == 400:
         return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))

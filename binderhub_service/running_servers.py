@@ -13,6 +13,7 @@ from .common.json_object import json_object
 from .errors import Unavailable
 
 _PAGE = 200
+_MAX_PAGES = 5000
 _SECONDS = 20.0
 _HINT = "Try again in a moment. If it lasts, tell an administrator: the service needs the scopes list:users and read:servers."
 _PAGINATED = "application/jupyterhub-pagination+json"
@@ -49,12 +50,15 @@ class HubServers:
 
     async def _active_users(self) -> AsyncIterator[dict[str, Any]]:
         offset: int | None = 0
-        while offset is not None:
+        for _ in range(_MAX_PAGES):
+            if offset is None:
+                return
             page = await self._page(offset)
             for user in _objects(page.get("items")):
                 yield user
             following = _object(_object(page.get("_pagination")).get("next")).get("offset")
             offset = following if isinstance(following, int) and following > offset else None
+        raise Unavailable("The hub's list of users has no end.", code="hub_unavailable", hint="Let an administrator look at the hub.")
 
     async def _page(self, offset: int) -> dict[str, Any]:
         query = urlencode({"state": "active", "offset": offset, "limit": _PAGE})
@@ -80,4 +84,4 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _objects(values: Any) -> Iterator[dict[str, Any]]:
-    return (item for item in values or () if isinstance(item, dict))
+    return (item for item in (values if isinstance(values, list) else ()) if isinstance(item, dict))

@@ -22,7 +22,7 @@ log = logging.getLogger("binderhub_service")
 _WAIT_SECONDS = 1.0
 _BACKLOG = 128
 _RETRY_AFTER_SECONDS = 5
-_MAX_DISCARDED_BYTES = 100 * 1024 * 1024
+_ANY_SIZE = 2**62  # what is too large is thrown away as it comes, for as long as a body may take, and then refused in a sentence
 _SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -80,7 +80,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
             self,
             xheaders=True,
             max_header_size=self.limits.header_bytes,
-            max_body_size=_MAX_DISCARDED_BYTES,
+            max_body_size=_ANY_SIZE,
             body_timeout=self.limits.body_seconds,
             idle_connection_timeout=self.limits.idle_seconds,
         )
@@ -138,6 +138,8 @@ class _Request(httputil.HTTPMessageDelegate):
             self._start = start_line
         self._wants_page = "text/html" in headers.get("Accept", "")
         self._too_large = _exceeds(headers.get("Content-Length", ""), self._listener.limits.body_bytes)
+        if self._too_large and "Expect" in headers:  # who sends it waits for a word before the body
+            self.finish()
         if self._too_large or self._listener.application is None:
             return None
         self._application = self._listener.application.start_request(self._server_conn, self._connection)

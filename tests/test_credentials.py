@@ -81,6 +81,41 @@ def test_what_cannot_be_asked_is_not_no_login(helper: Path, content: dict[str, A
     assert caught.value.code == "registry_credentials_unusable"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "<html>",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"auths": 5}',
+        '{"auths": {"r": 5}}',
+        '{"auths": {"r": "x"}}',
+        '{"auths": {"r": {"auth": 5}}}',
+        '{"auths": {"r": {"auth": "/w=="}}}',
+        '{"credHelpers": 5}',
+        '{"credHelpers": null, "auths": null}',
+        '{"credHelpers": {"r": 5}}',
+        '{"credsStore": {"a": 1}}',
+        '{"credHelpers": {"r": "a\\u0000b"}}',
+    ],
+)
+def test_a_configuration_file_of_another_shape_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(Unavailable) as caught:
+        Credentials([], tmp_path).login_for("r")
+    assert caught.value.code == "registry_credentials_unusable"
+
+
+def test_what_is_kept_of_logins_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    found = Credentials([], tmp_path)
+    for number in range(400):
+        assert found.login_for(f"r{number}.example") is None
+    assert len(found._kept) <= 256
+
+
 def test_given_logins_win(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": {"r": entry("me", "old")}}))
     assert Credentials([Login("r", "me", "new")], tmp_path).login_for("r") == Login("r", "me", "new")

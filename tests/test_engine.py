@@ -116,6 +116,42 @@ def test_no_engine_is_unavailable(host: str) -> None:
     assert host in caught.value.message
 
 
+ODD = [
+    b"",
+    b"<html>sign in</html>",
+    b"null",
+    b"5",
+    b'"x"',
+    b"[5]",
+    b'["x"]',
+    b"[[]]",
+    b"{}",
+    b'[{"Id": "i", "RepoTags": 5}]',
+    b'[{"Id": "i", "RepoTags": [5]}]',
+]
+QUESTIONS: dict[str, Callable[[Engine], object]] = {
+    "version": lambda engine: engine.version(),
+    "inspect": lambda engine: engine.inspect_image("a:1"),
+    "images": lambda engine: engine.images("label"),
+    "labelled": lambda engine: engine.labelled("label", "x"),
+    "names": lambda engine: engine.names("a"),
+    "containers": lambda engine: engine.containers(label="x"),
+    "create": lambda engine: engine.create_container("a", {}),
+    "wait": lambda engine: engine.wait_for_container("a", 5),
+    "pull": lambda engine: list(engine.pull("a:1", None)),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_of_another_shape_is_unavailable(tmp_path: Path, question: str) -> None:
+    for body in ODD:
+        with engine_that(says(200, body), tmp_path) as engine:
+            engine._version = "" if question == "version" else "1.41"
+            with contextlib.suppress(Unavailable):
+                assert QUESTIONS[question](engine) in ([], {}, [{}]), body
+        (tmp_path / "engine.sock").unlink()
+
+
 def test_half_an_answer_is_none(tmp_path: Path) -> None:
     with engine_that(says(200, b'{"Version": "20', length=1000), tmp_path) as engine, pytest.raises(Unavailable):
         engine.version()

@@ -17,6 +17,7 @@ from tests.harness.git_server import GitServer
 from tests.harness.web_api import Answer, WebApiServer
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
+ODD = [Answer("<html>sign in</html>"), Answer([]), Answer(""), Answer("null"), Answer({}), Answer("[" * 100_000)]
 OLDER = "76543210fedcba9876543210fedcba9876543210"
 OLDEST = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 GIST = "f0e1d2c3b4a5968778695a4b3c2d1e0f"
@@ -80,9 +81,11 @@ async def test_gitlab_says_what_an_abbreviated_commit_is(api: WebApiServer, git_
     assert "secret" not in api.paths[0]
     with pytest.raises(NotFound):
         await provider.resolve(Request("lab/sub/r", "abcdef0"))
-    api.refusal = Answer({"message": "401 Unauthorized"}, 401)
-    with pytest.raises(Unavailable):
-        await provider.resolve(Request("lab/sub/r", "abcdef0"))
+    answers = [Answer({"message": "401 Unauthorized"}, 401), *ODD, Answer({"id": 5}), Answer({"id": "../../x"}), Answer({"id": f"{SHA}\n"})]
+    for answer in answers:
+        api.refusal = answer
+        with pytest.raises(Unavailable):
+            await provider.resolve(Request("lab/sub/r", "abcdef0"))
 
 
 def test_a_dash_in_a_gitlab_path_keeps_slugs_apart() -> None:
@@ -196,6 +199,10 @@ async def test_a_secondary_limit_says_itself_how_long(api: WebApiServer) -> None
 @pytest.mark.parametrize(
     "refusal",
     [
+        *ODD,
+        Answer({"public": True, "history": [{"version": "../x"}]}),
+        Answer({"public": True, "history": [{"version": None}]}),
+        Answer({}, 403, {"X-RateLimit-Remaining": "9" * 5000}),
         Answer("oops", 500),
         Answer("", 502),
         Answer({}, 401),

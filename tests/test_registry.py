@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from binderhub_service.clients.credentials import Credentials, Login
+from binderhub_service.clients.oci import Blob
 from binderhub_service.clients.registry import MANIFEST_TYPES, RegistryClient
+from binderhub_service.clients.registry_writer import PushRefused, RegistryWriter
 from binderhub_service.errors import Conflict, Unavailable
 from binderhub_service.images.registry import RegistryImages
 from binderhub_service.models import Image
@@ -208,6 +210,7 @@ SENSELESS_MANIFESTS = [
     {"config": {}},
     {"config": {"digest": "d"}, "layers": 5},
     {"config": {"digest": "d"}, "layers": [{"size": "x"}]},
+    {"config": {"digest": "d"}, "layers": [{"size": float("inf")}]},
 ]
 
 
@@ -242,7 +245,79 @@ async def test_a_list_that_leads_in_a_circle_is_given_up() -> None:
         await images(answer, "r.example/").all()
 
 
-@pytest.mark.parametrize("realm", ["https://[", "https://\x01", "https://r.example:port/token", "nowhere"])
+@pytest.mark.parametrize("listed", [[], ["x"]])
+async def test_a_list_whose_next_page_is_always_another_one_is_given_up(listed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.images.registry._MAX_PAGES", 50)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, headers={"Link": f'</v2/_catalog?last={len(asked)}>; rel="next"'}, json={"repositories": listed})
+
+    with pytest.raises(Unavailable, match="no end"):
+        await images(answer, "r.example/").all()
+    assert len(asked) == 50
+
+
+async def test_a_list_of_more_names_than_there_can_be_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.images.registry._MAX_NAMES", 100)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, headers={"Link": f'</v2/_catalog?last={len(asked)}>; rel="next"'}, json={"repositories": ["x"] * 60})
+
+    with pytest.raises(Unavailable, match="no end"):
+        await images(answer, "r.example/").all()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("digest", ["x", "sha256:", "sha256:" + "g" * 64, "../" * 30])
+async def test_a_digest_that_is_none_is_unavailable(digest: str) -> None:
+    answer = httpx.Response(200, headers={**V2, "Docker-Content-Digest": digest}, json=MANIFEST)
+    with pytest.raises(Unavailable, match="digest"):
+        await images(lambda request: answer, "r.example/").exists("r.example/x:1")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Location": ""}, {"Location": "https://["}, {"Location": "\x7f"}])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_an_upload_that_goes_on_nowhere_is_refused_or_unavailable(headers: dict[str, str], method: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(202, headers=headers if request.method == method else {"Location": "/v2/x/blobs/uploads/1"})
+
+    writer = RegistryWriter(RegistryClient(Credentials(), transport=httpx.MockTransport(answer)), "r.example/x:1")
+    with pytest.raises((PushRefused, Unavailable)):
+        await writer.put_bytes(Blob.of(b"x"), b"x")
+
+
+@pytest.mark.parametrize("seconds", ["null", '"x"', "-5", "NaN", "Infinity", "1" + "0" * 400, "[]"])
+async def test_how_long_a_token_lasts_may_be_said_in_any_way(seconds: str) -> None:
+    def let_in(request: httpx.Request) -> httpx.Response | None:
+        if request.url.host == "auth.example":
+            return httpx.Response(200, content=f'{{"token": "t", "expires_in": {seconds}}}')
+        is_known = "Authorization" in request.headers
+        return None if is_known else httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="https://auth.example/token"'})
+
+    assert await images(Registry(let_in=let_in), "r.example/").exists("r.example/x:1")
+
+
+async def test_what_is_kept_of_registries_is_bounded() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "auth.example":
+            return httpx.Response(200, json={"token": "t", "expires_in": 3600})
+        if "Authorization" not in request.headers:
+            return httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="https://auth.example/token"'})
+        if "/blobs/" in request.url.path:
+            return httpx.Response(200, json=CONFIG)
+        return httpx.Response(200, headers={**V2, "Docker-Content-Digest": f"sha256:{abs(hash(request.url.path)):064x}"}, json=MANIFEST)
+
+    found = images(answer, "r.example/", kept_seconds=60)
+    for number in range(2100):
+        assert await found.exists(f"r.example/x{number}:1")
+    assert max(len(kept) for kept in (found._client._proofs, found._there, found._details)) <= 2000
+
+
+@pytest.mark.parametrize("realm", ["https://[https://\x01", "https://r.example:port/token", "nowhere"])
 async def test_a_token_server_whose_address_makes_no_sense_is_unavailable(realm: str) -> None:
     registry = Registry(let_in=lambda request: httpx.Response(401, headers={**V2, "WWW-Authenticate": f'Bearer realm="{realm}"'}, json={}))
     with pytest.raises(Unavailable):

@@ -44,6 +44,31 @@ async def test_a_hub_that_does_not_say_is_unavailable(answer: Answer) -> None:
             await HubServers(api.url, "s3cret").count()
 
 
+ODD_USERS = [5, "x", None, {"servers": 5}, {"servers": {"a": 5, "b": {"user_options": [1]}, "c": {"user_options": {"repo": [REPO]}}}}]
+
+
+@pytest.mark.parametrize("value", [{}, {"items": 5}, {"items": "x"}, {"items": ODD_USERS}])
+async def test_what_makes_no_sense_in_a_list_is_no_server_of_a_repository(value: dict[str, Any]) -> None:
+    async with WebApiServer(refusal=Answer(value)).running() as api:
+        assert not any(server.repos for server in await HubServers(api.url, "s3cret").running())
+
+
+@pytest.mark.parametrize("answer", [Answer("<html>sign in</html>"), Answer([]), Answer(""), Answer("[" * 100_000)])
+async def test_an_answer_that_is_no_list_is_unavailable(answer: Answer) -> None:
+    async with WebApiServer(refusal=answer).running() as api:
+        with pytest.raises(Unavailable):
+            await HubServers(api.url, "s3cret").count()
+
+
+async def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.running_servers._MAX_PAGES", 20)
+    async with WebApiServer().running() as api:
+        for number in range(30):
+            api.answers[f"/users?state=active&offset={number}&limit=200"] = page([], number + 1)
+        with pytest.raises(Unavailable, match="no end"):
+            await HubServers(api.url, "s3cret").count()
+
+
 async def test_a_hub_that_is_away_is_unavailable() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -21,7 +21,7 @@ from binderhub_service.tasks import Tasks
 from tests.harness.records import until
 
 PREFIX = "/services/binder/"
-LIMITS = ServerLimits(body_bytes=1000, body_seconds=1, header_bytes=4096, idle_seconds=1)
+LIMITS = ServerLimits(body_bytes=1000, body_seconds=5, header_bytes=4096, idle_seconds=1)
 MEGABYTE = 1024 * 1024
 
 
@@ -73,6 +73,26 @@ async def test_a_body_that_is_too_large_is_refused_in_a_sentence(url: str, annou
         assert reply.json()["error"]["code"] == "body_too_large"
         assert "1000 bytes" in reply.json()["error"]["message"]
         assert (await client.post(url, content=b"x")).text == "1", "the connection can be used again"
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_of_any_size_is_refused_in_a_sentence(url: str, announced: bool) -> None:
+    """Tornado itself answers a bare 400 to more than 100 MB."""
+    headers = {"Content-Length": str(120 * MEGABYTE)} if announced else {}
+    async with httpx.AsyncClient(timeout=60) as client:
+        reply = await client.post(url, content=chunks(120, MEGABYTE), headers=headers)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
+
+
+async def test_who_asks_before_sending_much_is_refused_at_once(url: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"body_too_large" in answer
+    assert b"100 (Continue)" not in answer
 
 
 async def test_many_large_bodies_take_no_memory(url: str) -> None:

@@ -8,11 +8,11 @@ engine is asked first: most steps of builds ask none, and it takes a good part o
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from ..common.json_object import json_object
 from ..errors import BinderError, Unavailable
 from .credentials import Login, unusable
 
@@ -25,6 +25,7 @@ _ANSWER_SECONDS = 60.0
 _LONG_SECONDS = 600.0
 _NOT_FOUND, _CONFLICT = 404, 409
 _LAST_LINES = 20
+_LISTED = {"Id": str, "RepoTags": list, "Labels": dict}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Engine:
     def inspect_image(self, name: str) -> dict[str, Any] | None:
         """Return what the engine knows about an image, or None if it has none of this name."""
         with self._asking(allowed=(_NOT_FOUND,)) as client:
-            return dict(client.inspect_image(name))
+            return _sensible(client.inspect_image(name), {"Id": str, "Config": dict}, needed="Id")
         return None
 
     def images(self, label: str) -> list[dict[str, Any]]:
@@ -82,23 +83,25 @@ class Engine:
         with self._asking(_LONG_SECONDS) as client:  # `df` of the package asks for volumes and build caches as well, which takes long
             answer = client.get(_url(client, "/system/df"), params={"type": "image"}, timeout=client.timeout)
             answer.raise_for_status()
-            return [image for image in answer.json()["Images"] or [] if label in (image.get("Labels") or {})]
+            images = [_sensible(image, {**_LISTED, "Size": int, "SharedSize": int, "Created": int}) for image in answer.json()["Images"] or []]
+            return [image for image in images if label in (image.get("Labels") or {})]
 
     def labelled(self, label: str, value: str) -> list[dict[str, Any]]:
         """Return all images in which a label has a value, without their sizes."""
         with self._asking() as client:
-            return list(client.images(filters={"label": f"{label}={value}"}))
+            return [_sensible(image, _LISTED) for image in client.images(filters={"label": f"{label}={value}"})]
 
     def names(self, repository: str) -> list[str]:
         """Return the names of all images of a repository, as ``repository:tag``."""
         with self._asking() as client:
-            listed = client.images(filters={"reference": repository})
+            listed = [_sensible(image, _LISTED) for image in client.images(filters={"reference": repository})]
             return [name for image in listed for name in image.get("RepoTags") or () if name.startswith(f"{repository}:")]
 
     def containers(self, **filters: str) -> list[dict[str, Any]]:
         """Return all containers that match, running or not; e.g. ``label="a=b"``, ``ancestor="image"``."""
         with self._asking() as client:
-            return list(client.containers(all=True, filters=filters))
+            shape = {**_LISTED, "Names": list, "ImageID": str}
+            return [_sensible(found, shape, needed="Id") for found in client.containers(all=True, filters=filters)]
 
     def tag(self, image: str, name: str) -> None:
         """Give an image another name."""
@@ -176,7 +179,7 @@ class Engine:
                 with client.post(_url(client, path), params=params, headers=headers, stream=True, timeout=client.timeout) as answer:
                     if not answer.ok:
                         raise _refused(answer)
-                    yield from (json.loads(line) for line in answer.iter_lines() if line.strip())
+                    yield from (json_object(line) for line in answer.iter_lines() if line.strip())
         except EngineError as error:
             yield {"error": error.message}
 
@@ -231,6 +234,22 @@ class Engine:
         client = APIClient(host, version, seconds if host.startswith("unix:") else (_CONNECT_SECONDS, seconds), tls)
         client.trust_env = False
         return client
+
+
+def _sensible(found: Any, shape: Mapping[str, type], needed: str = "") -> dict[str, Any]:
+    """Return what an engine says of an image or a container; what else it leaves out is left out, and lists hold text.
+
+    Raises:
+        TypeError: it is of another shape.
+    """
+    if not isinstance(found, dict) or (needed and not found.get(needed)):
+        raise TypeError("not an image or a container")
+    for name, kind in shape.items():
+        value = found.get(name)
+        is_wrong = value is not None and not isinstance(value, kind)
+        if is_wrong or (kind is list and not all(isinstance(item, str) for item in value or ())):
+            raise TypeError(f"{name} is no {kind.__name__}")
+    return found
 
 
 def _url(client: APIClient, path: str) -> str:

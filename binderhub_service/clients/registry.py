@@ -226,7 +226,7 @@ class RegistryClient:
         if answer.status_code != 200 or not isinstance(token, str):
             raise _unavailable(reference, f"its token server answers {answer.status_code} and no token")
         seconds = content.get("expires_in")
-        return token, (seconds if isinstance(seconds, int | float) else _TOKEN_SECONDS) - _TOKEN_SPARE_SECONDS
+        return token, min(seconds if isinstance(seconds, int | float) else _TOKEN_SECONDS, _LOGIN_SECONDS) - _TOKEN_SPARE_SECONDS
 
     async def _refused(self, reference: Reference, answer: httpx.Response) -> None:
         """Raise, unless this is Docker Hub's way of saying to a known user that a repository is not there."""

@@ -57,7 +57,7 @@ class BuildArtifacts:
 def remove_leftovers(engine: Engine, instance_id: str, may_go: Callable[[str], bool]) -> None:
     """Clear the traces of all builds whose ids may go; raises `Unavailable` if the engine could not be asked."""
     prefix = _containers_of(instance_id)
-    containers = [name.removeprefix("/") for found in engine.containers(name=prefix) for name in found["Names"]]
+    containers = [name.removeprefix("/") for found in engine.containers(name=prefix) for name in found.get("Names") or ()]
     build_ids = {name.removeprefix(prefix) for name in containers if name.startswith(prefix)}
     build_ids |= {name.rpartition(":")[2] for name in engine.names(_images_of(instance_id))}
     for build_id in sorted(filter(may_go, build_ids)):

@@ -41,7 +41,7 @@ class DockerImages(Images):
     async def exists(self, name: str) -> Image | None:
         """Ask the engine."""
         found = await asyncio.to_thread(self._engine.inspect_image, name)
-        return Image(name, environment=_labels(found["Config"]).get(labels.ENVIRONMENT, "")) if found else None
+        return Image(name, environment=_labels(found.get("Config") or {}).get(labels.ENVIRONMENT, "")) if found else None
 
     async def all(self) -> list[StoredImage]:
         """Return the images that were made here; what images share belongs to none."""
@@ -52,7 +52,7 @@ class DockerImages(Images):
         if not name.startswith(self._prefix) or not is_full_name(name):
             return False
         found = await asyncio.to_thread(self._engine.inspect_image, name)
-        return found is not None and name in (found.get("RepoTags") or ()) and labels.COMMIT in _labels(found["Config"])
+        return found is not None and name in (found.get("RepoTags") or ()) and labels.COMMIT in _labels(found.get("Config") or {})
 
     async def users(self, name: str) -> tuple[str, ...]:
         """Return who has a container made from an image, as ``user/server``."""
@@ -71,8 +71,8 @@ class DockerImages(Images):
         return [
             StoredImage(
                 name=name,
-                bytes=max(0, image["Size"] - max(0, image.get("SharedSize", 0))),
-                made=datetime.fromtimestamp(image["Created"], UTC),
+                bytes=max(0, (image.get("Size") or 0) - max(0, image.get("SharedSize") or 0)),
+                made=datetime.fromtimestamp(image.get("Created") or 0, UTC),
                 used_by=self._users(name),
             )
             for name, image in self._named()
@@ -91,7 +91,7 @@ class DockerImages(Images):
     def _users(self, name: str) -> tuple[str, ...]:
         image = self._engine.inspect_image(name)
         made_from_it = self._engine.containers(ancestor=name) if image else []
-        return tuple(sorted(_user(container) for container in made_from_it if container["ImageID"] == (image or {})["Id"]))
+        return tuple(sorted(_user(container) for container in made_from_it if container.get("ImageID") == (image or {}).get("Id")))
 
     def _delete(self, name: str) -> None:
         found = self._engine.inspect_image(name)
@@ -100,7 +100,7 @@ class DockerImages(Images):
         if self._users(name):
             raise in_use(name)
         self._remove(name)
-        key = _labels(found["Config"]).get(labels.ENVIRONMENT)
+        key = _labels(found.get("Config") or {}).get(labels.ENVIRONMENT)
         if key and not any(map(self._is_named, self._engine.labelled(labels.ENVIRONMENT, key))):
             self._remove(names.environment_name(self._prefix, key))
 

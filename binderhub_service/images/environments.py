@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -29,7 +30,8 @@ from .trees import remove_tree
 
 MADE = ".made"
 MANIFEST = "image.json"
-_KEYS = {"key", "environment", "content", "environment_bytes", "content_bytes"}
+_SHAPE = {"key": str, "environment": str, "content": str, "environment_bytes": int, "content_bytes": int}
+_KEY = re.compile(r"\w[\w.-]*")  # it becomes a path
 
 
 class EnvironmentImages(Images):
@@ -134,7 +136,8 @@ def _manifest(link: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise Unavailable(f"The image {link.name} could not be looked at.", hint="Try again in a moment.") from error
-    return content if content.keys() >= _KEYS else None
+    is_sensible = all(isinstance(content.get(name), kind) for name, kind in _SHAPE.items()) and _KEY.fullmatch(content["key"])
+    return content if is_sensible else None
 
 
 def _users_by_directory(made: Path) -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +26,11 @@ _KEPT_DETAILS = 2000
 _KEPT_IMAGES = 2000
 _AT_ONCE = 8
 _PAGE = 1000
+_MAX_PAGES = 1000
+_MAX_NAMES = 1_000_000
 _NOT_THERE = {"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"}
 _API_VERSION = "docker-distribution-api-version"  # a registry says this, another web server's 404 does not
+_DIGEST = re.compile(r"[a-z0-9]{1,20}:[0-9a-f]{32,128}")
 _UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -168,7 +172,7 @@ class RegistryImages(Images):
         path = f"{reference.repository}/manifests/{reference.tag}"
         answer = await self._client.ask("HEAD", reference, path, MANIFEST_TYPES)
         if answer.status_code == 200 and answer.headers.get("docker-content-digest"):
-            return str(answer.headers["docker-content-digest"])
+            return _digest_in(reference, answer)
         if answer.status_code == 401 or (answer.status_code == 404 and _API_VERSION in answer.headers):
             return None  # 401 is Docker Hub's way to say it, see the client
         answer = await self._client.ask("GET", reference, path, MANIFEST_TYPES)  # HEAD tells no reason, and some registries no digest
@@ -176,7 +180,9 @@ class RegistryImages(Images):
             return None
         if answer.status_code != 200:
             raise _unexpected(reference, answer)
-        return str(answer.headers.get("docker-content-digest") or f"sha256:{hashlib.sha256(answer.content).hexdigest()}")
+        if answer.headers.get("docker-content-digest"):
+            return _digest_in(reference, answer)
+        return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
 
     async def _details_of(self, reference: Reference, digest: str) -> _Details:
         details = self._details.get(digest)
@@ -194,7 +200,7 @@ class RegistryImages(Images):
             content = await self._json(reference, f"{reference.repository}/blobs/{parts[0]['digest']}")
             written = (content.get("config") or {}).get("Labels") or {}
             return _Details(size, _time(content.get("created")), str(written.get(labels.ENVIRONMENT, "")))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise _senseless(reference, "what it says of the image makes no sense") from error
 
     async def _json(self, reference: Reference, path: str) -> dict[str, Any]:
@@ -212,6 +218,8 @@ class RegistryImages(Images):
         while query:
             if query in asked:
                 raise _senseless(reference, "its list of images leads in a circle")
+            if len(asked) == _MAX_PAGES or len(found) > _MAX_NAMES:
+                raise _senseless(reference, "its list of images has no end")
             asked.add(query)
             answer = await self._client.ask("GET", reference, f"{path}{query}")
             if answer.status_code == 404 and key == "tags":
@@ -239,6 +247,14 @@ class RegistryImages(Images):
         details = await self._details_of(reference, digest)
         users = await self._local.users(name) if self._local else ()
         return StoredImage(name, details.bytes, details.made, users)
+
+
+def _digest_in(reference: Reference, answer: httpx.Response) -> str:
+    """Return the digest in an answer's headers; it becomes a part of names."""
+    digest = str(answer.headers["docker-content-digest"])
+    if not _DIGEST.fullmatch(digest):
+        raise _senseless(reference, "its digest of the image is none")
+    return digest
 
 
 def _time(text: Any) -> datetime:

@@ -75,22 +75,22 @@ class GistProvider(GitHubProvider):
 
     async def _commit(self, address: str, gist_id: str, ref: str) -> str:
         found = await self.api.gist(gist_id)
-        if not found:
+        if found is None:
             raise NotFound(f"The gist {address} does not exist.", code="repository_not_found", hint="Check the spelling of its address.")
+        history = found.get("history")
+        if not isinstance(history, list) or not all(isinstance(revision, dict) for revision in history):
+            raise self.api.trouble("did not list the gist's revisions")
         if not found.get("public") and not self.allow_secret_gist:
             raise NotAllowed(
                 f"The gist {address} is secret.", code="secret_gist", hint="Make it public, or ask an administrator to allow secret gists."
             )
-        history = found.get("history")
-        if not isinstance(history, list) or not all(isinstance(revision, dict) for revision in history):
-            raise self.api.trouble("did not list the gist's revisions")
-        versions = [str(revision.get("version", "")) for revision in history]
+        versions = [self.api.commit_in(revision.get("version")) for revision in history]
         if ref in _NEWEST and versions:
             return versions[0]
         matching = [version for version in versions if ref and version.startswith(ref)]
         if len(matching) == 1:
             return matching[0]
-        if SHA.match(ref) and await self.api.gist(gist_id, ref):  # older than what GitHub lists
+        if SHA.match(ref) and await self.api.gist(gist_id, ref) is not None:  # older than what GitHub lists
             return ref
         raise NotFound(f"The gist {address} has no revision {ref!r}.", code="ref_not_found", hint="Leave the ref empty for the newest one.")
 

@@ -20,6 +20,7 @@ log = logging.getLogger("binderhub_service")
 _KNOWN = 1024
 _MISSING_SECONDS = 300
 _STEP_MINUTES = 5
+_DIGITS = 12
 _MISSING = {404, 409, 422}  # not there; a repository without a commit; not the name of one
 
 
@@ -49,23 +50,23 @@ class GitHubApi(WebApi):
             NotFound: there is none.
             TooMany, Unavailable: GitHub does not say.
         """
-        sha = (await self._ask(f"/repos/{quote(owner)}/{quote(repository)}/commits/{quote(ref, safe='')}", ("sha",))).get("sha")
-        if not isinstance(sha, str):
+        found = await self._ask(f"/repos/{quote(owner)}/{quote(repository)}/commits/{quote(ref, safe='')}", ("sha",))
+        if found is None:
             raise NotFound(f"The repository {owner}/{repository} has no commit {ref!r}.", code="ref_not_found", hint="Check the spelling.")
-        return sha
+        return self.commit_in(found.get("sha"))
 
-    async def gist(self, gist_id: str, revision: str = "") -> dict[str, Any]:
-        """Return ``public``, ``history`` and ``owner`` of a gist, or of one revision of it; empty if it is not there.
+    async def gist(self, gist_id: str, revision: str = "") -> dict[str, Any] | None:
+        """Return ``public``, ``history`` and ``owner`` of a gist, or of one revision of it; None if it is not there.
 
         Raises:
             TooMany, Unavailable: GitHub does not say.
         """
         return await self._ask(f"/gists/{quote(gist_id)}" + (f"/{quote(revision)}" if revision else ""), ("public", "history", "owner"))
 
-    async def _ask(self, path: str, keys: tuple[str, ...]) -> dict[str, Any]:
-        """Return some values of the object at a path; empty if it is not there."""
+    async def _ask(self, path: str, keys: tuple[str, ...]) -> dict[str, Any] | None:
+        """Return some values of the object at a path; None if it is not there."""
         if path in self._missing:
-            return {}
+            return None
         etag, known = self._known.get(path, ("", {}))
         response = await self.get(path, {"If-None-Match": etag} if etag else None)
         self._note_limit(response)
@@ -74,7 +75,7 @@ class GitHubApi(WebApi):
         if response.status_code in _MISSING:
             self._missing[path] = True
             self._known.pop(path, None)
-            return {}
+            return None
         if response.status_code != httpx.codes.OK:
             raise self._refusal(response)
         answer = self.json_of(response)
@@ -85,7 +86,7 @@ class GitHubApi(WebApi):
 
     def _note_limit(self, response: httpx.Response) -> None:
         text = response.headers.get("x-ratelimit-remaining", "")
-        if text.isdecimal():
+        if _is_number(text):
             self.remaining = int(text)
 
     def _refusal(self, response: httpx.Response) -> TooMany | Unavailable:
@@ -105,6 +106,10 @@ class GitHubApi(WebApi):
 def _seconds_to_wait(headers: httpx.Headers) -> int:
     """Return the seconds until GitHub answers again, as it says."""
     after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
-    if after.isdecimal():
+    if _is_number(after):
         return int(after)
-    return max(0, int(reset) - int(time.time())) if reset.isdecimal() else 60 * _STEP_MINUTES
+    return max(0, int(reset) - int(time.time())) if _is_number(reset) else 60 * _STEP_MINUTES
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _DIGITS

@@ -111,10 +111,7 @@ class GitLabProvider(Provider):
             raise NotFound(f"The project {path} has no commit {ref!r}.", code="ref_not_found", hint="Check the spelling.")
         if response.status_code != httpx.codes.OK:
             raise self._api.trouble(f"answered {response.status_code}")
-        commit = self._api.json_of(response).get("id")
-        if not isinstance(commit, str):
-            raise self._api.trouble("named no commit")
-        return commit
+        return self._api.commit_in(self._api.json_of(response).get("id"))
 
     def ref_url(self, source: Source) -> str:
         """Return the page of the project's files at the commit."""

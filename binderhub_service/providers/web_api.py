@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..common.json_object import json_object
+from ..common.refs import SHA
 from ..errors import Unavailable
 
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -77,6 +78,16 @@ class WebApi:
             return json_object(response.content)
         except ValueError as error:
             raise self.trouble("did not answer with a JSON object") from error
+
+    def commit_in(self, value: Any) -> str:
+        """Return the commit that an answer names.
+
+        Raises:
+            Unavailable: it is no commit.
+        """
+        if not isinstance(value, str) or not SHA.fullmatch(value):
+            raise self.trouble("named no commit")
+        return value
 
     def trouble(self, what: str) -> Unavailable:
         """Return the error that says what is wrong with the API."""

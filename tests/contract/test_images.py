@@ -273,3 +273,31 @@ async def test_a_directory_that_cannot_be_read_is_not_an_absent_image(directorie
     (directories.root / "images" / "a").symlink_to("a")
     with pytest.raises(Unavailable):
         await directories.images.exists("a")
+
+
+SPOILT = [
+    b"",
+    b"<html>",
+    b"[]",
+    b"null",
+    b"\xff",
+    b"{}",
+    b'{"key": 5, "environment": 5, "content": 5, "environment_bytes": "x", "content_bytes": null}',
+    b'{"key": "k", "environment": [], "content": {}, "environment_bytes": 1, "content_bytes": 1}',
+    b'{"key": "../../x", "environment": "/", "content": "/", "environment_bytes": 1, "content_bytes": 1}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content", SPOILT)
+async def test_an_image_whose_description_is_spoilt_is_none_and_stops_nobody(tmp_path: Path, content: bytes) -> None:
+    store = EnvironmentImageStore(tmp_path)
+    store.put("spoilt")
+    store.put("whole")
+    (tmp_path / "images" / "spoilt" / "image.json").write_bytes(content)
+    assert await store.images.exists("spoilt") is None
+    assert not await store.images.holds("spoilt")
+    assert [image.name for image in await store.images.all()] == ["whole"]
+    await store.images.tidy([])
+    await store.images.delete("spoilt")
+    assert await store.images.exists("whole")
