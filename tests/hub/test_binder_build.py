@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
@@ -68,3 +69,15 @@ def test_a_page_of_the_service_asks_in_the_name_of_who_is_signed_in(hub: HubProc
         xsrf = {"X-Xsrftoken": hub.xsrf(client, "/services/binder/"), "Sec-Fetch-Mode": "cors"}
         [event] = told(client.get(address_of(hub, plain, "nope"), headers=EVENTS | xsrf))
     assert "Could not resolve ref" in str(event["message"])
+
+
+def test_a_hub_that_is_full_says_so_before_anything_is_built(start_hub: Callable[..., HubProcess], plain: Repository) -> None:
+    hub = start_hub(more={"service": {"LaunchQuota": {"total_quota": 0}}})
+    alice = hub.token("alice")
+    [event] = told(httpx.get(address_of(hub, plain), headers=EVENTS | {"Authorization": f"token {alice}"}, timeout=60))
+    assert (event["phase"], event["message"]) == ("failed", "Too many users on this BinderHub! Try again soon.\n")
+    asked = {"json": {"repo": plain.url}, "headers": {"Authorization": f"token {alice}"}, "timeout": 60}
+    refused = httpx.post(f"{hub.service_url}/api/launches", **asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "launch_quota")
+    [places] = [check for check in httpx.get(f"{hub.service_url}/health", timeout=60).json()["checks"] if check["service"] == "Pod quota"]
+    assert (places["quota"], places["user_pods"], places["total_pods"]) == (0, 0, 0), "nothing was built, and nothing runs"
