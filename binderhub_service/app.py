@@ -34,7 +34,7 @@ from .builds.observers import Observers
 from .common.credentials import hide_in_logs
 from .common.private import cookie_secret, keep_private, keep_secret, private_folder
 from .context import AppContext
-from .endings import end_of_hub, loss_of_database
+from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
 from .handlers.application import make_application
 from .handlers.launch_hook import before_launch
@@ -313,6 +313,9 @@ class BinderService(Application):
             stack.push_async_callback(tasks.close)
             if self.hub_pid:
                 tasks.start("watch of the hub", self._end_when(end_of_hub(self.hub_pid), stopping.set))
+            if hub_auth.api_token:
+                refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
+                tasks.start("watch of the token", self._end_when(refused, stopping.set))
             server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
             store = self.make_store(metrics)
             for path in (self._state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):

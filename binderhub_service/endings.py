@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from .errors import BinderError
 from .state_lock import HubProcess
@@ -12,6 +15,10 @@ from .state_lock import HubProcess
 log = logging.getLogger("binderhub_service")
 _HUB_SECONDS = 1.0
 _DATABASE_SECONDS = 2.0
+_TOKEN_SECONDS = 15.0
+_REFUSALS = 5
+_ANSWER_SECONDS = 10.0
+_OF_A_HUB = "X-JupyterHub-Version"
 
 
 class LeasedDatabase(Protocol):
@@ -50,3 +57,31 @@ async def loss_of_database(database: LeasedDatabase) -> str:
             if not answers:
                 log.warning("The service's database answers again.")
             answers = True
+
+
+async def is_token_refused(api_url: str, token: str) -> bool:
+    """Say whether the hub itself, and not a proxy in front of it, refuses a token; no answer and other answers are no refusal."""
+    try:
+        reply = await AsyncHTTPClient().fetch(
+            f"{api_url}/user", headers={"Authorization": f"token {token}"}, request_timeout=_ANSWER_SECONDS, raise_error=False, follow_redirects=False
+        )
+    except (HTTPClientError, OSError):
+        return False
+    return reply.code in {401, 403} and _OF_A_HUB in reply.headers
+
+
+async def refusal_of_token(is_refused: Callable[[], Awaitable[bool]], every_seconds: float = _TOKEN_SECONDS) -> str:
+    """Wait until the hub has refused the service's own token several times on end: it was started anew with other tokens.
+
+    One answer in between that is no refusal, also none at all, begins the count anew: a hub that is away comes back.
+    """
+    refusals = 0
+    while refusals < _REFUSALS:
+        await asyncio.sleep(every_seconds)
+        refusals = refusals + 1 if await is_refused() else 0
+        if refusals == 1:
+            log.warning("The hub refuses this service's own token; the service ends if it does so %d times on end.", _REFUSALS)
+    return (
+        f"The hub has refused this service's own token {_REFUSALS} times on end: it was started anew with other tokens, or JUPYTERHUB_API_TOKEN is "
+        "wrong. So the service ends; builds go on."
+    )
