@@ -51,4 +51,4 @@ docs: prepare
 	$(in_env) $(test_env)/bin/python scripts/references.py
 
 clean:
-	rm -rf .venv .venv-test* .proxy build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-test* .proxy .npm-clients build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
