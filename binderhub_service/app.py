@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .server import BoundedServer
 from .settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server, UrlGuard
+from .settings_check import instance_problems, problems, sentence_of
 from .state_lock import StateLock
 from .store.caching import CachingStore
 from .store.store import LIMIT_SECONDS, Store
@@ -61,10 +62,16 @@ _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people"
 _HUB_CHECK_SECONDS = 3.0
 _STOP_SECONDS = 15.0
 _LOST = 3  # the process's status
+# What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
+_OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
+_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server)
 
 
 class BinderService(Application):
     """The service; its settings come from the command line, a file, or the hub's configuration."""
+
+    raise_config_file_errors = True
+    _settings_problems: Sequence[str] = ()
 
     name = "binderhub-service"
     version = __version__
@@ -170,9 +177,21 @@ class BinderService(Application):
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read all settings: the file's first, then the hub's, then the command line's."""
         arguments = sys.argv[1:] if argv is None else argv
+        try:
+            self._read_settings(arguments)
+        except (*_OF_A_BROKEN_FILE, TraitError, SystemExit) as error:
+            if arguments:  # somebody sits at a command line
+                raise
+            self._settings_problems = [f"The settings cannot be read: {sentence_of(error)}"]
+        hide_in_logs(self.log.name, "binderhub_service", "tornado.access", "tornado.application", "tornado.general")
+        for name in ("binderhub_service", "tornado"):
+            logger = logging.getLogger(name)
+            logger.setLevel(self.log.level)
+            logger.handlers = self.log.handlers
+
+    def _read_settings(self, arguments: list[str]) -> None:
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            own: list[type[Configurable]] = [type(self), Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server]
-            self.classes = [*own, *_installed_modes(), Provider, *shipped_providers().values()]
+            self.classes = [type(self), *_SECTIONS, *_installed_modes(), Provider, *shipped_providers().values()]
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -182,11 +201,24 @@ class BinderService(Application):
                 raise SystemExit(f"The configuration file {self.config_file} does not exist.")
             self.load_config_file(self.config_file)
             self._update_from(from_hub, command_line)
-        hide_in_logs(self.log.name, "binderhub_service", "tornado.access", "tornado.application", "tornado.general")
-        for name in ("binderhub_service", "tornado"):
-            logger = logging.getLogger(name)
-            logger.setLevel(self.log.level)
-            logger.handlers = self.log.handlers
+
+    async def check_settings(self) -> None:
+        """Raise `Unavailable` if a setting is none of this service's, or has a value that it does not take."""
+        sections: list[type[Configurable]] = [
+            *_SECTIONS,
+            mode_class(self.mode),
+            Provider,
+            *shipped_providers().values(),
+            *map(provider_class, self.providers),
+        ]
+        not_imported = {"EventLogger", *(f"{name.capitalize()}Mode" for name in (*MODES, "repo2docker"))}
+        found = self._settings_problems or [
+            *problems(self.config, [type(self), HubOAuth, *sections], not_imported),
+            *instance_problems(self.config, sections),
+        ]
+        if found:
+            hint = "Correct them, then start the hub again."
+            raise Unavailable(f"The settings of this service are wrong. {' '.join(found)} {hint}", code="service_starting", hint=hint)
 
     def _update_from(self, *configs: Config) -> None:
         for config in configs:
@@ -285,8 +317,9 @@ class BinderService(Application):
     def start(self) -> None:
         """Serve until a signal says to stop."""
         os.umask(0o077)
-        private_folder(self._state)
-        keep_private(path for pattern in _KEPT_PRIVATE for path in self._state.glob(pattern))
+        if not self._settings_problems:  # else nobody knows which folder is meant
+            private_folder(self._state)
+            keep_private(path for pattern in _KEPT_PRIVATE for path in self._state.glob(pattern))
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -317,6 +350,7 @@ class BinderService(Application):
                 refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
                 tasks.start("watch of the token", self._end_when(refused, stopping.set))
             server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
+            await listener.when_available(self.check_settings)
             store = self.make_store(metrics)
             for path in (self._state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
                 lock = StateLock(path)
@@ -325,7 +359,11 @@ class BinderService(Application):
             stack.push_async_callback(store.close)
             await listener.when_available(store.open)
             tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
-            context = self.make_context(store, hub_auth, metrics, tasks)
+
+            async def put_together() -> AppContext:
+                return self.make_context(store, hub_auth, metrics, tasks)
+
+            context = await listener.when_available(put_together)
             stack.push_async_callback(context.builds.close)
             metrics.note_resumed(await context.builds.resume())
             tasks.repeat("cleaner", Cleaning(parent=self).interval_seconds, context.cleaner.clean)
@@ -351,12 +389,13 @@ def mode_class(name: str) -> type[Mode]:
     """Return the class of a mode, imported now: what other modes need stays out of memory.
 
     Raises:
-        SystemExit: a package that the mode needs is not installed.
+        Unavailable: a package that the mode needs is not installed.
     """
     try:
         module = importlib.import_module(f"{__package__}.modes.{name}")
     except ModuleNotFoundError as error:
-        raise SystemExit(f"The mode {name} needs the package {error.name}; install it with: pip install 'binderspawner[{name}]'") from error
+        sentence = f"The mode {name} needs the package {error.name}; install it with: pip install 'binderspawner[{name}]'"
+        raise Unavailable(sentence, code="service_starting", hint="Then start the hub again.") from error
     found: type[Mode] = getattr(module, f"{name.capitalize()}Mode")
     return found
 
@@ -364,7 +403,7 @@ def mode_class(name: str) -> type[Mode]:
 def _installed_modes() -> Iterator[type[Mode]]:
     """Yield the modes whose packages are installed; the command line and the help know no others."""
     for name in MODES:
-        with contextlib.suppress(SystemExit):
+        with contextlib.suppress(Unavailable):
             yield mode_class(name)
 
 

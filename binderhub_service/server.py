@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 from tornado import httputil
 from tornado.httpserver import HTTPServer
@@ -18,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from . import __version__
 from .errors import BinderError, BodyTooLarge, Unavailable
 
+T = TypeVar("T")
 log = logging.getLogger("binderhub_service")
 _WAIT_SECONDS = 1.0
 _BACKLOG = 128
@@ -97,8 +99,8 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         server.add_socket(listening)
         return server
 
-    async def when_available(self, open_it: Callable[[], Awaitable[None]]) -> None:
-        """Return once something that the application needs could be opened; says meanwhile why it cannot."""
+    async def when_available(self, open_it: Callable[[], Awaitable[T]]) -> T:
+        """Return something that the application needs once it could be opened; says meanwhile why it cannot."""
         while True:
             try:
                 return await open_it()

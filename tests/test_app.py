@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import httpx
@@ -21,6 +22,7 @@ from traitlets.config import Configurable
 from binderhub_service import app as module
 from binderhub_service.app import CONFIG_VARIABLE, BinderService
 from binderhub_service.common.private import cookie_secret, keep_secret
+from binderhub_service.errors import Unavailable
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
 from binderhub_service.providers import provider_for
@@ -247,11 +249,13 @@ def test_the_help_and_the_command_line_work_without_the_packages_of_other_modes(
 
 @pytest.mark.usefixtures("without_kubernetes")
 def test_a_mode_whose_packages_are_missing_says_how_to_install_them() -> None:
-    with pytest.raises(SystemExit, match=r"needs the package kubernetes_asyncio.*; install it with: pip install 'binderspawner\[kubernetes\]'"):
+    with pytest.raises(Unavailable, match=r"needs the package kubernetes_asyncio.*; install it with: pip install 'binderspawner\[kubernetes\]'"):
         module.mode_class("kubernetes")
 
 
 # The whole process
+
+Running = Callable[[dict[str, Any]], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -262,43 +266,87 @@ def port() -> int:
         return number
 
 
-def test_the_service_serves_until_it_is_told_to_stop(tmp_path: Path, port: int) -> None:
-    """With a hub that is away: it says so in its health, and stops in good order."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB_")} | {
-        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
-        "JUPYTERHUB_SERVICE_PREFIX": "/services/binder/",
-        "JUPYTERHUB_SERVICE_NAME": "binder",
-        "JUPYTERHUB_CLIENT_ID": "service-binder",
-        "JUPYTERHUB_API_TOKEN": "t",
-        "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api",
-        CONFIG_VARIABLE: json.dumps({"BinderService": {"state_dir": str(tmp_path / "state")}}),
-    }
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "binderhub_service"], env=environment, stdout=log, stderr=log)
-    try:
-        url = f"http://127.0.0.1:{port}/services/binder"
+@pytest.fixture
+def running(tmp_path: Path, port: int) -> Iterator[Running]:
+    """Starts the service as a hub does that is away now, with these settings."""
+    started: list[subprocess.Popen[bytes]] = []
 
-        def answers() -> httpx.Response | None:
-            try:
-                reply = httpx.get(f"{url}/health", timeout=10)
-                return reply if "checks" in reply.json() else None  # else it is starting
-            except httpx.TransportError:
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                return None
-
-        health = wait_for(lambda: (answers(),), "an answer", 30)[0] or wait_for(answers, "an answer", 30)
-        assert health.status_code == 503
-        assert {check["service"]: check["ok"] for check in health.json()["checks"]} == {
-            "JupyterHub API": False,
-            "store": True,
-            "builder": True,
-            "tasks": True,
+    def run(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB_")} | {
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/binder/",
+            "JUPYTERHUB_SERVICE_NAME": "binder",
+            "JUPYTERHUB_CLIENT_ID": "service-binder",
+            "JUPYTERHUB_API_TOKEN": "t",
+            "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api",
+            CONFIG_VARIABLE: json.dumps(settings),
         }
-        assert httpx.get(f"{url}/versions").json()["builder_info"] == {"mode": "embedded"}
-        assert (tmp_path / "state" / "service.sqlite").exists()
-        process.terminate()
-        assert process.wait(15) == 0, (tmp_path / "log").read_text()
-        assert "Traceback" not in (tmp_path / "log").read_text()
-    finally:
+        with (tmp_path / "log").open("w") as log:
+            started.append(subprocess.Popen([sys.executable, "-m", "binderhub_service"], cwd=tmp_path, env=environment, stdout=log, stderr=log))
+        return started[-1]
+
+    yield run
+    for process in started:
         process.kill()
         process.wait()
+
+
+def answer_of(process: subprocess.Popen[bytes], port: int, log: Path) -> httpx.Response | None:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/services/binder/health", timeout=10)
+    except httpx.TransportError:
+        assert process.poll() is None, log.read_text()
+        return None
+
+
+def test_the_service_serves_until_it_is_told_to_stop(running: Running, tmp_path: Path, port: int) -> None:
+    """With a hub that is away: it says so in its health, and stops in good order."""
+    process = running({"BinderService": {"state_dir": str(tmp_path / "state")}})
+
+    def health() -> httpx.Response | None:
+        reply = answer_of(process, port, tmp_path / "log")
+        return reply if reply is not None and "checks" in reply.json() else None  # else it is starting
+
+    answer = wait_for(health, "an answer", 30)
+    assert answer.status_code == 503
+    assert {check["service"]: check["ok"] for check in answer.json()["checks"]} == {
+        "JupyterHub API": False,
+        "store": True,
+        "builder": True,
+        "tasks": True,
+    }
+    assert httpx.get(f"http://127.0.0.1:{port}/services/binder/versions").json()["builder_info"] == {"mode": "embedded"}
+    assert (tmp_path / "state" / "service.sqlite").exists()
+    process.terminate()
+    assert process.wait(15) == 0, (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+WRONG_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "a name": ({"Limits": {"runing": 2}}, "Limits has no setting runing. Did you mean running?"),
+    "a class": ({"EmbededMode": {"python": "3.12"}}, "There is no class EmbededMode with settings here. Did you mean EmbeddedMode?"),
+    "a type": ({"Limits": {"running": "sekret"}}, "The 'running' trait of a Limits instance expected an int."),
+    "a type of the service's own": ({"BinderService": {"mode": "magic"}}, "The 'mode' trait of a BinderService instance expected any of"),
+    "a broken file": ({"BinderService": {"config_file": "broken.py"}}, "unterminated string literal (detected at line 1) (line 1 of "),
+    "no file": ({"BinderService": {"config_file": "nowhere.py"}}, "The configuration file nowhere.py does not exist."),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SETTINGS)
+def test_wrong_settings_are_told_by_a_service_that_stays(running: Running, tmp_path: Path, port: int, case: str) -> None:
+    settings, sentence = WRONG_SETTINGS[case]
+    (tmp_path / "broken.py").write_text("c.BinderService.mode = 'docker\n")
+    process = running({**settings, "BinderService": {"state_dir": str(tmp_path / "state"), **settings.get("BinderService", {})}})
+
+    def refusal() -> str:
+        reply = answer_of(process, port, tmp_path / "log")
+        return str(reply.json()["error"]["message"]) if reply is not None and "settings" in reply.text else ""
+
+    said = wait_for(refusal, "the reason", 30)
+    assert said.startswith("The settings of this service are wrong. ")
+    assert sentence in said
+    assert "sekret" not in said
+    log = (tmp_path / "log").read_text()
+    assert log.count(sentence) == 1, log
+    assert "Traceback" not in log
+    assert not list(tmp_path.rglob("*.sqlite"))

@@ -80,6 +80,7 @@ FOUND = {
     ),
     "setup.cfg alone": ({"setup.cfg": "[metadata]\nname = p\n"}, {}),
     "a name of pyenv is no version": ({".python-version": "miniconda3-latest"}, {}),
+    "nor is a program": ({".python-version": "./python"}, {}),
     "UTF-16": ({"requirements.txt": "six\n".encode("utf-16")}, {"requirements": "requirements.txt"}),
     "a byte order mark": ({"runtime.txt": b"\xef\xbb\xbfpython-3.12"}, {"python": "3.12"}),
 }

@@ -31,7 +31,7 @@ FLOORS = [
     ["images", "providers"],
     ["clients"],
     ["names", "server", "endings", "tasks"],
-    ["state_lock"],
+    ["state_lock", "settings_check"],
     ["common", "models", "errors", "page_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -44,7 +44,7 @@ RESERVED = {
     "alembic": ("store",),
     "prometheus_client": ("metrics", "binderhub_metrics"),
     "jupyter_events": ("event_logger",),
-    "traitlets": ("app", "settings", "modes", "providers"),
+    "traitlets": ("app", "settings", "settings_check", "modes", "providers"),
     "jupyterhub": ("app", "handlers", "modes", "launches"),
 }
 

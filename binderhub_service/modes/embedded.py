@@ -12,6 +12,7 @@ from traitlets import List as ListTrait
 
 from ..builders import Builder
 from ..builders.process import ProcessBuilder
+from ..errors import Unavailable
 from ..images import Images
 from ..images.environments import EnvironmentImages
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
@@ -60,9 +61,9 @@ class EmbeddedMode(Mode):
 
 
 def find_uv() -> str:
-    """Return the uv program beside this Python, else the one on the path; raises `SystemExit` if there is none."""
+    """Return the uv program beside this Python, else the one on the path; raises `Unavailable` if there is none."""
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
-        raise SystemExit("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'")
+        raise Unavailable("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'", code="service_starting")
     return found

@@ -103,7 +103,6 @@ TIED: dict[str, Files] = {
 REFUSED: dict[str, Files] = {
     "requires-python is a program": {"pyproject.toml": project().replace(">=3.8", "./python")},
     "requires-python is a program elsewhere": {"pyproject.toml": project().replace(">=3.8", "/usr/bin/python3")},
-    ".python-version is a program": {".python-version": "./python\n"},
     "runtime.txt is a program": {"runtime.txt": "./python\n"},
     "an address of a file": {"requirements.txt": "-r file:carried/more.txt\nbase\n"},
 }

@@ -222,7 +222,7 @@ class _Installer:
     def _pip_install(self, what: Sequence[str]) -> None:
         indexes = [word for url, default in self._definition.indexes for word in ("--default-index" if default else "--index", url)]
         python = str(self._prefix / "bin" / "python")
-        options = ("--constraints", str(self._floors), "--index-strategy", self._settings.index_strategy, *indexes)
+        options = ("--constraint", str(self._floors), "--index-strategy", self._settings.index_strategy, *indexes)
         self._uv(install_error, "pip", "install", "--python", python, *options, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
