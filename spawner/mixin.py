@@ -151,6 +151,7 @@ class RepoSpawner(_NextInLine):
         try:
             self._repo_options = await self._check_options()
             self.repo_build = await self._build_unless_cancelled(self._repo_options)
+            self.user.spawners[""]  # the hub tells of a deleted account by the servers that it knows; this one it knows from now on
             await maybe_future(self.use_image(self.repo_build))
             starting = maybe_future(super().start())
             progress.close(server_begun=True)

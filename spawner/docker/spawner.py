@@ -10,14 +10,17 @@ from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from traitlets import Dict, Instance, Unicode
+from traitlets import Dict, Enum, Instance, Unicode
 from traitlets import List as ListTrait
 
 from .. import start
+from ..account import Account, account_of
 from ..choices import Choices, Offered
 from ..local import working_copy
 from ..mixin import RepoSpawner
-from .base import ContainerSpawner
+from ..rejection import Rejection
+from .base import ContainerSpawner, engine_problems
+from .home_volumes import HomeVolumes
 
 # How many lines of a new container's log are looked through; a server says much while it starts.
 START_LINES = 500
@@ -44,6 +47,15 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         "/home/person",
         help="Where the home is in the containers. Not where images have their own content, which the home would hide.",
     ).tag(config=True)
+    deleted_homes = Enum(
+        ("keep", "remove"),
+        default_value="keep",
+        help="""What becomes of a person's home volume when their account is deleted.
+
+        A later account of the same name never gets it. ``keep`` leaves it where it is, ``remove`` deletes it with all files.
+        Default: ``keep``. Example: ``remove``.
+        """,
+    ).tag(config=True)
     resource_choices = Dict(
         value_trait=ListTrait(),
         help="""What people may choose from: ``memory`` and ``cpu``, each with the values that are offered, the usual one first.
@@ -52,6 +64,8 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         """,
     ).tag(config=True)
 
+    # The volume that is the home; empty before it is known.
+    _home = Unicode()
     # The image's own settings: its user, working directory, environment.
     _image_config = Dict()
     # What was said about the copy, once the server answers.
@@ -66,6 +80,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         self._said = asyncio.get_running_loop().create_future()
         self.image = build["image"]
         await self.pull_image(self.image)
+        await self._find_home()
         found = await self.docker("inspect_image", self.image)
         self._image_config = found["Config"]
         chosen = self._repo_options.chosen if self._repo_options else {}
@@ -73,6 +88,45 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
             self.mem_limit = chosen["memory"]
         if "cpu" in chosen:
             self.cpu_limit = float(chosen["cpu"])
+
+    async def _find_home(self) -> None:
+        """Find the volume of the person's account, or make it, unless the home is a directory or everybody's."""
+        usual = self._usual_home
+        if not self._is_personal_volume:
+            self._home = usual
+            return
+        with engine_problems():
+            self._home, said = await self._homes.of(self._account, usual)
+        if said:
+            self.log.warning("The volume %s is of an earlier account named %s, so the new one gets %s.", usual, self.user.name, self._home)
+            self.tell(said)
+
+    async def delete_forever(self) -> None:
+        """Do with the home what `deleted_homes` says, if this is the server that goes only with its account."""
+        if self.name or self.deleted_homes != "remove" or not self._is_personal_volume:
+            return
+        try:
+            with engine_problems():
+                await self._homes.remove(self._account, self._usual_home)
+        except Rejection as problem:
+            self.log.error("The home of the deleted account %s is still there: %s", self.user.name, problem)
+
+    @property
+    def _homes(self) -> HomeVolumes:
+        kind = self.home_volume.replace("{prefix}", self.prefix)
+        return HomeVolumes(self.docker, f"{kind} {self.name}" if "servername" in kind else kind)
+
+    @property
+    def _account(self) -> Account:
+        return account_of(self.user.id, self.user.name, self.user.created)
+
+    @property
+    def _usual_home(self) -> str:
+        return str(self.format_volume_name(self.home_volume, self)) if self.home_volume else ""
+
+    @property
+    def _is_personal_volume(self) -> bool:
+        return "username" in self.home_volume and not self._usual_home.startswith("/")
 
     async def get_command(self) -> list[str]:
         """Return the command: what puts the copy in place, then the server's own."""
@@ -110,7 +164,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         """The operator's volumes, and the home."""
         binds: dict[str, dict[str, str]] = super().volume_binds
         if self.home_volume:
-            binds[self.format_volume_name(self.home_volume, self)] = {"bind": self.home_dir, "mode": "rw"}
+            binds[self._home or self._usual_home] = {"bind": self.home_dir, "mode": "rw"}
         return binds
 
     async def start_object(self) -> None:

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes_asyncio.client import ApiException
-from kubespawner import KubeSpawner
 
 from ..log_name import log_name
 from ..readiness import StartTime, pauses, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
+from .home_claims import ClaimSpawner
 
 WATCH_SECONDS = 0.2
 REMOVE_SECONDS = 30
@@ -30,7 +30,7 @@ NOT_FOUND, CONFLICT = 404, 409
 KUBESPAWNER_EARLIEST = 0.9
 
 
-class PodSpawner(KubeSpawner):
+class PodSpawner(ClaimSpawner):
     """Pods, which are gone when their start fails; people hear why it did."""
 
     start_timeout: int

@@ -5,45 +5,20 @@
     users/<name>                 the home
     users/.owners/<name>         the account that it belongs to
     users/.deleted/<name>.<time> homes of deleted accounts, if they are set aside
-
-The hub numbers accounts anew when the last one is deleted, so an account is its number and when it was made.
 """
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from binderhub_service.common.private import private_folder
 
+from ..account import Account
 from .working_copy import home_of
 
 _OWNERS, _DELETED = ".owners", ".deleted"
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account of the hub.
-
-    Attributes:
-        created: when it was made, in UTC.
-    """
-
-    number: int
-    name: str
-    created: datetime
-
-    @property
-    def key(self) -> str:
-        """Tells the account from all others, also from those that are gone; it stays when the account is renamed."""
-        return f"{self.created:%Y%m%d%H%M%S%f}-{self.number}"
-
-
-def account_of(number: int, name: str, created: datetime) -> Account:
-    """Return an account as the hub's database has it: with a time in UTC that does not say so."""
-    return Account(number, name, created if created.tzinfo else created.replace(tzinfo=UTC))
 
 
 class Homes:
@@ -65,10 +40,7 @@ class Homes:
         if not self._is_anothers(usual, account):
             return self._give(usual, account), ""
         own = usual.with_name(f"{usual.name}.{account.key}")
-        said = (
-            f"The files of an earlier account named {account.name} are not yours, so you have a new home; an administrator of this hub has the old."
-        )
-        return self._give(own, account), said
+        return self._give(own, account), account.not_theirs
 
     def give_up(self, account: Account, what: str) -> None:
         """Do with a deleted account's home what was decided.

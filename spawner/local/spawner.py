@@ -15,11 +15,12 @@ from traitlets import Enum, Unicode, default
 
 from binderhub_service.common.repo_environment import repo_variables, script_problem, system_user
 
+from ..account import Account, account_of
 from ..mixin import RepoSpawner
 from ..rejection import Rejection, script_ended
 from . import image_home, leftover, working_copy
 from .base import LocalSpawner, end_group
-from .homes import Account, Homes, account_of
+from .homes import Homes
 
 NO_WALLS = (
     "Servers of this hub run as one user of this machine, without walls between them: "
@@ -130,7 +131,6 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         """Put the person's copy in place and run the image's server in it."""
         image = read_image(Path(self.images_dir), build["image"])
         copy = working_copy.copy_of(Path(self.home_dir), self.name, build["repo"], build["ref"])
-        self.user.spawners[""]  # the hub tells of a deleted account by the servers that it knows; this one it knows from now on
         if self._said_of_home:
             self.tell(self._said_of_home)
             self._said_of_home = ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes_asyncio.client import ApiException
+from kubernetes_asyncio.client import ApiException, V1PersistentVolumeClaim
 from kubespawner import KubeSpawner, clients
 
 KUBECONFIG = """\
@@ -32,6 +33,7 @@ class Cluster:
         tells: whether new pods are told about.
         problem: raised when a pod is asked for.
         answers: set while pods are made.
+        claims: the claims of volumes, by name.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Cluster:
         self.status: dict[str, Any] = {"phase": "Pending"}
         self.tells = True
         self.problem: BaseException | None = None
+        self.claims: dict[str, V1PersistentVolumeClaim] = {}
         self.answers = asyncio.Event()
         self.answers.set()
         self.first_load_future = asyncio.get_running_loop().create_future()
@@ -67,6 +70,25 @@ class Cluster:
     async def delete_namespaced_pod(self, name: str, namespace: str, **_: Any) -> None:
         self.removed.append(name)
         if self.pods.pop(f"{namespace}/{name}", None) is None:
+            raise ApiException(status=404)
+
+    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> V1PersistentVolumeClaim:
+        if name not in self.claims:
+            raise ApiException(status=404)
+        return self.claims[name]
+
+    async def list_namespaced_persistent_volume_claim(self, namespace: str, label_selector: str) -> Any:
+        wanted = dict(label.split("=") for label in label_selector.split(",")).items()
+        return SimpleNamespace(items=[claim for claim in self.claims.values() if wanted <= (claim.metadata.labels or {}).items()])
+
+    async def create_namespaced_persistent_volume_claim(self, namespace: str, body: V1PersistentVolumeClaim) -> None:
+        if body.metadata.name in self.claims:
+            raise ApiException(status=409)
+        body.metadata.creation_timestamp = datetime.now(UTC).replace(microsecond=0)
+        self.claims[body.metadata.name] = body
+
+    async def delete_namespaced_persistent_volume_claim(self, name: str, namespace: str, **_: Any) -> None:
+        if self.claims.pop(name, None) is None:
             raise ApiException(status=404)
 
     async def read_namespaced_pod(self, name: str, namespace: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spawner.local.homes import Account, Homes, account_of
+from spawner.account import Account, account_of
+from spawner.local.homes import Homes
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
 LATER = datetime.now(UTC) + timedelta(days=9)

@@ -177,6 +177,28 @@ async def test_the_content_is_there_although_the_home_is_a_volume_and_stays_as_t
     assert [again["files"][name] for name in ("a.txt", "new.txt")] == ["mine\n", "mine\n"]
 
 
+async def test_who_takes_the_name_of_a_deleted_account_gets_a_home_of_their_own(
+    servers: Servers, image: str, test_engine: TestEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await servers.started(image)
+    test_engine.in_container(f"{test_engine.mark}-alice", "sh", "-c", f"echo secret > {told['cwd']}/new.txt", user="1000")
+    await servers.stop()
+    await servers.hub.clear()
+    monkeypatch.setitem(servers.hub.app.config.DockerRepoSpawner, "deleted_homes", "remove")
+    servers.hub.add("alice")
+    again = await servers.started(image)
+    assert (again["cwd"], "new.txt" in again["files"]) == (told["cwd"], False)
+    assert any("earlier account named alice" in line for line in servers.told)
+    assert len(volumes_of(test_engine)) == 2
+    await servers.stop()
+    await servers.hub.user("alice").delete_spawners()
+    assert volumes_of(test_engine) == [f"{test_engine.mark}-home-alice"], "the earlier account's stays"
+
+
+def volumes_of(engine: TestEngine) -> list[str]:
+    return [volume["Name"] for volume in engine.client.volumes(filters={"name": engine.mark})["Volumes"] or ()]
+
+
 async def test_every_server_and_every_repository_has_a_copy_of_its_own_in_the_one_home(servers: Servers, image: str) -> None:
     folders = [(await servers.started(image, server, repo=f"{REPO}{more}"))["cwd"] for server, more in [("", ""), ("a", ""), ("b", "2")]]
     assert len(set(folders)) == 3

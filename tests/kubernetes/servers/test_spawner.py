@@ -254,6 +254,29 @@ async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_
     assert servers.inside(f"git -C {told['cwd']} rev-parse HEAD") == newer
 
 
+@pytest.mark.usefixtures("home")
+async def test_who_takes_a_name_gets_a_claim_of_their_own_and_deletes_no_other(servers: PodServers, settings: Any, storage_class: str) -> None:
+    settings(pvc_name_template=f"claim-{storage_class[-20:]}-{{username}}", delete_pvc=True)
+
+    async def claim() -> str:
+        spawner = servers.spawner()
+        assert await spawner._make_create_pvc_request(spawner.get_pvc_manifest(), 20)
+        return str(spawner.pvc_name)
+
+    def claims() -> list[str]:
+        names = [claim["metadata"]["name"] for claim in found("persistentvolumeclaims", servers.namespace)]
+        return sorted(name for name in names if name.startswith(first))
+
+    first = await claim()
+    assert await claim() == first
+    await servers.hub.clear()
+    servers.hub.add("alice")
+    second = await claim()
+    assert claims() == [first, second]
+    await servers.spawner().delete_forever()
+    await until(lambda: claims() == [first], "the end of the later account's claim")
+
+
 async def test_content_that_a_volume_hides_is_told(servers: PodServers, image: str, settings: Any) -> None:
     settings(
         volumes=[{"name": "home", "emptyDir": {}}, {"name": "other", "emptyDir": {}}],
