@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 # What is written on volumes and claims that are homes: whose, and which of the person's.
 ACCOUNT_LABEL, HOME_LABEL = "binder.account", "binder.home"
@@ -51,3 +52,12 @@ class Account:
 def account_of(number: int, name: str, created: datetime) -> Account:
     """Return an account as the hub's database has it: with a time in UTC that does not say so."""
     return Account(number, name, created if created.tzinfo else created.replace(tzinfo=UTC))
+
+
+def account_of_user(user: Any) -> Account:
+    """Return the account of a user of jupyterhub's, with the time as the database keeps it.
+
+    The hub itself holds another one until it is restarted, where the database keeps whole seconds, as MySQL does.
+    """
+    user.db.refresh(user.orm_user, ["created"])
+    return account_of(user.id, user.name, user.created)

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -597,7 +597,7 @@ async def test_who_takes_a_deleted_persons_name_sees_and_ends_nothing(gated: Rea
     for call in (gated.builds.get, gated.builds.cancel, gated.builds.withdraw):
         with pytest.raises(NotAllowed):
             await call(build.id, late)
-    assert await gated.ask(late) == await gated.ask(BOB) == await gated.builds.get(build.id, old)
+    assert (await gated.ask(late)).id == (await gated.ask(BOB)).id == (await gated.builds.get(build.id, old)).id
     assert not (await gated.builds.cancel(build.id, late)).state.ended, "others want it, and the first of that name owns it"
     assert (await gated.builds.cancel(build.id, old)).state is State.CANCELLED
 
@@ -612,6 +612,16 @@ async def test_what_was_asked_for_by_name_is_the_accounts_unless_it_is_older(mak
     assert (await real_builds.builds.get(newer.id, alice)).id == newer.id
     with pytest.raises(NotAllowed):
         await real_builds.builds.get(older.id, alice)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+async def test_a_hub_whose_database_keeps_whole_seconds_tells_another_time_after_its_next_start(real_builds: RealBuilds, kept: int) -> None:
+    build = await real_builds.end_of(await real_builds.ask(account(ALICE, DAY + timedelta(seconds=0.6))))
+    again = await real_builds.again()
+    for seconds, sees in ((kept, True), (kept + 2, False), (kept - 2, False)):
+        listed = await again.builds.list(account(ALICE, DAY + timedelta(seconds=seconds)))
+        assert bool(listed) is sees
+    assert (await again.builds.get(build.id, account(ALICE, DAY + timedelta(seconds=kept)))).id == build.id
 
 
 async def test_a_renamed_account_keeps_its_builds_and_its_name_has_none(real_builds: RealBuilds) -> None:

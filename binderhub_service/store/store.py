@@ -235,6 +235,14 @@ class Store:
         asked = sa.select(requesters.c.build_id).join(builds, builds.c.id == requesters.c.build_id)
         await self._write(lambda connection: _give(connection, asked.where(requesters.c.name == name, builds.c.created >= since), name, key))
 
+    async def adopt_between(self, after: str, before: str, key: str) -> None:
+        """Give an account what is stored under keys between two others that name the same; databases sort names in ways of their own."""
+        name = key.rpartition("/")[0]
+        keys = sa.select(requesters.c.name).where(requesters.c.name > after, requesters.c.name < before, requesters.c.name != key).distinct()
+        for row in await self._read(keys):
+            if row["name"].rpartition("/")[0] == name:
+                await self.rename_requester(row["name"], key)
+
     async def rename_requester(self, former: str, key: str) -> None:
         """Give an account that has another key now what is stored under the former."""
         asked = sa.select(requesters.c.build_id).where(requesters.c.name == former)

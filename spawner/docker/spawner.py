@@ -14,7 +14,7 @@ from traitlets import Dict, Enum, Instance, Unicode
 from traitlets import List as ListTrait
 
 from .. import start
-from ..account import Account, account_of
+from ..account import Account, account_of_user
 from ..choices import Choices, Offered
 from ..local import working_copy
 from ..mixin import RepoSpawner
@@ -118,7 +118,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
 
     @property
     def _account(self) -> Account:
-        return account_of(self.user.id, self.user.name, self.user.created)
+        return account_of_user(self.user)
 
     @property
     def _usual_home(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
-from ..account import ACCOUNT_LABEL, HOME_LABEL, Account, account_of
+from ..account import ACCOUNT_LABEL, HOME_LABEL, Account, account_of_user
 
 NOT_FOUND = 404
 _LONGEST_NAME = 253
@@ -25,7 +25,7 @@ class ClaimSpawner(KubeSpawner):
     @property
     def account(self) -> Account:
         """Whose server it is."""
-        return account_of(self.user.id, self.user.name, self.user.created)
+        return account_of_user(self.user)
 
     @property
     def _is_personal(self) -> bool:

@@ -15,7 +15,7 @@ from traitlets import Enum, Unicode, default
 
 from binderhub_service.common.repo_environment import repo_variables, script_problem, system_user
 
-from ..account import Account, account_of
+from ..account import Account, account_of_user
 from ..mixin import RepoSpawner
 from ..rejection import Rejection, script_ended
 from . import image_home, leftover, working_copy
@@ -108,7 +108,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     @property
     def _account(self) -> Account:
-        return account_of(self.user.id, self.user.name, self.user.created)
+        return account_of_user(self.user)
 
     @default("default_url")
     def _lab(self) -> str:

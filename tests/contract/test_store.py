@@ -76,6 +76,13 @@ async def test_an_account_adopts_what_its_name_has_but_for_older_builds(store: S
     assert await ids(store, requester="alice/key") == ["b00000004", "b00000003", "b00000002"]
 
 
+async def test_an_account_adopts_what_is_stored_under_keys_between(store: Store) -> None:
+    for number, key in enumerate(("alice/1", "alice/2.5", "alice/3", "alicf/2", "alice/2.6"), start=1):
+        await store.create(build(number), key)
+    await store.adopt_between("alice/1", "alice/3", "alice/2.6")
+    assert await ids(store, requester="alice/2.6") == ["b00000005", "b00000002"]
+
+
 async def test_an_account_with_another_name_has_what_it_had(store: Store) -> None:
     await store.create(build(1), "alice/key")
     await store.create(build(2, owner="bob"), "alice/later")

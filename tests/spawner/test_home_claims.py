@@ -34,6 +34,7 @@ def spawner_of(cluster: Cluster, name: str = "alice", number: int = 1, created: 
     own = {"namespace": NAMESPACE, "storage_pvc_ensure": True, "pvc_name_template": "home-{username}", "volumes": VOLUMES, **settings}
     spawner: BinderSpawner = BinderSpawner(_mock=True, config=Config(BinderSpawner=own))
     spawner.user.name, spawner.user.id, spawner.user.created = name, number, created.replace(tzinfo=None)
+    spawner.user.orm_user, spawner.user.db = None, SimpleNamespace(refresh=lambda user, names: None)
     spawner.pvc_name = spawner._expand_user_properties(spawner.pvc_name_template)
     spawner.api = cluster
     spawner.repo_build = {"id": "b", "repo": "https://git.example.org/o/r", "ref": "main", "commit": "0" * 40}

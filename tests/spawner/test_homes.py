@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, registry
 
-from spawner.account import Account, account_of
+from spawner.account import Account, account_of, account_of_user
 from spawner.local.homes import Homes
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
@@ -21,6 +25,42 @@ def homes(tmp_path: Path) -> Homes:
 
 def account(name: str = "alice", number: int = 1, created: datetime = LONG_AGO) -> Account:
     return account_of(number, name, created)
+
+
+def test_an_accounts_time_is_the_databases_and_not_what_the_hub_holds_until_it_is_restarted() -> None:
+    """MySQL keeps whole seconds; so does this database, which is SQLite otherwise."""
+
+    class Seconds(sa.types.TypeDecorator[datetime]):
+        impl, cache_ok = sa.DateTime, True
+
+        def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
+            return value and value.replace(microsecond=0)
+
+    engine = sa.create_engine("sqlite://")
+    people = registry()
+    table = sa.Table("people", people.metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("created", Seconds))
+    people.metadata.create_all(engine)
+    Person = type("Person", (), {})
+    people.map_imperatively(Person, table)
+    with Session(engine, expire_on_commit=False) as session:
+        person: Any = Person()
+        person.created = LONG_AGO.replace(microsecond=5)
+        session.add(person)
+        session.commit()
+        user = SimpleNamespace(db=session, orm_user=person, name="alice")
+        assert person.created.microsecond == 5, "what the hub holds"
+        found = account_of_user(_AsTheHubsUser(user))
+    assert found == Account(1, "alice", LONG_AGO.replace(microsecond=0))
+
+
+class _AsTheHubsUser:
+    """Has all attributes of the account's row, as the hub's user has."""
+
+    def __init__(self, user: SimpleNamespace) -> None:
+        self._user = user
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._user, name, None) or getattr(self._user.orm_user, name)
 
 
 def test_a_home_has_the_accounts_name_and_is_private(homes: Homes, tmp_path: Path) -> None:
