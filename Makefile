@@ -1,4 +1,5 @@
 # make run     start the hub on this machine            (PORT=8000 STATE=.state MODE=embedded or docker REGISTRY=)
+#              LEGACY=1 serves the APIs of older services as well
 # make link    print a new sign-in link for that hub    (STATE=.state)
 # make test    run the tests                            (TESTS=tests JOBS=3 HUB= ARGS=)
 # make lint types bench docs clean
@@ -8,6 +9,8 @@ STATE  ?= .state
 MODE   ?= embedded
 # Docker mode's registry, e.g. 127.0.0.1:5000; empty: images stay in the engine.
 REGISTRY ?=
+# Anything: serve the APIs of binder-build and binder-registry as well.
+LEGACY ?=
 TESTS  ?= tests
 # How many processes run tests side by side; 0: all in one.
 JOBS   ?= 3
@@ -26,7 +29,7 @@ in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$
 .PHONY: run link test lint types bench docs clean prepare
 
 run:
-	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)"
+	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)" --legacy "$(LEGACY)"
 
 link:
 	@exec "$(PYTHON)" scripts/run.py --state "$(STATE)" --link

@@ -30,7 +30,9 @@ from .accounts import HubAccounts
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.launch_places import LaunchPlaces
+from .builds.named import NamedBuilds
 from .builds.observers import Observers
+from .builds.templates import Templates
 from .common.credentials import hide_in_logs
 from .common.private import cookie_secret, keep_private, keep_secret, private_folder
 from .context import AppContext
@@ -38,6 +40,7 @@ from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_
 from .errors import Unavailable
 from .handlers.application import make_application
 from .handlers.launch_hook import before_launch
+from .handlers.legacy.mounting import legacy_paths
 from .handlers.rendering import make_jinja
 from .health import Health
 from .launch_events import Events
@@ -48,11 +51,13 @@ from .providers import Provider, provider_class, shipped_providers
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .server import BoundedServer
-from .settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server, UrlGuard
+from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of
 from .state_lock import StateLock
 from .store.caching import CachingStore
+from .store.named_builds import NamedBuildTable
 from .store.store import LIMIT_SECONDS, Store
+from .store.templates import TemplateTable
 from .tasks import Tasks
 
 MODES = ("embedded", "docker", "kubernetes")
@@ -64,7 +69,7 @@ _STOP_SECONDS = 15.0
 _LOST = 3  # the process's status
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
 _OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
-_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server)
+_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, Cleaning, Pages, Server, LegacyApis)
 
 
 class BinderService(Application):
@@ -280,6 +285,7 @@ class BinderService(Application):
         checks = {**images.checks(), **own}
         quota, servers = LaunchQuota(parent=self), HubServers(hub_auth.api_url, hub_auth.api_token)
         launcher = Launcher(parent=self)
+        named_builds = NamedBuilds(NamedBuildTable(store), builds)
         return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_host + hub_auth.hub_prefix,
@@ -308,6 +314,9 @@ class BinderService(Application):
                 builds=lambda: builds.counts()["running"],
             ),
             builder_info={"mode": self.mode, **mode.builder_info()},
+            named_builds=named_builds,
+            templates=Templates(TemplateTable(store), named_builds),
+            legacy=LegacyApis(parent=self).legacy_settings(),
             cors_allow_origin=self.cors_allow_origin,
             is_api_only=self.enable_api_only_mode,
         )
@@ -365,8 +374,10 @@ class BinderService(Application):
 
             context = await listener.when_available(put_together)
             stack.push_async_callback(context.builds.close)
+            stack.push_async_callback(context.named_builds.close)
             metrics.note_resumed(await context.builds.resume())
             tasks.repeat("cleaner", Cleaning(parent=self).interval_seconds, context.cleaner.clean)
+            listener.streamed = legacy_paths(context)
             listener.application = make_application(context, cookie_secret(self._state))
             stack.callback(server.stop)
             self.log.info("Serving %s in %s mode", context.prefix, self.mode)

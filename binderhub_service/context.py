@@ -10,9 +10,12 @@ from jinja2 import Environment
 from .accounts import HubAccounts
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.named import NamedBuilds
+from .builds.templates import Templates
 from .health import Health
 from .launch_events import Events
 from .launches import Attempts, Launches
+from .legacy_settings import LegacySettings
 from .metrics import Metrics
 from .page_settings import PageSettings
 from .providers import Provider
@@ -36,6 +39,8 @@ class AppContext:
         attempts: how often and how long ``/build`` tries to start a server.
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
+        named_builds, templates: what the APIs of older services keep.
+        legacy: which of those APIs there are.
     """
 
     prefix: str
@@ -52,6 +57,9 @@ class AppContext:
     events: Events
     health: Health
     builder_info: Mapping[str, str]
+    named_builds: NamedBuilds
+    templates: Templates
+    legacy: LegacySettings = LegacySettings()  # noqa: RUF009  # frozen
     attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
     cors_allow_origin: str = ""
     is_api_only: bool = False

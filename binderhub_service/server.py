@@ -24,6 +24,7 @@ log = logging.getLogger("binderhub_service")
 _WAIT_SECONDS = 1.0
 _BACKLOG = 128
 _RETRY_AFTER_SECONDS = 5
+_STREAMED_BYTES = 100 * 1024 * 1024
 _ANY_SIZE = 2**62  # what is too large is thrown away as it comes, for as long as a body may take, and then refused in a sentence
 _SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -58,6 +59,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
     Attributes:
         application: what answers requests; None while the service starts.
         reason: why there is no application yet, in a sentence.
+        streamed: beginnings of paths whose handlers read bodies as they come and bound them themselves.
         alive: the one address that is answered meanwhile, for probes that end a process that does not answer.
     """
 
@@ -65,6 +67,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         self.application: httputil.HTTPServerConnectionDelegate | None = None
         self.reason = "The service is starting."
         self.limits = limits
+        self.streamed: tuple[str, ...] = ()
         self.alive = f"{prefix}versions"
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
@@ -131,6 +134,7 @@ class _Request(httputil.HTTPMessageDelegate):
         self._wants_page = False
         self._too_large = False
         self._received = 0
+        self._limit_bytes = listener.limits.body_bytes
 
     def headers_received(
         self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
@@ -139,7 +143,9 @@ class _Request(httputil.HTTPMessageDelegate):
         if isinstance(start_line, httputil.RequestStartLine):
             self._start = start_line
         self._wants_page = "text/html" in headers.get("Accept", "")
-        self._too_large = _exceeds(headers.get("Content-Length", ""), self._listener.limits.body_bytes)
+        if self._listener.streamed and self._start.path.startswith(self._listener.streamed):
+            self._limit_bytes = _STREAMED_BYTES
+        self._too_large = _exceeds(headers.get("Content-Length", ""), self._limit_bytes)
         if self._too_large and "Expect" in headers:  # who sends it waits for a word before the body
             self.finish()
         if self._too_large or self._listener.application is None:
@@ -150,14 +156,14 @@ class _Request(httputil.HTTPMessageDelegate):
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Hand a part of the body on, or throw it away."""
         self._received += len(chunk)
-        if self._received > self._listener.limits.body_bytes:
+        if self._received > self._limit_bytes:
             self._too_large = True
             self.on_connection_close()  # what the application has of the body is given up
         return self._application.data_received(chunk) if self._application else None
 
     def finish(self) -> None:
         """Let the application answer, or refuse."""
-        limit = self._listener.limits.body_bytes
+        limit = self._limit_bytes
         if self._too_large:
             self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
         elif self._application:

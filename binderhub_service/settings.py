@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
-from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, validate
+from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, default, validate
 from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
@@ -14,6 +15,7 @@ from .builds.launch_quota import LaunchLimits
 from .builds.limits import BuildLimits
 from .common.address_rules import AddressRules
 from .launches import Attempts
+from .legacy_settings import LegacySettings
 from .page_settings import PageSettings
 from .server import ServerLimits
 from .worker.job import ProcessLimits
@@ -411,3 +413,36 @@ class Server(Configurable):
     def limits(self) -> ServerLimits:
         """Return the settings as `server` takes them."""
         return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds)
+
+
+class LegacyApis(Configurable):
+    """APIs of older services, for clients that exist; below the service, each at a path of its own."""
+
+    binder_build = Bool(
+        False,
+        help="""Whether binder-build's API is served, at ``binder-build/`` below the service.
+
+        As in the original, the state of one build and single templates can be read without a key. Default: false.
+        """,
+    ).tag(config=True)
+    registry = Bool(
+        False,
+        help="""Whether binder-registry's API is served, at ``registry/`` below the service.
+
+        As in the original, templates can be read without a key, and be changed with any. Default: false.
+        """,
+    ).tag(config=True)
+    api_key = Unicode(
+        help="""A key for clients that know nothing of the hub's tokens; it may ask for builds, read everybody's and change templates.
+
+        Hub API tokens are keys as well, with the scopes of the service's own API. Default: the environment's ``BINDER_API_KEY``, or none.
+        """,
+    ).tag(config=True)
+
+    @default("api_key")
+    def _api_key_default(self) -> str:
+        return os.environ.get("BINDER_API_KEY", "")
+
+    def legacy_settings(self) -> LegacySettings:
+        """Return the settings as `handlers` take them."""
+        return LegacySettings(binder_build=self.binder_build, registry=self.registry, api_key=self.api_key)

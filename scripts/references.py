@@ -25,7 +25,7 @@ from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.providers import Provider, shipped_providers  # noqa: E402
-from binderhub_service.settings import Cleaning, Launcher, LaunchQuota, Limits, Pages, Server, UrlGuard  # noqa: E402
+from binderhub_service.settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.docker.base import ContainerSpawner  # noqa: E402
 from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
@@ -52,6 +52,7 @@ CLASSES: dict[type[HasTraits], str] = {
     Cleaning: "What the service keeps; in the same places.",
     Server: "What a request may take of the service; in the same places.",
     Pages: "What the service's pages show; in the same places.",
+    LegacyApis: "Which APIs of older services there are; in the same places.",
     Provider: "What all providers have; the name of one, such as `GitHubProvider`, may stand in place of this name.",
     **{
         cls: f"The provider `{name}`; it has what `Provider` has, and:"

@@ -241,7 +241,7 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def run(venv: Path, state: Path, port: int, mode: str, registry: str) -> int:
+def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: str) -> int:
     """Do everything from preparing to the end; return the exit status."""
     _listen_to_signals()
     _watch_terminal()
@@ -255,7 +255,7 @@ def run(venv: Path, state: Path, port: int, mode: str, registry: str) -> int:
         hub = None
         try:
             say(f"Starting the hub; its log is {log} ...")
-            hub = start(venv, state, {"PORT": str(port), "MODE": mode, "REGISTRY": registry}, held)
+            hub = start(venv, state, {"PORT": str(port), "MODE": mode, "REGISTRY": registry, "LEGACY": legacy}, held)
             link = new_link(venv, state, port)
             wait_until_up(hub, address, port, log)
             (state / "run.json").write_text(json.dumps({"port": port}), encoding="utf-8")
@@ -287,6 +287,7 @@ def main() -> None:
     parser.add_argument("--state", default=".state", help="directory for everything that is kept, relative to the clone")
     parser.add_argument("--mode", default="embedded", help="how servers and images are made")
     parser.add_argument("--registry", default="", help="registry that docker mode pushes images to; without one they stay in the engine")
+    parser.add_argument("--legacy", default="", help="anything: serve the APIs of older services as well")
     parser.add_argument("--link", action="store_true", help="only print a new sign-in link for the hub that runs in STATE")
     arguments = parser.parse_args()
     venv, state = ROOT / ".venv", ROOT / arguments.state
@@ -295,7 +296,9 @@ def main() -> None:
             raise CannotRun(f"PORT={arguments.port} is not a number: choose one like `make run PORT=9000`.")
         if arguments.mode not in MODES:
             raise CannotRun(f"There is no MODE={arguments.mode}: choose one of {', '.join(MODES)}.")
-        sys.exit(print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode, arguments.registry))
+        sys.exit(
+            print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode, arguments.registry, arguments.legacy)
+        )
     except Stop:
         sys.exit(130)
     except (CannotRun, CannotPrepare) as error:

@@ -22,6 +22,8 @@ from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.limits import BuildLimits
+from binderhub_service.builds.named import NamedBuilds
+from binderhub_service.builds.templates import Templates
 from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
@@ -34,7 +36,9 @@ from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image, iso, now
 from binderhub_service.page_settings import PageSettings
+from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.store import Store
+from binderhub_service.store.templates import TemplateTable
 from binderhub_service.tasks import Tasks
 from tests.fake_hub import FakeHub, serving
 from tests.harness.records import TableProvider, commit, until
@@ -153,6 +157,8 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             events=Events(),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
+            named_builds=(named_builds := NamedBuilds(NamedBuildTable(store), builds)),
+            templates=Templates(TemplateTable(store), named_builds),
             attempts=Attempts(delay_seconds=0.01),
             hub_origin=getattr(request, "param", ""),
         )

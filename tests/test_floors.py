@@ -32,7 +32,7 @@ FLOORS = [
     ["clients"],
     ["names", "server", "endings", "tasks"],
     ["state_lock", "settings_check"],
-    ["common", "models", "errors", "page_settings"],
+    ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What may import a heavy or foreign package, by the beginning of the file's name.

@@ -24,6 +24,7 @@ from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi
 from binderhub_service.images import StoredImage
 from binderhub_service.launches import Launched
+from binderhub_service.legacy_settings import LegacySettings
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State
 from binderhub_service.page_settings import PageSettings
 
@@ -37,7 +38,9 @@ SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
 
 def mounted() -> dict[str, type[web.RequestHandler]]:
     """Return the handlers below ``api/`` by path, as the description writes paths; what takes the rest is left out."""
-    application = make_application(cast(AppContext, SimpleNamespace(prefix=PREFIX, pages=PageSettings(), is_api_only=False)), b"secret")
+    application = make_application(
+        cast(AppContext, SimpleNamespace(prefix=PREFIX, pages=PageSettings(), is_api_only=False, legacy=LegacySettings())), b"secret"
+    )
     paths = [(rule.matcher, rule.target) for rule in application.wildcard_router.rules if hasattr(rule.matcher, "regex")]
     rules = {matcher.regex.pattern.removesuffix("$").removesuffix("/?"): target for matcher, target in paths}
     below = {path.removeprefix(f"{PREFIX}api"): handler for path, handler in rules.items() if path.startswith(f"{PREFIX}api/")}

@@ -19,6 +19,7 @@ from .builds import build_routes
 from .guard import guard_routes
 from .images import image_routes
 from .launches import launch_routes
+from .legacy.mounting import legacy_routes
 from .pages import page_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
@@ -39,6 +40,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *address_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),
+        *legacy_routes(context),
         *provider_routes(prefix),
         *binder_build_routes(prefix),
         *system_routes(prefix),

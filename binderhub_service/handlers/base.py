@@ -114,12 +114,13 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
             raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
         self.require_login()
         if self.current_user:
-            self._account = await self._find_account(self.current_user)
+            self._account = await self.account_of(self.current_user, self.hub_auth.get_token(self))
 
-    async def _find_account(self, user: Mapping[str, Any]) -> Account:
+    async def account_of(self, user: Mapping[str, Any], token: str) -> Account:
+        """Return the account of somebody whom the hub knows by a token."""
         if user.get("kind", "user") != "user":
             return Account(f"service:{user['name']}")
-        return await self.context.accounts.of(self.hub_auth.get_token(self), user["name"])
+        return await self.context.accounts.of(token, user["name"])
 
     def get_current_user(self) -> Any:
         """Know nobody unless `prepare` has asked the hub: its own way blocks the loop, and every request's log line takes it."""

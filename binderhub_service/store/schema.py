@@ -66,4 +66,35 @@ images = sa.Table(
     sa.Column("last_used", sa.DateTime(timezone=True), nullable=False),
 )
 
+templates = sa.Table(
+    "templates",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("image", sa.Text, nullable=False),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("memory", sa.BigInteger, nullable=False),
+    sa.Column("cpu_shares", sa.BigInteger, nullable=False),
+    sa.Column("redirect_uri", sa.Text, nullable=False),
+    sa.Column("container_ip", sa.Text, nullable=False),
+    sa.Column("bind_port", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("modified", sa.DateTime(timezone=True), nullable=False),
+)
+
+named_builds = sa.Table(
+    "named_builds",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("display_name", sa.Text, nullable=False),
+    sa.Column("repository", sa.Text, nullable=False),
+    sa.Column("started", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("build_id", sa.String(32), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("settled", sa.Boolean, nullable=False),
+)
+sa.Index("named_builds_by_settled", named_builds.c.settled)
+
 lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))

@@ -23,7 +23,7 @@ from .lease import Lease
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0005"
+_SCHEMA_HEAD = "0006"
 _TYPICAL_BUILDS = 10
 _KEPT_USES = 10_000
 LIMIT_SECONDS = 20.0
@@ -208,7 +208,7 @@ class Store:
 
     async def uses(self) -> dict[str, datetime]:
         """Return when images were last asked for, by name."""
-        return {row["name"]: _utc(row["last_used"]) for row in await self._read(sa.select(images))}
+        return {row["name"]: utc(row["last_used"]) for row in await self._read(sa.select(images))}
 
     async def forget_use(self, image: str) -> None:
         """Forget an image that is gone."""
@@ -247,6 +247,14 @@ class Store:
         """Give an account that has another key now what is stored under the former."""
         asked = sa.select(requesters.c.build_id).where(requesters.c.name == former)
         await self._write(lambda connection: _give(connection, asked, former, key))
+
+    async def read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        """Return the rows of a query, for tables that have a file of their own in this folder."""
+        return await self._read(query)
+
+    async def write(self, transaction: Callable[[sa.Connection], None]) -> None:
+        """Run a transaction, for tables that have a file of their own in this folder; what it raises undoes it."""
+        await self._write(transaction)
 
     async def _read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         def read() -> Sequence[sa.RowMapping]:
@@ -360,15 +368,15 @@ def _build_from(row: sa.RowMapping) -> Build:
         state=State(row["state"]),
         phase=Phase(row["phase"]),
         owner=row["owner"],
-        created=_utc(row["created"]),
-        started=row["started"] and _utc(row["started"]),
-        finished=row["finished"] and _utc(row["finished"]),
+        created=utc(row["created"]),
+        started=row["started"] and utc(row["started"]),
+        finished=row["finished"] and utc(row["finished"]),
         error=row["error"],
         last_event=row["last_event"],
         force=row["force"],
     )
 
 
-def _utc(time: datetime) -> datetime:
+def utc(time: datetime) -> datetime:
     """Return a stored time with its zone, which SQLite does not keep."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)

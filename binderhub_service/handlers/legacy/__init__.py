@@ -1,0 +1,1 @@
+"""APIs of older services, as translations: binder-build and binder-registry."""
