@@ -270,6 +270,10 @@ class BinderService(Application):
     def _state(self) -> Path:
         return Path(self.state_dir).absolute()
 
+    def _lock_folders(self) -> list[Path]:
+        """Return where builds leave the files of their locks."""
+        return [self._state / "environments" / ".made", self._state / "locks"]
+
     def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics, tasks: Tasks) -> AppContext:
         """Put everything together."""
         limits = Limits(parent=self)
@@ -293,7 +297,7 @@ class BinderService(Application):
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename),
-            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget()),
+            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self).budget(), locks=self._lock_folders()),
             providers=providers,
             launches=Launches(
                 hub_auth.api_url,

@@ -208,13 +208,23 @@ class Cleaning(Configurable):
         min=0,
         help="""How long the logs of builds that ended are kept.
 
-        Their records stay. In seconds. Default: 90 days.
+        Their records stay, see `build_seconds`. In seconds. Default: 90 days.
+        """,
+    ).tag(config=True)
+
+    build_seconds = Float(
+        365 * _DAY_SECONDS,
+        min=0,
+        help="""How long the records of builds that ended are kept, with who asked for them.
+
+        Then they are forgotten, and what is left of their logs. The newest record of an image that is still there stays, so the image can be
+        launched as before. In seconds. Default: 365 days. Example: ``30 * 24 * 3600``.
         """,
     ).tag(config=True)
 
     def budget(self) -> Budget:
         """Return the settings as `cleaning` takes them."""
-        return Budget(image_bytes=self.image_bytes, image_seconds=self.image_seconds, log_seconds=self.log_seconds)
+        return Budget(image_bytes=self.image_bytes, image_seconds=self.image_seconds, log_seconds=self.log_seconds, build_seconds=self.build_seconds)
 
 
 class LaunchQuota(Configurable):

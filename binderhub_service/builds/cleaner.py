@@ -7,16 +7,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ..errors import BinderError
 from ..images import Images, StoredImage
+from ..images.locks import remove_idle_locks
 from ..models import now
 from ..store.store import Store
 from .builds import Builds
 
 log = logging.getLogger("binderhub_service")
 _GRACE_SECONDS = 3600  # an image that was asked for is left alone until its server has had the time to start
-_BUILDS_AT_ONCE = 100
+_BUILDS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Budget:
         image_bytes: how much all images together may take.
         image_seconds: how long an image is kept after it was last asked for.
         log_seconds: how long the logs of builds that ended are kept.
+        build_seconds: how long the records of builds that ended are kept, with who asked for them.
     """
 
     image_bytes: int = 0
     image_seconds: float = 0
     log_seconds: float = 0
+    build_seconds: float = 0
 
 
 def dispensable(images: Sequence[StoredImage], uses: Mapping[str, datetime], budget: Budget, moment: datetime) -> list[StoredImage]:
@@ -57,13 +61,18 @@ def dispensable(images: Sequence[StoredImage], uses: Mapping[str, datetime], bud
 
 
 class Cleaner:
-    """Knows all images, and keeps them and the logs within the budget."""
+    """Knows all images, and keeps them, the logs and the records of builds within the budget.
 
-    def __init__(self, *, store: Store, images: Images, builds: Builds, budget: Budget) -> None:
+    Args:
+        locks: folders with locks (see `images.locks`), whose files go when nobody has them.
+    """
+
+    def __init__(self, *, store: Store, images: Images, builds: Builds, budget: Budget, locks: Sequence[Path] = ()) -> None:
         self._store = store
         self._images = images
         self._builds = builds
         self._budget = budget
+        self._locks = locks
 
     async def images(self) -> list[tuple[StoredImage, datetime]]:
         """Return all images, each with when it was last asked for, most recently used first.
@@ -87,6 +96,10 @@ class Cleaner:
         """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
         await self._builds.tidy_images()
         await self._store.analyze()
+        for folder in self._locks:
+            await asyncio.to_thread(remove_idle_locks, folder)
+        if self._budget.build_seconds:
+            await self._forget_builds(now() - timedelta(seconds=self._budget.build_seconds))
         if self._budget.log_seconds:
             await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
         if not (self._budget.image_bytes or self._budget.image_seconds):
@@ -104,3 +117,10 @@ class Cleaner:
     async def _drop_logs(self, before: datetime) -> None:
         while await self._store.drop_logs(before, _BUILDS_AT_ONCE):
             await asyncio.sleep(0)
+
+    async def _forget_builds(self, before: datetime) -> None:
+        forgotten = 0
+        while count := await self._store.forget_builds(before, _BUILDS_AT_ONCE):
+            forgotten += count
+        if forgotten:
+            log.info("Forgot %d builds that ended before %s, their logs and who asked for them", forgotten, f"{before:%Y-%m-%d %H:%M}")

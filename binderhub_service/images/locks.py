@@ -17,13 +17,45 @@ def locked(folder: Path, key: str, on_wait: Callable[[], None] = lambda: None) -
         folder: the directory of the lock's file.
         on_wait: called if somebody else has the lock.
     """
-    descriptor = os.open(folder / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _taken(folder / f"{key}.lock", on_wait)
     try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_idle_locks(folder: Path) -> None:
+    """Remove the files of locks that nobody has; who waits for one or takes it meanwhile finds that it is gone, and makes another."""
+    for path in folder.glob("*.lock"):
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(descriptor, path):
+                    path.unlink()  # while it is held: nobody else has it, and whoever gets it next looks whether it is there
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+
+
+def _taken(path: Path, on_wait: Callable[[], None]) -> int:
+    """Return the descriptor of a lock that is held, and whose file is the one that others find."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             on_wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
+        if _is_at(descriptor, path):
+            return descriptor
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Say whether a path leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

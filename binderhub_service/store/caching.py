@@ -65,7 +65,7 @@ class CachingStore(Store):
 
     def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None, limit_seconds: float = LIMIT_SECONDS) -> None:
         super().__init__(url, on_answer, limit_seconds)
-        self._ended: LRUCache[str, Build] = LRUCache(_KEPT_BUILDS)
+        self._ended: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._newest_ready: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._requesters: _Answers[str, dict[str, bool]] = _Answers(LRUCache(_KEPT_BUILDS))
         self._pages: _Answers[Page, Batch] = _Answers(LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of))
@@ -75,16 +75,13 @@ class CachingStore(Store):
         """Store, and remember a build that has ended."""
         await super().record(build, new_events, cursor)
         if build.state.ended:
-            self._ended[build.id] = build
+            self._ended.kept[build.id] = build
         if build.state is State.READY:
             self._newest_ready.drop(build.image.name)
 
     async def get(self, build_id: str) -> Build | None:
         """Return a build, from memory if it has ended."""
-        build = self._ended.get(build_id) or await super().get(build_id)
-        if build is not None and build.state.ended:
-            self._ended[build_id] = build
-        return build
+        return await self._ended.get(build_id, partial(super().get, build_id), lambda build: build is not None and build.state.ended)
 
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image; the same until another one does."""
@@ -129,6 +126,15 @@ class CachingStore(Store):
         self._pages.drop_all()
         self._reading.clear()  # nobody joins a reading that began before
         return dropped
+
+    async def forget_builds(self, before: datetime, limit: int) -> int:
+        """Forget builds, and what was remembered of any."""
+        forgotten = await super().forget_builds(before, limit)
+        if forgotten:
+            for answers in (self._ended, self._newest_ready, self._requesters, self._pages):
+                answers.drop_all()
+            self._reading.clear()
+        return forgotten
 
     async def _read_page(self, page: Page) -> Batch:
         def holds(found: Batch) -> bool:

@@ -193,6 +193,23 @@ class Store:
             )
         return len(ids)
 
+    async def forget_builds(self, before: datetime, limit: int) -> int:
+        """Forget builds that ended before a time, with their event logs and requesters; return how many that were.
+
+        The newest build that made an image stays as long as the image is known: launches find the image by it.
+
+        Args:
+            limit: at most so many builds at once.
+        """
+        newer = builds.alias()
+        is_newest = ~sa.exists().where(newer.c.image == builds.c.image, newer.c.state == State.READY.value, newer.c.id > builds.c.id)
+        is_needed = sa.and_(builds.c.state == State.READY.value, sa.exists().where(images.c.name == builds.c.image), is_newest)
+        rows = await self._read(sa.select(builds.c.id).where(builds.c.finished < before, ~is_needed).limit(limit))
+        ids = [row["id"] for row in rows]
+        if ids:  # the rest of them goes by cascade
+            await self._write(lambda connection: _execute(connection, builds.delete().where(builds.c.id.in_(ids))))
+        return len(ids)
+
     async def note_use(self, image: str, moment: datetime, at_most_every_seconds: float) -> None:
         """Note that an image was asked for, unless that was noted a moment ago."""
         known = self._uses.get(image)

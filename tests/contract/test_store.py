@@ -207,6 +207,37 @@ async def test_everything_is_there_after_a_restart(store: Store, store_url: str)
     await again.close()
 
 
+async def test_old_builds_are_forgotten_but_for_those_that_launches_need(store: Store) -> None:
+    old, young = DAY, DAY + timedelta(days=2)
+    made = [
+        build(1, image="known", state=State.READY, finished=old),
+        build(2, image="known", state=State.READY, finished=old),
+        build(3, image="known", state=State.FAILED, finished=old),
+        build(4, image="gone", state=State.READY, finished=old),
+        build(5, image="other", state=State.CANCELLED, finished=young),
+        build(6, image="going on", state=State.RUNNING),
+    ]
+    await add(store, *made)
+    for one in made:
+        await store.record(replace(one, last_event=2), lines(1, 2), "")
+        assert await store.get(one.id)
+        assert await store.requesters(one.id)
+    await store.note_use("known", DAY, 0)
+    assert await store.newest_ready("gone")
+    assert await store.forget_builds(DAY + timedelta(days=1), 2) == 2
+    assert await store.forget_builds(DAY + timedelta(days=1), 2) == 1
+    assert await store.forget_builds(DAY + timedelta(days=1), 2) == 0
+    assert await ids(store) == ["b00000006", "b00000005", "b00000002"]
+    for number in (1, 3, 4):
+        gone = f"b0000000{number}"
+        assert (await store.get(gone), await store.events(gone, 0, 9), await store.requesters(gone)) == (None, [], {})
+    assert await store.newest_ready("gone") is None
+    newest = await store.newest_ready("known")
+    assert newest
+    assert newest.id == "b00000002"
+    assert await store.events("b00000002", 0, 9) == lines(1, 2)
+
+
 async def test_an_open_store_answers_its_check(store: Store) -> None:
     await store.check()
 
