@@ -13,7 +13,7 @@ from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.npm_packages import npm_package
 
-pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
 BUILD_MS = 120_000
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
@@ -53,6 +53,9 @@ CLIENT_PAGE = f"""<!doctype html><script type="importmap">{IMPORTS}</script>
   }};
 </script>"""
 
+THEBE_PAGE = """<!doctype html><script src="/npm/thebe/lib/index.js"></script>
+<pre data-executable="true" data-language="python">print(6 * 7)</pre>"""
+
 
 @pytest.fixture(scope="module")
 def repository(git_server: GitServer) -> Repository:
@@ -60,7 +63,17 @@ def repository(git_server: GitServer) -> Repository:
     return git_server.create("clients/plain", {"README.md": "hello"})
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
+def public_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub for everybody, without a login; its users go with it."""
+    pytest.importorskip("jupyterhub_idle_culler", reason="a public hub needs the package jupyterhub-idle-culler")
+    with HubProcess(tmp_path_factory.mktemp("public"), more={"public": True}) as hub:
+        yield hub
+        for user in hub.api("GET", "/users").json():
+            hub.stop_servers(user["name"])
+
+
+@pytest.fixture
 def _no_servers_afterwards(hub: HubProcess) -> Iterator[None]:
     yield
     hub.stop_servers("alice")
@@ -95,6 +108,7 @@ def spec_of(repository: Repository) -> str:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("_no_servers_afterwards")
 def test_binderhub_client_runs_a_cell(hub: HubProcess, alice: str, page_of: Callable[..., Any], repository: Repository) -> None:
     page = page_of("alice")
     iterator = (npm_package("event-iterator") / "lib" / "event-iterator.js").read_text()
@@ -112,3 +126,17 @@ def test_binderhub_client_runs_a_cell(hub: HubProcess, alice: str, page_of: Call
     page.wait_for_function("Boolean(window.runCell)")
     run = "([url, token]) => window.runCell(url, token, 'print(6 * 7)')"
     assert page.evaluate(run, [events[-1]["url"], alice]) == "42\n"
+
+
+@pytest.mark.timeout(300)
+def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
+    with browser.new_context(base_url=public_hub.url) as context:
+        page = context.new_page()
+        serve(page, thebe=npm_package("thebe"))
+        show(page, THEBE_PAGE)
+        binder = {"repo": repository.url, "ref": "main", "binderUrl": public_hub.service_url, "repoProvider": "git"}
+        options = {"useBinder": True, "requestKernel": True, "binderOptions": binder, "savedSessions": {"enabled": False}}
+        page.wait_for_function("Boolean(window.thebe)")
+        page.evaluate("async (options) => { await window.thebe.bootstrap(options); }", options)
+        page.locator(".thebe-run-button").click()
+        expect(page.locator(".jp-OutputArea")).to_contain_text("42", timeout=BUILD_MS)
