@@ -17,6 +17,7 @@ SHARING = (
     "tests/test_run.py",
     "tests/faults/test_kills.py",
     "tests/hub",
+    "tests/legacy",
     "tests/browser",
 )
 
