@@ -13,7 +13,10 @@ from ...errors import BuildFailed
 
 _NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
 _LOGIN = re.compile(r"An index URL \((?P<url>[^)\s]+)\) could not be queried due to a lack of valid authentication")
-_BAD_LINE = re.compile(r"Couldn.t parse requirement in `(?P<file>[^`\n]+)`[^\n]*\n\s*(?:cause|Caused by): (?P<reason>[^\n]+)\n\s*(?P<line>[^\n]+)")
+_BAD_LINE = re.compile(
+    r"Couldn.t parse requirement in `(?P<file>[^`\n]{1,300})`[^\n]{0,40}\n {0,8}(?:cause|Caused by): (?P<reason>[^\n]{1,500})\n"
+    r" {0,40}(?P<line>[^\n]{1,500})"
+)
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
 _NO_WHEEL = re.compile(r"(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
