@@ -280,6 +280,8 @@ class BinderService(Application):
         mode = mode_class(self.mode)(parent=self)
         images, builder = mode.make(self._state, limits.for_processes(UrlGuard(parent=self).rules()))
         providers = self.make_providers(keep_secret(self._state / "git-credentials", mode.git_credentials))
+        for provider in providers:
+            provider.find_digest = images.finder()
         events = self.make_events()
         builds = Builds(
             store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)

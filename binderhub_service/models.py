@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +12,12 @@ from functools import cached_property
 from typing import Any
 
 _LONGEST_NAME = 200
+
+
+# The provider of images that are there already.
+GIVEN_IMAGE = "image"
+# Returns the digest (``sha256:...``) that an image's name means now, None if there is no such image; raises `Unavailable`.
+FindDigest = Callable[[str], Awaitable[str | None]]
 
 
 def now() -> datetime:
@@ -83,7 +89,7 @@ class Source:
         url: what `git clone` takes.
         slug: the repository's name as image names use it (BinderHub's build slug).
         ref: the ref as asked, ``HEAD`` if none was.
-        commit: 40 hexadecimal digits (64 in a SHA-256 repository).
+        commit: 40 hexadecimal digits (64 in a SHA-256 repository, and of an image's digest).
     """
 
     provider: str
@@ -92,6 +98,11 @@ class Source:
     slug: str
     ref: str
     commit: str
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it is an image that somebody else has made, `commit` being its digest: then nothing is ever built of it."""
+        return self.provider == GIVEN_IMAGE
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class Image:
     @property
     def reference(self) -> str:
         """What servers are launched from: the name, with the digest if there is one."""
-        return f"{self.name}@{self.digest}" if self.digest else self.name
+        return f"{self.name}@{self.digest}" if self.digest and "@" not in self.name else self.name
 
 
 @dataclass(frozen=True)

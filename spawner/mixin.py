@@ -21,7 +21,7 @@ from . import form
 from .choices import NO_CHOICES, Choices
 from .client import BuildClient, ServiceError
 from .log_name import log_name
-from .options import RepoOptions, options_from_form, options_from_json
+from .options import IMAGE_PROVIDER, RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import LAST_WORD_SECONDS
 from .rejection import Rejection, build_failed, service_refused, start_too_long, uncount_failure
@@ -180,11 +180,17 @@ class RepoSpawner(_NextInLine):
         Those that cannot be used are taken out of the hub's database: there may be a token in them.
         """
         try:
-            return options_from_json(self.user_options, await self.get_choices())
+            options = options_from_json(self.user_options, await self.get_choices())
         except Refused as error:
-            self.user_options = self.orm_spawner.user_options = {}
-            self.user.db.commit()
+            self._store_options({})
             raise Rejection(400, error.sentence) from None
+        if options.provider == IMAGE_PROVIDER:  # an option "image" would mean something else to the other spawner
+            self._store_options(options.as_user_options())
+        return options
+
+    def _store_options(self, options: dict[str, str]) -> None:
+        self.user_options = self.orm_spawner.user_options = options
+        self.user.db.commit()
 
     async def _build_unless_cancelled(self, options: RepoOptions) -> dict[str, Any]:
         """Return a build with an image; to a start that is cancelled the hub gives one second, so what takes longer goes on behind it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from binderhub_service.common.addresses import check_text, checked_address
 from binderhub_service.common.credentials import refuse_credentials
+from binderhub_service.common.images import TRANSPORT, check_image
 from binderhub_service.common.pasted import take_apart
 from binderhub_service.common.paths import check_path, url_path
 from binderhub_service.common.refs import check_ref
@@ -23,6 +24,7 @@ from .choices import NO_CHOICES, Choices, shown, text_of
 NAMES = ("repo", "ref", "path", "provider")
 # What BinderHub tells a server of its launch; a server finds each in its environment, in capitals.
 BINDERHUB_NAMES = ("binder_launch_host", "binder_ref_url", "binder_request", "binder_persistent_request", "binder_client_ip")
+IMAGE_PROVIDER = "image"
 MAX_TOLD_CHARACTERS = 2048
 
 _IGNORED_FIELDS = frozenset({"_xsrf", "display_name"})
@@ -89,11 +91,13 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     known = [*NAMES, *choices.names]
     unknown = sorted(set(map(str, given)) - {*known, *BINDERHUB_NAMES})
     if "image" in unknown:
-        raise Refused("An image cannot be chosen.", "Name a repository; its image is found or made for you.")
+        return options_from_json(_of_image(given), choices)
     if unknown:
         names = ", ".join(shown(name) for name in unknown[:5])
         raise Refused(f"There is no such option: {names}.", f"The options are {', '.join(known)}.")
     texts = {name: text_of(name, given.get(name)) for name in NAMES}
+    if texts["repo"].startswith(TRANSPORT) and not texts["provider"]:
+        texts["provider"] = IMAGE_PROVIDER
     provider = _check_provider(texts["provider"])
     refuse_credentials(*texts.values())
     pasted = take_apart(texts["repo"], texts["ref"], texts["path"], shorthand=not provider)
@@ -101,6 +105,14 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     _check_repo(pasted.repo, provider)
     repo = check_text(pasted.address if pasted.page else pasted.repo)
     return RepoOptions(repo, check_ref(pasted.ref), check_path(pasted.path), provider, choices.check(given), _check_told(given))
+
+
+def _of_image(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a server from an image that is there already; the service's provider of images says which are allowed."""
+    others = {name: value for name, value in given.items() if name != "image"}
+    if any(others.get(name) for name in ("repo", "ref", "provider")):
+        raise Refused("A server is made from an image or from a repository, not from both.", "Leave out image, or repo, ref and provider.")
+    return {**others, "repo": f"{TRANSPORT}{check_image(text_of('image', given['image']))}", "provider": IMAGE_PROVIDER}
 
 
 def _check_repo(repo: str, provider: str) -> None:

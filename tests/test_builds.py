@@ -19,6 +19,7 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, NotAllowed, NotFound, TooMany, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State, now
+from binderhub_service.providers.image import ImageProvider
 from binderhub_service.store.store import Store
 from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, DAY, READER, TableProvider, commit, until, whole
 
@@ -115,6 +116,26 @@ def real_builds(make: Callable[..., RealBuilds]) -> RealBuilds:
 def gated(make: Callable[..., RealBuilds]) -> RealBuilds:
     """A house whose builds wait at a gate, `house.builder.gate`, one at a time."""
     return make(builder=FakeBuilder(gate=asyncio.Event()), limits=BuildLimits(running=1))
+
+
+async def test_nothing_is_built_of_an_image_that_somebody_else_made(make: Callable[..., RealBuilds]) -> None:
+    provider = ImageProvider(allowed_images=["course:*"])
+    hexadecimal = "ab" * 32
+
+    async def find(_: str) -> str:
+        return f"sha256:{hexadecimal}"
+
+    provider.find_digest = find
+    real = make(provider=provider)
+    asked = Request("docker://course:1")
+    with pytest.raises(NotFound, match="There is no image course:1 any more"):
+        await real.builds.ensure(asked, ALICE, force=True)
+    name = real.images.name_for(await provider.resolve(asked))
+    real.images.there[name] = Image(name)
+    for force in (False, True):
+        build, is_begun = await real.builds.ensure(asked, ALICE, force=force)
+        assert (build.state, build.source.commit, is_begun) == (State.READY, hexadecimal, False)
+    assert real.begun == []
 
 
 def open_gate(real_builds: RealBuilds) -> None:

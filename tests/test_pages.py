@@ -507,6 +507,7 @@ async def test_a_launch_by_rest_answers_where_the_server_is(site: Site) -> None:
         ("nobody's", {"repo": "o/r"}, 403),
         ("token-of-alice", {}, 400),
         ("token-of-alice", {"repo": "o/r", "image": "evil"}, 400),
+        ("token-of-alice", {"image": "debian:12", "ref": "main"}, 400),
         ("token-of-alice", {"repo": "o/r", "path": "../x"}, 400),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from .. import names
-from ..errors import Conflict, NotAllowed
+from ..errors import Conflict, NotAllowed, NotFound
 from ..images import Images
 from ..models import Account, Build, Image, Phase, Source, State, now
 from ..store.store import Store
@@ -41,6 +41,7 @@ class SharedBuilds:
 
         Raises:
             TooMany: a limit is reached.
+            NotFound: an image that somebody else has made has just gone.
             Unavailable: the image store or the database could not be asked; then nothing was begun.
         """
         name = self._images.name_for(source)
@@ -49,9 +50,11 @@ class SharedBuilds:
             if build is not None:
                 await self._store.set_requester(build.id, requester.key, wants=True)
                 return build, False
-            image = None if force else await self._images.exists(name)
+            image = None if force and not source.is_given else await self._images.exists(name)
             if image is not None:
                 return await self._found(source, image, requester), False
+            if source.is_given:
+                raise NotFound(f"There is no image {source.slug} any more.", code="image_not_found", hint="Ask again.")
             if may_begin is not None:
                 await may_begin(source)
             self._limits.check_may_begin(requester.name, source.repo, self._scheduler.unfinished())

@@ -17,6 +17,7 @@ class Reference:
     Attributes:
         registry: host and port; ``docker.io`` where none is named.
         repository: the path in the registry, with Docker Hub's ``library/`` where it is left out.
+        tag: the tag, or the digest.
     """
 
     registry: str
@@ -25,13 +26,16 @@ class Reference:
 
     @classmethod
     def parse(cls, name: str) -> Reference:
-        """Take a name without digest apart; a tag that is not there is ``latest``."""
+        """Take a name apart; a tag that is not there is ``latest``, and a digest takes its place."""
         first, slash, rest = name.partition("/")
         named = bool(slash) and ("." in first or ":" in first or first == "localhost")
         registry, path = (registry_host(first), rest) if named else (DOCKER_HUB, name)
+        path, at, digest = path.partition("@")
         repository, colon, tag = path.rpartition(":")
         if not colon:
             repository, tag = path, "latest"
+        if at:
+            tag = digest
         if registry == DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
         return cls(registry, repository, tag)

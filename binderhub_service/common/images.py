@@ -16,6 +16,10 @@ _END = "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 _IMAGE = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*{_END}")
 
 
+class ImageNotAllowed(Refused):
+    """The operator does not let people launch this image by name."""
+
+
 def check_image(name: str) -> str:
     """Return an image's name, ``[HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST]``, without `TRANSPORT`.
 
@@ -45,12 +49,13 @@ def check_allowed_image(name: str, patterns: Iterable[str]) -> str:
         name, patterns: as `check_image` and `is_image_allowed` take them.
 
     Raises:
-        Refused: it is no image's name (``invalid_image``), or is not allowed (``image_not_allowed``).
+        ImageNotAllowed: it is not among them.
+        Refused: it is no image's name (``invalid_image``).
     """
     image, allowed = check_image(name), tuple(patterns)
     if not allowed:
         hint = "Name a repository, or ask an administrator to allow images in ImageProvider.allowed_images."
-        raise Refused("Images cannot be launched by name here.", hint, code="image_not_allowed")
+        raise ImageNotAllowed("Images cannot be launched by name here.", hint)
     if not is_image_allowed(image, allowed):
-        raise Refused("This image may not be launched here.", "Ask an administrator which images are allowed.", code="image_not_allowed")
+        raise ImageNotAllowed("This image may not be launched here.", "Ask an administrator which images are allowed.")
     return image

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote
 
 from .addresses import SCP, split
+from .images import TRANSPORT
 from .refs import SHA
 from .refusal import Refused
 
@@ -50,6 +51,8 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
     Raises:
         Refused: it is broken, or names no repository.
     """
+    if repo.strip().startswith(TRANSPORT):  # an image's name, in which a tag looks like a port
+        return Pasted(repo.strip(), repo.strip(), ref, path)
     text = _as_address(repo.strip(), shorthand=shorthand)
     url = split(text)
     if url is None:

@@ -49,7 +49,7 @@ class PageHandler(ServiceHandler):
             "badgeBaseUrl": self.badge_base_url(),
             "logoUrl": pages.logo_url or f"{self.context.hub_prefix}logo",
             "logoWidth": "320px",
-            "repoProviders": [provider.display().as_dict(provider.name) for provider in self.context.providers],
+            "repoProviders": [provider.display().as_dict(provider.name) for provider in self.context.providers if provider.is_offered],
             "aboutMessage": pages.about_message,
             "bannerHtml": pages.banner_html,
             "binderVersion": __version__,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..errors import Conflict
-from ..models import Image, Source, now
+from ..models import FindDigest, Image, Source, now
 from ..names import new_build_id
 
 _YOUNG = timedelta(hours=1)
@@ -53,6 +53,10 @@ class Images(ABC):
         Raises:
             Unavailable: the store could not be asked.
         """
+
+    def finder(self) -> FindDigest | None:
+        """Return what finds images by name that others have made; None if this store has no container images."""
+        return None
 
     def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return, by the name that ``health`` shows, what raises `Unavailable` when something this store needs does not answer."""

@@ -11,7 +11,7 @@ from .. import names
 from ..clients.engine import Engine, EngineError
 from ..clients.reference import is_full_name
 from ..common import labels
-from ..models import Image, Source
+from ..models import FindDigest, Image, Source
 from .base import Images, StoredImage, in_use, left_behind
 from .build_artifacts import remove_leftovers
 
@@ -35,13 +35,21 @@ class DockerImages(Images):
         self._instance_id = instance_id
 
     def name_for(self, source: Source) -> str:
-        """Return BinderHub's name for the image."""
-        return names.image_name(source, self._prefix, self._settings)
+        """Return BinderHub's name for the image; a given image's own id."""
+        return f"sha256:{source.commit}" if source.is_given else names.image_name(source, self._prefix, self._settings)
 
     async def exists(self, name: str) -> Image | None:
         """Ask the engine."""
         found = await asyncio.to_thread(self._engine.inspect_image, name)
         return Image(name, environment=_labels(found.get("Config") or {}).get(labels.ENVIRONMENT, "")) if found else None
+
+    def finder(self) -> FindDigest:
+        """Return what finds an image's id in the engine; nothing is pulled."""
+        return self._id_of
+
+    async def _id_of(self, name: str) -> str | None:
+        found = await asyncio.to_thread(self._engine.inspect_image, name)
+        return str(found["Id"]) if found else None
 
     async def all(self) -> list[StoredImage]:
         """Return the images that were made here; what images share belongs to none."""

@@ -19,7 +19,7 @@ from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
 from ..common.json_object import json_object
 from ..errors import Conflict, Unavailable
-from ..models import Image, Source
+from ..models import FindDigest, Image, Source
 from .base import Images, StoredImage
 
 _KEPT_DETAILS = 2000
@@ -79,7 +79,10 @@ class RegistryImages(Images):
         self._details: LRUCache[str, _Details] = LRUCache(_KEPT_DETAILS)
 
     def name_for(self, source: Source) -> str:
-        """Return BinderHub's name for the image."""
+        """Return BinderHub's name for the image; a given image's own, with its digest."""
+        if source.is_given:
+            given = Reference.parse(source.slug)
+            return f"{given.registry}/{given.repository}@sha256:{source.commit}"
         return names.image_name(source, self._prefix, self._settings)
 
     async def exists(self, name: str) -> Image | None:
@@ -101,6 +104,13 @@ class RegistryImages(Images):
         """Ask the registry next time."""
         self._forgotten += 1
         self._there.pop(name, None)
+
+    def finder(self) -> FindDigest:
+        """Return what asks an image's own registry, which need not be this one."""
+        return self._digest_of
+
+    async def _digest_of(self, name: str) -> str | None:
+        return await self._digest(Reference.parse(name))
 
     async def all(self) -> list[StoredImage]:
         """Return the images whose names have the prefix; not every registry lets itself be listed."""

@@ -13,7 +13,7 @@ from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from ..errors import InvalidRequest
-from ..models import Request, Source
+from ..models import FindDigest, Request, Source
 from .ls_remote import LsRemote
 from .rules import SpecRules
 
@@ -62,6 +62,7 @@ class Provider(Configurable):
         rank: where it stands in lists; small numbers come first.
         is_generic: whether it understands addresses of others, too; asked after all that do not.
         renamed_heads: refs that, where they are not there, probably mean the default branch.
+        find_digest: asks where images are kept which one has a name now; None where images are no container images.
 
     Args:
         git: asks Git servers.
@@ -74,6 +75,8 @@ class Provider(Configurable):
     rank: ClassVar[int] = 50
     is_generic: ClassVar[bool] = False
     renamed_heads: ClassVar[frozenset[str]] = frozenset()
+
+    find_digest: FindDigest | None = None
 
     allowed_specs = ListTrait(
         Unicode(),
@@ -124,6 +127,11 @@ class Provider(Configurable):
     def rules(self) -> SpecRules:
         """Which repositories the operator allows, bans and gives more places."""
         return SpecRules.read(allowed=self.allowed_specs, banned=self.banned_specs, high_quota=self.high_quota_specs, config=self.spec_config)
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether forms and lists show it."""
+        return True
 
     @abstractmethod
     def understands(self, repo: str) -> bool:

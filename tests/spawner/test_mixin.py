@@ -251,7 +251,7 @@ async def test_a_ref_in_braces_does_no_harm(hub: Hub, service: FakeService, ref:
     [
         (None, "Name a repository"),
         ({}, "Name a repository"),
-        ({"repo": REPO, "image": "evil"}, "An image cannot be chosen"),
+        ({"repo": REPO, "image": "evil"}, "from an image or from a repository, not from both"),
         ({"repo": REPO, "profile": "big"}, "no such option: profile"),
         ({"repo": REPO, "ref": ["x"]}, "has to be a text"),
         ({"repo": "https://sekret@github.com/o/r"}, "token or a password"),
@@ -278,7 +278,7 @@ async def test_a_hub_that_waits_answers_bad_options_with_400(hub: Hub) -> None:
     hub.add("alice")
     answer = await start(hub, "alice", {"repo": REPO, "image": "evil"})
     assert answer.status_code == 400
-    assert "An image cannot be chosen" in answer.json()["message"]
+    assert "not from both" in answer.json()["message"]
 
 
 async def test_a_server_starts_again_from_what_it_was_made_of(hub: Hub, service: FakeService) -> None:

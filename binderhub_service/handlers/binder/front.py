@@ -51,7 +51,7 @@ class FrontHandler(PageHandler):
         raise InvalidRequest(f"There is no provider {name!r}.", code="unknown_provider", hint="Choose one of the list.")
 
     def _choices(self) -> list[dict[str, Any]]:
-        return [{"id": provider.name, "display": provider.display()} for provider in self.context.providers]
+        return [{"id": provider.name, "display": provider.display()} for provider in self.context.providers if provider.is_offered]
 
 
 class AboutHandler(PageHandler):

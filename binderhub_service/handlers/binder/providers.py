@@ -14,7 +14,7 @@ class RepoProvidersHandler(ApiHandler):
 
     async def get(self) -> None:
         """Answer with a list, in the operator's order."""
-        self.finish_json([provider.display().as_dict(provider.name) for provider in self.context.providers])
+        self.finish_json([provider.display().as_dict(provider.name) for provider in self.context.providers if provider.is_offered])
 
 
 def provider_routes(prefix: str) -> list[tuple[Any, ...]]:

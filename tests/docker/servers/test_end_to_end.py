@@ -28,7 +28,10 @@ BUILD_SECONDS = 300
 def docker_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine, jupyter_image: str, test_registry: str) -> Iterator[HubProcess]:
     """A hub in docker mode whose images, containers and volumes bear the run's mark."""
     assert jupyter_image
-    settings = {"DockerMode": {"image_prefix": f"{session_engine.mark}-"}}
+    settings = {
+        "DockerMode": {"image_prefix": f"{session_engine.mark}-"},
+        "ImageProvider": {"allowed_images": [f"{test_registry}/{session_engine.mark}-*"]},
+    }
     config = f'c.DockerRepoSpawner.prefix = "{session_engine.mark}"\nc.Spawner.consecutive_failure_limit = 5\nc.Spawner.start_timeout = 120'
     more = {"mode": "docker", "registry": test_registry, "service": settings}
     with HubProcess(tmp_path_factory.mktemp("docker-hub"), config=config, more=more) as hub:
@@ -82,6 +85,20 @@ def test_a_repository_with_a_dockerfile_becomes_a_server_in_which_a_cell_runs(
     assert container["Config"]["Image"].startswith(f"{test_registry}/{session_engine.mark}-")
     assert "@sha256:" in container["Config"]["Image"]
     assert container["Config"]["Labels"]["binder.commit"] == repository.rev("main")
+
+
+def test_an_image_that_is_there_already_is_launched_by_name_where_the_operator_allows_it(
+    hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str
+) -> None:
+    image = hub.finished(new_repository({"Dockerfile": dockerfile}).url, alice)["image"].partition("@")[0]
+    server = launched(hub, "alice", {"image": image})
+    assert run_code(server, alice, "print(6 * 7)") == "42\n"
+    [build, *_] = hub.service("GET", "/api/builds", alice).json()
+    assert (build["repo"], build["provider"], build["state"]) == (f"docker://{image}", "image", "ready")
+    assert hub.launch("alice", {"image": "debian:12"}, "other")[-1]["message"].startswith("This image may not be launched here.")
+    reply = hub.service("POST", "/api/launches", alice, json={"image": image})
+    assert reply.status_code == 201
+    assert list(hub.progress("alice", reply.json()["server"]))[-1].get("ready")
 
 
 def test_what_a_person_changed_is_there_again_and_the_image_is_not_built_again(
