@@ -1,4 +1,4 @@
-# make run     start the hub on this machine            (PORT=8000 STATE=.state MODE=embedded or docker REGISTRY=)
+# make run     start the hub on this machine            (PORT=8000 STATE=.state MODE=embedded or docker REGISTRY= PUBLIC=)
 #              LEGACY=1 serves the APIs of older services as well
 # make link    print a new sign-in link for that hub    (STATE=.state)
 # make test    run the tests                            (TESTS=tests JOBS=3 HUB= ARGS=)
@@ -11,6 +11,8 @@ MODE   ?= embedded
 REGISTRY ?=
 # Anything: serve the APIs of binder-build and binder-registry as well.
 LEGACY ?=
+# Anything: let everybody who reaches the hub in without a login, each with a temporary user. In embedded mode never for strangers.
+PUBLIC ?=
 TESTS  ?= tests
 # How many processes run tests side by side; 0: all in one.
 JOBS   ?= 3
@@ -22,14 +24,15 @@ ARGS   ?=
 
 test_env := .venv-test$(if $(HUB),-$(HUB))$(if $(OLDEST),-oldest)
 comma    := ,
-extras   := embedded,docker,kubernetes,postgresql,test$(if $(HUB)$(OLDEST),,$(comma)dev)
+extras   := embedded,docker,kubernetes,postgresql,public,test$(if $(HUB)$(OLDEST),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 
 .PHONY: run link test lint types bench docs clean prepare
 
 run:
-	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)" --legacy "$(LEGACY)"
+	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)" --legacy "$(LEGACY)" \
+		$(if $(PUBLIC),--public)
 
 link:
 	@exec "$(PYTHON)" scripts/run.py --state "$(STATE)" --link

@@ -28,11 +28,13 @@ c.JupyterHub.db_url = f"sqlite:///{state}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(state / "jupyterhub_cookie_secret")
 c.ConfigurableHTTPProxy.pid_file = str(state / "jupyterhub-proxy.pid")
 
-# One person, who signs in by a link that works once.
-c.JupyterHub.authenticator_class = OneTimeLinkAuthenticator
-c.OneTimeLinkAuthenticator.token_file = str(state / "signin")
+# One person, who signs in by a link that works once; or everybody, with a temporary user for each server.
+public = bool(os.environ.get("PUBLIC"))
+if not public:
+    c.JupyterHub.authenticator_class = OneTimeLinkAuthenticator
+    c.OneTimeLinkAuthenticator.token_file = str(state / "signin")
 
 # Servers from repositories: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
 mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
 legacy = {"binder_build": True, "registry": True} if os.environ.get("LEGACY") else {}
-configure(c, state_dir=state, mode=mode, registry=registry, service_port=port + 3, service={"LegacyApis": legacy})
+configure(c, state_dir=state, mode=mode, registry=registry, service_port=port + 3, service={"LegacyApis": legacy}, public=public)

@@ -47,6 +47,7 @@ setup(
         "embedded": ["uv>=0.5", "jupyterlab>=4.2"],
         "docker": ["uv>=0.5", "docker>=7.1", "dockerspawner>=13,<15"],
         "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=36", "aiohttp>=3.10"],
+        "public": ["jupyterhub-idle-culler>=1.4"],
         "oauth": ["oauthenticator>=17"],
         "postgresql": ["psycopg[binary]>=3.2"],
         "test": [

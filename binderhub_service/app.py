@@ -43,6 +43,7 @@ from .handlers.launch_hook import before_launch
 from .handlers.legacy.mounting import legacy_paths
 from .handlers.rendering import make_jinja
 from .health import Health
+from .hub_users import HubUsers
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
@@ -58,12 +59,18 @@ from .store.caching import CachingStore
 from .store.named_builds import NamedBuildTable
 from .store.store import LIMIT_SECONDS, Store
 from .store.templates import TemplateTable
+from .store.temporary_users import TemporaryUserRecords
 from .tasks import Tasks
+from .temporary_users import TemporaryUsers
 
 MODES = ("embedded", "docker", "kubernetes")
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
+EMBEDDED_AND_PUBLIC = (
+    "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "
+    "read and write. Never let strangers reach it: use docker mode or Kubernetes for them."
+)
 _HUB_CHECK_SECONDS = 3.0
 _STOP_SECONDS = 15.0
 _LOST = 3  # the process's status
@@ -168,6 +175,15 @@ class BinderService(Application):
         """,
     ).tag(config=True)
 
+    auth_enabled = Bool(
+        True,
+        help="""Whether people sign in by the hub.
+
+        If not, everybody who can reach the service launches servers, each by a temporary user of the hub who goes with the server; the service
+        needs the scopes ``admin:users``, ``admin:servers`` and ``tokens``, and the hub something that removes idle users. ``configure(public=True)``
+        sets all of it. Default: true.
+        """,
+    ).tag(config=True)
     cors_allow_origin = Unicode(
         "",
         help="""Which pages of other sites may use BinderHub's ``/build`` and the API, with a token or as nobody.
@@ -255,6 +271,13 @@ class BinderService(Application):
         adapter = importlib.import_module(f"{__package__}.event_logger")
         return Events(adapter.emit_by(adapter.EventLogger(parent=self)))
 
+    def make_temporary_users(self, store: Store, hub_auth: HubOAuth, abandoned_seconds: float) -> TemporaryUsers:
+        """Return what makes users for visitors, and says once what that means."""
+        if self.mode == "embedded":
+            self.log.warning(EMBEDDED_AND_PUBLIC)
+        hub = HubUsers(hub_auth.api_url, hub_auth.api_token)
+        return TemporaryUsers(hub, TemporaryUserRecords(store), cookie_secret(self._state), abandoned_seconds)
+
     @default("providers")
     def _providers_default(self) -> list[str]:
         return [*shipped_providers()]
@@ -309,6 +332,7 @@ class BinderService(Application):
                 before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
             ),
             attempts=launcher.attempts(),
+            temporary=None if self.auth_enabled else self.make_temporary_users(store, hub_auth, launcher.abandoned_seconds),
             jinja=make_jinja(self.template_paths),
             pages=Pages(parent=self).page_settings(),
             metrics=metrics,
@@ -384,6 +408,9 @@ class BinderService(Application):
             metrics.note_resumed(await context.builds.resume())
             tasks.repeat("cleaner", Cleaning(parent=self).interval_seconds, context.cleaner.clean)
             listener.streamed = legacy_paths(context)
+            if context.temporary:
+                every_seconds = min(Cleaning(parent=self).interval_seconds, Launcher(parent=self).abandoned_seconds)
+                tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
             listener.application = make_application(context, cookie_secret(self._state))
             stack.callback(server.stop)
             self.log.info("Serving %s in %s mode", context.prefix, self.mode)

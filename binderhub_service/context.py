@@ -19,6 +19,7 @@ from .legacy_settings import LegacySettings
 from .metrics import Metrics
 from .page_settings import PageSettings
 from .providers import Provider
+from .temporary_users import TemporaryUsers
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class AppContext:
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
         attempts: how often and how long ``/build`` tries to start a server.
+        temporary: makes users for visitors, where people without a login are let in; None where nobody is.
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
         named_builds, templates: what the APIs of older services keep.
@@ -61,6 +63,7 @@ class AppContext:
     templates: Templates
     legacy: LegacySettings = LegacySettings()  # noqa: RUF009  # frozen
     attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
+    temporary: TemporaryUsers | None = None
     cors_allow_origin: str = ""
     is_api_only: bool = False
     hub_origin: str = ""

@@ -299,6 +299,14 @@ class Launcher(Configurable):
         The hub has its own limit, `Spawner.start_timeout`, and goes on meanwhile. In seconds. Default: 600.
         """,
     ).tag(config=True)
+    abandoned_seconds = Float(
+        60,
+        min=1,
+        help="""How long a visitor's launch is kept when the client has gone away before the server was ready.
+
+        A client that comes back in time goes on with it; then server and temporary user are removed. In seconds. Default: 60. Example: ``300``.
+        """,
+    ).tag(config=True)
     pre_launch_hook = Union(
         [Callable(), Unicode()],
         allow_none=True,

@@ -44,6 +44,18 @@ WELCOME = """
 
 Ctrl-C ends the hub."""
 
+PUBLIC_WELCOME = """
+    Everybody who can reach this hub launches servers here, without a login:
+
+        http://127.0.0.1:{port}/
+
+    It listens on this machine only. Servers that are idle for ten minutes are removed with all that is in them.
+{warning}
+Ctrl-C ends the hub."""
+EMBEDDED_WARNING = """
+    NEVER FOR STRANGERS: code of every repository that is launched runs as your own user, with your files. MODE=docker runs it in containers.
+"""
+
 
 class CannotRun(Exception):
     """The hub cannot be started; the text says in one sentence why and what to do."""
@@ -241,7 +253,14 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: str) -> int:
+def welcome(venv: Path, state: Path, port: int, mode: str, legacy: str = "", *, is_public: bool) -> str:
+    """Return what to say when the hub is up; a sign-in link is made where people sign in."""
+    if not is_public:
+        return WELCOME.format(link=new_link(venv, state, port))
+    return PUBLIC_WELCOME.format(port=port, warning=EMBEDDED_WARNING if mode == "embedded" else "")
+
+
+def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: str = "", *, is_public: bool = False) -> int:
     """Do everything from preparing to the end; return the exit status."""
     _listen_to_signals()
     _watch_terminal()
@@ -249,17 +268,18 @@ def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: st
     with lock(state) as held:
         check_ports(port)
         # One environment for both modes, so that changing from one to the other installs nothing anew.
-        prepare(venv, "docker,embedded")
+        prepare(venv, "docker,embedded,public")
         address = hub_address(venv, mode, registry)
         _adopt_orphans()
         hub = None
         try:
             say(f"Starting the hub; its log is {log} ...")
-            hub = start(venv, state, {"PORT": str(port), "MODE": mode, "REGISTRY": registry, "LEGACY": legacy}, held)
-            link = new_link(venv, state, port)
+            settings = {"PORT": str(port), "MODE": mode, "REGISTRY": registry, "LEGACY": legacy, "PUBLIC": "1" if is_public else ""}
+            hub = start(venv, state, settings, held)
+            text = welcome(venv, state, port, mode, is_public=is_public)
             wait_until_up(hub, address, port, log)
             (state / "run.json").write_text(json.dumps({"port": port}), encoding="utf-8")
-            say(WELCOME.format(link=link))
+            say(text)
             status = _wait_for_end(hub)
             raise CannotRun(f"The hub ended by itself with status {status}; its log, {log}, ends with:\n{_tail(log)}")
         except Stop:
@@ -288,6 +308,7 @@ def main() -> None:
     parser.add_argument("--mode", default="embedded", help="how servers and images are made")
     parser.add_argument("--registry", default="", help="registry that docker mode pushes images to; without one they stay in the engine")
     parser.add_argument("--legacy", default="", help="anything: serve the APIs of older services as well")
+    parser.add_argument("--public", action="store_true", help="let everybody who reaches the hub in, each with a temporary user")
     parser.add_argument("--link", action="store_true", help="only print a new sign-in link for the hub that runs in STATE")
     arguments = parser.parse_args()
     venv, state = ROOT / ".venv", ROOT / arguments.state
@@ -296,9 +317,9 @@ def main() -> None:
             raise CannotRun(f"PORT={arguments.port} is not a number: choose one like `make run PORT=9000`.")
         if arguments.mode not in MODES:
             raise CannotRun(f"There is no MODE={arguments.mode}: choose one of {', '.join(MODES)}.")
-        sys.exit(
-            print_link(venv, state) if arguments.link else run(venv, state, int(arguments.port), arguments.mode, arguments.registry, arguments.legacy)
-        )
+        if arguments.link:
+            sys.exit(print_link(venv, state))
+        sys.exit(run(venv, state, int(arguments.port), arguments.mode, arguments.registry, arguments.legacy, is_public=arguments.public))
     except Stop:
         sys.exit(130)
     except (CannotRun, CannotPrepare) as error:

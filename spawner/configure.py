@@ -16,6 +16,8 @@ from traitlets.config.loader import LazyConfigValue
 
 from binderhub_service.common.credentials import hide_in_logs
 
+from .public import open_to_everybody
+
 SERVICE = "binder"
 # Whose lines tell the addresses of requests; one that was pasted may hold a token.
 LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
@@ -61,6 +63,7 @@ def configure(
     service_url: str = "",
     service_token: str = "",
     service: Mapping[str, Mapping[str, Any]] | None = None,
+    public: bool = False,
 ) -> None:
     """Add the spawner, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
 
@@ -82,6 +85,8 @@ def configure(
         service_url: where the service is if something else than the hub starts it, with settings of its own.
         service_token: the API token of such a service.
         service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
+        public: let everybody in without a login, each with a temporary user of the hub who goes with the server. In embedded mode they run code as
+            the hub's own user: never for strangers.
 
     Raises:
         ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, or docker
@@ -93,6 +98,9 @@ def configure(
     state = Path(state_dir).absolute()
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
     settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
+    if public:
+        settings["BinderService"]["auth_enabled"] = False
+        open_to_everybody(c, SERVICE, f"{_base_url(c)}services/{SERVICE}/")
     hide_in_logs(*LOGGERS)
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)

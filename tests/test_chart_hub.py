@@ -31,6 +31,7 @@ def mounted(folder: Path, **more: Any) -> Path:
         "config": {},
         "builder": defaults["builder"],
         "urlGuard": defaults["urlGuard"],
+        "public": defaults["public"],
         "release": "binder",
         "namespace": "hubs",
         "buildNamespace": "builds",
@@ -187,3 +188,8 @@ def test_the_program_becomes_the_service_with_its_settings(tmp_path: Path, monke
     chart.become_service()
     assert started == [[sys.executable, "-m", "binderhub_service"]]
     assert json.loads(os.environ["BINDERHUB_SERVICE_CONFIG"])["BinderService"]["mode"] == "kubernetes"
+
+
+def test_a_public_hub_has_no_login_and_lets_visitors_in(tmp_path: Path) -> None:
+    assert settings(tmp_path, public=True)["BinderService"]["auth_enabled"] is False
+    assert "auth_enabled" not in settings(tmp_path)["BinderService"]

@@ -139,6 +139,7 @@ async def site() -> AsyncIterator[Site]:
             launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja(),
             pages=PageSettings(about_message="<b>Ours</b>"),
+            temporary=None,
         )
         routes = [
             (rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}),

@@ -14,6 +14,7 @@ from tornado import web
 
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from ..models import Account, Build, Caller, iso
+from .visitors import is_visitor, visitor
 
 if TYPE_CHECKING:
     from ..context import AppContext
@@ -106,21 +107,28 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         """Find out who is asking without blocking the loop, before any method runs."""
         if self.public or self.request.method == "OPTIONS":  # which answers nothing but what the hub's own pages may ask
             return
-        user = await self.hub_auth.get_user(self, sync=False)
-        try:
-            self.current_user = self.check_hub_user(user) if user else None  # set, since getting it would block the loop
-        except UserNotAllowed as error:
-            self.current_user = None
-            raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
+        self.current_user = visitor(self)  # set, since getting it would block the loop
+        if not self.current_user:
+            await self._ask_who()
         self.require_login()
         if self.current_user:
             self._account = await self.account_of(self.current_user, self.hub_auth.get_token(self))
 
     async def account_of(self, user: Mapping[str, Any], token: str) -> Account:
-        """Return the account of somebody whom the hub knows by a token."""
-        if user.get("kind", "user") != "user":
+        """Return the account of somebody whom the hub knows by a token, or of a visitor."""
+        if user.get("kind") == "service":
             return Account(f"service:{user['name']}")
+        if user is self.current_user and is_visitor(self):
+            return Account(user["name"])
         return await self.context.accounts.of(token, user["name"])
+
+    async def _ask_who(self) -> None:
+        user = await self.hub_auth.get_user(self, sync=False)
+        try:
+            self.current_user = self.check_hub_user(user) if user else None
+        except UserNotAllowed as error:
+            self.current_user = None
+            raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
 
     def get_current_user(self) -> Any:
         """Know nobody unless `prepare` has asked the hub: its own way blocks the loop, and every request's log line takes it."""

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..common.images import TRANSPORT
-from ..errors import InvalidRequest, NotAllowed
+from ..errors import InvalidRequest
 from ..models import GIVEN_IMAGE, Request
-from .base import ApiHandler, ServiceHandler
+from .base import ApiHandler
+from .launch_users import check_is_person, launch_for
 
 _KEYS = {"repo": str, "ref": str, "path": str, "provider": str, "image": str}
 
@@ -23,7 +24,7 @@ class LaunchesHandler(ApiHandler):
         body = self.json_body(_KEYS)
         request = _request(body)
         request, path = await self.context.builds.located(request, body.get("path", ""), self.caller)
-        launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, path)
+        launched = await launch_for(self, request, path)
         self.set_status(201)
         self.finish_json(asdict(launched))
 
@@ -35,18 +36,6 @@ def _request(body: Mapping[str, str]) -> Request:
     if not body.keys() <= {"image", "path"}:
         raise InvalidRequest("A launch is of an image or of a repository, not of both.", hint="Leave out image, or repo, ref and provider.")
     return Request(repo=f"{TRANSPORT}{body['image'].removeprefix(TRANSPORT)}", provider=GIVEN_IMAGE)
-
-
-def check_is_person(handler: ServiceHandler) -> None:
-    """Raise `NotAllowed` unless a person is asking: services have no servers."""
-    if handler.current_user.get("kind", "user") != "user":
-        raise NotAllowed("A service has no servers to launch.", hint="Come with a person's token.")
-
-
-def caller_token(handler: ServiceHandler) -> str:
-    """Return the token that the caller came with, in a header or in the login cookie."""
-    token: str = handler.hub_auth.get_token(handler)
-    return token
 
 
 def launch_routes(prefix: str) -> list[tuple[Any, ...]]:

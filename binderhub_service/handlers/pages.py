@@ -16,8 +16,9 @@ from ..launches import path_from_query
 from ..models import Build, Request, State
 from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler
-from .launches import caller_token, check_is_person
+from .launch_users import check_is_person, launch_for
 from .rendering import frame_context, hub_context
+from .visitors import is_visitor, remember
 
 _PAGE_SIZE = 50
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -36,8 +37,10 @@ class PageHandler(ServiceHandler):
 
     def render_page(self, template: str, **values: Any) -> None:
         """Finish the answer with a page."""
-        context = hub_context(self.current_user, self.context.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
-        context |= frame_context(self.context.pages, self.page_config())
+        user = None if is_visitor(self) else self.current_user
+        context = hub_context(user, self.context.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
+        context |= frame_context(self.context.pages, self.page_config()) | {"is_public": is_visitor(self)}
+        remember(self)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(self.context.jinja.get_template(template).render(**{**context, **values}))
 
@@ -126,7 +129,7 @@ class LaunchHandler(PageHandler):
         """Start the server without JavaScript's help; its spawner builds, and the hub's page shows how that goes."""
         check_is_person(self)
         request, path = self._asked(provider_name)
-        launched = await self.context.launches.launch(caller_token(self), self.caller.name, request, path)
+        launched = await launch_for(self, request, path)
         if launched.already_running and not is_commit(request.ref):
             self.render_page("running.html", launched=launched)
         else:

@@ -98,3 +98,13 @@ named_builds = sa.Table(
 sa.Index("named_builds_by_settled", named_builds.c.settled)
 
 lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))
+
+temporary_users = sa.Table(
+    "temporary_users",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("client", sa.String(64), nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("is_delivered", sa.Boolean, nullable=False),
+)
+sa.Index("temporary_users_by_client", temporary_users.c.client)

@@ -59,7 +59,7 @@ binder.instance: {{ .Release.Name }}
 
 {{- /* What spawner/kubernetes/chart.py reads; no secret but those in `config` and `gitCredentials`. */}}
 {{- define "binder.values" -}}
-{{- $values := pick .Values "config" "builder" "urlGuard" -}}
+{{- $values := pick .Values "config" "builder" "urlGuard" "public" -}}
 {{- $_ := set $values "release" .Release.Name -}}
 {{- $_ := set $values "namespace" .Release.Namespace -}}
 {{- $_ := set $values "buildNamespace" (include "binder.builds.namespace" .) -}}

@@ -67,7 +67,10 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
         # The pod's own address: the hub's Service leads nowhere until the hub is ready, which it is not before the service answers.
         where = {"service_ip": _pod_address(), "service_port": PORT, "service": _service_in_hub(values, folder)}
     named_servers = c.JupyterHub.get("allow_named_servers", True)  # the chart's value wins
-    configure_hub(c, mode="kubernetes", state_dir=STATE, registry=values["registry"]["prefix"], namespace=values["buildNamespace"], **where)
+    if values["public"]:
+        c.JupyterHub.authenticator_class = "null"  # in place of zero-to-jupyterhub's, which lets people sign in by any name
+    to = {"registry": values["registry"]["prefix"], "namespace": values["buildNamespace"]}
+    configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], **to, **where)
     c.JupyterHub.allow_named_servers = named_servers
     _leave_images_their_user(c)
     if values["pullSecret"]:
@@ -119,6 +122,8 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
     database = folder / "database" / "url"
     if database.exists():
         ours["BinderService"]["database_url"] = database.read_text().strip()
+    if values["public"]:
+        ours["BinderService"]["auth_enabled"] = False
     given = values["config"]
     return {name: {**ours.get(name, {}), **given.get(name, {})} for name in {**ours, **given}}
 

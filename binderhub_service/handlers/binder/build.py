@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from jupyterhub.services.auth import UserNotAllowed
@@ -18,9 +18,11 @@ from ...launch_progress import follow_launch
 from ...launches import Launched
 from ...models import Build, Kind, Phase, Request, Source
 from ...providers import Provider, check_permitted
+from ...temporary_users import Visit
 from ..base import error_from
-from ..launches import caller_token, check_is_person
+from ..launch_users import LaunchUser, check_is_person, user_for
 from ..streams import StreamHandler
+from ..visitors import check_own_page, is_visitor
 from . import protocol
 from .protocol import Told
 
@@ -50,7 +52,10 @@ class BinderBuildHandler(StreamHandler):
         if not protocol.accepts_events(self.request.headers.get("Accept", "")):
             raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
         await super().prepare()
-        self.require_xsrf_token()
+        if is_visitor(self):
+            check_own_page(self)
+        else:
+            self.require_xsrf_token()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn what went wrong before the stream began into its only event."""
@@ -116,9 +121,9 @@ class BinderBuildHandler(StreamHandler):
             return
         yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
         with self.context.metrics.binderhub.launching():
-            async with aclosing(self._launch(request, build, provider, spec)) as events:
+            async with self._user(build, f"{prefix}:{spec}") as user, aclosing(self._launch(user, request, build, provider, spec)) as events:
                 async for event in events:
-                    yield protocol.frame(event, build.id, build.last_event)
+                    yield protocol.frame(event, build.id, build.last_event, user.proof)
 
     # --- the request -------------------------------------------------------------------------------------------------
 
@@ -187,24 +192,30 @@ class BinderBuildHandler(StreamHandler):
 
     # --- the launch --------------------------------------------------------------------------------------------------
 
-    async def _launch(self, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
+    def _user(self, build: Build, asked: str) -> AbstractAsyncContextManager[LaunchUser]:
+        resumes = protocol.resumed_launch(self.request.headers.get("Last-Event-ID", ""))
+        return user_for(self, Visit(asked, resumes=resumes), build.source.url)
+
+    async def _launch(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
         """Yield the launch's events; a server of this link that starts or runs already is joined."""
         binderhub, attempts = self.context.metrics.binderhub, self.context.attempts
         yield protocol.told("launching", protocol.LAUNCHING)
         for attempt in range(1, attempts.count + 1):
             begun = time.monotonic()
             try:
-                async with aclosing(self._attempt(request, build, provider, spec)) as events:
+                async with aclosing(self._attempt(user, request, build, provider, spec)) as events:
                     async for event in events:
                         yield event
             except QuotaReached as error:
                 binderhub.note_launch(error.metric_status, provider.name, build.source.url)
+                await user.discard()
                 raise RefusedAsBinderHub(error.message) from error
             except BinderError as error:
                 may_retry = (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < attempts.count
                 binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
                 if not may_retry:
                     binderhub.note_launch("failure", provider.name, build.source.url)
+                    await user.discard()
                     raise
             else:
                 binderhub.note_attempt("success", attempt - 1, time.monotonic() - begun)
@@ -214,9 +225,9 @@ class BinderBuildHandler(StreamHandler):
             yield protocol.told("launching", f"Launch attempt {attempt} failed, retrying...")
             await asyncio.sleep(attempts.delay_seconds * 2 ** (attempt - 1))
 
-    async def _attempt(self, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
+    async def _attempt(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
         """Yield the events of one attempt to start the server, from its place in the queue to ``ready``."""
-        launches, token, user_name = self.context.launches, caller_token(self), self.caller.name
+        launches, token, user_name = self.context.launches, user.token, user.user_name
         wanted = launches.wanted(user_name, request, build.source.url)
         if launches.places and launches.places.waits:
             async with aclosing(launches.places.wait(wanted)) as waiting:
@@ -232,8 +243,9 @@ class BinderBuildHandler(StreamHandler):
             if launches.places:
                 launches.places.give_back(wanted)
             raise
+        ready = self._ready(launched, await user.deliver(), build, about)
         self._has_ended = True
-        yield self._ready(launched, build, about)
+        yield ready
 
     def _about(self, build: Build, provider: Provider, spec: str) -> dict[str, str]:
         """Return what BinderHub tells of a launch, to the server and to the client."""
@@ -249,8 +261,8 @@ class BinderBuildHandler(StreamHandler):
     def _site(self) -> str:
         return f"{self.request.protocol}://{self.request.host}"
 
-    def _ready(self, launched: Launched, build: Build, about: Mapping[str, str]) -> Told:
-        return protocol.ready_server(f"{self._site}{launched.url}", "", build.image.reference, build.source.url, about)
+    def _ready(self, launched: Launched, token: str, build: Build, about: Mapping[str, str]) -> Told:
+        return protocol.ready_server(f"{self._site}{launched.url}", token, build.image.reference, build.source.url, about)
 
     def _note_launch(self, build: Build, provider: Provider, spec: str) -> None:
         headers = self.request.headers

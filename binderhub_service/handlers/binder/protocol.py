@@ -22,7 +22,7 @@ BUILT = "Built image, launching..."
 LAUNCHING = "Launching server..."
 BUILD_ONLY_FOUND = "Done! Found built image"
 BUILD_ONLY_BUILT = "Done! Image built"
-_ID = re.compile(r"([0-9a-f]{1,32})\.([0-9]{1,9})")
+_ID = re.compile(r"([0-9a-f]{1,32})\.([0-9]{1,9})(?:\.([a-z0-9._-]{1,100}))?")
 
 
 def told(phase: str, message: str, **more: Any) -> Told:
@@ -100,9 +100,13 @@ def ready_server(url: str, token: str, image: str, repo_url: str, links: Mapping
     return told("ready", f"server running at {url}", image=image, repo_url=repo_url, token=token, **links, url=url)
 
 
-def frame(event: Told, build_id: str = "", number: int = 0) -> bytes:
-    """Return an event as it is sent; with a build's id and the number of its last event, a client that was cut off goes on behind it."""
-    name = f"id: {build_id}.{number}\n" if build_id else ""
+def frame(event: Told, build_id: str = "", number: int = 0, launch: str = "") -> bytes:
+    """Return an event as it is sent; with a build's id and the number of its last event, a client that was cut off goes on behind it.
+
+    Args:
+        launch: what such a client shows to have its own launch again; empty for none.
+    """
+    name = f"id: {build_id}.{number}{f'.{launch}' if launch else ''}\n" if build_id else ""
     return f"{name}data: {json.dumps(event)}\n\n".encode()
 
 
@@ -110,6 +114,12 @@ def resumed_from(last_event_id: str) -> tuple[str, int]:
     """Return the build and the number that a ``Last-Event-ID`` names; neither, if it is none of ours."""
     match = _ID.fullmatch(last_event_id)
     return (match[1], int(match[2])) if match else ("", 0)
+
+
+def resumed_launch(last_event_id: str) -> str:
+    """Return what a ``Last-Event-ID`` says of a launch; empty if it names none."""
+    match = _ID.fullmatch(last_event_id)
+    return match[3] or "" if match else ""
 
 
 def accepts_events(accept: str) -> bool:
