@@ -7,11 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
 from .builds.launch_quota import LaunchLimits
 from .errors import BinderError, Unavailable
 
 Check = Callable[[], Awaitable[None]]
 _TRIES = 3
+_HUB_SECONDS = 3.0
 
 
 class Health:
@@ -86,3 +89,11 @@ class Health:
             return entry | {"ok": False, "message": error.message}
         total = users + builds
         return entry | {"total_pods": total, "build_pods": builds, "user_pods": users, "ok": total <= (self._quota.total or 0)}
+
+
+async def check_hub(api_url: str) -> None:
+    """Raise `Unavailable` unless the hub answers."""
+    try:
+        await AsyncHTTPClient().fetch(f"{api_url}/", request_timeout=_HUB_SECONDS)
+    except (HTTPClientError, OSError) as error:
+        raise Unavailable("The hub did not answer.", code="hub_unavailable") from error

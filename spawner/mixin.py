@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
-from jupyterhub import orm
-from jupyterhub.scopes import ScopeNotFound
 from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
@@ -18,13 +15,16 @@ from traitlets.config import LoggingConfigurable
 from binderhub_service.common.refusal import Refused
 
 from . import form
+from .build_request import BuildRequest
+from .build_token import build_token
 from .choices import NO_CHOICES, Choices
-from .client import BuildClient, ServiceError
+from .client import BuildClient
 from .log_name import log_name
 from .options import IMAGE_PROVIDER, RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import LAST_WORD_SECONDS
-from .rejection import Rejection, build_failed, service_refused, start_too_long, uncount_failure
+from .rejection import Rejection, start_too_long, uncount_failure
+from .service_address import public_service
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -32,10 +32,8 @@ else:
     # A leaf names the spawner that comes behind this class; jupyterhub's own base class refuses to be mixed in unfinished.
     _NextInLine = LoggingConfigurable
 
-SCOPES = ("access:services!service=binder", "custom:binder:build")
-WITHDRAW_SECONDS = 60
 GOODBYE_SECONDS = 0.5
-# For whatever a leaf does between the build and the start of the server, e.g. copying the repository.
+# For what a leaf does between the build and the start of the server, e.g. copying the repository.
 PREPARE_SECONDS = 300
 
 
@@ -203,108 +201,28 @@ class RepoSpawner(_NextInLine):
             raise
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
-        """Return a build with an image.
-
-        The service is asked as the user, with a token that nobody else ever sees and that is revoked in the end. Who
-        cancels the start does not need the build any more; who has waited too long may come back to it.
-        """
-        with self._token() as token:
+        """Return a build with an image, asked for as the user, with a token that nobody else ever sees."""
+        request = BuildRequest(
+            options,
+            self._repo_progress,
+            service=self._public_service(),
+            build_seconds=self.build_timeout,
+            server=log_name(self),
+            log=self.log,
+        )
+        with build_token(self, self.build_timeout + self.service_patience + PREPARE_SECONDS) as token:
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience) as client:
-                asked = asyncio.ensure_future(self._ask(client, options))
-                try:
-                    async with asyncio.timeout(self.build_timeout):
-                        build = await self._follow(client, await asyncio.shield(asked))
-                except TimeoutError:
-                    sentence = (
-                        f"The build still goes on after {self.build_timeout} seconds. Start the server again later; it takes up the same build."
-                    )
-                    raise Rejection(408, sentence, log_url=self._log_url()) from None
-                except ServiceError as error:
-                    raise service_refused(error, self._log_url()) from error
-                except asyncio.CancelledError:
-                    await self._withdraw(client, asked)
-                    raise
-                finally:
-                    asked.cancel()
-        if build["state"] != "ready":
-            raise build_failed(build, self._log_url())
-        # A build that is shared carries its first requester's ref; this server is about what this person asked for.
-        return {**build, "ref": (self._repo_options or options).ref or "HEAD"}
-
-    async def _ask(self, client: BuildClient, options: RepoOptions) -> dict[str, Any]:
-        """Ask for the build of what the options mean, and keep that for the server."""
-        self._repo_options = await client.located(options)
-        return await client.ensure(self._repo_options)
-
-    async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
-        """Show the build's events as progress; return the build as it is in the end."""
-        self.repo_build = build
-        progress = self._repo_progress
-        progress.whole_log = self._log_url()
-        if build.get("notice"):
-            progress.tell(build["notice"])
-        if build["state"] == "ready":
-            progress.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
-            return build
-        async with aclosing(client.follow(build["id"])) as events:
-            async for event in events:
-                progress.hear(event.kind, event.data)
-                if event.kind == "end":
-                    build = {**build, **event.data}
+                build = await request.image(client)
+        self._repo_options = request.options
         return build
-
-    async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:
-        """Tell the service that this requester is gone, also when its answer to the ask was still on its way."""
-
-        async def leave() -> None:
-            build = await asked
-            await client.withdraw(build["id"])
-
-        leaving = asyncio.ensure_future(leave())
-        try:
-            async with asyncio.timeout(WITHDRAW_SECONDS):
-                await asyncio.shield(leaving)
-        except (TimeoutError, ServiceError) as error:
-            self.log.warning("The build service was not told that %s does not need its build any more: %r", log_name(self), error)
-        finally:
-            leaving.cancel()
 
     def _reject(self, rejection: Rejection) -> Rejection:
         if self.handler is not None:
             uncount_failure(self.handler.settings)
         return rejection
 
-    @contextmanager
-    def _token(self) -> Iterator[str]:
-        """Give a token with which the user asks the service; it is revoked in the end and expires in any case."""
-        lifetime_seconds = self.build_timeout + self.service_patience + PREPARE_SECONDS
-        try:
-            token = self.user.new_api_token(note=f"Build for the server {log_name(self)}", expires_in=lifetime_seconds, scopes=list(SCOPES))
-        except (ValueError, ScopeNotFound) as error:
-            self.log.warning("%s may not ask for builds: %s", log_name(self), error)
-            sentence = "You may not make servers from repositories here. Ask an administrator of this hub for the right to use the service binder."
-            raise Rejection(403, sentence) from None
-        try:
-            yield token
-        finally:
-            db = self.user.db
-            if (stored := orm.APIToken.find(db, token)) is not None:
-                db.delete(stored)
-                db.commit()
-
-    def _log_url(self) -> str:
-        build_id = self.repo_build.get("id")
-        return f"{self._public_service()}builds/{quote(build_id, safe='')}" if build_id else ""
-
     def _public_service(self) -> str:
-        """Return where browsers reach the service: a path, or an address where the hub gives services hosts of their own; ends with a slash."""
-        path = urlsplit(self.binder_url).path.rstrip("/") + "/"
-        settings = self.handler.settings if self.handler is not None else {}
-        if not (host := settings.get("subdomain_host")):
-            return path
-        public = urlsplit(host)
-        domain = settings["subdomain_hook"](path.rstrip("/").rpartition("/")[2], public.hostname, kind="service")
-        return f"{public.scheme}://{domain}{f':{public.port}' if public.port else ''}{path}"
+        return public_service(self.binder_url, self.handler.settings if self.handler is not None else {})
 
     # What the hub shows, stores and gives to the server
 

@@ -19,12 +19,13 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Configurable
 
-from binderhub_service import app as module
 from binderhub_service.app import CONFIG_VARIABLE, BinderService
+from binderhub_service.assembly import Assembly
 from binderhub_service.common.private import cookie_secret, keep_secret
 from binderhub_service.errors import Unavailable
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
+from binderhub_service.modes import MODES, mode_class
 from binderhub_service.providers import provider_for
 from binderhub_service.settings import Cleaning, Limits, Server
 from binderhub_service.tasks import Tasks
@@ -163,7 +164,8 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     hub = Mock(base_url="/services/binder/", hub_host="", hub_prefix="/hub/", api_url="http://127.0.0.1:9/hub/api")
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
-    context = app.make_context(app.make_store(metrics), hub, metrics, Tasks())
+    assembly = Assembly(app)
+    context = assembly.make_context(assembly.make_store(metrics), hub, metrics, Tasks())
     request = Request(private.url, "main")
     assert (await provider_for(request, context.providers).resolve(request)).commit == private.rev("main")
     assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
@@ -178,14 +180,15 @@ def tmp_path_of_another(tmp_path: Path) -> Path:
 
 async def test_the_store_is_a_file_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:
     for url, path in (("", tmp_path / "service.sqlite"), (f"sqlite:///{tmp_path / 'mine'}", tmp_path / "mine")):
-        store = service("--state-dir", str(tmp_path), f"--BinderService.database_url={url}").make_store(Metrics("embedded"))
+        app = service("--state-dir", str(tmp_path), f"--BinderService.database_url={url}")
+        store = Assembly(app).make_store(Metrics("embedded"))
         await store.open()
         await store.close()
         assert path.exists()
 
 
 def test_a_hub_s_own_github_takes_the_place_of_github() -> None:
-    providers = service("--GitHubProvider.url=https://github.example.org/").make_providers()
+    providers = Assembly(service("--GitHubProvider.url=https://github.example.org/")).make_providers()
     assert [provider.name for provider in providers] == ["gh", "gist", "git", "gl"]
     assert providers[0].understands("https://github.example.org/o/r")
     assert not providers[0].understands("https://github.com/o/r")
@@ -193,7 +196,7 @@ def test_a_hub_s_own_github_takes_the_place_of_github() -> None:
 
 def test_an_operator_chooses_providers_and_their_order() -> None:
     app = service("--BinderService.providers=git", "--BinderService.providers=binderhub_service.providers.gitlab.GitLabProvider")
-    assert [provider.name for provider in app.make_providers()] == ["git", "gl"]
+    assert [provider.name for provider in Assembly(app).make_providers()] == ["git", "gl"]
 
 
 @pytest.mark.parametrize("name", ["nobody", "os.path.join", "no.such.module.Class", "binderhub_service.providers.git.Nothing"])
@@ -205,19 +208,19 @@ def test_a_provider_that_is_not_there_is_refused_by_name(name: str, capsys: pyte
 
 def test_the_rules_of_all_providers_and_of_one_are_settings() -> None:
     app = service("--Provider.banned_specs=evil/", "--GitHubProvider.allowed_specs=good/")
-    by_name = {provider.name: provider for provider in app.make_providers()}
+    by_name = {provider.name: provider for provider in Assembly(app).make_providers()}
     assert (by_name["gl"].rules.permits("evil/r"), by_name["gl"].rules.permits("any/r")) == (False, True)
     assert (by_name["gh"].rules.permits("good/r"), by_name["gh"].rules.permits("any/r")) == (True, False)
 
 
 def test_a_rule_that_is_no_pattern_is_refused() -> None:
     with pytest.raises(TraitError, match="banned_specs"):
-        service("--GitHubProvider.banned_specs=(").make_providers()
+        Assembly(service("--GitHubProvider.banned_specs=(")).make_providers()
 
 
-@pytest.mark.parametrize("mode", module.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_every_mode_has_its_class(mode: str) -> None:
-    assert module.mode_class(mode).__name__.lower().startswith(mode)
+    assert mode_class(mode).__name__.lower().startswith(mode)
 
 
 class NoKubernetes:
@@ -250,7 +253,7 @@ def test_the_help_and_the_command_line_work_without_the_packages_of_other_modes(
 @pytest.mark.usefixtures("without_kubernetes")
 def test_a_mode_whose_packages_are_missing_says_how_to_install_them() -> None:
     with pytest.raises(Unavailable, match=r"needs the package kubernetes_asyncio.*; install it with: pip install 'binderspawner\[kubernetes\]'"):
-        module.mode_class("kubernetes")
+        mode_class("kubernetes")
 
 
 # The whole process

@@ -20,6 +20,8 @@ FILES = sorted(SERVICE.rglob("*.py"))
 FLOORS = [
     ["__main__"],
     ["app"],
+    ["serving"],
+    ["assembly"],
     ["handlers", "modes"],
     ["context", "settings"],
     ["event_logger"],
@@ -38,7 +40,7 @@ FLOORS = [
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What may import a heavy or foreign package, by the beginning of the file's name.
 RESERVED = {
-    "tornado.web": ("app", "handlers"),
+    "tornado.web": ("handlers",),
     "kubernetes_asyncio": ("builders.kubernetes",),
     "docker": ("clients.engine",),
     "sqlalchemy": ("store",),
@@ -46,7 +48,7 @@ RESERVED = {
     "prometheus_client": ("metrics", "binderhub_metrics"),
     "jupyter_events": ("event_logger",),
     "traitlets": ("app", "settings", "settings_check", "modes", "providers"),
-    "jupyterhub": ("app", "handlers", "modes", "launches"),
+    "jupyterhub": ("app", "assembly", "serving", "handlers", "modes", "launches"),
 }
 
 

@@ -20,6 +20,7 @@ from jsonschema import Draft7Validator
 from jupyter_events import EventLogger
 
 from binderhub_service.app import BinderService
+from binderhub_service.assembly import Assembly
 from binderhub_service.builds.observers import Observers
 from binderhub_service.event_logger import emit_by
 from binderhub_service.launch_events import Events, Launch
@@ -122,7 +123,7 @@ def test_an_example_writes_json_lines(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "events.jsonl"
     monkeypatch.setenv("EVENTS_FILE", str(path))
     app = service_of("json_lines.py")
-    events = app.make_events()
+    events = Assembly(app).make_events()
     events.note_launch(LAUNCH)
     events.note_end(build(State.READY))
     for handler in app.config.EventLogger.handlers:
@@ -157,12 +158,13 @@ def collector() -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
 def test_an_example_posts_to_an_address(collector: tuple[str, Queue[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> None:
     url, got = collector
     monkeypatch.setenv("EVENTS_URL", url)
-    service_of("post_to_url.py").make_events().note_launch(LAUNCH)
+    Assembly(service_of("post_to_url.py")).make_events().note_launch(LAUNCH)
     assert got.get(timeout=10)["spec"] == "o/r/main"
 
 
 def test_without_a_handler_what_tells_them_is_not_even_imported() -> None:
-    code = "import sys; from binderhub_service.app import BinderService; BinderService().make_events(); print(*sys.modules)"
+    code = "import sys; from binderhub_service.app import BinderService; from binderhub_service.assembly import Assembly"
+    code += "; Assembly(BinderService()).make_events(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "binderhub_service.launch_events" in loaded
     assert "jupyter_events" not in loaded

@@ -1,0 +1,143 @@
+"""Puts the service together from its settings; what differs between modes is in `modes`, and nothing else asks for the mode."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyterhub.services.auth import HubOAuth
+
+from .accounts import HubAccounts
+from .builds.builds import Builds
+from .builds.cleaner import Cleaner
+from .builds.launch_places import LaunchPlaces
+from .builds.named import NamedBuilds
+from .builds.observers import Observers
+from .builds.templates import Templates
+from .common.private import cookie_secret, keep_secret
+from .context import AppContext
+from .handlers.launch_hook import before_launch
+from .handlers.rendering import make_jinja
+from .health import Health, check_hub
+from .hub_users import HubUsers
+from .launch_events import Events
+from .launches import Launches
+from .metrics import Metrics
+from .modes import mode_class
+from .providers import Provider, provider_class
+from .providers.ls_remote import LsRemote
+from .running_servers import HubServers
+from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, UrlGuard
+from .store.caching import CachingStore
+from .store.named_builds import NamedBuildTable
+from .store.store import Store
+from .store.templates import TemplateTable
+from .store.temporary_users import TemporaryUserRecords
+from .tasks import Tasks
+from .temporary_users import TemporaryUsers
+
+if TYPE_CHECKING:
+    from .app import BinderService
+
+EMBEDDED_AND_PUBLIC = (
+    "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "
+    "read and write. Never let strangers reach it: use docker mode or Kubernetes for them."
+)
+
+
+class Assembly:
+    """Makes what the service consists of.
+
+    Args:
+        settings: those of the service, with those of all other classes behind them.
+    """
+
+    def __init__(self, settings: BinderService) -> None:
+        self._settings = settings
+
+    def make_store(self, metrics: Metrics) -> Store:
+        """Return the store; it is not open yet."""
+        url = self._settings.database_url or f"sqlite:///{self._settings.state / 'service.sqlite'}"
+        return CachingStore(url, metrics.note_store, self._settings.database_timeout_seconds)
+
+    def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
+        """Return the providers, in the order of lists.
+
+        Args:
+            git_logins: a file in the format of Git's credential store.
+        """
+        git = LsRemote(timeout_seconds=self._settings.git_timeout_seconds, logins=git_logins, rules=UrlGuard(parent=self._settings).rules())
+        return [provider_class(name)(git, parent=self._settings) for name in self._settings.providers]
+
+    def make_events(self) -> Events:
+        """Return what tells the handlers in `EventLogger.handlers`."""
+        if "EventLogger" not in self._settings.config:
+            return Events()
+        adapter = importlib.import_module(f"{__package__}.event_logger")
+        return Events(adapter.emit_by(adapter.EventLogger(parent=self._settings)))
+
+    def make_temporary_users(self, store: Store, hub_auth: HubOAuth, abandoned_seconds: float) -> TemporaryUsers:
+        """Return what makes users for visitors, and says once what that means."""
+        if self._settings.mode == "embedded":
+            self._settings.log.warning(EMBEDDED_AND_PUBLIC)
+        hub = HubUsers(hub_auth.api_url, hub_auth.api_token)
+        return TemporaryUsers(hub, TemporaryUserRecords(store), cookie_secret(self._settings.state), abandoned_seconds)
+
+    def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics, tasks: Tasks) -> AppContext:
+        """Put everything together."""
+        limits = Limits(parent=self._settings)
+        mode = mode_class(self._settings.mode)(parent=self._settings)
+        images, builder = mode.make(self._settings.state, limits.for_processes(UrlGuard(parent=self._settings).rules()))
+        providers = self.make_providers(keep_secret(self._settings.state / "git-credentials", mode.git_credentials))
+        for provider in providers:
+            provider.find_digest = images.finder()
+        events = self.make_events()
+        builds = Builds(
+            store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
+        )
+        metrics.watch(builds, providers, tasks)
+        own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
+        checks = {**images.checks(), **own}
+        quota, servers = LaunchQuota(parent=self._settings), HubServers(hub_auth.api_url, hub_auth.api_token)
+        launcher = Launcher(parent=self._settings)
+        named_builds = NamedBuilds(NamedBuildTable(store), builds)
+        return AppContext(
+            prefix=hub_auth.base_url,
+            hub_prefix=hub_auth.hub_host + hub_auth.hub_prefix,
+            hub_origin=hub_auth.hub_host,
+            hub_api_url=hub_auth.api_url,
+            builds=builds,
+            accounts=HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename),
+            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self._settings).budget(), locks=self._lock_folders()),
+            providers=providers,
+            launches=Launches(
+                hub_auth.api_url,
+                hub_auth.hub_host + hub_auth.hub_prefix,
+                providers,
+                places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
+                before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
+            ),
+            attempts=launcher.attempts(),
+            temporary=None if self._settings.auth_enabled else self.make_temporary_users(store, hub_auth, launcher.abandoned_seconds),
+            jinja=make_jinja(self._settings.template_paths),
+            pages=Pages(parent=self._settings).page_settings(),
+            metrics=metrics,
+            events=events,
+            health=Health(
+                checks,
+                quota=quota.quota(),
+                servers=servers.count,
+                builds=lambda: builds.counts()["running"],
+            ),
+            builder_info={"mode": self._settings.mode, **mode.builder_info()},
+            named_builds=named_builds,
+            templates=Templates(TemplateTable(store), named_builds),
+            legacy=LegacyApis(parent=self._settings).legacy_settings(),
+            cors_allow_origin=self._settings.cors_allow_origin,
+            is_api_only=self._settings.enable_api_only_mode,
+        )
+
+    def _lock_folders(self) -> list[Path]:
+        """Return where builds leave the files of their locks."""
+        return [self._settings.state / "environments" / ".made", self._settings.state / "locks"]

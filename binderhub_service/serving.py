@@ -1,0 +1,113 @@
+"""The service from its start to its end: what is opened in which order, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from jupyterhub.services.auth import HubOAuth
+
+from .assembly import Assembly
+from .common.private import cookie_secret
+from .context import AppContext
+from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
+from .handlers.application import make_application
+from .handlers.legacy.mounting import legacy_paths
+from .metrics import Metrics
+from .server import BoundedServer
+from .settings import Cleaning, Launcher, Server
+from .state_lock import StateLock
+from .tasks import Tasks
+
+if TYPE_CHECKING:
+    from .app import BinderService
+
+_STOP_SECONDS = 15.0
+_LOST = 3  # the process's status
+
+
+class Serving:
+    """One run of the service.
+
+    Args:
+        settings: those of the service, with those of all other classes behind them.
+    """
+
+    def __init__(self, settings: BinderService) -> None:
+        self._settings = settings
+        self._assembly = Assembly(settings)
+
+    async def serve(self) -> None:
+        """Serve until a signal says to stop, or what `endings` waits for has come."""
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        serving = asyncio.create_task(self._serve_until_cancelled(stopping))
+        await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        await asyncio.wait([serving], timeout=_STOP_SECONDS)
+        if not serving.done():
+            self._settings.log.error("The service could not stop in good order within %g seconds, so it ends at once; builds go on.", _STOP_SECONDS)
+            _end_at_once()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    async def _serve_until_cancelled(self, stopping: asyncio.Event) -> None:
+        """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
+        hub_auth = HubOAuth.instance(parent=self._settings)
+        address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
+        listener = BoundedServer(hub_auth.base_url, Server(parent=self._settings).limits())
+        tasks, metrics = Tasks(), Metrics(self._settings.mode)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(tasks.close)
+            if self._settings.hub_pid:
+                tasks.start("watch of the hub", self._end_when(end_of_hub(self._settings.hub_pid), stopping.set))
+            if hub_auth.api_token:
+                refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
+                tasks.start("watch of the token", self._end_when(refused, stopping.set))
+            server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
+            await listener.when_available(self._settings.check_settings)
+            store = self._assembly.make_store(metrics)
+            for path in (self._settings.state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
+                lock = StateLock(path)
+                stack.callback(lock.release)
+                await listener.when_available(lock.take)
+            stack.push_async_callback(store.close)
+            await listener.when_available(store.open)
+            tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
+
+            async def put_together() -> AppContext:
+                return self._assembly.make_context(store, hub_auth, metrics, tasks)
+
+            context = await listener.when_available(put_together)
+            stack.push_async_callback(context.builds.close)
+            stack.push_async_callback(context.named_builds.close)
+            metrics.note_resumed(await context.builds.resume())
+            tasks.repeat("cleaner", Cleaning(parent=self._settings).interval_seconds, context.cleaner.clean)
+            if context.temporary:
+                every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
+                tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
+            listener.streamed = legacy_paths(context)
+            listener.application = make_application(context, cookie_secret(self._settings.state))
+            stack.callback(server.stop)
+            self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
+            await asyncio.Event().wait()
+
+    async def _end_when(self, due: Awaitable[str], end: Callable[[], None]) -> None:
+        """Say why the service ends, when it is time, and end it."""
+        self._settings.log.warning("%s", await due)
+        end()
+        await asyncio.Event().wait()  # until everything is stopped
+
+
+def _end_at_once() -> None:
+    """End the process as a kill would, from which nothing is lost: what it knows may not be stored, or cannot be."""
+    logging.shutdown()
+    os._exit(_LOST)

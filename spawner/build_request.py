@@ -1,0 +1,120 @@
+"""One start's request for a build: ask the service, show the build as progress, withdraw when the start is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+from .client import BuildClient, ServiceError
+from .options import RepoOptions
+from .progress import SERVER_PERCENT, StartProgress
+from .rejection import Rejection, build_failed, service_refused
+from .service_address import page_of
+
+WITHDRAW_SECONDS = 60
+
+
+class BuildRequest:
+    """A request for the build of what a person's options name.
+
+    Args:
+        options: what the person asked for.
+        progress: where the build's events are shown.
+        service: where browsers reach the service; ends with a slash.
+        build_seconds: how long the build may take before the start is given up; the build goes on.
+        server: what the server is called in the log.
+        log: the spawner's.
+
+    Attributes:
+        options: what was asked for; once the service knows, what a page's address in it means.
+        build: the build as the service described it last; empty before it is there.
+    """
+
+    def __init__(
+        self,
+        options: RepoOptions,
+        progress: StartProgress,
+        *,
+        service: str,
+        build_seconds: float,
+        server: str,
+        log: logging.Logger | logging.LoggerAdapter[Any],
+    ) -> None:
+        self.options = options
+        self.build: dict[str, Any] = {}
+        self._progress = progress
+        self._service = service
+        self._build_seconds = build_seconds
+        self._server = server
+        self._log = log
+
+    async def image(self, client: BuildClient) -> dict[str, Any]:
+        """Return a build with an image.
+
+        A person who cancels the start does not need the build any more; a person who has waited too long may come back to it.
+
+        Raises:
+            Rejection: the service refuses or stays away, the build takes too long, or it has ended without an image.
+        """
+        asked = asyncio.ensure_future(self._ask(client))
+        try:
+            async with asyncio.timeout(self._build_seconds):
+                build = await self._follow(client, await asyncio.shield(asked))
+        except TimeoutError:
+            sentence = f"The build still goes on after {self._build_seconds} seconds. Start the server again later; it takes up the same build."
+            raise Rejection(408, sentence, log_url=self._page) from None
+        except ServiceError as error:
+            raise service_refused(error, self._page) from error
+        except asyncio.CancelledError:
+            await self._withdraw(client, asked)
+            raise
+        finally:
+            asked.cancel()
+        if build["state"] != "ready":
+            raise build_failed(build, self._page)
+        # A build that is shared carries its first requester's ref; this server is about what this person asked for.
+        return {**build, "ref": self.options.ref or "HEAD"}
+
+    @property
+    def _page(self) -> str:
+        return page_of(self._service, self.build)
+
+    async def _ask(self, client: BuildClient) -> dict[str, Any]:
+        """Ask for the build of what the options mean."""
+        self.options = await client.located(self.options)
+        return await client.ensure(self.options)
+
+    async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
+        """Show the build's events as progress; return the build as it is in the end."""
+        self.build = build
+        progress = self._progress
+        progress.whole_log = self._page
+        if build.get("notice"):
+            progress.tell(build["notice"])
+        if build["state"] == "ready":
+            progress.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
+            return build
+        async with aclosing(client.follow(build["id"])) as events:
+            async for event in events:
+                progress.hear(event.kind, event.data)
+                if event.kind == "end":
+                    build = {**build, **event.data}
+        return build
+
+    async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:
+        """Tell the service that this requester is gone, also when its answer to the ask was still on its way."""
+
+        async def leave() -> None:
+            build = await asked
+            await client.withdraw(build["id"])
+
+        leaving = asyncio.ensure_future(leave())
+        try:
+            async with asyncio.timeout(WITHDRAW_SECONDS):
+                await asyncio.shield(leaving)
+        except (TimeoutError, ServiceError) as error:
+            self._log.warning("The build service was not told that %s does not need its build any more: %r", self._server, error)
+        finally:
+            leaving.cancel()
