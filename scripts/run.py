@@ -227,7 +227,7 @@ def _wait_for_end(hub: subprocess.Popen[bytes]) -> int:
 
 
 def _listen_to_signals() -> None:
-    """Turn Ctrl-C, SIGTERM and the end of the terminal into `Stop`; whoever said nohup keeps the hub without a terminal."""
+    """Turn Ctrl-C, SIGTERM and the end of the terminal into `Stop`; a person who said nohup keeps the hub without a terminal."""
     for number in ENDING_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop_now)

@@ -58,7 +58,7 @@ class PostgreSQL:
         self._run("pg_ctl", "start", "--wait", "-D", str(self._data), "-l", str(self._directory / "log"), "-o", options)
 
     def stop(self) -> None:
-        """End it as a crash would: whoever is connected is cut off."""
+        """End it as a crash would: its clients are cut off."""
         self._run("pg_ctl", "stop", "--wait", "-D", str(self._data), "--mode", "immediate")
 
     def freeze(self) -> None:

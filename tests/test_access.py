@@ -37,7 +37,7 @@ def test_scopes_say_who_may_do_what_with_alices_build(caller: Caller, may_build:
         assert access.BUILD_SCOPE in (caught.value.hint or "")
 
 
-def test_whoever_asked_may_read() -> None:
+def test_every_requester_may_read() -> None:
     assert access.may_read(BOB, {"alice", "bob"})
     assert not access.may_read(BOB, {"alice"})
     assert access.may_read(READER, set())

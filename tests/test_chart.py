@@ -95,7 +95,7 @@ def test_the_release_gets_no_more_rights_than_builds_need(chart: Path) -> None:
         ({"jupyterhub": {"hub": {"serviceAccount": {"create": False}}}}, "default"),
     ],
 )
-def test_rights_go_to_whoever_runs_builds(chart: Path, values: Values, account: str) -> None:
+def test_rights_go_to_the_account_that_runs_builds(chart: Path, values: Values, account: str) -> None:
     made = objects(chart, {**values, "builder": {"namespace": "builds"}})
     binding = made["RoleBinding", "binder-builds"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "binder"}]

@@ -73,7 +73,7 @@ def basic(request: httpx.Request) -> tuple[str, str] | None:
 def token_registry(
     challenge: str, token_answer: dict[str, Any], login: tuple[str, str] | None = None
 ) -> Callable[[httpx.Request], httpx.Response | None]:
-    """Let in who has the token ``good``, and give that to whoever comes with `login`."""
+    """Let in clients with the token ``good``, and give that to clients with `login`."""
 
     def let_in(request: httpx.Request) -> httpx.Response | None:
         if "token" in request.url.path or request.url.path.endswith(("/auth", "/jwt/auth", "/service/token")):

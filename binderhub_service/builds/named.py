@@ -21,7 +21,7 @@ _READER = Caller("service:binder-build", scopes=frozenset({READ_SCOPE}))
 class NamedBuilds:
     """Begins builds under names, and knows what became of them.
 
-    The end of a build is noted by whoever reads it first, together with its template, so nothing has to run meanwhile and nothing is lost
+    The end of a build is noted by the first reader, together with its template, so nothing has to run meanwhile and nothing is lost
     when the service ends.
     """
 

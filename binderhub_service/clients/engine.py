@@ -73,7 +73,7 @@ class Engine:
             return str(client.version()["Version"])
 
     def inspect_image(self, name: str) -> dict[str, Any] | None:
-        """Return what the engine knows about an image, or None if it has none of this name."""
+        """Return what the engine knows about an image, or None if no image has this name."""
         with self._asking(allowed=(_NOT_FOUND,)) as client:
             return _sensible(client.inspect_image(name), {"Id": str, "Config": dict}, needed="Id")
         return None

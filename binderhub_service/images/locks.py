@@ -32,7 +32,7 @@ def remove_idle_locks(folder: Path) -> None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(descriptor, path):
-                    path.unlink()  # while it is held: nobody else has it, and whoever gets it next looks whether it is there
+                    path.unlink()  # while it is held: nobody else has it, and the next holder looks whether it is there
             except BlockingIOError:
                 pass
             finally:

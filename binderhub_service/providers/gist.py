@@ -38,7 +38,7 @@ class GistProvider(GitHubProvider):
         False,
         help="""Whether secret gists may be used.
 
-        Whoever knows the address of a secret gist can read it; what is built from it can be seen by more people. Default: false.
+        Everybody who knows the address of a secret gist can read it; what is built from it can be seen by more people. Default: false.
         """,
     ).tag(config=True)
 

@@ -1,7 +1,7 @@
 """Every launch and every build, posted as JSON to the address in the environment's EVENTS_URL.
 
 Start the service with ``--config post_to_url.py``, or name the file in `BinderService.config_file`. Events are posted by a thread
-of their own: the service does not wait for whoever gets them. One that is not taken is told in the log and left out.
+of their own: the service does not wait for the receiver. An event that is not taken is told in the log and left out.
 """
 
 import logging

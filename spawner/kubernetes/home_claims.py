@@ -101,7 +101,7 @@ class ClaimSpawner(KubeSpawner):
         return sorted(claim.metadata.name for claim in found.items)
 
     async def _claim(self, name: str) -> Any:
-        """Return a claim, or None if there is none of this name."""
+        """Return a claim, or None if no claim has this name."""
         try:
             return await self.api.read_namespaced_persistent_volume_claim(name=name, namespace=self.namespace)
         except ApiException as error:

@@ -168,7 +168,7 @@ async def test_two_builders_on_one_build_tell_the_same(bench: Bench) -> None:
     assert await two == await one
 
 
-async def test_a_failure_says_its_code_to_whoever_follows_even_late(bench: Bench) -> None:
+async def test_a_failure_says_its_code_to_every_follower_even_late(bench: Bench) -> None:
     build = bench.ask(fails=True)
     bench.open_gate()
     for builder in (bench.builder(), bench.builder()):

@@ -1,4 +1,4 @@
-"""A server that gives the tokens which a real registry asks for, to whoever knows the password."""
+"""A server that gives the tokens which a real registry asks for, to clients that know the password."""
 
 from __future__ import annotations
 

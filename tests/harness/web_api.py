@@ -15,7 +15,7 @@ from tests.fake_hub import serving
 
 @dataclass
 class Answer:
-    """An answer of the API; one with an ETag is not sent again to whoever has it."""
+    """An answer of the API; with an ETag it is not sent again to a client that has it."""
 
     value: Any = None
     status: int = 200

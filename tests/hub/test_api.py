@@ -190,7 +190,7 @@ def test_somebody_elses_build_cannot_be_read(hub: HubProcess, bob: str, alice: s
     assert build["repo"] not in reply.text
 
 
-def test_whoever_asked_as_well_may_read_but_not_cancel_for_the_owner(hub: HubProcess, alice: str, bob: str, hanging: dict[str, Any]) -> None:
+def test_a_second_requester_may_read_but_not_cancel_for_the_owner(hub: HubProcess, alice: str, bob: str, hanging: dict[str, Any]) -> None:
     address = f"/api/builds/{hanging['id']}"
     assert hub.build(hanging["repo"], bob, ref=hanging["ref"])["id"] == hanging["id"]
     assert hub.service("GET", address, bob).json()["owner"] == "alice"

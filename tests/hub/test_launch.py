@@ -61,7 +61,7 @@ def test_a_server_starts_in_a_working_copy_of_the_repository(hub: HubProcess, bo
     assert (folder / "analysis.ipynb").exists()
 
 
-def test_whoever_opens_a_server_lands_on_the_path_that_was_asked_for(hub: HubProcess, bobs_server: str) -> None:
+def test_a_person_who_opens_a_server_lands_on_the_path_that_was_asked_for(hub: HubProcess, bobs_server: str) -> None:
     with hub.login("bob") as client:
         assert client.get(f"{bobs_server}/").url.path == "/user/bob/lab/tree/analysis.ipynb"
 
@@ -121,7 +121,7 @@ def test_a_ref_that_looks_like_code_does_no_harm(hub: HubProcess, ref: str, requ
     assert hub.is_running()
 
 
-def test_a_branch_in_braces_is_a_branch_whoever_built_its_commit_first(
+def test_a_branch_in_braces_is_a_branch_also_where_others_built_its_commit_first(
     hub: HubProcess, bobs_server: str, alice: str, bob: str, requirements: Repository
 ) -> None:
     requirements.branch("{foo}/{0.__class__}")

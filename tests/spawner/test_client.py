@@ -193,7 +193,7 @@ async def test_an_answer_that_makes_no_sense_is_an_error_of_ours(service: FakeSe
     assert caught.value.code == "unexpected_answer"
 
 
-async def test_a_refusal_by_whoever_guards_the_service_is_one_sentence(service: FakeService, client: BuildClient) -> None:
+async def test_a_refusal_by_a_guard_before_the_service_is_one_sentence(service: FakeService, client: BuildClient) -> None:
     service.refusal = (403, "<html>403</html>", {})
     with pytest.raises(ServiceError, match="You may not") as caught:
         await client.ensure(OPTIONS)

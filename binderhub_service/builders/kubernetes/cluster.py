@@ -86,7 +86,7 @@ class Cluster:
                 raise
 
     async def pod(self, name: str) -> dict[str, Any] | None:
-        """Return a pod, or None if there is none of that name."""
+        """Return a pod, or None if no pod has that name."""
         try:
             return await self._ask("read_namespaced_pod", name, self.namespace)
         except Refusal as refusal:

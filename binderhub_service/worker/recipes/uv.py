@@ -16,7 +16,7 @@ _KEPT = frozenset(
     }
 )
 _KEPT_PREFIXES = ("UV_INDEX_", "UV_HTTP_", "UV_PYTHON_", "UV_CONCURRENT_")
-# Logins of whoever runs the hub: what they may read is not for everybody.
+# Logins of the user who runs the hub: what they may read is not for everybody.
 _LOGINS = ("SSH_AUTH_SOCK", "NETRC")
 _NOWHERE = "/dev/null"
 

@@ -58,7 +58,7 @@ async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_
     return DockerBench(stand_in_builds, git_server, request.node.originalname, tmp_path / "gate")
 
 
-async def test_a_failure_says_its_code_to_whoever_follows_even_late(bench: Bench) -> None:
+async def test_a_failure_says_its_code_to_every_follower_even_late(bench: Bench) -> None:
     build = bench.ask(fails=True)
     bench.open_gate()
     for builder in (bench.builder(), bench.builder()):

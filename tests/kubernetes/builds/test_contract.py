@@ -14,7 +14,7 @@ from tests.contract.test_builder import (  # noqa: F401  # pytest collects them 
     test_a_build_can_be_forgotten_more_than_once,
     test_a_build_tells_what_happens_and_ends_when_the_image_is_made,
     test_a_build_that_ended_while_nobody_looked_is_told_to_its_end,
-    test_a_failure_says_its_code_to_whoever_follows_even_late,
+    test_a_failure_says_its_code_to_every_follower_even_late,
     test_a_follower_that_comes_back_gets_the_rest_and_nothing_twice,
     test_a_stopped_build_makes_nothing,
     test_after_a_restart_another_builder_goes_on_with_the_same_build,

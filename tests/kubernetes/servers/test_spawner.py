@@ -240,7 +240,7 @@ async def test_the_content_is_there_although_the_home_stays_and_is_never_overwri
 
 
 @pytest.mark.usefixtures("home")
-async def test_an_untouched_copy_follows_the_repository_whoever_the_images_user_is(servers: PodServers, tmp_path: Path) -> None:
+async def test_an_untouched_copy_follows_the_repository_with_every_user_of_an_image(servers: PodServers, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     repository.mkdir()
     commits = Commits(repository)
