@@ -31,7 +31,7 @@ class HubUsers:
         self.token = token
 
     async def make(self, name: str) -> bool:
-        """Make a user; return whether there was none of that name."""
+        """Make a user; return whether the name was free."""
         answer = await self._ask("POST", name, "", {})
         if answer.code not in {201, 409}:
             raise _refused(answer)

@@ -189,7 +189,7 @@ async def test_the_store_is_a_file_in_the_state_directory_unless_told_otherwise(
 
 def test_a_hub_s_own_github_takes_the_place_of_github() -> None:
     providers = Assembly(service("--GitHubProvider.url=https://github.example.org/")).make_providers()
-    assert [provider.name for provider in providers] == ["gh", "gist", "git", "gl"]
+    assert [provider.name for provider in providers] == ["gh", "gist", "git", "gl", "image"]
     assert providers[0].understands("https://github.example.org/o/r")
     assert not providers[0].understands("https://github.com/o/r")
 
