@@ -121,7 +121,7 @@ def sign_in(link: str) -> int:
 @pytest.fixture(scope="module")
 def prepared(clone: Path) -> Path:
     """Return the copy with everything installed, the way `make run` installs it."""
-    subprocess.run([sys.executable, "scripts/prepare.py", "--venv", ".venv", "--extras", "docker,embedded"], cwd=clone, check=True)
+    subprocess.run([sys.executable, "scripts/prepare.py", "--venv", ".venv", "--extras", "docker,embedded,public"], cwd=clone, check=True)
     return clone
 
 
@@ -189,9 +189,17 @@ def test_closing_the_terminal_ends_everything(prepared: Path, port: int) -> None
         assert_none_left(prepared)
 
 
+def command_of(process: psutil.Process) -> str:
+    """Return the command line of a process; empty if it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def test_ctrl_c_while_the_hub_starts_leaves_nothing(prepared: Path, port: int) -> None:
     with running(prepared, port) as run:
-        wait_for(lambda: any("configurable-http-proxy" in " ".join(one.cmdline()) for one in processes_of(prepared)), "the proxy")
+        wait_for(lambda: any("configurable-http-proxy" in command_of(one) for one in processes_of(prepared)), "the proxy")
         run.end()
 
 
