@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ BASES["Refused"] = "InvalidRequest"  # the rules that the hub shares, as the ser
 ANY_STATUS = {"http_error": {"any"}}
 
 
+@cache
 def table() -> dict[str, set[str]]:
     """Return the documented statuses by code."""
     rows = ROW.finditer((ROOT / "docs" / "api.md").read_text(encoding="utf-8"))
@@ -70,6 +72,7 @@ def place(class_name: str, module: str) -> str:
     return BUILD if error is errors.BuildFailed and module != "launches.py" else str(error.status)
 
 
+@cache
 def code_base() -> dict[str, set[str]]:
     """Return the statuses by code, as the source has them."""
     found: dict[str, set[str]] = {}

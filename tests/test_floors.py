@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -60,10 +61,20 @@ def name_of(file: Path) -> str:
 NAMES = [name_of(file) for file in FILES if "versions" not in file.parts]
 
 
-def imports_of(file: Path) -> Iterator[str]:
-    """Yield the absolute names of the modules that a file imports when it runs; ``from . import x`` yields ``...x`` as well."""
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+@cache
+def imports_of(file: Path) -> frozenset[str]:
+    """Return the absolute names of the modules that a file imports when it runs; ``from . import x`` gives ``...x`` as well."""
+    return frozenset(_imports_of(file))
+
+
+def _imports_of(file: Path) -> Iterator[str]:
     package = ["binderhub_service", *file.relative_to(SERVICE).parts[:-1]]
-    tree = ast.parse(file.read_text())
+    tree = tree_of(file)
     for_types = {
         child for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) for child in ast.walk(node)
     }
@@ -113,7 +124,7 @@ def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
 def test_of_the_service_the_spawner_imports_the_common_rules_only() -> None:
     assert not [file for file in FILES if any(name.split(".")[0] == "spawner" for name in imports_of(file))]
     for file in (ROOT / "spawner").rglob("*.py"):
-        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+        nodes = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {name for node in nodes for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])}
         assert not [name for name in names if name.startswith("binderhub_service") and not name.startswith("binderhub_service.common")], file
 
@@ -137,7 +148,7 @@ def test_the_middle_asks_nobody_for_the_mode(file: Path) -> None:
 
 
 def test_a_class_name_means_one_thing() -> None:
-    names = Counter(node.name for file in FILES for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef))
+    names = Counter(node.name for file in FILES for node in ast.walk(tree_of(file)) if isinstance(node, ast.ClassDef))
     assert [name for name, count in names.items() if count > 1] == []
 
 
@@ -145,7 +156,7 @@ def test_errors_are_caught_broadly_in_one_place() -> None:
     broad = [
         name_of(file)
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(tree_of(file))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
     assert broad == ["builds.scheduler", "tasks"]
