@@ -68,7 +68,7 @@ setup(
         "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-jsonschema", "types-psutil"],
     },
     entry_points={
-        "console_scripts": ["binderhub-service = binderhub_service.app:main"],
+        "console_scripts": ["binderhub-service = binderhub_service.serving:main"],
         "repo2docker.engines": ["buildah = binderhub_service.worker.buildah_engine:BuildahEngine"],
         "jupyterhub.spawners": [
             "repo-process = spawner.local.spawner:ProcessSpawner",

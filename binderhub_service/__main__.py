@@ -1,6 +1,6 @@
 """``python -m binderhub_service``."""
 
-from .app import main
+from .serving import main
 
 if __name__ == "__main__":
     main()

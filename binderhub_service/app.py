@@ -1,8 +1,7 @@
-"""Reads the settings and starts the service."""
+"""The service's own settings, and how all settings are read and checked."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -22,7 +21,6 @@ from .common.private import keep_private, private_folder
 from .errors import Unavailable
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
-from .serving import Serving
 from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of
 from .store.store import LIMIT_SECONDS
@@ -220,19 +218,9 @@ class BinderService(Application):
         """The state directory, absolute."""
         return Path(self.state_dir).absolute()
 
-    def start(self) -> None:
-        """Serve until a signal says to stop."""
+    def make_state_private(self) -> None:
+        """Make the state directory, readable to nobody else; what an earlier version left readable becomes private as well."""
         os.umask(0o077)
         if not self._settings_problems:  # else nobody knows which folder is meant
             private_folder(self.state)
             keep_private(path for pattern in _KEPT_PRIVATE for path in self.state.glob(pattern))
-        asyncio.run(Serving(self).serve())
-
-
-def main() -> None:
-    """Run the service."""
-    BinderService.launch_instance()
-
-
-if __name__ == "__main__":
-    main()

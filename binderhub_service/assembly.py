@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jupyterhub.services.auth import HubOAuth
 
 from .accounts import HubAccounts
+from .app import BinderService
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.launch_places import LaunchPlaces
@@ -36,9 +36,6 @@ from .store.templates import TemplateTable
 from .store.temporary_users import TemporaryUserRecords
 from .tasks import Tasks
 from .temporary_users import TemporaryUsers
-
-if TYPE_CHECKING:
-    from .app import BinderService
 
 EMBEDDED_AND_PUBLIC = (
     "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "

@@ -9,11 +9,11 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth
 
+from .app import BinderService
 from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
@@ -25,9 +25,6 @@ from .server import BoundedServer
 from .settings import Cleaning, Launcher, Server
 from .state_lock import StateLock
 from .tasks import Tasks
-
-if TYPE_CHECKING:
-    from .app import BinderService
 
 _STOP_SECONDS = 15.0
 _LOST = 3  # the process's status
@@ -111,3 +108,11 @@ def _end_at_once() -> None:
     """End the process as a kill would, from which nothing is lost: what it knows may not be stored, or cannot be."""
     logging.shutdown()
     os._exit(_LOST)
+
+
+def main() -> None:
+    """Read the settings and run the service until a signal says to stop."""
+    settings = BinderService.instance()
+    settings.initialize()
+    settings.make_state_private()
+    asyncio.run(Serving(settings).serve())

@@ -20,9 +20,9 @@ FILES = sorted(SERVICE.rglob("*.py"))
 # From the top down: files and packages. A file may import what stands below its own floor, and its own package, as long as nothing goes round.
 FLOORS = [
     ["__main__"],
-    ["app"],
     ["serving"],
     ["assembly"],
+    ["app"],
     ["handlers", "modes"],
     ["context", "settings"],
     ["event_logger"],
