@@ -88,16 +88,16 @@ async def test_what_is_built_may_not_reach_the_engine_or_have_rights(docker_buil
 async def test_the_question_to_a_new_image_has_no_network_and_no_rights_over_the_machine(docker_builds: DockerBuilds, new_repository: New) -> None:
     """The server program of the image says what it can see."""
     sees_nothing = "test $(grep -c : /proc/net/dev) = 1 && test ! -e /var/run/docker.sock"
-    program = f"#!/bin/sh\n{sees_nothing} && ! mount -t tmpfs none /mnt 2>/dev/null && echo harmless\n"
+    program = f"#!/bin/sh\n{sees_nothing} && ! mount -t tmpfs none /mnt 2>/dev/null && echo 9.9.9 harmless\n"
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": program})
     made = await docker_builds.build(repository.url, repository.rev("main"), registry="")
     assert made.image, made.error
-    assert "jupyterhub-singleuser harmless" in made.log
+    assert "jupyterhub-singleuser 9.9.9 harmless" in made.log
 
 
 async def test_the_first_start_of_an_image_has_no_more_rights_than_a_server_and_no_network(docker_builds: DockerBuilds, new_repository: New) -> None:
-    look = "#!/bin/sh\necho $(grep -hE 'CapEff|NoNewPrivs' /proc/self/status) $(ls /sys/class/net)\n"
+    look = "#!/bin/sh\necho 9.9.9 $(grep -hE 'CapEff|NoNewPrivs' /proc/self/status) $(ls /sys/class/net)\n"
     repository = new_repository({"Dockerfile": DOCKERFILE, "single": look})
     made = await docker_builds.build(repository.url, repository.rev("main"), registry="")
     assert made.image, made.error
-    assert "jupyterhub-singleuser CapEff: 0000000000000000 NoNewPrivs: 1 lo" in made.log
+    assert "jupyterhub-singleuser 9.9.9 CapEff: 0000000000000000 NoNewPrivs: 1 lo" in made.log
