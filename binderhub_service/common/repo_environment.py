@@ -9,6 +9,8 @@ import os
 import pwd
 from pathlib import Path
 
+IMAGE_HOME = "home"
+"""The folder of a Python environment that is the home of its build; servers find in their own what it holds."""
 _FIRST_LINE_BYTES = 256
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from traitlets import Enum, Unicode, default
 
-from binderhub_service.common.repo_environment import repo_variables, script_problem, system_user
+from binderhub_service.common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
 
 from ..account import Account, account_of_user
 from ..mixin import RepoSpawner
@@ -138,7 +138,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
             self.tell(NO_WALLS)
         await self._end_leftover(copy.parent)
         self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
-        if placed := await asyncio.to_thread(image_home.put_into, Path(self.home_dir), image.environment / "home"):
+        if placed := await asyncio.to_thread(image_home.put_into, Path(self.home_dir), image.environment / IMAGE_HOME):
             self.tell(f"Files that the build made in its home are in yours now: {placed}.")
         self._import_from = [str(copy / folder) for folder in image.import_from]
         self._environment_dir = str(image.environment)

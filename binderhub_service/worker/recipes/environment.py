@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...common.repo_environment import repo_variables, script_problem, system_user
+from ...common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
 from ...common.terminal import plain
 from ...errors import BuildFailed
 from ...images.environments import MADE, MANIFEST
@@ -32,8 +32,6 @@ from .install_errors import install_error, python_error
 from .uv import uv_environment
 
 SIZE = ".size.json"
-HOME = "home"
-"""The folder of an environment that is the home of its build; servers find in their own what it holds."""
 FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
 """What a server needs at least: with less, a hub of today cannot start it."""
 _SHOWN_CHARACTERS = 300
@@ -254,7 +252,7 @@ class _Installer:
 
     def _for_scripts(self) -> dict[str, str]:
         """Return the environment of the repository's scripts, with a home that becomes part of what is made."""
-        home = self._prefix / HOME
+        home = self._prefix / IMAGE_HOME
         home.mkdir(exist_ok=True)
         kept = {name: value for name, value in self._environment.items() if not name.startswith("XDG_")}
         return kept | repo_variables(self._prefix, self._content, system_user()) | {"HOME": str(home)}
