@@ -6,13 +6,12 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httpclient import HTTPResponse
 
-from .common.json_object import json_object
+from .clients.hub import ask_hub, object_of
 from .errors import NotAllowed, Unavailable
 from .models import Account
 
@@ -82,7 +81,7 @@ class HubAccounts:
         if name in self._not_told:
             return None
         answer = await self._ask(name)
-        told = _object_of(answer)
+        told = object_of(answer)
         if answer.code == 404:
             raise NotAllowed(
                 "The hub does not tell this service about your account.",
@@ -104,23 +103,7 @@ class HubAccounts:
         self._has_said = True
 
     async def _ask(self, name: str) -> HTTPResponse:
-        headers = {"Authorization": f"token {self._token}"}
-        address = f"{self._url}/{quote(name, safe='@~')}"
-        request = HTTPRequest(address, headers=headers, connect_timeout=_SECONDS, request_timeout=_SECONDS, follow_redirects=False)
-        client = AsyncHTTPClient(force_instance=True)
-        try:
-            return await client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
-            raise _away("The hub did not answer.") from error
-        finally:
-            client.close()
-
-
-def _object_of(answer: HTTPResponse) -> dict[str, Any]:
-    try:
-        return json_object(answer.body)
-    except ValueError:
-        return {}
+        return await ask_hub("GET", f"{self._url}/{quote(name, safe='@~')}", self._token, seconds=_SECONDS)
 
 
 def _time(text: object) -> datetime:

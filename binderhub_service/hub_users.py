@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httpclient import HTTPResponse
 
-from .common.json_object import json_object
+from .clients.hub import ask_hub, object_of
 from .errors import Unavailable
 
 _SECONDS = 30.0
@@ -43,7 +42,7 @@ class HubUsers:
         answer = await self._ask("POST", name, "/tokens", asked)
         if answer.code != 201:
             raise _refused(answer)
-        return str(_object(answer).get("token", ""))
+        return str(object_of(answer).get("token", ""))
 
     async def remove(self, name: str) -> bool:
         """Stop the user's servers and remove the user; return whether the user is gone.
@@ -53,38 +52,17 @@ class HubUsers:
         answer = await self._ask("GET", name)
         if answer.code == 404:
             return True
-        servers = _object(answer).get("servers") or {}
+        servers = object_of(answer).get("servers") or {}
         answers = [await self._ask("DELETE", name, f"/servers/{quote(server)}") for server in servers]
         if any(stopped.code not in {204, 404} for stopped in answers):
             return False
         return (await self._ask("DELETE", name)).code in {204, 404}
 
     async def _ask(self, method: str, name: str, below: str = "", body: Mapping[str, Any] | None = None) -> HTTPResponse:
-        request = HTTPRequest(
-            f"{self._url}/{quote(name, safe='@~')}{below}",
-            method=method,
-            headers={"Authorization": f"token {self.token}"},
-            body=None if body is None else json.dumps(body),
-            connect_timeout=10,
-            request_timeout=_SECONDS,
-            follow_redirects=False,
-        )
-        client = AsyncHTTPClient(force_instance=True)
-        try:
-            return await client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
-            raise Unavailable("The hub did not answer.", code="hub_unavailable", hint="Try again in a moment.") from error
-        finally:
-            client.close()
+        url = f"{self._url}/{quote(name, safe='@~')}{below}"
+        return await ask_hub(method, url, self.token, seconds=_SECONDS, body=body)
 
 
 def _refused(answer: HTTPResponse) -> Unavailable:
-    told = _object(answer).get("message") or answer.reason
+    told = object_of(answer).get("message") or answer.reason
     return Unavailable(f"The hub made no temporary user: {told}", code="hub_unavailable", hint=_HINT)
-
-
-def _object(answer: HTTPResponse) -> dict[str, Any]:
-    try:
-        return json_object(answer.body)
-    except ValueError:
-        return {}

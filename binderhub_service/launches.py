@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httpclient import HTTPResponse
 
 from .builds.launch_places import LaunchPlaces
 from .builds.launch_quota import HubServer, WantedServer
+from .clients.hub import ask_hub, object_of
 from .common import paths
-from .common.json_object import json_object
 from .common.paths import url_path
 from .common.refusal import Refused
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
@@ -23,7 +22,6 @@ from .providers import Provider, check_permitted, provider_for
 
 _DIGITS = 7
 _RETRY_AFTER_SECONDS = 10
-_MAX_REQUESTS = 100
 NOTHING_MORE: Mapping[str, str] = {}
 # What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
 _NAME_DISABLED = "Starting invalid server_name"
@@ -201,7 +199,7 @@ class Launches:
             return True
         if state.get("pending") == "spawn":
             return False
-        if or_not and or_not in str(_json_object(answer).get("message")):
+        if or_not and or_not in str(object_of(answer).get("message")):
             return None
         raise _error_from(answer)
 
@@ -219,26 +217,11 @@ class Launches:
     async def _servers(self, token: str, user_name: str) -> dict[str, dict[str, Any]]:
         """Return the person's servers by name, also those that do not run; none if the token may not see them."""
         answer = await self._ask("GET", f"/users/{_escaped(user_name)}?include_stopped_servers", token)
-        servers = _json_object(answer).get("servers") if answer.code == 200 else None
+        servers = object_of(answer).get("servers") if answer.code == 200 else None
         return {name: state for name, state in servers.items() if isinstance(state, dict)} if isinstance(servers, dict) else {}
 
     async def _ask(self, method: str, path: str, token: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
-        request = HTTPRequest(
-            self._hub_api_url + path,
-            method=method,
-            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
-            body=None if body is None else json.dumps(body),
-            connect_timeout=10,
-            request_timeout=self._timeout_seconds,
-            follow_redirects=False,
-        )
-        client = AsyncHTTPClient(force_instance=True, max_clients=_MAX_REQUESTS)
-        try:
-            return await client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
-            raise Unavailable("The hub did not answer.", code="hub_unavailable", hint="Try again in a moment.") from error
-        finally:
-            client.close()
+        return await ask_hub(method, self._hub_api_url + path, token, seconds=self._timeout_seconds, body=body)
 
 
 def check_path(path: str) -> str:
@@ -275,16 +258,9 @@ def _escaped(name: str) -> str:
     return quote(name, safe="@~")
 
 
-def _json_object(answer: HTTPResponse) -> dict[str, Any]:
-    try:
-        return json_object(answer.body)
-    except ValueError:
-        return {}
-
-
 def _error_from(answer: HTTPResponse) -> BinderError:
     """Return what a refusal of the hub means: of its own, or of the spawner's, whose sentence says why the server cannot be started."""
-    told = str(_json_object(answer).get("message") or answer.reason)
+    told = str(object_of(answer).get("message") or answer.reason)
     is_told_why = told != answer.reason
     if answer.code in {401, 403} and (not is_told_why or told.startswith(_OF_THE_TOKEN)):
         return NotAllowed("You may not start servers with this token.", hint="It needs the scope servers (for yourself: servers!user).")

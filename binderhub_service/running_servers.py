@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-
 from .builds.launch_quota import HubServer
+from .clients.hub import ask_hub
 from .common.json_object import json_object
 from .errors import Unavailable
 
@@ -62,16 +61,14 @@ class HubServers:
 
     async def _page(self, offset: int) -> dict[str, Any]:
         query = urlencode({"state": "active", "offset": offset, "limit": _PAGE})
-        headers = {"Authorization": f"token {self._token}", "Accept": _PAGINATED}
-        request = HTTPRequest(f"{self._url}?{query}", headers=headers, connect_timeout=_SECONDS, request_timeout=_SECONDS)
-        client = AsyncHTTPClient(force_instance=True)
+        answer = await ask_hub("GET", f"{self._url}?{query}", self._token, seconds=_SECONDS, headers={"Accept": _PAGINATED})
         try:
-            answer = await client.fetch(request)
-            return json_object(answer.body)
-        except (HTTPClientError, OSError, ValueError) as error:
-            raise Unavailable("The hub did not say how many servers there are.", code="hub_unavailable", hint=_HINT) from error
-        finally:
-            client.close()
+            page = json_object(answer.body) if answer.code == 200 else None
+        except ValueError:
+            page = None
+        if page is None:
+            raise Unavailable("The hub did not say how many servers there are.", code="hub_unavailable", hint=_HINT)
+        return page
 
 
 def _repos(options: dict[str, Any]) -> frozenset[str]:
