@@ -29,11 +29,12 @@ from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
 from binderhub_service.launches import Launches
-from binderhub_service.models import Account, Build, Caller, Image, Phase, Request, Source, State
+from binderhub_service.models import Account, Build, Caller, Image, Phase, Request, Source, State, Template, now
 from binderhub_service.names import server_name
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
+from binderhub_service.providers.image import ImageProvider
 from binderhub_service.providers.ls_remote import LsRemote
 from tests.fake_hub import FakeHub, serving
 
@@ -91,6 +92,20 @@ class FakeBuilds:
         return {"position": 3, "estimate_seconds": None} if build_id == "b-queued" else None
 
 
+class FakeTemplates:
+    """Two templates: an image that people may launch, and one that they may not."""
+
+    async def get(self, name: str) -> Template:
+        images = {"lab": "quay.io/jupyter/base-notebook:1", "evil": "registry.example/evil:1"}
+        if name not in images:
+            raise NotFound("There is no such template.", code="template_not_found")
+        return Template(name, images[name], now(), now(), command="start.sh", memory=1024)
+
+
+async def no_digest(_name: str) -> None:
+    """Find no image: only a start asks which image a name means."""
+
+
 @dataclass
 class Site:
     """The service, a fake hub, and visitors."""
@@ -127,13 +142,16 @@ async def site() -> AsyncIterator[Site]:
         )
         git = LsRemote()
         builds = FakeBuilds()
-        providers = [GitHubProvider(git), GitProvider(git)]
+        images = ImageProvider(allowed_images=["quay.io/jupyter/*"])
+        images.find_digest = no_digest
+        providers = [GitHubProvider(git), GitProvider(git), images]
         context = SimpleNamespace(
             prefix=PREFIX,
             hub_prefix="/hub/",
             hub_origin="",
             cors_allow_origin="",
             builds=builds,
+            templates=FakeTemplates(),
             accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
             providers=providers,
             launches=Launches(hub.api_url, "/hub/", providers),
@@ -509,6 +527,9 @@ async def test_a_launch_by_rest_answers_where_the_server_is(site: Site) -> None:
         ("token-of-alice", {}, 400),
         ("token-of-alice", {"repo": "o/r", "image": "evil"}, 400),
         ("token-of-alice", {"image": "debian:12", "ref": "main"}, 400),
+        ("token-of-alice", {"template": "lab", "repo": "o/r"}, 400),
+        ("token-of-alice", {"template": "unknown"}, 404),
+        ("token-of-alice", {"template": "evil"}, 403),
         ("token-of-alice", {"repo": "o/r", "path": "../x"}, 400),
     ],
 )
@@ -517,6 +538,20 @@ async def test_a_launch_that_is_not_allowed_never_reaches_the_hub(site: Site, to
     assert response.status_code == status
     assert response.json()["error"]["message"]
     assert site.hub.asked == []
+
+
+async def test_a_template_is_launched_by_its_image_and_what_is_not_honoured_is_said(site: Site) -> None:
+    image = "docker://quay.io/jupyter/base-notebook:1"
+    server = server_name(image, "")
+    site.hub.answers["POST", f"/users/alice/servers/{server}"] = (201, "")
+    headers = {"Authorization": "token token-of-alice"}
+    response = await site.client.post(f"{PREFIX}api/launches", json={"template": "lab"}, headers=headers)
+    assert response.status_code == 201
+    [asked] = [asked for asked in site.hub.asked if asked.method == "POST"]
+    assert asked.body == {"repo": image, "ref": "", "path": "", "provider": "image"}
+    command, memory = response.json()["not_honoured"]
+    assert "command" in command
+    assert "memory" in memory
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------------

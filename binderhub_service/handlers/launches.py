@@ -1,4 +1,4 @@
-"""``POST api/launches``: a server for the caller, from a repository or from an image that is there already."""
+"""``POST api/launches``: a server for the caller, from a repository, an image that is there already, or a template."""
 
 from __future__ import annotations
 
@@ -8,25 +8,40 @@ from typing import Any
 
 from ..common.images import TRANSPORT
 from ..errors import InvalidRequest
+from ..launches import Launched
 from ..models import GIVEN_IMAGE, Request
 from .base import ApiHandler
 from .launch_users import check_is_person, launch_for
+from .template_launch import check_alone, not_honoured, request_of
 
-_KEYS = {"repo": str, "ref": str, "path": str, "provider": str, "image": str}
+_KEYS = {"repo": str, "ref": str, "path": str, "provider": str, "image": str, "template": str}
 
 
 class LaunchesHandler(ApiHandler):
-    """Starts the caller's named server for a repository or an image."""
+    """Starts the caller's named server for a repository, an image or a template."""
 
     async def post(self) -> None:
         """Start it, or find it running; answer 201 with its name and where it is."""
         check_is_person(self)
         body = self.json_body(_KEYS)
-        request = _request(body)
+        if "template" in body:
+            await self._launch_template(body)
+            return
+        self._finish(await self._launch(_request(body), body))
+
+    async def _launch_template(self, body: Mapping[str, str]) -> None:
+        check_alone(body)
+        template = await self.context.templates.get(body["template"])
+        launched = await self._launch(request_of(template), body)
+        self._finish(launched, not_honoured=not_honoured(template))
+
+    async def _launch(self, request: Request, body: Mapping[str, str]) -> Launched:
         request, path = await self.context.builds.located(request, body.get("path", ""), self.caller)
-        launched = await launch_for(self, request, path)
+        return await launch_for(self, request, path)
+
+    def _finish(self, launched: Launched, **more: list[str]) -> None:
         self.set_status(201)
-        self.finish_json(asdict(launched))
+        self.finish_json({**asdict(launched), **more})
 
 
 def _request(body: Mapping[str, str]) -> Request:
