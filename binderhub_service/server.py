@@ -17,6 +17,7 @@ from tornado import httputil
 from tornado.httpserver import HTTPServer
 
 from . import __version__
+from .common.forwarded import Network, client_address
 from .errors import BinderError, BodyTooLarge, Unavailable
 
 T = TypeVar("T")
@@ -42,12 +43,14 @@ class ServerLimits:
         body_seconds: how long its body may take to arrive.
         header_bytes: how large its headers may be together.
         idle_seconds: how long a connection may wait for its next request, or for the end of the headers.
+        trusted_proxies: networks of proxies in front of the hub's, whose word about clients is believed.
     """
 
     body_bytes: int = 64 * 1024
     body_seconds: float = 60
     header_bytes: int = 64 * 1024
     idle_seconds: float = 120
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 class BoundedServer(httputil.HTTPServerConnectionDelegate):
@@ -150,6 +153,7 @@ class _Request(httputil.HTTPMessageDelegate):
             self.finish()
         if self._too_large or self._listener.application is None:
             return None
+        self._note_client(headers.get("X-Forwarded-For", ""))
         self._application = self._listener.application.start_request(self._server_conn, self._connection)
         return self._application.headers_received(start_line, headers)
 
@@ -172,6 +176,12 @@ class _Request(httputil.HTTPMessageDelegate):
             self._answer(HTTPStatus.OK, {"binderhub": __version__}, __version__)
         else:
             self._refuse(Unavailable(self._listener.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))
+
+    def _note_client(self, forwarded_for: str) -> None:
+        """Let the request have the client's address; Tornado alone would take a header's (X-Real-Ip) that no proxy of the hub's replaces."""
+        context = getattr(self._connection, "context", None)
+        if context is not None and context.address_family in {socket.AF_INET, socket.AF_INET6}:
+            context.remote_ip = client_address(context.address[0], forwarded_for, self._listener.limits.trusted_proxies)
 
     def on_connection_close(self) -> None:
         """Let the application know, if it knows of the request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from ipaddress import ip_network
 from typing import Any
 
 from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, default, validate
@@ -428,9 +429,28 @@ class Server(Configurable):
         """,
     ).tag(config=True)
 
+    trusted_proxies = ListTrait(
+        Unicode(),
+        help="""Networks of the proxies in front of the hub's own, such as an ingress.
+
+        Their word about a client's address is believed; without them, everybody behind such a proxy has the proxy's address, for bounds and
+        events. The hub's own proxy needs no entry, and nobody else is believed. Default: none. Example: ``["10.0.0.0/8"]``.
+        """,
+    ).tag(config=True)
+
+    @validate("trusted_proxies")
+    def _check_networks(self, proposal: Any) -> list[str]:
+        for network in proposal["value"]:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise TraitError(f"Server.trusted_proxies: {error}") from error
+        return list(proposal["value"])
+
     def limits(self) -> ServerLimits:
         """Return the settings as `server` takes them."""
-        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds)
+        trusted = tuple(map(ip_network, self.trusted_proxies))
+        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds, trusted)
 
 
 class LegacyApis(Configurable):

@@ -7,15 +7,19 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 from tornado import web
+from traitlets import TraitError
 
 from binderhub_service.errors import NotFound, Unavailable
 from binderhub_service.server import BoundedServer, ServerLimits
+from binderhub_service.settings import Server
 from binderhub_service.state_lock import HubProcess, StateLock
 from binderhub_service.tasks import Tasks
 from tests.harness.records import until
@@ -30,6 +34,13 @@ class Echo(web.RequestHandler):
 
     async def post(self) -> None:
         self.finish(str(len(self.request.body)))
+
+
+class Client(web.RequestHandler):
+    """Answers with the address of who asks."""
+
+    def get(self) -> None:
+        self.finish(f"{self.request.remote_ip} {self.request.protocol}")
 
 
 @asynccontextmanager
@@ -214,3 +225,32 @@ async def test_a_task_that_has_ended_is_known(caplog: pytest.LogCaptureFixture) 
         await tasks.check()
     assert "nobody expected this" in caplog.text
     await tasks.close()
+
+
+# Whose request it is
+
+FORWARDED = {
+    "nothing": ({}, "127.0.0.1"),
+    "the hub's proxy": ({"X-Forwarded-For": "203.0.113.7"}, "203.0.113.7"),
+    "what a client wrote before it": ({"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}, "203.0.113.7"),
+    "a header that no proxy replaces": ({"X-Forwarded-For": "203.0.113.7", "X-Real-Ip": "198.51.100.1"}, "203.0.113.7"),
+    "a trusted proxy": ({"X-Forwarded-For": "198.51.100.1, 203.0.113.7, 10.0.0.9"}, "203.0.113.7"),
+    "trusted proxies alone": ({"X-Forwarded-For": "10.0.0.8, 10.0.0.9"}, "10.0.0.8"),
+    "nonsense": ({"X-Forwarded-For": "203.0.113.7, <b>"}, "127.0.0.1"),
+    "an address of version 6": ({"X-Forwarded-For": "2001:db8::7"}, "2001:db8::7"),
+}
+
+
+@pytest.mark.parametrize("case", FORWARDED)
+async def test_a_client_has_the_address_that_the_hubs_proxy_saw_whatever_it_says_itself(case: str) -> None:
+    headers, address = FORWARDED[case]
+    listener = BoundedServer(PREFIX, replace(LIMITS, trusted_proxies=(ip_network("10.0.0.0/8"),)))
+    listener.application = web.Application([(r"/.*", Client)])
+    async with serving(listener) as url, httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(url, headers=headers)).text == f"{address} http"
+
+
+def test_a_proxy_that_is_no_network_is_refused() -> None:
+    with pytest.raises(TraitError, match="trusted_proxies"):
+        Server(trusted_proxies=["10.0.0.1/8"])
+    assert Server(trusted_proxies=["10.0.0.0/8"]).limits().trusted_proxies == (ip_network("10.0.0.0/8"),)
