@@ -11,11 +11,11 @@ Network = IPv4Network | IPv6Network
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network] = ()) -> str:
     """Return the address from which somebody asked the first proxy that is believed.
 
-    Whoever asks the service is the hub's proxy, so the last address in the header is believed. The one before is believed only if the last
+    The service is asked by the hub's proxy alone, so the last address in the header is believed. The one before is believed only if the last
     is that of a trusted proxy, and so on: what a client writes into the header itself is never reached.
 
     Args:
-        peer: the address of who asks the service.
+        peer: the address that the service is asked from.
         forwarded_for: the header ``X-Forwarded-For``; empty if there is none.
         trusted: networks of proxies in front of the hub's.
     """
