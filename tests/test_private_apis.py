@@ -20,12 +20,16 @@ from kubespawner import KubeSpawner
 
 ROOT = Path(__file__).parents[1]
 FOREIGN = (KubeSpawner, DockerSpawner, SimpleLocalProcessSpawner, BaseHandler)
-BASE, PROFILES = "spawner/kubernetes/base.py", "spawner/kubernetes/spawner.py"
+BASE, CLAIMS, PROFILES = "spawner/kubernetes/base.py", "spawner/kubernetes/home_claims.py", "spawner/kubernetes/spawner.py"
 # The parameters of KubeSpawner's methods, whether they are coroutines, and the one file that calls or replaces each.
 METHODS = {
+    "_check_pvc_exists": (["self", "pvc_name", "namespace"], True, CLAIMS),
     "_expand_env": (["self", "env"], False, BASE),
+    "_expand_user_properties": (["self", "template", "slug_scheme"], False, CLAIMS),
     "_get_initialized_profile_list": (["self", "profile_list"], False, PROFILES),
     "_make_create_pod_request": (["self", "pod", "request_timeout"], True, BASE),
+    "_make_create_pvc_request": (["self", "pvc", "request_timeout"], True, CLAIMS),
+    "_make_delete_pvc_request": (["self", "pvc_name", "request_timeout"], True, CLAIMS),
     "_render_options_form": (["self", "profile_list"], False, PROFILES),
     "_sorted_dict_values": (["self", "src"], False, PROFILES),
     "_start": (["self"], True, BASE),
@@ -65,7 +69,8 @@ def test_a_private_method_of_kubespawner_is_as_it_was(name: str) -> None:
 
 
 def test_every_private_name_that_is_used_is_known_here_and_has_one_place() -> None:
-    own = {("_start", "spawner/docker/base.py"), ("_escape", "spawner/local/working_copy.py")}  # ours, and only called as theirs are
+    named_alike = {("_start", "spawner/docker/base.py"), ("_escape", "spawner/local/working_copy.py")}
+    own = named_alike | {(name, "spawner/build_request.py") for name in ("_log", "_server")}  # ours, and only called as theirs are
     used = {(name, str(file.relative_to(ROOT))) for file in (ROOT / "spawner").rglob("*.py") for name in private_names_in(file)}
     assert used - own == {(name, file) for name, (_, _, file) in METHODS.items()}
 

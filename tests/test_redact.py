@@ -93,7 +93,7 @@ UNITS = [
 def test_a_mebibyte_of_anything_costs_milliseconds(unit: str) -> None:
     text = (unit * MEBIBYTE)[:MEBIBYTE]
     taken = []
-    for _ in range(3):
+    for _ in range(10):  # a processor that others use as well is slower for a while
         begun = time.thread_time()
         redact(text)
         taken.append(time.thread_time() - begun)

@@ -84,7 +84,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     _environment_dir = Unicode()
     _copy_dir = Unicode()
     _import_from: Sequence[str] = ()
-    _start = ""
+    _script = ""
     _said_of_home = ""
 
     deleted_homes = Enum(
@@ -164,14 +164,14 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     def _start_script(self, copy: Path, start: str | None) -> list[str]:
         """Return the command that the server's command is given to: the copy's own start script, if it has one still."""
-        self._start = ""
+        self._script = ""
         if not start:
             return []
         script = copy / start
         if not script.is_file() or not script.resolve().is_relative_to(copy.resolve()):
             self.tell(f"There is no {start} in your copy any more, so the server starts without it.")
             return []
-        self._start = start
+        self._script = start
         with script.open("rb") as opened:
             begins = opened.read(256)
         if problem := script_problem(start, begins):
@@ -185,7 +185,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     def ended(self, status: int) -> Rejection:
         """Return why the server has ended; a start script that ends well has not become the server."""
-        return script_ended(self._start) if self._start and not status else super().ended(status)
+        return script_ended(self._script) if self._script and not status else super().ended(status)
 
     def get_env(self) -> dict[str, str]:
         """Return the server's environment, in which the image's programs come first."""

@@ -105,4 +105,5 @@ async def stand_in(folder: Path) -> AsyncIterator[Cluster]:
         cluster = Cluster()
         context.setattr(KubeSpawner, "reflectors", {("pods", NAMESPACE): cluster, ("events", NAMESPACE): cluster})
         yield cluster
+        await asyncio.sleep(0)  # the tasks that close KubeSpawner's clients begin, so that the end of the loop lets them
         clients.load_config.cache_clear()
