@@ -153,12 +153,13 @@ def _limits(value: Any, name: str) -> dict[str, Any]:
 
 
 def _time(value: Any, name: str) -> str:
-    match = _TIME.fullmatch(_text(value, name))
+    text = _text(value, name)
+    match = _TIME.fullmatch(text)
     try:
         datetime.fromisoformat(match[1] + match[2] if match else "")
     except ValueError as error:
         raise RegistryRefusal(f'parsing time {json.dumps(value)} as "2006-01-02T15:04:05Z07:00": cannot parse {json.dumps(value)}') from error
-    return value  # type: ignore[no-any-return]
+    return text
 
 
 _READ = {
