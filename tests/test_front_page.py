@@ -45,7 +45,7 @@ def texts(response: httpx.Response) -> list[str]:
 
 async def test_the_front_page_asks_for_a_repository(site: Site) -> None:
     page = Page(await site.get(PREFIX))
-    assert [found["value"] for found in page.all("option") if "data-label" in found] == ["gh", "git"]
+    assert [found["value"] for found in page.all("option") if "data-label" in found] == ["gh", "git", "image"]
     assert {"provider", "repo", "ref", "kind", "path"} == {found["name"] for found in [*page.all("input"), *page.all("select")]}
     assert LIST in page.links
     assert not page.all("pre")
