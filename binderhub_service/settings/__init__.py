@@ -1,0 +1,9 @@
+"""Settings that are the same in every mode, by what they are about."""
+
+from __future__ import annotations
+
+from .building import Cleaning, Limits, UrlGuard
+from .launching import Launcher, LaunchQuota
+from .serving import LegacyApis, Pages, Server
+
+__all__ = ["Cleaning", "LaunchQuota", "Launcher", "LegacyApis", "Limits", "Pages", "Server", "UrlGuard"]

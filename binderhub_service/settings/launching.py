@@ -1,0 +1,124 @@
+"""How many servers there may be, and how they are launched."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from traitlets import Callable, Float, Integer, TraitError, Unicode, Union, validate
+from traitlets.config import Configurable
+
+from ..builds.launch_quota import LaunchLimits
+from ..launches import Attempts
+
+
+class LaunchQuota(Configurable):
+    """How many servers there may be at a time."""
+
+    total_quota = Integer(
+        None,
+        min=0,
+        allow_none=True,
+        help="""How many servers there may be of everybody, those that start included.
+
+        Another launch is refused. 0 launches nothing. Default: none, no limit. Example: 100.
+        """,
+    ).tag(config=True)
+    per_repo_quota = Integer(
+        0,
+        min=0,
+        help="""How many servers there may be of one repository, at any commit.
+
+        Another launch of it is refused. `Provider.spec_config` can say another number for single repositories. Default: 0, no limit.
+        Example: 20.
+        """,
+    ).tag(config=True)
+    per_repo_quota_higher = Integer(
+        0,
+        min=0,
+        help="""How many servers there may be of a repository that matches `Provider.high_quota_specs`.
+
+        Default: 0, no limit. Example: 200.
+        """,
+    ).tag(config=True)
+
+    wait_seconds = Float(
+        0,
+        min=0,
+        help="""How long a launch by BinderHub's ``/build`` waits in the visible queue for a place when a quota is reached.
+
+        Then it is refused. Other launches are refused at once, whatever is set here. In seconds. Default: 0, refused at once, as BinderHub does.
+        Example: ``600``.
+        """,
+    ).tag(config=True)
+
+    def quota(self) -> LaunchLimits:
+        """Return the settings as `builds.launch_quota` takes them."""
+        return LaunchLimits(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)
+
+
+class Launcher(Configurable):
+    """How servers are launched."""
+
+    retries = Integer(
+        4,
+        min=1,
+        help="""How often BinderHub's ``/build`` tries to start a server before it gives up; refusals are not tried again.
+
+        Default: 4.
+        """,
+    ).tag(config=True)
+    retry_delay = Float(
+        4,
+        min=0,
+        help="""How long it waits before it tries the second time; then twice as long each time.
+
+        In seconds. Default: 4.
+        """,
+    ).tag(config=True)
+    launch_timeout = Float(
+        600,
+        min=1,
+        help="""How long it waits for a server that was started.
+
+        The hub has its own limit, `Spawner.start_timeout`, and goes on meanwhile. In seconds. Default: 600.
+        """,
+    ).tag(config=True)
+    abandoned_seconds = Float(
+        60,
+        min=1,
+        help="""How long a visitor's launch is kept when the client has gone away before the server was ready.
+
+        A client that comes back in time goes on with it; then server and temporary user are removed. In seconds. Default: 60. Example: ``300``.
+        """,
+    ).tag(config=True)
+    pre_launch_hook = Union(
+        [Callable(), Unicode()],
+        allow_none=True,
+        default_value=None,
+        help="""A function that is called before a server is launched through the service, and may refuse it.
+
+        It is called as ``hook(launcher, image, username, server_name, repo_url)`` and may be a coroutine; ``image`` is empty where the image
+        is found by the start itself. It refuses by raising ``tornado.web.HTTPError(status, sentence)``. Starts by the hub's own form do not
+        come by here; for them JupyterHub has `Spawner.pre_spawn_hook`. A function in a file of the service's own, or where it can be imported
+        from as ``package.module.function``. Default: none. Example: ``"our_hub.rules.check_launch"``.
+        """,
+    ).tag(config=True)
+
+    def attempts(self) -> Attempts:
+        """Return the settings as `handlers` take them."""
+        return Attempts(self.retries, self.retry_delay, self.launch_timeout)
+
+    @validate("pre_launch_hook")
+    def _import_hook(self, proposal: Any) -> Any:
+        name = proposal["value"]
+        if not isinstance(name, str):
+            return name
+        module, _, attribute = name.rpartition(".")
+        try:
+            hook = getattr(importlib.import_module(module), attribute) if module else None
+        except (ImportError, AttributeError) as error:
+            raise TraitError(f"Launcher.pre_launch_hook: {name!r} cannot be imported: {error}.") from error
+        if not callable(hook):
+            raise TraitError(f"Launcher.pre_launch_hook: there is no function {name!r}; name it as package.module.function.")
+        return hook
