@@ -113,10 +113,7 @@ def configure(
     c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
-    if "default_url" not in c.Spawner:
-        c.Spawner.default_url = "/lab"
-    if "start_timeout" not in c.Spawner:
-        c.Spawner.start_timeout = START_SECONDS
+    _set_unless_set(c, {"default_url": "/lab", "start_timeout": START_SECONDS})
     if mode == "docker":
         from .docker import setup  # it needs the package docker, which the other modes do without
 
@@ -125,6 +122,13 @@ def configure(
         c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
     else:
         _use_processes(c, state)
+
+
+def _set_unless_set(c: Config, defaults: Mapping[str, Any]) -> None:
+    """Set what every spawner has, unless the operator has."""
+    for name, value in defaults.items():
+        if name not in c.Spawner:
+            c.Spawner[name] = value
 
 
 def _check_mode(mode: str, registry: str, network: str, namespace: str) -> None:

@@ -124,3 +124,11 @@ async def test_the_link_of_the_commit_is_the_same_repository_for_ever(name: str,
 async def test_a_link_that_makes_no_sense_is_refused(name: str, spec: str) -> None:
     with pytest.raises(InvalidRequest):
         await source_of(name, spec)
+
+
+@pytest.mark.parametrize(
+    "spec", ["https%3A//git.example.org/o/r/main", "https://git.example.org/o/r/main", "http:/git.example.org/o/r", "ssh%3A//git@h/r/HEAD"]
+)
+def test_an_address_that_a_page_has_not_escaped_is_said_to_be_so(spec: str) -> None:
+    with pytest.raises(InvalidRequest, match="not escaped"):
+        shipped_providers()["git"](LsRemote()).request_from_spec(spec)

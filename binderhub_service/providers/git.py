@@ -34,6 +34,9 @@ class GitProvider(Provider):
         repo, _, ref = spec.partition("/")
         if not repo:
             raise InvalidRequest("The link names no repository.", hint="A link ends with git/<url-escaped repository>/<ref>.")
+        if unquote(repo).endswith(":"):  # what stands in front of the first slash of an address
+            hint = "Escape its slashes, too: git/https%3A%2F%2Fgit.example.org%2Fowner%2Frepository/<ref>."
+            raise InvalidRequest("The repository's address in the link is not escaped.", hint=hint)
         return Request(repo=unquote(repo), ref=ref_from_spec(ref), provider=self.name)
 
     def spec_of(self, request: Request) -> str:
