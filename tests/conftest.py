@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.foreign_clients import connect_or_close
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
@@ -32,6 +33,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
     """Let tests that share something expensive run in one process."""
     config.option.loadscopereorder = False  # the longest first, not the most tests
     return GroupScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engines_package_closes_its_sockets() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr("docker.transport.unixconn.UnixHTTPConnection.connect", connect_or_close)
+        yield
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

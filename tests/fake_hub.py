@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote
 from tornado import web
 from tornado.httpserver import HTTPServer
 
+from tests.harness.foreign_clients import close_hub_client
+
 LONG_AGO = "2020-01-01T00:00:00.000001Z"
 
 
@@ -110,3 +112,4 @@ async def serving(application: web.Application) -> AsyncIterator[str]:
     finally:
         server.stop()
         await server.close_all_connections()
+        await close_hub_client()

@@ -24,6 +24,8 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from traitlets.config import Config
 
+from tests.harness.foreign_clients import close_hub_client
+
 REPO = "https://github.com/o/r"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PREFIX = "/services/binder/"
@@ -376,6 +378,7 @@ async def running_hub(folder: Path, spawner_class: type, settings: Mapping[str, 
     finally:
         await app.cleanup()
         app.http_server.stop()
+        await close_hub_client()
         JupyterHub.clear_instance()
 
 

@@ -1,0 +1,28 @@
+"""Clients of other packages that leave sockets open: closed here, so that an open socket in a test is always ours."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+
+
+async def close_hub_client() -> None:
+    """Close the client that JupyterHub (from 6.0 on, httpclient.py) keeps for this loop and never closes; a test's loop ends with the test."""
+    with contextlib.suppress(ImportError):  # JupyterHub 5 has none
+        from jupyterhub.httpclient import JupyterHubHTTPClient  # only where there is one
+
+        if JupyterHubHTTPClient.initialized():
+            await JupyterHubHTTPClient.loop_instance().close()
+
+
+def connect_or_close(self: Any) -> None:
+    """Connect as docker 7.1 does (transport/unixconn.py), and close the socket where no engine answers, which that forgets."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    opened.settimeout(self.timeout)
+    try:
+        opened.connect(self.unix_socket)
+    except OSError:
+        opened.close()
+        raise
+    self.sock = opened
