@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
 from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of
+from .state_lock import state_errors_converted
 from .store.store import LIMIT_SECONDS
 
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
@@ -218,9 +220,14 @@ class BinderService(Application):
         """The state directory, absolute."""
         return Path(self.state_dir).absolute()
 
-    def make_state_private(self) -> None:
-        """Make the state directory, readable to nobody else; what an earlier version left readable becomes private as well."""
-        os.umask(0o077)
-        if not self._settings_problems:  # else nobody knows which folder is meant
+    async def make_state_private(self) -> None:
+        """Make the state directory, readable to nobody else; what an earlier version left readable becomes private as well.
+
+        Raises:
+            Unavailable: it cannot be made.
+        """
+        with state_errors_converted(self.state):
+            if self.state.exists() and not self.state.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             private_folder(self.state)
             keep_private(path for pattern in _KEPT_PRIVATE for path in self.state.glob(pattern))

@@ -63,7 +63,9 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         application: what answers requests; None while the service starts.
         reason: why there is no application yet, in a sentence.
         streamed: beginnings of paths whose handlers read bodies as they come and bound them themselves.
-        alive: the one address that is answered meanwhile, for probes that end a process that does not answer.
+        alive: the address that is answered meanwhile, for probes that end a process that does not answer.
+        home: the service's own address, where the hub looks before it starts: it ends if its services answer with 5xx for too long
+            (JupyterHub's app.py, start_service), so it hears that this one is there.
     """
 
     def __init__(self, prefix: str, limits: ServerLimits) -> None:
@@ -72,6 +74,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         self.limits = limits
         self.streamed: tuple[str, ...] = ()
         self.alive = f"{prefix}versions"
+        self.home = prefix
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """Return what takes the parts of a new request."""
@@ -135,6 +138,7 @@ class _Request(httputil.HTTPMessageDelegate):
         self._application: httputil.HTTPMessageDelegate | None = None
         self._start = httputil.RequestStartLine("GET", "/", "HTTP/1.1")
         self._wants_page = False
+        self._is_the_hubs = False
         self._too_large = False
         self._received = 0
         self._limit_bytes = listener.limits.body_bytes
@@ -146,6 +150,7 @@ class _Request(httputil.HTTPMessageDelegate):
         if isinstance(start_line, httputil.RequestStartLine):
             self._start = start_line
         self._wants_page = "text/html" in headers.get("Accept", "")
+        self._is_the_hubs = "X-Forwarded-For" not in headers  # what comes from people comes through the hub's proxy
         if self._listener.streamed and self._start.path.startswith(self._listener.streamed):
             self._limit_bytes = _STREAMED_BYTES
         self._too_large = _exceeds(headers.get("Content-Length", ""), self._limit_bytes)
@@ -172,7 +177,7 @@ class _Request(httputil.HTTPMessageDelegate):
             self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
         elif self._application:
             self._application.finish()
-        elif self._start.path == self._listener.alive:
+        elif self._start.path == self._listener.alive or (self._is_the_hubs and self._start.path == self._listener.home):
             self._answer(HTTPStatus.OK, {"binderhub": __version__}, __version__)
         else:
             self._refuse(Unavailable(self._listener.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))

@@ -23,7 +23,7 @@ from .handlers.legacy.mounting import legacy_paths
 from .metrics import Metrics
 from .server import BoundedServer
 from .settings import Cleaning, Launcher, Server
-from .state_lock import StateLock
+from .state_lock import StateLock, state_errors_converted
 from .tasks import Tasks
 
 _STOP_SECONDS = 15.0
@@ -71,6 +71,7 @@ class Serving:
                 tasks.start("watch of the token", self._end_when(refused, stopping.set))
             server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
             await listener.when_available(self._settings.check_settings)
+            await listener.when_available(self._settings.make_state_private)
             store = self._assembly.make_store(metrics)
             for path in (self._settings.state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
                 lock = StateLock(path)
@@ -80,10 +81,11 @@ class Serving:
             await listener.when_available(store.open)
             tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
 
-            async def put_together() -> AppContext:
-                return self._assembly.make_context(store, hub_auth, metrics, tasks)
+            async def put_together() -> tuple[AppContext, bytes]:
+                with state_errors_converted(self._settings.state):
+                    return self._assembly.make_context(store, hub_auth, metrics, tasks), cookie_secret(self._settings.state)
 
-            context = await listener.when_available(put_together)
+            context, secret = await listener.when_available(put_together)
             stack.push_async_callback(context.builds.close)
             stack.push_async_callback(context.named_builds.close)
             metrics.note_resumed(await context.builds.resume())
@@ -92,7 +94,7 @@ class Serving:
                 every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
                 tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
             listener.streamed = legacy_paths(context)
-            listener.application = make_application(context, cookie_secret(self._settings.state))
+            listener.application = make_application(context, secret)
             stack.callback(server.stop)
             self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()
@@ -114,5 +116,5 @@ def main() -> None:
     """Read the settings and run the service until a signal says to stop."""
     settings = BinderService.instance()
     settings.initialize()
-    settings.make_state_private()
+    os.umask(0o077)
     asyncio.run(Serving(settings).serve())

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from .errors import Unavailable
+
+
+@contextmanager
+def state_errors_converted(path: Path) -> Iterator[None]:
+    """Convert the system's errors about a file or folder that the service needs to start.
+
+    Raises:
+        Unavailable: it cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "Ask an administrator to look at it, and at the space on its disk."
+        raise Unavailable(f"The service cannot use {path}: {error.strerror or error}.", code="service_starting", hint=hint) from error
 
 
 class StateLock:
@@ -28,14 +44,8 @@ class StateLock:
         Raises:
             Unavailable: another process has it, or the file cannot be made.
         """
-        try:
+        with state_errors_converted(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise Unavailable(
-                f"The lock {self._path} cannot be made: {error.strerror}.",
-                code="service_starting",
-                hint="Let an administrator look at that directory.",
-            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

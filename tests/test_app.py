@@ -335,6 +335,20 @@ WRONG_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def test_a_state_directory_that_cannot_be_used_is_told_by_a_service_that_stays_and_goes_on(running: Running, tmp_path: Path, port: int) -> None:
+    (tmp_path / "state").write_text("no directory")
+    process = running({"BinderService": {"state_dir": str(tmp_path / "state")}})
+
+    def answer() -> str:
+        reply = answer_of(process, port, tmp_path / "log")
+        return reply.text if reply is not None else ""
+
+    wait_for(lambda: f"The service cannot use {tmp_path}/state: Not a directory." in answer(), "the reason", 30)
+    (tmp_path / "state").unlink()
+    wait_for(lambda: "checks" in answer(), "the service", 30)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
 @pytest.mark.parametrize("case", WRONG_SETTINGS)
 def test_wrong_settings_are_told_by_a_service_that_stays(running: Running, tmp_path: Path, port: int, case: str) -> None:
     settings, sentence = WRONG_SETTINGS[case]

@@ -140,13 +140,20 @@ async def test_without_an_application_the_reason_is_said_and_the_process_is_aliv
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_starting")
         assert reply.json()["error"]["message"] == "The <other> service is still there."
         assert int(reply.headers["Retry-After"]) > 0
-        page = await client.get(PREFIX, headers={"Accept": "text/html"})
+        page = await client.get(PREFIX, headers={"Accept": "text/html", "X-Forwarded-For": "203.0.113.7"})
         assert page.status_code == 503
         assert "The &lt;other&gt; service is still there." in page.text
         assert (await client.head(f"{PREFIX}health")).status_code == 503
         assert (await client.get(f"{PREFIX}versions")).status_code == 200
         listener.application = web.Application([(r"/.*", Echo)])
         assert (await client.post(f"{PREFIX}api/builds", content=b"xx")).text == "2"
+
+
+async def test_the_hub_itself_which_ends_at_a_service_that_fails_hears_that_this_one_is_there() -> None:
+    listener = BoundedServer(PREFIX, LIMITS)
+    async with serving(listener) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get(PREFIX)).status_code == 200
+        assert (await client.get(f"{PREFIX}builds/")).status_code == 503
 
 
 async def test_a_port_that_is_taken_is_waited_for() -> None:
