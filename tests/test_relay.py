@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import socketserver
 import threading
@@ -180,10 +181,12 @@ class _Proxy(socketserver.StreamRequestHandler):
         self.server.asked.append((line.split()[1], "Basic bWU6cyFjcmV0" in headers))
         with socket.create_connection(self.server.target) as target:
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=lambda: [self.connection.sendall(chunk) for chunk in iter(lambda: target.recv(65536), b"")], daemon=True)
-            back.start()
-            for chunk in iter(lambda: self.connection.recv(65536), b""):
-                target.sendall(chunk)
+            other_end = {self.connection: target, target: self.connection}
+            while True:
+                for ready in select.select(list(other_end), [], [])[0]:
+                    if not (chunk := ready.recv(65536)):
+                        return
+                    other_end[ready].sendall(chunk)
 
 
 async def test_a_proxy_of_the_environment_is_used_and_gets_no_closed_address(
