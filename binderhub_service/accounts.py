@@ -77,6 +77,11 @@ class HubAccounts:
         self._known[digest] = account
         return account
 
+    async def check(self) -> None:
+        """Raise `Unavailable` if the hub did not tell, in the last minute, when an account was made."""
+        if self._not_told:
+            raise Unavailable(_NOT_TOLD, code="hub_unavailable")
+
     async def _created(self, name: str) -> datetime | None:
         if name in self._not_told:
             return None

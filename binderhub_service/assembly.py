@@ -97,6 +97,7 @@ class Assembly:
         own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
         checks = {**images.checks(), **own}
         quota, servers = LaunchQuota(parent=self._settings), HubServers(hub_auth.api_url, hub_auth.api_token)
+        accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)
         named_builds = NamedBuilds(NamedBuildTable(store), builds)
         return AppContext(
@@ -105,7 +106,7 @@ class Assembly:
             hub_origin=hub_auth.hub_host,
             hub_api_url=hub_auth.api_url,
             builds=builds,
-            accounts=HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename),
+            accounts=accounts,
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self._settings).budget(), locks=self._lock_folders()),
             providers=providers,
             launches=Launches(
@@ -123,6 +124,7 @@ class Assembly:
             events=events,
             health=Health(
                 checks,
+                advice={"accounts": accounts.check},
                 quota=quota.quota(),
                 servers=servers.count,
                 builds=lambda: builds.counts()["running"],

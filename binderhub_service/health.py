@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
@@ -15,6 +16,7 @@ from .errors import BinderError, Unavailable
 Check = Callable[[], Awaitable[None]]
 _TRIES = 3
 _HUB_SECONDS = 3.0
+_NO_FAILURE = {"_ignore_failure": True}  # as BinderHub marks an entry that does not count
 
 
 class Health:
@@ -22,6 +24,7 @@ class Health:
 
     Args:
         checks: by name, what raises `BinderError` when something does not answer.
+        advice: by name, what raises `BinderError` when something is to be mended without which the service works; the answer stays ``ok``.
         quota: how many servers there may be; the entry ``Pod quota`` is there if that is bounded.
         servers: counts the servers that there are; with `quota`.
         builds: how many builds run; with `quota`.
@@ -33,6 +36,7 @@ class Health:
         self,
         checks: Mapping[str, Check],
         *,
+        advice: Mapping[str, Check] = MappingProxyType({}),
         quota: LaunchLimits = LaunchLimits(),  # noqa: B008  # frozen
         servers: Callable[[], Awaitable[int]] | None = None,
         builds: Callable[[], int] = lambda: 0,
@@ -40,6 +44,7 @@ class Health:
         pause_seconds: float = 1.0,
     ) -> None:
         self._checks = checks
+        self._advice = advice
         self._quota = quota
         self._servers = servers
         self._builds = builds
@@ -65,8 +70,9 @@ class Health:
 
     async def _ask(self) -> dict[str, Any]:
         entries = await asyncio.gather(*(self._entry(name, check) for name, check in self._checks.items()))
+        advice = [await self._entry(name, check) | _NO_FAILURE for name, check in self._advice.items()]
         counted = [await self._quota_entry(self._servers)] if self._servers and self._quota.total is not None else []
-        return {"ok": all(entry["ok"] for entry in entries), "checks": [*entries, *counted]}
+        return {"ok": all(entry["ok"] for entry in entries), "checks": [*entries, *advice, *counted]}
 
     async def _entry(self, name: str, check: Check) -> dict[str, Any]:
         for left in reversed(range(_TRIES)):
@@ -82,7 +88,7 @@ class Health:
 
     async def _quota_entry(self, servers: Callable[[], Awaitable[int]]) -> dict[str, Any]:
         """Return BinderHub's entry about places; taken places are no failure of the service."""
-        entry: dict[str, Any] = {"service": "Pod quota", "quota": self._quota.total, "_ignore_failure": True}
+        entry: dict[str, Any] = {"service": "Pod quota", "quota": self._quota.total} | _NO_FAILURE
         try:
             users, builds = await servers(), self._builds()
         except Unavailable as error:

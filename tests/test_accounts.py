@@ -103,11 +103,14 @@ async def test_a_hub_that_does_not_tell_leaves_the_name_and_that_is_said_once(
         assert len(hub.asked) == 1, "not asked again at once"
         accounts._not_told.clear()  # as after a minute
         await accounts.of("t1", "alice")
+    with pytest.raises(Unavailable, match=SCOPE):
+        await accounts.check()
     [said] = [record.message for record in caplog.records if record.name == "binderhub_service"]
     assert SCOPE in said
     accounts._not_told.clear()
     tell(hub, "alice", "2026-03-01T12:00:00.123456Z")
     assert await accounts.of("t1", "alice") == Account("alice", CREATED), "as soon as it tells"
+    await accounts.check()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,13 @@ async def test_places_are_told_and_are_no_failure() -> None:
         assert report == {"ok": True, "checks": [expected]}
 
 
+async def test_advice_is_told_and_is_no_failure() -> None:
+    good, bad = Neighbour(), Neighbour(failures=9)
+    report = await Health({"a": good.check}, advice={"b": bad.check}, pause_seconds=0).report()
+    advice = {"service": "b", "ok": False, "message": "It did not answer.", "_ignore_failure": True}
+    assert report == {"ok": True, "checks": [{"service": "a", "ok": True}, advice]}
+
+
 async def test_without_a_quota_nothing_is_counted() -> None:
     async def servers() -> int:
         raise AssertionError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,6 +25,16 @@ V2 = {"Docker-Distribution-Api-Version": "registry/2.0"}
 MANIFEST = {"config": {"digest": "sha256:c", "size": 10}, "layers": [{"size": 90}]}
 CONFIG = {"created": "2026-03-01T12:00:00.5Z", "config": {"Labels": {"binder.environment": "key"}}}
 Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class _Bytes(httpx.AsyncByteStream):
+    """Bytes as they come from a connection."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +246,33 @@ async def test_a_configuration_that_makes_no_sense_is_unavailable(content: bytes
 async def test_a_list_that_makes_no_sense_is_unavailable(content: bytes) -> None:
     with pytest.raises(Unavailable):
         await images(lambda request: httpx.Response(200, content=content), "r.example/").all()
+
+
+async def test_an_answer_without_an_end_is_given_up() -> None:
+    sent = 0
+
+    async def zeros() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 2**20
+            yield bytes(2**20)
+
+    with pytest.raises(Unavailable, match="more than 16 MiB"):
+        await images(lambda request: httpx.Response(200, content=zeros()), "r.example/").all()
+    assert sent <= 17 * 2**20
+
+
+async def test_an_answer_that_swells_is_given_up_and_one_that_was_packed_is_read() -> None:
+    for size, is_read in ((1000, True), (20 * 2**20, False)):
+        packed = gzip.compress(json.dumps({"repositories": [], "more": "x" * size}).encode())
+        registry = images(
+            lambda request, packed=packed: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=_Bytes(packed)), "r.example/"
+        )
+        if is_read:
+            assert await registry.all() == []
+        else:
+            with pytest.raises(Unavailable, match="more than 16 MiB"):
+                await registry.all()
 
 
 async def test_a_list_that_leads_in_a_circle_is_given_up() -> None:

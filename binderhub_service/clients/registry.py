@@ -27,6 +27,7 @@ _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _LONG = httpx.Timeout(300.0, connect=5.0)
 _POOL = httpx.Limits(max_connections=20, keepalive_expiry=60)
 _RETRY_SECONDS = (0.2, 1.0)
+_ANSWER_BYTES = 16 * 2**20  # a list of 100,000 tags has a quarter of it
 _PASSING = {429, 500, 502, 503, 504}
 _TOKEN_SECONDS = 60.0  # what a token that does not say is good for
 _TOKEN_SPARE_SECONDS = 10.0
@@ -170,7 +171,8 @@ class RegistryClient:
         for seconds in (*self._waits_seconds, None):
             content = {"content": body(), "timeout": _LONG} if body else {"follow_redirects": True}
             try:
-                answer = await self._client.request(method, url, headers=headers, **content, **more)
+                async with self._client.stream(method, url, headers=headers, **content, **more) as stream:
+                    answer = await _read(stream, reference)
             except httpx.HTTPError as error:
                 if seconds is None:
                     raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
@@ -235,6 +237,17 @@ class RegistryClient:
         login = await asyncio.to_thread(self._credentials.login_for, reference.registry)
         if not (reference.registry == DOCKER_HUB and login and answer.status_code == 401):
             raise _login_failed(reference, login)
+
+
+async def _read(stream: httpx.Response, reference: Reference) -> httpx.Response:
+    """Return an answer with its content, decoded, as far as that has any end."""
+    content = bytearray()
+    async for chunk in stream.aiter_bytes():
+        content += chunk
+        if len(content) > _ANSWER_BYTES:
+            raise _unavailable(reference, f"its answer has more than {_ANSWER_BYTES // 2**20} MiB")
+    headers = [(name, value) for name, value in stream.headers.multi_items() if name != "content-encoding"]
+    return httpx.Response(stream.status_code, headers=headers, content=bytes(content), request=stream.request)
 
 
 def error_codes(answer: httpx.Response) -> set[str]:
