@@ -34,7 +34,7 @@ from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
 from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
-from binderhub_service.models import Image, iso, now
+from binderhub_service.models import Image, Template, iso, now
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.store import Store
@@ -300,6 +300,7 @@ EVERYTHING = [
     ("GET", "/builds/b1/events"),
     ("GET", "/images"),
     ("DELETE", "/images/x"),
+    ("GET", "/templates"),
     ("GET", "/openapi.json"),
     ("POST", "/launches"),
     ("GET", "/nothing"),
@@ -537,6 +538,16 @@ async def test_an_address_that_is_no_text_is_a_bad_request(service: Service, pat
 
 
 # Images
+
+
+async def test_templates_are_listed_by_name_for_everybody_who_may_use_the_service(service: Service) -> None:
+    for name in ("two", "one"):
+        await service.context.templates.add(Template(name, "an/image", created=now(), modified=now(), memory=1024))
+    reply = await service.ask("GET", "/templates", "visitor")
+    assert [(one["name"], one["image"], one["memory"], one["command"]) for one in reply.json()] == [
+        ("one", "an/image", 1024, None),
+        ("two", "an/image", 1024, None),
+    ]
 
 
 async def test_images_are_for_administrators(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

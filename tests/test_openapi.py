@@ -22,10 +22,11 @@ from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.base import build_json
 from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi
+from binderhub_service.handlers.templates import template_json
 from binderhub_service.images import StoredImage
 from binderhub_service.launches import Launched
 from binderhub_service.legacy_settings import LegacySettings
-from binderhub_service.models import Build, Image, Kind, Phase, Source, State
+from binderhub_service.models import Build, Image, Kind, Phase, Source, State, Template, now
 from binderhub_service.page_settings import PageSettings
 
 PREFIX = "/services/binder/"
@@ -140,6 +141,13 @@ def test_an_image_as_it_is_written_fits_its_schema() -> None:
     written = _image_json(image, datetime.now(UTC))
     assert problems("StoredImage", written) == []
     assert list(written) == SCHEMAS["StoredImage"]["required"]
+
+
+@pytest.mark.parametrize("more", [{}, {"command": "start.sh", "memory": 1024, "cpu_shares": 2}])
+def test_a_template_as_it_is_written_fits_its_schema(more: dict[str, Any]) -> None:
+    written = template_json(Template("lab", "an/image", created=now(), modified=now(), **more))
+    assert problems("StoredTemplate", written) == []
+    assert list(written) == SCHEMAS["StoredTemplate"]["required"]
 
 
 def test_a_launch_has_exactly_the_described_keys() -> None:

@@ -23,6 +23,7 @@ from .legacy.mounting import legacy_routes
 from .pages import page_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
+from .templates import template_routes
 
 _FIRST_PROBLEM = 400
 
@@ -40,6 +41,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *address_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),
+        *template_routes(prefix),
         *legacy_routes(context),
         *provider_routes(prefix),
         *binder_build_routes(prefix),
