@@ -8,7 +8,7 @@ from ..models import Template, iso
 from .base import ApiHandler
 
 
-class TemplatesHandler(ApiHandler):
+class TemplateListHandler(ApiHandler):
     """``templates``."""
 
     async def get(self) -> None:
@@ -31,4 +31,4 @@ def template_json(template: Template) -> dict[str, Any]:
 
 def template_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`."""
-    return [(rf"{prefix}api/templates/?", TemplatesHandler)]
+    return [(rf"{prefix}api/templates/?", TemplateListHandler)]
