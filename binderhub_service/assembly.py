@@ -28,7 +28,7 @@ from .modes import mode_class
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, UrlGuard
+from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard
 from .store.caching import CachingStore
 from .store.named_builds import NamedBuildTable
 from .store.store import Store
@@ -135,6 +135,7 @@ class Assembly:
             legacy=LegacyApis(parent=self._settings).legacy_settings(),
             cors_allow_origin=self._settings.cors_allow_origin,
             is_api_only=self._settings.enable_api_only_mode,
+            banned=Server(parent=self._settings).banned(),
         )
 
     def _lock_folders(self) -> list[Path]:

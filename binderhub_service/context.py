@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jinja2 import Environment
 
@@ -12,6 +12,7 @@ from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.named import NamedBuilds
 from .builds.templates import Templates
+from .common.forwarded import Network
 from .health import Health
 from .launch_events import Events
 from .launches import Attempts, Launches
@@ -43,6 +44,7 @@ class AppContext:
         is_api_only: whether there are no pages.
         named_builds, templates: what the APIs of older services keep.
         legacy: which of those APIs there are.
+        banned: networks that are refused, with their labels.
     """
 
     prefix: str
@@ -67,3 +69,4 @@ class AppContext:
     cors_allow_origin: str = ""
     is_api_only: bool = False
     hub_origin: str = ""
+    banned: Mapping[Network, str] = field(default_factory=dict)

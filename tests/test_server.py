@@ -245,6 +245,7 @@ FORWARDED = {
     "trusted proxies alone": ({"X-Forwarded-For": "10.0.0.8, 10.0.0.9"}, "10.0.0.8"),
     "nonsense": ({"X-Forwarded-For": "203.0.113.7, <b>"}, "127.0.0.1"),
     "an address of version 6": ({"X-Forwarded-For": "2001:db8::7"}, "2001:db8::7"),
+    "version 4 in version 6": ({"X-Forwarded-For": "203.0.113.7, ::ffff:10.0.0.9"}, "203.0.113.7"),
 }
 
 

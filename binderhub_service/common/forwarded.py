@@ -1,11 +1,16 @@
-"""Whose request is it, if it came through proxies; pure. Facts: every proxy appends the address that it was asked from to ``X-Forwarded-For``."""
+"""Whose request is it, if it came through proxies, and is it from a network that is kept out; pure.
+
+Facts: every proxy appends the address that it was asked from to ``X-Forwarded-For``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+_OF_ONE_CLIENT = 64  # the prefix of what an access provider gives to one client, who chooses any address in it
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network] = ()) -> str:
@@ -22,10 +27,34 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network] = (
     believed = peer
     for entry in reversed(forwarded_for.split(",") if forwarded_for else ()):
         try:
-            address = ip_address(entry.strip())
+            address = parsed(entry.strip())
         except ValueError:
             break
         believed = str(address)
         if not any(address in network for network in trusted):
             break
     return believed
+
+
+def label_of(address: str, networks: Mapping[Network, str]) -> str | None:
+    """Return the label of the first network that an address is in; None if it is in none, or is no address."""
+    try:
+        known = parsed(address)
+    except ValueError:
+        return None
+    return next((label for network, label in networks.items() if known in network), None)
+
+
+def client_of(address: str) -> str:
+    """Return what is the same for all addresses that one client can choose from: an address of version 4, or the network of one of version 6."""
+    try:
+        known = parsed(address)
+    except ValueError:
+        return address
+    return str(known) if known.version == 4 else str(IPv6Network((known, _OF_ONE_CLIENT), strict=False))
+
+
+def parsed(address: str) -> Address:
+    """Return an address; one of version 4 that is written as one of version 6 (``::ffff:192.0.2.1``) is what it is. Raises `ValueError`."""
+    known = ip_address(address)
+    return known.ipv4_mapped or known if isinstance(known, IPv6Address) else known

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado import web
 
+from ..common.forwarded import label_of
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from ..models import Account, Build, Caller, iso
 from .visitors import is_visitor, visitor
@@ -105,6 +106,7 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
 
     async def prepare(self) -> None:
         """Find out who is asking without blocking the loop, before any method runs."""
+        self.check_network()
         if self.public or self.request.method == "OPTIONS":  # which answers nothing but what the hub's own pages may ask
             return
         self.current_user = visitor(self)  # set, since getting it would block the loop
@@ -113,6 +115,12 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         self.require_login()
         if self.current_user:
             self._account = await self.account_of(self.current_user, self.hub_auth.get_token(self))
+
+    def check_network(self) -> None:
+        """Raise `NotAllowed` if the request comes from a network that the operator keeps out."""
+        label = label_of(self.request.remote_ip or "", self.context.banned)
+        if label is not None:
+            raise NotAllowed(f"Requests from {label} are not allowed")
 
     async def account_of(self, user: Mapping[str, Any], token: str) -> Account:
         """Return the account of somebody whom the hub knows by a token, or of a visitor."""

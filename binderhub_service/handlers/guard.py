@@ -35,6 +35,7 @@ class RefusedAddressHandler(PageHandler):
 
     async def prepare(self) -> None:
         """Refuse every method alike."""
+        self.check_network()
         raise self._refused
 
     def render_error(self, error: BinderError) -> None:

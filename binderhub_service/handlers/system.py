@@ -16,10 +16,17 @@ from .base import ApiHandler, allow_origins
 _OPENAPI = Path(__file__).parent.parent / "openapi.json"
 
 
-class HealthHandler(ApiHandler):
-    """``health``: 200 if everything the service needs answers, else 503."""
+class ProbedHandler(ApiHandler):
+    """A handler that probes ask."""
 
     public = True
+
+    def check_network(self) -> None:
+        """Answer wherever the request comes from."""
+
+
+class HealthHandler(ProbedHandler):
+    """``health``: 200 if everything the service needs answers, else 503."""
 
     async def get(self) -> None:
         """Answer with every check by name."""
@@ -30,10 +37,8 @@ class HealthHandler(ApiHandler):
     head = get
 
 
-class VersionsHandler(ApiHandler):
+class VersionsHandler(ProbedHandler):
     """``versions``: in the shape that BinderHub's clients know."""
-
-    public = True
 
     @property
     def allowed_origin(self) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
 from traitlets import Bool, Float, Integer, TraitError, Unicode, default, validate
+from traitlets import Dict as DictTrait
 from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
+from ..common.forwarded import Network
 from ..legacy_settings import LegacySettings
 from ..page_settings import PageSettings
 from ..server import ServerLimits
@@ -113,14 +116,28 @@ class Server(Configurable):
         """,
     ).tag(config=True)
 
-    @validate("trusted_proxies")
-    def _check_networks(self, proposal: Any) -> list[str]:
+    ban_networks = DictTrait(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="""Networks whose requests are refused with 403, each with a label that the refusal names.
+
+        Only ``health`` and ``versions`` answer them, for probes, and files such as badges. A client's address is the one that the hub's proxy saw,
+        or that `trusted_proxies` tell. Default: none. Example: ``{"192.0.2.0/24": "a crawler"}``.
+        """,
+    ).tag(config=True)
+
+    @validate("trusted_proxies", "ban_networks")
+    def _check_networks(self, proposal: Any) -> Any:
         for network in proposal["value"]:
             try:
                 ip_network(network)
             except ValueError as error:
-                raise TraitError(f"Server.trusted_proxies: {error}") from error
-        return list(proposal["value"])
+                raise TraitError(f"Server.{proposal['trait'].name}: {error}") from error
+        return proposal["value"]
+
+    def banned(self) -> Mapping[Network, str]:
+        """Return the networks that are refused, with their labels."""
+        return {ip_network(network): label for network, label in self.ban_networks.items()}
 
     def limits(self) -> ServerLimits:
         """Return the settings as `server` takes them."""

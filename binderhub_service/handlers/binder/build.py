@@ -47,6 +47,7 @@ class BinderBuildHandler(StreamHandler):
 
     async def prepare(self) -> None:
         """Check first what the client can read, then who is asking, and that no other page asks in their name: this GET runs code."""
+        self.check_network()
         if self.request.method == "OPTIONS":
             return
         if not protocol.accepts_events(self.request.headers.get("Accept", "")):

@@ -185,6 +185,7 @@ class UnknownBinderBuildHandler(BinderBuildApiHandler):
 
     async def prepare(self) -> None:
         """Say that there is nothing."""
+        self.check_network()
         raise web.HTTPError(HTTPStatus.NOT_FOUND)
 
 

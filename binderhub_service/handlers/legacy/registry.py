@@ -31,6 +31,7 @@ class RegistryHandler(LegacyHandler):
 
     async def prepare(self) -> None:
         """Send requests for another spelling of an address there; then want a key where something is to be changed."""
+        self.check_network()
         raw = self.request.path.removeprefix(self.mount)
         clean = protocol.cleaned(raw)
         if raw not in {"", clean}:
