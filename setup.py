@@ -53,7 +53,7 @@ setup(
         "test": [
             "bcrypt>=4.1",
             "pytest>=8.2",
-            "pytest-asyncio>=1",
+            "pytest-asyncio>=1.1",
             "pytest-cov>=5",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
