@@ -242,11 +242,10 @@ def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
     Raises:
         InvalidRequest: as `check_path`.
     """
-    file = (labpath or filepath).rstrip("/")
-    if file:
-        return check_path(file.lstrip("/"))
-    opened = urlpath.lstrip("/")
-    return check_path(f"/{opened}") if opened and check_path(opened) else ""
+    try:
+        return paths.path_from_query(urlpath, filepath, labpath)
+    except Refused as refused:
+        raise InvalidRequest.of(refused) from refused
 
 
 # How JupyterHub's own refusals of a token begin, in 5.5 and 6.1.

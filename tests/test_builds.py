@@ -267,6 +267,23 @@ async def test_who_had_an_image_gets_it_again_when_the_repository_gives_no_answe
         await real.ask(alice)
 
 
+@pytest.mark.parametrize("old", ["master", "main"])
+async def test_where_a_default_branch_was_renamed_the_new_one_is_taken_with_a_word(make: Callable[..., RealBuilds], old: str) -> None:
+    real = make(limits=BuildLimits(ref_seconds=0))
+    del real.provider.refs["main"]
+    build = await real.ask(ref=old)
+    assert (build.source.ref, build.source.commit) == (old, commit(1))
+    assert build.notice.endswith("So this is its default branch; the link or the name is an old one.")
+    assert (await real.builds.get(build.id, ALICE)).notice == "", "it is about the answer"
+    with pytest.raises(NotFound):
+        await real.builds.ensure(Request("https://host/o/r", old), ALICE, as_named=True)
+    with pytest.raises(NotFound):
+        await real.ask(ref="gone")
+    real.provider.refs.clear()
+    with pytest.raises(NotFound, match=old):
+        await real.ask(BOB, ref=old)
+
+
 async def test_an_image_store_that_is_away_is_not_an_empty_one(real_builds: RealBuilds, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(name: str) -> Image | None:
         raise Unavailable("Away.")

@@ -61,6 +61,12 @@ async def test_github_says_what_an_abbreviated_commit_is(api: WebApiServer, shor
     assert (source.commit, source.ref, provider.api.remaining) == (SHA, "0123456", 59)
 
 
+async def test_an_abbreviation_may_be_in_capitals(api: WebApiServer, short: str) -> None:
+    server, owner, repository = short.rsplit("/", 2)
+    api.answers[f"/repos/{owner}/{repository}/commits/0123abc"] = Answer(A_COMMIT, headers=LEFT)
+    assert (await GitHubProvider(url=server, api_url=api.url).resolve(Request(short, "0123ABC"))).commit == SHA
+
+
 async def test_an_abbreviation_of_nothing_is_not_found_and_remembered(api: WebApiServer, short: str) -> None:
     provider = GitHubProvider(url=short.rsplit("/", 2)[0], api_url=api.url)
     for _ in range(2):

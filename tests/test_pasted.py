@@ -67,6 +67,25 @@ async def test_what_names_no_repository_is_refused(pasted: str) -> None:
         await understood(Names(), pasted)
 
 
+@pytest.mark.parametrize("pasted", VECTORS["refused"])
+async def test_what_does_not_say_what_is_meant_is_refused_in_a_sentence_and_nobody_is_asked(pasted: str) -> None:
+    git = Names("main")
+
+    async def asked() -> None:
+        request, _ = await located(Request(pasted), "", "alice", Resolver([GitProvider(git)], BuildLimits()), shorthand=True)
+        GitProvider(git).canonical_repo(request)
+
+    with pytest.raises(BinderError) as caught:
+        await asked()
+    assert (caught.value.status, str(caught.value)[-1:]) == (400, ".")
+    assert git.asked == []
+
+
+@pytest.mark.parametrize("page", ["compare/main...x", "releases/latest", "pull/12", "commit/0123456"])
+async def test_a_ref_that_is_typed_wins_over_what_a_page_shows(page: str) -> None:
+    assert await understood(Names(), f"https://github.com/o/r/{page}", ref="v1") == ("https://github.com/o/r", "v1", "")
+
+
 async def test_a_branch_that_is_not_there_is_said_in_a_sentence() -> None:
     with pytest.raises(NotFound, match=r"has no branch or tag with which 'gone/for/good\.ipynb' begins\.") as caught:
         await understood(Names("main"), "https://github.com/o/r/blob/gone/for/good.ipynb")

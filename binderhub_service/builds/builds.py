@@ -60,12 +60,20 @@ class Builds:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def ensure(
-        self, request: Request, caller: Caller, *, force: bool = False, may_begin: Callable[[Source], Awaitable[None]] | None = None
+        self,
+        request: Request,
+        caller: Caller,
+        *,
+        force: bool = False,
+        as_named: bool = False,
+        may_begin: Callable[[Source], Awaitable[None]] | None = None,
     ) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of what is asked for; equal asks share one build.
 
         Args:
             force: build even if the image is there; a build that is going on is joined all the same.
+            as_named: whether only the ref that is named will do. Else the default branch is taken, with a notice, where ``master`` or ``main``
+                is not there: so repositories rename their default branch.
             may_begin: asked before a build is begun; what it raises goes to the caller.
 
         Returns:
@@ -80,13 +88,27 @@ class Builds:
         access.check_may_build(caller)
         await self._requesters.adopt(caller)
         try:
-            source = await self._resolver.resolve(request, caller.name, fresh=force)
+            source, notice = await self._source(request, caller, fresh=force, as_named=as_named)
         except (NotFound, Unavailable) as error:
             known = None if force else await self._had_before(request, caller)
             if known is None:
                 raise
             return replace(known, notice=_instead_of_an_answer(error, known)), False
-        return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
+        build, is_new = await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
+        return replace(build, notice=notice), is_new
+
+    async def _source(self, request: Request, caller: Caller, *, fresh: bool, as_named: bool) -> tuple[Source, str]:
+        """Return the source that a request means, and a notice if it is not the one of the ref that is named."""
+        try:
+            return await self._resolver.resolve(request, caller.name, fresh=fresh), ""
+        except NotFound as error:
+            if as_named or error.code != "ref_not_found" or not self._resolver.is_renamed_head(request):
+                raise
+            try:
+                source = await self._resolver.resolve(replace(request, ref=""), caller.name, fresh=fresh)
+            except NotFound:
+                raise error from None
+            return replace(source, ref=request.ref), f"{error.message} So this is its default branch; the link or the name is an old one."
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""

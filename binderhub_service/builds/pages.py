@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..common.addresses import check_text
 from ..common.credentials import refuse_credentials
+from ..common.launch_links import link_in
 from ..common.pasted import Pasted, take_apart
 from ..common.paths import check_path
 from ..common.refs import SHORT_SHA, check_ref, split_ref
@@ -31,7 +32,8 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
     if request.provider:
         return request, path
     try:
-        check_text(request.repo)
+        refuse_credentials(request.repo)
+        check_text(link_in(request.repo.strip()))
         pasted = take_apart(request.repo, request.ref, path, shorthand=shorthand)
         refuse_credentials(pasted.repo, pasted.ref, pasted.path, "/".join(pasted.page))
         names = _candidates(pasted)
@@ -41,7 +43,7 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
     if pasted.page:
         found = await resolver.names_among(Request(pasted.repo), names, person)
         ref, rest = split_ref(pasted.page, found)
-        if ref not in found and not SHORT_SHA.match(ref):
+        if ref not in found and not SHORT_SHA.match(ref.lower()):
             raise NotFound(
                 f"The repository {pasted.repo} has no branch or tag with which {'/'.join(pasted.page)!r} begins.",
                 code="ref_not_found",

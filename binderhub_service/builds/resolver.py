@@ -116,6 +116,10 @@ class Resolver:
         """
         return provider_for(request, self._providers).canonical_repo(request)
 
+    def is_renamed_head(self, request: Request) -> bool:
+        """Say whether the request's ref, where it is not there, probably means the default branch; asks nobody."""
+        return request.ref in provider_for(request, self._providers).renamed_heads
+
     def _check_one_permitted(self, request: Request, names: Sequence[str]) -> None:
         """Check that the operator lets the repository be used at one of the names; raises `NotAllowed`."""
         refused: NotAllowed | None = None

@@ -33,6 +33,19 @@ def check_path(path: str) -> str:
     return path if is_url else "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
+def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
+    """Return the path that a launch link asks to open; as in BinderHub, a file wins over a URL path.
+
+    Raises:
+        Refused: as `check_path`.
+    """
+    file = (labpath or filepath).rstrip("/")
+    if file:
+        return check_path(file.lstrip("/"))
+    opened = urlpath.lstrip("/")
+    return check_path(f"/{opened}") if opened and check_path(opened) else ""
+
+
 def url_path(path: str) -> str:
     """Return the URL path inside the server that `path` means, percent-encoded; empty if `path` is."""
     if not path or path.startswith("/"):

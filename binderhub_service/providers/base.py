@@ -74,7 +74,7 @@ class Provider(Configurable):
     spec_form: ClassVar[str]
     rank: ClassVar[int] = 50
     is_generic: ClassVar[bool] = False
-    renamed_heads: ClassVar[frozenset[str]] = frozenset()
+    renamed_heads: ClassVar[frozenset[str]] = frozenset({"main", "master"})
 
     find_digest: FindDigest | None = None
 

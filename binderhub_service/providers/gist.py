@@ -87,11 +87,12 @@ class GistProvider(GitHubProvider):
         versions = [self.api.commit_in(revision.get("version")) for revision in history]
         if ref in _NEWEST and versions:
             return versions[0]
-        matching = [version for version in versions if ref and version.startswith(ref)]
+        sha = ref.lower()
+        matching = [version for version in versions if sha and version.startswith(sha)]
         if len(matching) == 1:
             return matching[0]
-        if SHA.match(ref) and await self.api.gist(gist_id, ref) is not None:  # older than what GitHub lists
-            return ref
+        if SHA.match(sha) and await self.api.gist(gist_id, sha) is not None:  # older than what GitHub lists
+            return sha
         raise NotFound(f"The gist {address} has no revision {ref!r}.", code="ref_not_found", hint="Leave the ref empty for the newest one.")
 
     def ref_url(self, source: Source) -> str:

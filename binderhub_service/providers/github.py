@@ -27,7 +27,6 @@ class GitHubProvider(Provider):
     event_name: ClassVar[str] = "GitHub"
     spec_form: ClassVar[str] = "user/repo/ref"
     rank: ClassVar[int] = 10
-    renamed_heads: ClassVar[frozenset[str]] = frozenset({"main", "master"})
 
     url = Unicode(
         "https://github.com",
@@ -121,9 +120,9 @@ class GitHubProvider(Provider):
         try:
             commit = await self.git.commit_of(address, request.ref)
         except NotFound as error:
-            if error.code != "ref_not_found" or not SHORT_SHA.match(request.ref):
+            if error.code != "ref_not_found" or not SHORT_SHA.match(request.ref.lower()):
                 raise
-            commit = await self.api.commit(owner, repository, request.ref)
+            commit = await self.api.commit(owner, repository, request.ref.lower())
         return Source(provider=self.name, repo=address, url=address, slug=f"{owner}-{repository}", ref=request.ref or "HEAD", commit=commit)
 
     def ref_url(self, source: Source) -> str:

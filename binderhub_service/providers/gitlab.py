@@ -100,9 +100,9 @@ class GitLabProvider(Provider):
         try:
             commit = await self.git.commit_of(f"{address}.git", request.ref)
         except NotFound as error:
-            if error.code != "ref_not_found" or not SHORT_SHA.match(request.ref):
+            if error.code != "ref_not_found" or not SHORT_SHA.match(request.ref.lower()):
                 raise
-            commit = await self._abbreviated(path, request.ref)
+            commit = await self._abbreviated(path, request.ref.lower())
         return Source(provider=self.name, repo=address, url=f"{address}.git", slug=slug_of(path), ref=request.ref or "HEAD", commit=commit)
 
     async def _abbreviated(self, path: str, ref: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from ..common.address_rules import ASK_FOR_PUBLIC, AddressRules, not_public
 from ..common.addresses import split
 from ..common.git_environment import WEB_PROTOCOLS, git_environment, login_options
 from ..common.git_messages import reason_in, says_not_there
+from ..common.refs import full_names
 from ..errors import NotAllowed, NotFound, Unavailable
-from .addresses import SHA
+from .addresses import SHA, SHORT_SHA
 
 _MAX_OUTPUT_BYTES = 256 * 1024
+_MOST_NAMED = 8
 
 
 class LsRemote:
@@ -35,20 +37,22 @@ class LsRemote:
         self._rules = rules
 
     async def commit_of(self, url: str, ref: str) -> str:
-        """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled.
+        """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled; a whole SHA as given.
 
         Raises:
             NotAllowed: the address, or one that it leads to, may not be asked.
             NotFound: the repository or the ref is not there.
             Unavailable: the server did not answer, or not in time.
         """
-        if SHA.match(ref):
-            return ref
-        names = ["HEAD"] if ref in {"", "HEAD"} else _candidates(ref)
+        if SHA.match(ref.lower()):
+            return ref.lower()
+        names = ["HEAD"] if ref in {"", "HEAD"} else full_names(ref)
         found = _parse(await self._ls_remote(url, names))
         for name in names:
             if name in found:
                 return found[name]
+        if names == ["HEAD"]:
+            raise _no_head(url, _parse(await self._ls_remote(url, ["refs/heads/*"])))
         raise _ref_not_found(url, ref)
 
     async def names_among(self, url: str, names: Sequence[str]) -> frozenset[str]:
@@ -143,13 +147,6 @@ async def _whole(starting: asyncio.Task[asyncio.subprocess.Process]) -> asyncio.
         raise
 
 
-def _candidates(ref: str) -> list[str]:
-    """Return the full names that a ref may mean, best first; ``^{}`` is an annotated tag's commit."""
-    if ref.startswith("refs/"):
-        return [f"{ref}^{{}}", ref]
-    return [f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}"]
-
-
 def _parse(output: str) -> dict[str, str]:
     """Return commits by full name; `git ls-remote` matches the ends of names, so there may be others among them."""
     lines = (line.split("\t", 1) for line in output.splitlines())
@@ -174,9 +171,26 @@ def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
     )
 
 
+def _no_head(url: str, branches: Collection[str]) -> NotFound:
+    """Return what is said where the default branch is not there: which branches are."""
+    if not branches:
+        return NotFound(f"The repository {url} has no commit yet.", code="ref_not_found", hint="Push a commit.")
+    names = [name.removeprefix("refs/heads/") for name in sorted(branches)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return NotFound(
+        f"The default branch of the repository {url} is not there.",
+        code="ref_not_found",
+        hint=f"Name one of its branches: {', '.join(names[:_MOST_NAMED])}{more}.",
+    )
+
+
 def _ref_not_found(url: str, ref: str) -> NotFound:
-    if not ref or ref == "HEAD":
-        return NotFound(f"The repository {url} has no commit yet.", code="ref_not_found", hint="Push a commit, or name a branch that has one.")
+    if SHORT_SHA.match(ref.lower()):
+        return NotFound(
+            f"The repository {url} has no branch or tag {ref!r}, and its server finds no commit by a part of its SHA.",
+            code="ref_not_found",
+            hint="Give the whole SHA of the commit, 40 characters, or the name of a branch or tag.",
+        )
     return NotFound(
         f"The repository {url} has no branch or tag {ref!r}.",
         code="ref_not_found",

@@ -137,9 +137,25 @@ async def test_a_tag_means_its_commit(git_place: Place, repository: Repository, 
     assert (held != commit) == annotated
 
 
+async def test_a_ref_may_be_named_as_a_clone_a_tag_or_a_pull_request_is(git_place: Place, repository: Repository) -> None:
+    first = repository.rev("main")
+    repository.tag("v3", annotated=True)
+    newer = repository.commit({"other": "x"}, branch="proposal", parent="main")
+    for name in ("refs/pull/12/head", "refs/merge-requests/7/head"):
+        repository._git("update-ref", name, newer)
+    repository._git("update-ref", "-d", "refs/heads/proposal")
+    for ref in ("origin/main", "remotes/origin/main", "refs/remotes/origin/main", "heads/main", "tags/v3", "refs/tags/v3"):
+        assert await commit_of(git_place, repository, ref) == first
+    for ref in ("pull/12/head", "refs/pull/12/head", "merge-requests/7/head"):
+        assert await commit_of(git_place, repository, ref) == newer
+    repository.branch("origin/main", at=newer)
+    assert await commit_of(git_place, repository, "origin/main") == newer, "a branch of this very name"
+
+
 async def test_a_full_sha_is_taken_as_given_without_asking(git_place: Place, repository: Repository) -> None:
     for sha in ("0123456789abcdef" * 2 + "01234567", "0123456789abcdef" * 4):
         assert await commit_of(git_place, repository, sha) == sha
+        assert await commit_of(git_place, repository, sha.upper()) == sha
     assert repository.requests == []
 
 
@@ -182,6 +198,24 @@ async def test_a_repository_without_a_commit_says_so(git_place: Place, git_serve
         await commit_of(git_place, git_server.create(f"provider/empty-{request.node.callspec.id}"))
     assert caught.value.code == "ref_not_found"
     assert "no commit yet" in caught.value.message
+
+
+async def test_a_default_branch_that_is_not_there_lists_the_branches_that_are(git_place: Place, repository: Repository) -> None:
+    repository._git("symbolic-ref", "HEAD", "refs/heads/gone")
+    for number in range(9):
+        repository.branch(f"b{number}", at="main")
+    for ref in ("", "HEAD"):
+        with pytest.raises(NotFound) as caught:
+            await commit_of(git_place, repository, ref)
+        assert caught.value.message.endswith("is not there.")
+        assert caught.value.hint == "Name one of its branches: b0, b1, b2, b3, b4, b5, b6, b7 and 2 more."
+
+
+@pytest.mark.parametrize("ref", ["0123abc", "ABCDEF0"])
+async def test_where_no_part_of_a_sha_can_be_looked_up_the_whole_is_asked_for(repository: Repository, ref: str) -> None:
+    with pytest.raises(NotFound, match=f"'{ref}', and its server finds no commit by a part of its SHA") as caught:
+        await GitProvider(LsRemote(20)).resolve(Request(repository.url, ref))
+    assert caught.value.hint.startswith("Give the whole SHA")
 
 
 async def test_an_unknown_repository_is_said_to_be_unknown(git_place: Place, repository: Repository) -> None:

@@ -213,6 +213,20 @@ async def test_a_server_that_gives_no_single_commits_gives_everything(
     assert Path(build_directory.manifest(made.build)["content"], "a").read_text() == "old"
 
 
+async def test_a_server_that_gives_no_single_commits_gives_a_pull_request(
+    build_directory: BuildDirectory, dumb_server: tuple[BareRepository, str]
+) -> None:
+    repository, url = dumb_server
+    repository.commit({"a": "main"})
+    proposed = repository.commit({"a": "proposed"}, branch="proposal", parent="main")
+    repository._git("update-ref", "refs/pull/12/head", proposed)
+    repository._git("update-ref", "-d", "refs/heads/proposal")
+    repository._git("update-server-info")
+    made = await build_directory.make(build_directory.ask(url, proposed, ref="pull/12/head"))
+    assert made.error is None, made.log
+    assert Path(build_directory.manifest(made.build)["content"], "a").read_text() == "proposed"
+
+
 def with_submodule(repository: Repository, folder: Path, url: str, commit: str) -> None:
     """Commit a submodule at `sub` that leads to a commit of `url`."""
     environment = repository.environment()

@@ -62,9 +62,9 @@ class BuildDirectory:
         """The images made here."""
         return EnvironmentImages(self.root, self.settings.as_text())
 
-    def ask(self, url: str, commit: str, *, force: bool = False) -> Build:
+    def ask(self, url: str, commit: str, *, force: bool = False, ref: str = "main") -> Build:
         """Return a new build of a commit."""
-        source = Source("git", url, url, url, "main", commit)
+        source = Source("git", url, url, url, ref, commit)
         image = Image(self.images.name_for(source))
         return Build(new_build_id(now()), source, image, State.RUNNING, Phase.FETCHING, "alice", now(), force=force)
 

@@ -56,3 +56,19 @@ def test_postbuild_makes_an_environment_belong_to_its_commit(hub: HubProcess, al
     repository.commit({"README.md": "more\n"})
     second = hub.finished(repository.url, alice)
     assert first["environment"] != second["environment"]
+
+
+def test_the_page_of_a_merge_request_and_an_old_branch_in_a_link_start_what_they_mean(hub: HubProcess, alice: str, git_server: GitServer) -> None:
+    repository = git_server.create("cases/pasted", {"README.md": "hi"})
+    repository._git("update-ref", "refs/merge-requests/12/head", repository.commit({"new": "x"}, branch="proposal", parent="main"))
+    address = repository.url.removesuffix(".git")
+    build = hub.finished(f"{address}/-/merge_requests/12/diffs", alice)
+    assert (build["repo"], build["ref"], build["commit"]) == (address, "refs/merge-requests/12/head", repository.rev("proposal"))
+    refused = hub.service("POST", "/api/builds", alice, json={"repo": f"{address}/-/compare/main...proposal"})
+    assert (refused.status_code, refused.json()["error"]["message"][:35]) == (400, "The address is that of a comparison")
+    try:
+        events = hub.launch("alice", {"repo": address, "ref": "master"})
+        assert events[-1].get("ready"), events[-1]
+        assert any("So this is its default branch" in event["message"] for event in events)
+    finally:
+        hub.stop_servers()

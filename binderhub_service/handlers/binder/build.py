@@ -161,7 +161,7 @@ class BinderBuildHandler(StreamHandler):
 
         waits = is_build_only or (self.context.launches.places and self.context.launches.places.waits)
         try:
-            return await self.context.builds.ensure(request, self.caller, may_begin=None if waits else check_place)
+            return await self.context.builds.ensure(request, self.caller, as_named=True, may_begin=None if waits else check_place)
         except QuotaReached as error:
             self.context.metrics.binderhub.note_launch(error.metric_status, request.provider, request.repo)
             raise RefusedAsBinderHub(error.message) from error

@@ -12,6 +12,7 @@ from ...clients.relay import Relay, relaying
 from ...common.address_rules import ASK_FOR_PUBLIC, not_public
 from ...common.git_environment import git_environment, login_options
 from ...common.git_messages import may_pass, progress_in, reason_in, says_disk_full
+from ...common.refs import review_ref
 from ...errors import BuildFailed
 from ..guards import Guard, disk_full
 from ..job import Job
@@ -55,6 +56,8 @@ def _check_out(job: Job, git: _Git, reporter: Reporter) -> None:
         git.check_allowed("The repository")
         reporter.log("The server gives no single commits; fetching all history.")
         git.run("fetch", "--progress", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        if review := review_ref(job.ref):
+            git.run("fetch", "--progress", "--no-tags", "origin", review)
     if not git.run("checkout", "--quiet", "--detach", job.commit):
         raise BuildFailed(
             f"The commit {job.commit} could not be fetched.",

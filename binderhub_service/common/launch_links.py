@@ -1,0 +1,67 @@
+"""Links that launch a repository on mybinder.org, or on any hub with the same links, and badges that hold one; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
+
+from .addresses import split
+from .paths import path_from_query
+from .refusal import Refused
+
+_LINK = re.compile(r"https?://[^\s\"'<>()\[\]|]+")
+_BADGE = re.compile(r"[\s\[<]")
+_NO_GIT = {"zenodo": "Zenodo", "figshare": "Figshare", "hydroshare": "HydroShare", "dataverse": "Dataverse", "ckan": "CKAN"}
+
+
+@dataclass(frozen=True)
+class LaunchLink:
+    """What a link launches: a repository's address, a ref (empty for the default branch) and what is opened."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
+
+
+def link_in(text: str) -> str:
+    """Return the launch link in the source of a badge (Markdown, reStructuredText, HTML); any other text as it is."""
+    if not _BADGE.search(text):
+        return text
+    return next((link for link in _LINK.findall(text) if _spec(link)), text)
+
+
+def launch_link(address: str) -> LaunchLink | None:
+    """Return what a launch link means; None for any other address.
+
+    Raises:
+        Refused: it launches something that is no Git repository, or opens what cannot be opened.
+    """
+    spec = _spec(address)
+    if not spec:
+        return None
+    provider, *parts = spec
+    if provider in _NO_GIT:
+        raise Refused(f"The link launches a record of {_NO_GIT[provider]}, which cannot be used here.", "Paste the address of a Git repository.")
+    query = parse_qs(address.partition("#")[0].partition("?")[2])
+    path = path_from_query(*(query.get(name, [""])[0] for name in ("urlpath", "filepath", "labpath")))
+    is_one = provider in {"git", "gl"}  # the repository is one part, escaped
+    named, rest = ([unquote(parts[0])], parts[1:]) if is_one else ([unquote(part) for part in parts[:2]], parts[2:])
+    ref = unquote("/".join(rest)).strip("/")
+    beginning = {"gh": "https://github.com/", "gl": "https://gitlab.com/", "gist": "https://gist.github.com/", "git": ""}[provider]
+    return LaunchLink(f"{beginning}{'/'.join(named)}", "" if ref == "HEAD" else ref, path)
+
+
+def _spec(address: str) -> list[str]:
+    """Return the parts behind ``v2`` in a launch link, the provider first, with their escapes; empty for any other address."""
+    url = split(address)
+    if url is None or url.scheme not in {"http", "https"}:
+        return []
+    parts = [part for part in url.path.split("/") if part]
+    spec = parts[parts.index("v2") + 1 :] if "v2" in parts else []
+    provider, *rest = spec or [""]
+    if provider == "git":
+        return spec if rest and re.match(r"[a-z+]+://|git@", unquote(rest[0])) else []
+    if provider == "gl":
+        return spec if rest and "/" in unquote(rest[0]) else []
+    return spec if (provider in {"gh", "gist"} and len(rest) > 1) or (provider in _NO_GIT and rest) else []
