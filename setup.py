@@ -38,7 +38,7 @@ setup(
         "jinja2>=3.1.3",
         "prometheus-client>=0.20",
         "httpx>=0.27",
-        "httpx-sse>=0.4",
+        "httpx-sse>=0.4.2",
         "psutil>=5.9.8",
         "cachetools>=5.3.3",
         "jupyter-events>=0.12",

@@ -31,6 +31,8 @@ from prepare import ROOT, CannotPrepare, prepare, programs_path
 START_SECONDS = 120
 STOP_SECONDS = 40
 KILL_SECONDS = 5
+# How the service answers before it serves, and what it says at first (binderhub_service/server.py).
+WAITING, STARTING = "service_starting", "The service is starting."
 MODES = ("embedded", "docker")
 PARTS = ("the hub", "the hub's internal API", "the proxy's API", "the service")
 PR_SET_CHILD_SUBREAPER = 36
@@ -119,20 +121,22 @@ def start(venv: Path, state: Path, settings: Mapping[str, str], held: IO[str]) -
         )
 
 
-def wait_until_up(hub: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:
-    """Return when the hub and its service answer; raise `CannotRun` with the end of the log if they do not."""
+def wait_until_up(hub: subprocess.Popen[bytes], address: str, port: int, log: Path) -> str:
+    """Return when the hub and its service answer, with what the service says if it cannot serve; raise `CannotRun` if they do not answer."""
     deadline = time.monotonic() + START_SECONDS
     hub_health, service_health = "hub/health", "services/binder/health"
     # First both by their own ports, because the proxy logs an error for everything it is asked before it knows the way.
     here = "127.0.0.1"
     order = ((address, port + 1, hub_health), (here, port + 3, service_health), (here, port, hub_health), (here, port, service_health))
+    reason = None
     for what in (f"http://{host}:{number}/{path}" for host, number, path in order):
-        while not _answers(what):
+        while (reason := _answer(what)) is None:
             if hub.poll() is not None:
                 raise CannotRun(f"The hub ended while it started; its log, {log}, ends with:\n{_tail(log)}")
             if time.monotonic() > deadline:
                 raise CannotRun(f"{what} did not answer within {START_SECONDS} seconds; the hub's log, {log}, ends with:\n{_tail(log)}")
             time.sleep(0.2)
+    return reason or ""
 
 
 def new_link(venv: Path, state: Path, port: int) -> str:
@@ -184,13 +188,26 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def _answers(url: str) -> bool:
+def _answer(url: str) -> str | None:
+    """Return nothing if the hub or the service at an address serves, why it cannot serve if it says so, and None if it does not answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+        with opener.open(url, timeout=2):
+            return ""
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return _reason(refusal)
+    except OSError:
+        return None
+
+
+def _reason(refusal: IO[bytes]) -> str | None:
+    """Return why the service goes on waiting; None if it only needs another moment."""
+    try:
+        error = json.load(refusal)["error"]
+        return str(error["message"]) if error["code"] == WAITING and error["message"] != STARTING else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _tail(log: Path) -> str:
@@ -277,9 +294,11 @@ def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: st
             settings = {"PORT": str(port), "MODE": mode, "REGISTRY": registry, "LEGACY": legacy, "PUBLIC": "1" if is_public else ""}
             hub = start(venv, state, settings, held)
             text = welcome(venv, state, port, mode, is_public=is_public)
-            wait_until_up(hub, address, port, log)
+            reason = wait_until_up(hub, address, port, log)
             (state / "run.json").write_text(json.dumps({"port": port}), encoding="utf-8")
             say(text)
+            if reason:
+                say(f"\nBut servers cannot be made of repositories now. {reason}")
             status = _wait_for_end(hub)
             raise CannotRun(f"The hub ended by itself with status {status}; its log, {log}, ends with:\n{_tail(log)}")
         except Stop:
@@ -294,7 +313,7 @@ def print_link(venv: Path, state: Path) -> int:
         port = json.loads((state / "run.json").read_text(encoding="utf-8"))["port"]
     except FileNotFoundError:
         port = 0
-    if not _answers(f"http://127.0.0.1:{port}/hub/health"):
+    if _answer(f"http://127.0.0.1:{port}/hub/health") is None:
         raise CannotRun(f"No hub runs in {state}: start it with `make run`, or name another directory with `make link STATE=...`.")
     say(new_link(venv, state, port))
     return 0

@@ -213,6 +213,18 @@ def test_a_hub_that_is_killed_leaves_nothing_and_the_end_of_its_log_is_shown(pre
         assert "Traceback" not in run.output()
 
 
+def test_a_wrong_setting_is_said_beside_the_link_of_a_hub_that_runs(prepared: Path, port: int) -> None:
+    config = prepared / "jupyterhub_config.py"
+    right = config.read_text()
+    config.write_text(right.replace('"LegacyApis": legacy', '"LegacyApis": legacy, "Limits": {"runing": 2}'))
+    try:
+        with running(prepared, port) as run:
+            assert sign_in(run.link(NEXT_START_SECONDS)) == 302
+            wait_for(lambda: "Did you mean running?" in run.output(), "the reason", 5)
+    finally:
+        config.write_text(right)
+
+
 def test_a_second_hub_in_the_same_directory_is_refused(prepared: Path, port: int) -> None:
     with running(prepared, port) as run:
         run.link(NEXT_START_SECONDS)
