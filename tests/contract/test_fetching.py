@@ -44,7 +44,7 @@ async def test_a_build_fetches_no_submodule_from_a_closed_host(
         made = await build_directory.make(build, ProcessLimits(addresses=FIRST_ONLY))
         assert made.error
         assert made.error["code"] == "address_not_allowed"
-        assert made.error["message"].startswith(f"A submodule of the repository may not be fetched here: the host {FREE} is not")
+        assert made.error["message"].startswith(f"The submodule sub of the repository may not be fetched here: the host {FREE} is not")
         assert inside.requests == []
         allowed = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")), ProcessLimits())
         assert allowed.error is None, allowed.log

@@ -253,7 +253,49 @@ async def test_a_submodule_cannot_lead_into_this_machine(build_directory: BuildD
     with_submodule(repository, tmp_path / "clone", f"file://{sub.directory}", sub.rev("main"))
     made = await make(build_directory, repository)
     assert error_of(made)["code"] == "fetch_failed"
-    assert "submodule" in error_of(made)["message"]
+    assert error_of(made)["message"].startswith("The submodule sub of the repository, at file:///")
+    assert error_of(made)["message"].endswith("could not be fetched: that is no address that may be used.")
+
+
+async def test_a_submodule_inside_another_and_one_at_a_relative_address_are_checked_out(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path
+) -> None:
+    inner, outer, repository = (new_repository({"inner.txt": name}, name=name) for name in ("inner", "outer", "project"))
+    with_submodule(outer, tmp_path / "outer", "../inner.git", inner.rev("main"))
+    with_submodule(repository, tmp_path / "project", "../outer", outer.rev("main"))
+    made = await make(build_directory, repository)
+    assert made.error is None, made.log
+    assert Path(build_directory.manifest(made.build)["content"], "sub", "sub", "inner.txt").read_text() == "inner"
+
+
+async def test_a_submodule_that_is_named_and_not_committed_is_left_out(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    repository = new_repository({".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = https://host.invalid/x\n'})
+    assert (await make(build_directory, repository)).error is None
+
+
+SUBMODULES = {
+    "{server}/o/gone.git": "at {server}/o/gone.git, could not be fetched: it does not exist or is not public.",
+    "http://alice:s3kret@{host}/o/gone.git": "at http://***@{host}/o/gone.git, could not be fetched: it does not exist or is not public.",
+    "git@127.0.0.1:o/r.git": "at git@127.0.0.1:o/r.git, could not be fetched: builds have no key for ssh.",
+    "ssh://git@127.0.0.1:1/o/r.git": "at ssh://git@127.0.0.1:1/o/r.git, could not be fetched: builds have no key for ssh.",
+    "{repository}": "at {repository}, could not be fetched: its server does not give the commit 1111111.",
+    "../gone": "at {owner}/gone, could not be fetched: it does not exist or is not public.",
+}
+
+
+@pytest.mark.parametrize("url", SUBMODULES, ids=range(len(SUBMODULES)))
+async def test_a_submodule_that_fails_is_named_with_its_address_and_why(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path, url: str
+) -> None:
+    repository = new_repository({"a": "b"})
+    owner = repository.url.rsplit("/", 1)[0]
+    server = owner.rsplit("/", 1)[0]
+    places = {"server": server, "host": server.removeprefix("http://"), "owner": owner, "repository": repository.url}
+    with_submodule(repository, tmp_path / "clone", url.format(**places), "1" * 40)
+    made = await make(build_directory, repository)
+    assert error_of(made)["message"] == f"The submodule sub of the repository, {SUBMODULES[url].format(**places)}"
+    assert ("Write https://127.0.0.1/o/r.git in .gitmodules" in error_of(made)["hint"]) == ("git@" in url)
+    assert "s3kret" not in str(made)
 
 
 # What is there is not made again

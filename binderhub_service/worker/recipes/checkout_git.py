@@ -1,0 +1,110 @@
+"""Git at work in a checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...clients.relay import Relay
+from ...common.address_rules import ASK_FOR_PUBLIC, not_public
+from ...common.git_environment import git_environment, login_options
+from ...common.git_messages import may_pass, progress_in, reason_in, says_disk_full, says_not_there
+from ...errors import BuildFailed
+from ..guards import Guard, disk_full
+from ..reporter import Reporter
+
+_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false", "-c", "protocol.file.allow=never")
+_RETRY_SECONDS = (1, 3, 9)
+_KEPT_LINES = 50
+
+
+class CheckoutGit:
+    """Runs git in a checkout; what fails for a passing reason is tried again, with growing waits.
+
+    The log gets git's progress and known reasons of failures, never what a server wrote.
+    """
+
+    def __init__(
+        self,
+        content: Path,
+        reporter: Reporter,
+        environment: Mapping[str, str],
+        guard: Guard,
+        logins: Path | None = None,
+        relay: Relay | None = None,
+    ) -> None:
+        self._guard = guard
+        self._command = (*_GIT, *(relay.git_options if relay else ()), *login_options(logins))
+        self._content = content
+        self._reporter = reporter
+        self._environment = git_environment(environment, by_relay=relay is not None)
+        self._relay = relay
+        self._messages: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def run(self, *arguments: str, folder: str = "") -> bool:
+        """Run git; say whether it went well, the last time it was tried.
+
+        Args:
+            folder: where in the checkout.
+
+        Raises:
+            BuildFailed: there is no space left, or the guard says so.
+        """
+        went_well = self._once(arguments, folder)
+        for seconds in _RETRY_SECONDS:
+            if went_well or self._is_refused() or not may_pass(self._said()):
+                break
+            self._reporter.log(f"The Git server has a problem; trying again in {seconds} s.")
+            time.sleep(seconds)
+            went_well = self._once(arguments, folder)
+        if not went_well and says_disk_full(self._said()):
+            raise disk_full()
+        if not went_well and not self._is_refused():
+            self._reporter.log(f"git {arguments[0]} failed: {self.reason}.")
+        return went_well
+
+    def output(self, *arguments: str, folder: str = "") -> str:
+        """Return what git prints about the checkout, without asking a server; empty if it fails."""
+        command = (*self._command, *arguments)
+        done = subprocess.run(  # noqa: S603  # a list, no shell
+            command, cwd=self._content / folder, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+    @property
+    def reason(self) -> str:
+        """Why git failed last, in known words."""
+        return reason_in(self._said())
+
+    @property
+    def says_not_there(self) -> bool:
+        """Whether git failed last because a repository is not there, or not for everybody."""
+        return says_not_there(self._said())
+
+    def check_allowed(self, what: str) -> None:
+        """Check that git was not kept from a host; raises `BuildFailed`."""
+        if self._relay and self._relay.refused:
+            reason = not_public(self._relay.refused[-1])
+            raise BuildFailed(f"{what} may not be fetched here: {reason}.", code="address_not_allowed", hint=ASK_FOR_PUBLIC)
+
+    def _is_refused(self) -> bool:
+        return self._relay is not None and bool(self._relay.refused)
+
+    def _said(self) -> str:
+        return "\n".join([*self._messages, self._relay.problem if self._relay else ""])
+
+    def _once(self, arguments: tuple[str, ...], folder: str) -> bool:
+        self._messages.clear()
+        if self._relay:
+            self._relay.problem = ""
+        command = (*self._command, *arguments)
+        ended = self._reporter.run(command, cwd=self._content / folder, environment=self._environment, guard=self._guard, translate=self._told)
+        return ended.status == 0
+
+    def _told(self, line: str) -> list[str]:
+        self._messages.append(line)
+        progress = progress_in(line)
+        return [progress] if progress else []
