@@ -21,6 +21,7 @@ RUN python3 -m venv /opt/binder \
     && rm -rf /tmp/npm
 
 COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py /opt/binder/source/
+COPY binder_client /opt/binder/source/binder_client
 COPY binderhub_service /opt/binder/source/binderhub_service
 COPY spawner /opt/binder/source/spawner
 RUN pip install --no-cache-dir "/opt/binder/source[docker,postgresql]"

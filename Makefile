@@ -24,7 +24,7 @@ ARGS   ?=
 
 test_env := .venv-test$(if $(HUB),-$(HUB))$(if $(OLDEST),-oldest)
 comma    := ,
-extras   := embedded,docker,kubernetes,postgresql,public,test$(if $(HUB)$(OLDEST),,$(comma)dev)
+extras   := cli,embedded,docker,kubernetes,postgresql,public,test$(if $(HUB)$(OLDEST),,$(comma)dev)
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 

@@ -15,7 +15,7 @@ setup(
     license="BSD-3-Clause",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
+    packages=find_packages(include=["binder_client", "binder_client.*", "binderhub_service", "binderhub_service.*", "spawner", "spawner.*"]),
     package_data={
         "binderhub_service": [
             "openapi.json",
@@ -44,6 +44,7 @@ setup(
         "jupyter-events>=0.12",
     ],
     extras_require={
+        "cli": ["click>=8.1", "rich>=13.9.4"],
         "embedded": ["uv>=0.5", "jupyterlab>=4.2"],
         "docker": ["uv>=0.5", "docker>=7.1", "dockerspawner>=13,<15"],
         "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=36", "aiohttp>=3.10"],
@@ -60,6 +61,7 @@ setup(
             "hypothesis>=6.100",
             "jupyter-repo2docker==2026.4.0",
             "openapi-spec-validator>=0.9",
+            "pexpect>=4.9",
             "playwright>=1.44",
             "pyyaml>=6.0.1",
             "schemathesis>=4.3",
@@ -68,7 +70,7 @@ setup(
         "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-jsonschema", "types-psutil"],
     },
     entry_points={
-        "console_scripts": ["binderhub-service = binderhub_service.serving:main"],
+        "console_scripts": ["binder = binder_client.program:main", "binderhub-service = binderhub_service.serving:main"],
         "repo2docker.engines": ["buildah = binderhub_service.worker.buildah_engine:BuildahEngine"],
         "jupyterhub.spawners": [
             "repo-process = spawner.local.spawner:ProcessSpawner",

@@ -285,7 +285,7 @@ def run(venv: Path, state: Path, port: int, mode: str, registry: str, legacy: st
     with lock(state) as held:
         check_ports(port)
         # One environment for both modes, so that changing from one to the other installs nothing anew.
-        prepare(venv, "docker,embedded,public")
+        prepare(venv, "cli,docker,embedded,public")
         address = hub_address(venv, mode, registry)
         _adopt_orphans()
         hub = None

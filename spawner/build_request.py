@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
-from .client import BuildClient, ServiceError
+from binder_client.answers import ServiceError
+from binder_client.client import BuildClient
+
 from .options import RepoOptions
 from .progress import SERVER_PERCENT, StartProgress
 from .rejection import Rejection, build_failed, service_refused
@@ -83,8 +86,8 @@ class BuildRequest:
 
     async def _ask(self, client: BuildClient) -> dict[str, Any]:
         """Ask for the build of what the options mean."""
-        self.options = await client.located(self.options)
-        return await client.ensure(self.options)
+        self.options = await _located(client, self.options)
+        return await client.ensure(self.options.repo, self.options.ref, self.options.provider)
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
         """Show the build's events as progress; return the build as it is in the end."""
@@ -118,3 +121,12 @@ class BuildRequest:
             self._log.warning("The build service was not told that %s does not need its build any more: %r", self._server, error)
         finally:
             leaving.cancel()
+
+
+async def _located(client: BuildClient, options: RepoOptions) -> RepoOptions:
+    """Return the options with the repository, the ref and the path that a page's address means; others as they are."""
+    if not options.is_page:
+        return options
+    found = await client.ask_object("POST", "addresses", json={"repo": options.repo, "path": options.path})
+    repo, ref, path = (str(found.get(name, "")) for name in ("repo", "ref", "path"))
+    return replace(options, repo=repo, ref=ref, path=path)

@@ -12,13 +12,13 @@ from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
 from . import form
 from .build_request import BuildRequest
 from .build_token import build_token
 from .choices import NO_CHOICES, Choices
-from .client import BuildClient
 from .log_name import log_name
 from .options import IMAGE_PROVIDER, RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress

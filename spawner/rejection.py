@@ -9,9 +9,8 @@ import jupyterhub.spawner
 from markupsafe import Markup
 from tornado import web
 
+from binder_client.answers import ServiceError
 from binderhub_service.common.terminal import plain
-
-from .client import ServiceError
 
 MAX_SENTENCE_CHARACTERS = 2000
 FAILED_DEPENDENCY = 424

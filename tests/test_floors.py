@@ -1,4 +1,4 @@
-"""The folders of the two packages: imports point down only."""
+"""The folders of the packages: imports point down only."""
 
 from __future__ import annotations
 
@@ -121,12 +121,24 @@ def test_a_package_is_imported_only_where_it_belongs(package: str) -> None:
     assert {user for user in users if not user.startswith(RESERVED[package])} == set()
 
 
-def test_of_the_service_the_spawner_imports_the_common_rules_only() -> None:
-    assert not [file for file in FILES if any(name.split(".")[0] == "spawner" for name in imports_of(file))]
-    for file in (ROOT / "spawner").rglob("*.py"):
+def test_the_service_imports_neither_the_spawner_nor_the_client() -> None:
+    assert not [file for file in FILES if any(name.split(".")[0] in {"spawner", "binder_client"} for name in imports_of(file))]
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "foreign"),
+    [
+        ("spawner", "**/*.py", {"click", "rich"}),
+        ("binder_client", "*.py", {"click", "jupyterhub", "rich", "spawner", "tornado", "traitlets"}),
+        ("binder_client", "commands/*.py", {"jupyterhub", "spawner", "tornado", "traitlets"}),
+    ],
+)
+def test_of_the_service_the_other_packages_import_the_common_rules_only(package: str, files: str, foreign: set[str]) -> None:
+    for file in (ROOT / package).glob(files):
         nodes = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {name for node in nodes for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])}
         assert not [name for name in names if name.startswith("binderhub_service") and not name.startswith("binderhub_service.common")], file
+        assert not {name.split(".")[0] for name in names} & foreign, file
 
 
 @pytest.mark.parametrize("file", sorted((SERVICE / "common").rglob("*.py")), ids=lambda file: file.stem)

@@ -15,7 +15,7 @@ LARGE = 4 * SMALL
 SURELY_LINEAR_SECONDS = 0.0005
 MOST_GROWTH = 9.0  # four times the text: 4 if the time is linear, 16 if it is quadratic
 
-USES = [use for package in ("binderhub_service", "spawner") for use in uses_in(package)]
+USES = [use for package in ("binder_client", "binderhub_service", "spawner") for use in uses_in(package)]
 
 
 def once(use: Use, text: str) -> float:
@@ -41,9 +41,9 @@ def slow_input(use: Use) -> str | None:
     return None
 
 
-def test_the_expressions_of_both_packages_are_found() -> None:
+def test_the_expressions_of_all_packages_are_found() -> None:
     found = {use.where.partition(".")[0].partition(":")[0] for use in USES}
-    assert found == {"binderhub_service", "spawner"}
+    assert found == {"binder_client", "binderhub_service", "spawner"}
     assert len(USES) > 50
 
 

@@ -45,7 +45,7 @@ WORDS = {
 
 
 def files() -> list[Path]:
-    return [file for package in ("binderhub_service", "spawner") for file in sorted((ROOT / package).rglob("*.py"))]
+    return [file for package in ("binder_client", "binderhub_service", "spawner") for file in sorted((ROOT / package).rglob("*.py"))]
 
 
 def private_names_in(file: Path) -> Iterator[str]:

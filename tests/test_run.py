@@ -121,7 +121,7 @@ def sign_in(link: str) -> int:
 @pytest.fixture(scope="module")
 def prepared(clone: Path) -> Path:
     """Return the copy with everything installed, the way `make run` installs it."""
-    subprocess.run([sys.executable, "scripts/prepare.py", "--venv", ".venv", "--extras", "docker,embedded,public"], cwd=clone, check=True)
+    subprocess.run([sys.executable, "scripts/prepare.py", "--venv", ".venv", "--extras", "cli,docker,embedded,public"], cwd=clone, check=True)
     return clone
 
 

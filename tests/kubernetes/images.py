@@ -15,7 +15,7 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-PROJECT = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py", "binderhub_service", "spawner", "chart/images")
+PROJECT = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py", "binder_client", "binderhub_service", "spawner", "chart/images")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 LOCK = Path(tempfile.gettempdir()) / "images-for-kubernetes-tests.lock"
 

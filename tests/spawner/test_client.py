@@ -8,11 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from spawner.client import BuildClient, BuildEvent, ServiceError
-from spawner.options import RepoOptions
+from binder_client.answers import ServiceError
+from binder_client.client import BuildClient, BuildEvent
 from tests.spawner.fakes import REPO, FakeBuild, FakeService
-
-OPTIONS = RepoOptions(REPO, "main")
 
 
 @pytest_asyncio.fixture(loop_scope="function")
@@ -32,18 +30,18 @@ def tell_ten_lines(build: FakeBuild) -> None:
 
 
 async def test_an_ask_carries_the_token_and_only_what_was_asked(service: FakeService, client: BuildClient) -> None:
-    build = await client.ensure(RepoOptions(REPO, path="a.ipynb"))
+    build = await client.ensure(REPO)
     assert build["id"] == "b1"
     headers, body = service.asks[0]
     assert headers["Authorization"] == "token sekret"
     assert body == {"repo": REPO}
-    await client.ensure(RepoOptions("o/r", "main", provider="gh"))
+    await client.ensure("o/r", "main", "gh")
     assert service.asks[1][1] == {"repo": "o/r", "ref": "main", "provider": "gh"}
 
 
 async def test_an_event_log_arrives_in_order_up_to_its_end(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     events = await progress(client, build["id"])
     assert [event.number for event in events] == list(range(1, 11))
     assert events[0] == BuildEvent(1, "log", {"text": "line 1"})
@@ -54,7 +52,7 @@ async def test_an_event_log_arrives_in_order_up_to_its_end(service: FakeService,
 async def test_an_event_log_goes_on_behind_dropped_connections(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
     service.drops = [3, 3, 7]
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     events = await progress(client, build["id"])
     assert [event.number for event in events] == list(range(1, 11))
     assert service.resumes == [0, 3, 7]
@@ -62,7 +60,7 @@ async def test_an_event_log_goes_on_behind_dropped_connections(service: FakeServ
 
 async def test_an_event_log_can_be_taken_up_in_the_middle(service: FakeService, client: BuildClient) -> None:
     service.on_ask = tell_ten_lines
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     assert [event.number for event in await progress(client, build["id"], after=8)] == [9, 10]
 
 
@@ -70,7 +68,7 @@ async def test_events_that_come_twice_are_told_once(service: FakeService, client
     service.on_ask = tell_ten_lines
     service.drops = [5]
     service.forgets_resumes = True
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     assert [event.number for event in await progress(client, build["id"])] == list(range(1, 11))
 
 
@@ -90,7 +88,7 @@ async def test_a_service_that_restarts_loses_no_event(service: FakeService, clie
 
 async def test_an_ask_waits_for_a_service_that_restarts(service: FakeService, client: BuildClient) -> None:
     await service.stop()
-    asking = asyncio.create_task(client.ensure(OPTIONS))
+    asking = asyncio.create_task(client.ensure(REPO, "main"))
     await asyncio.sleep(0.6)
     assert not asking.done()
     await service.start()
@@ -111,7 +109,7 @@ async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> Non
 async def test_keep_alives_are_no_events(service: FakeService, client: BuildClient) -> None:
     service.keep_alives = True
     service.on_ask = tell_ten_lines
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     assert len(await progress(client, build["id"])) == 10
 
 
@@ -119,7 +117,7 @@ async def test_patience_ends_with_a_sentence(service: FakeService) -> None:
     await service.stop()
     async with BuildClient(service.url, "t", patience_seconds=0.4) as client:
         with pytest.raises(ServiceError, match="does not answer") as caught:
-            await client.ensure(OPTIONS)
+            await client.ensure(REPO, "main")
         with pytest.raises(ServiceError, match="does not answer"):
             await progress(client, "b1")
     assert (caught.value.status, caught.value.code) == (0, "service_unavailable")
@@ -140,7 +138,7 @@ async def test_an_event_log_that_ends_at_once_again_and_again_is_given_up(servic
 async def test_the_services_own_words_reach_the_requester(service: FakeService, client: BuildClient) -> None:
     service.refusal = (404, {"error": {"code": "ref_not_found", "message": "There is no branch x.", "hint": "Check it."}}, {})
     with pytest.raises(ServiceError) as caught:
-        await client.ensure(OPTIONS)
+        await client.ensure(REPO, "main")
     error = caught.value
     assert (error.status, error.code, error.message, error.hint) == (404, "ref_not_found", "There is no branch x.", "Check it.")
     assert len(service.asks) == 1
@@ -149,7 +147,7 @@ async def test_the_services_own_words_reach_the_requester(service: FakeService, 
 async def test_a_limit_says_when_to_come_back(service: FakeService, client: BuildClient) -> None:
     service.refusal = (429, {"error": {"code": "too_many", "message": "Too many.", "hint": None}}, {"Retry-After": "30"})
     with pytest.raises(ServiceError) as caught:
-        await client.ensure(OPTIONS)
+        await client.ensure(REPO, "main")
     assert caught.value.retry_after_seconds == 30
     assert caught.value.hint == ""
 
@@ -157,9 +155,9 @@ async def test_a_limit_says_when_to_come_back(service: FakeService, client: Buil
 async def test_the_services_own_503_is_an_answer_and_a_proxys_is_not(service: FakeService, client: BuildClient) -> None:
     service.refusal = (503, {"error": {"code": "git_server_unavailable", "message": "GitHub is down.", "hint": ""}}, {})
     with pytest.raises(ServiceError, match="GitHub is down"):
-        await client.ensure(OPTIONS)
+        await client.ensure(REPO, "main")
     service.refusal = (503, "<h1>Service Unavailable</h1>", {})
-    asking = asyncio.create_task(client.ensure(OPTIONS))
+    asking = asyncio.create_task(client.ensure(REPO, "main"))
     await asyncio.sleep(0.4)
     assert not asking.done()
     service.refusal = None
@@ -169,7 +167,7 @@ async def test_the_services_own_503_is_an_answer_and_a_proxys_is_not(service: Fa
 @pytest.mark.parametrize("code", ["service_starting", "service_stopping"])
 async def test_a_service_that_says_it_is_on_its_way_is_waited_for(service: FakeService, client: BuildClient, code: str) -> None:
     service.refusal = (503, {"error": {"code": code, "message": "Another service uses the same state.", "hint": "Try again."}}, {"Retry-After": "5"})
-    asking = asyncio.create_task(client.ensure(OPTIONS))
+    asking = asyncio.create_task(client.ensure(REPO, "main"))
     while len(service.asks) < 2:
         assert not asking.done()
         await asyncio.sleep(0.01)
@@ -181,7 +179,7 @@ async def test_a_service_that_is_on_its_way_for_too_long_is_given_up(service: Fa
     service.refusal = (503, {"error": {"code": "service_starting", "message": "Another service uses the same state."}}, {})
     async with BuildClient(service.url, "t", patience_seconds=0.4) as client:
         with pytest.raises(ServiceError, match="does not answer") as caught:
-            await client.ensure(OPTIONS)
+            await client.ensure(REPO, "main")
     assert caught.value.code == "service_unavailable"
 
 
@@ -189,14 +187,14 @@ async def test_a_service_that_is_on_its_way_for_too_long_is_given_up(service: Fa
 async def test_an_answer_that_makes_no_sense_is_an_error_of_ours(service: FakeService, client: BuildClient, status: int, answer: object) -> None:
     service.refusal = (status, answer, {})
     with pytest.raises(ServiceError, match="makes no sense") as caught:
-        await client.ensure(OPTIONS)
+        await client.ensure(REPO, "main")
     assert caught.value.code == "unexpected_answer"
 
 
 async def test_a_refusal_by_a_guard_before_the_service_is_one_sentence(service: FakeService, client: BuildClient) -> None:
     service.refusal = (403, "<html>403</html>", {})
     with pytest.raises(ServiceError, match="You may not") as caught:
-        await client.ensure(OPTIONS)
+        await client.ensure(REPO, "main")
     assert caught.value.status == 403
 
 
@@ -209,12 +207,12 @@ async def test_a_build_that_is_not_there_ends_the_following(client: BuildClient)
 async def test_unusual_line_ends_in_a_log_line_are_no_line_ends(service: FakeService, client: BuildClient) -> None:
     text = "a\u2028b\u2029c\x85d\x0be\u00e9 \U0001f600"
     service.on_ask = lambda build: (build.log(text), build.ready())  # type: ignore[func-returns-value]  # two calls in one expression
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     assert (await progress(client, build["id"]))[0].data == {"text": text}
 
 
 async def test_withdrawing_is_one_quick_request(service: FakeService, client: BuildClient) -> None:
-    build = await client.ensure(OPTIONS)
+    build = await client.ensure(REPO, "main")
     await client.withdraw(build["id"])
     assert service.withdrawn == ["b1"]
     await service.stop()

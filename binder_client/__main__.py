@@ -1,0 +1,5 @@
+"""``python -m binder_client``."""
+
+from .program import main
+
+main()

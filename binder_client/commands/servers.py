@@ -1,0 +1,111 @@
+"""`binder launch`, `open` and `stop`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..hub_api import Person
+from ..session import Session
+from .builds import check_ended, followed_build, of_repository
+from .calling import Refused, Unusable, as_json, connected, person_of, run
+from .output import say, show_json, show_page
+
+no_browser = click.option("--no-browser", is_flag=True, help="Print the address only.")
+
+
+@click.command()
+@click.argument("repo", required=False, default="")
+@of_repository
+@click.option("--path", default="", help="What to open: a file of the repository or, with a leading slash, a URL path inside the server.")
+@click.option("--image", default="", metavar="NAME", help="Launch an image that is there already, instead of REPO.")
+@click.option("--template", default="", metavar="NAME", help="Launch the image of a template, instead of REPO.")
+@no_browser
+@as_json
+@connected
+def launch(session: Session, repo: str, ref: str, provider: str, path: str, image: str, template: str, no_browser: bool, as_json: bool) -> None:
+    """Launch a server from REPO, and open it in a browser.
+
+    First the image is built, as by `binder build`, unless it is there. The address that is printed is the page on which the hub waits
+    for the server. Without a browser, or with stdout elsewhere than on a terminal, nothing is opened.
+    """
+    if sum(map(bool, (repo, image, template))) != 1:
+        raise click.UsageError("Name one of REPO, --image and --template.")
+    if repo:
+        check_ended(followed_build(session, repo, ref, provider, lines="none" if as_json else "text"))
+    asked = {"repo": repo, "ref": ref, "provider": provider, "path": path, "image": image, "template": template}
+    launched = run(session, _launch(session, {name: value for name, value in asked.items() if value}))
+    for name in ("url", "pending_url"):
+        launched[name] = session.hub.absolute(launched[name])
+    for sentence in launched.get("not_honoured", ()):
+        say(sentence)
+    if launched["already_running"]:
+        say("The server ran already, with the content that it was started with.")
+    if as_json:
+        show_json(launched)
+        return
+    show_page(launched["url"] if launched["already_running"] else launched["pending_url"], may_open=not no_browser)
+
+
+@click.command("open")
+@click.argument("server", required=False)
+@no_browser
+@as_json
+@connected
+def open_server(session: Session, server: str | None, no_browser: bool, as_json: bool) -> None:
+    """Open a running server of yours in a browser: SERVER, or the only one. The default server's name is ''."""
+    person = run(session, person_of(session))
+    name = _chosen(person, server, only_ready=True)
+    address = session.hub.absolute(str((person.servers or {})[name]["url"]))
+    if as_json:
+        show_json({"server": name, "url": address})
+        return
+    show_page(address, may_open=not no_browser)
+
+
+@click.command()
+@click.argument("server", required=False)
+@as_json
+@connected
+def stop(session: Session, server: str | None, as_json: bool) -> None:
+    """Stop a server of yours: SERVER, or the only one."""
+    person = run(session, person_of(session))
+    name = _chosen(person, server)
+    has_ended = run(session, _stop(session, person.name, name))
+    if as_json:
+        show_json({"server": name, "stopped": has_ended})
+        return
+    say(f"The server {_shown(name)} {'has stopped' if has_ended else 'is being stopped'}.")
+
+
+def _chosen(person: Person, server: str | None, *, only_ready: bool = False) -> str:
+    """Return the name of the server that is meant."""
+    if person.servers is None:
+        raise Refused("The token may not see your servers: it lacks the permission read:servers!user.")
+    names = [name for name, state in person.servers.items() if state.get("ready") or not only_ready]
+    if server is not None and server not in names:
+        raise Refused(f"No server {_shown(server)} of yours runs.{_list(names)}")
+    if server is None and not names:
+        raise Refused("No server of yours runs.")
+    if server is None and len(names) > 1:
+        raise Unusable(f"More than one server of yours runs: name one.{_list(names)}")
+    return names[0] if server is None else server
+
+
+def _list(names: list[str]) -> str:
+    return f" There are {', '.join(map(_shown, names))}." if names else ""
+
+
+def _shown(name: str) -> str:
+    return name or "''"
+
+
+async def _launch(session: Session, asked: dict[str, str]) -> dict[str, Any]:
+    async with session.service() as client:
+        return await client.ask_object("POST", "launches", json=asked)
+
+
+async def _stop(session: Session, person: str, server: str) -> bool:
+    async with session.hub_api() as hub:
+        return await hub.stop(person, server)
