@@ -14,6 +14,7 @@ from .builds.cleaner import Cleaner
 from .builds.launch_places import LaunchPlaces
 from .builds.named import NamedBuilds
 from .builds.observers import Observers
+from .builds.rates import Rates
 from .builds.templates import Templates
 from .common.private import cookie_secret, keep_secret
 from .context import AppContext
@@ -28,9 +29,10 @@ from .modes import mode_class
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Server, UrlGuard
+from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
 from .store.named_builds import NamedBuildTable
+from .store.rates import RateTable
 from .store.store import Store
 from .store.templates import TemplateTable
 from .store.temporary_users import TemporaryUserRecords
@@ -132,6 +134,7 @@ class Assembly:
             builder_info={"mode": self._settings.mode, **mode.builder_info()},
             named_builds=named_builds,
             templates=Templates(TemplateTable(store), named_builds),
+            rates=Rates(RateLimiter(parent=self._settings).limits(), RateTable(store), cookie_secret(self._settings.state)),
             legacy=LegacyApis(parent=self._settings).legacy_settings(),
             cors_allow_origin=self._settings.cors_allow_origin,
             is_api_only=self._settings.enable_api_only_mode,

@@ -11,6 +11,7 @@ from .accounts import HubAccounts
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.named import NamedBuilds
+from .builds.rates import Rates
 from .builds.templates import Templates
 from .common.forwarded import Network
 from .health import Health
@@ -43,6 +44,7 @@ class AppContext:
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
         named_builds, templates: what the APIs of older services keep.
+        rates: knows how often somebody may ask.
         legacy: which of those APIs there are.
         banned: networks that are refused, with their labels.
     """
@@ -63,6 +65,7 @@ class AppContext:
     builder_info: Mapping[str, str]
     named_builds: NamedBuilds
     templates: Templates
+    rates: Rates
     legacy: LegacySettings = LegacySettings()  # noqa: RUF009  # frozen
     attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
     temporary: TemporaryUsers | None = None

@@ -75,9 +75,13 @@ class TemporaryUsers:
         """Return what a client without a login is called in the service's records; it does not tell the client's address."""
         return f"visitor:{self._mac('visitor', client)[:16]}"
 
-    def proof_of(self, user_name: str) -> str:
-        """Return what a client that is cut off comes back with, to have its own launch again."""
-        return f"{user_name}.{self._mac('resume', user_name)}"
+    def proof_of(self, user_name: str, asked: str) -> str:
+        """Return what a client that is cut off comes back with, to have its own launch of what it asked for again."""
+        return f"{user_name}.{self._mac('resume', user_name, asked)}"
+
+    async def is_resumed(self, visit: Visit) -> bool:
+        """Say whether a client comes back to its own launch, which is still known; raises `Unavailable`."""
+        return await self._resumed(visit) is not None
 
     @asynccontextmanager
     async def visit(self, visit: Visit, repo_url: str) -> AsyncIterator[str]:
@@ -129,10 +133,14 @@ class TemporaryUsers:
         if await self.hub.make(name):
             await self._records.set_delivered(name, is_delivered=False)
 
-    async def _known(self, visit: Visit) -> TemporaryUser | None:
+    async def _resumed(self, visit: Visit) -> TemporaryUser | None:
         name = visit.resumes.rpartition(".")[0]
-        if name and hmac.compare_digest(visit.resumes.encode(), self.proof_of(name).encode()):
-            return await self._records.get(name)
+        is_proven = name and hmac.compare_digest(visit.resumes.encode(), self.proof_of(name, visit.asked).encode())
+        return await self._records.get(name) if is_proven else None
+
+    async def _known(self, visit: Visit) -> TemporaryUser | None:
+        if resumed := await self._resumed(visit):
+            return resumed
         user = await self._records.of_client(self._client(visit)) if visit.client else None
         is_recent = user and (datetime.now(UTC) - user.created).total_seconds() < _JOIN_SECONDS
         return user if is_recent else None
@@ -158,5 +166,5 @@ class TemporaryUsers:
         client = visit.client or secrets.token_hex()
         return hashlib.sha256(f"{client}\0{visit.asked}".encode()).hexdigest()
 
-    def _mac(self, purpose: str, text: str) -> str:
-        return hmac.new(self._secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:_MAC_DIGITS]
+    def _mac(self, purpose: str, *texts: str) -> str:
+        return hmac.new(self._secret, "\0".join([purpose, *texts]).encode(), hashlib.sha256).hexdigest()[:_MAC_DIGITS]

@@ -23,6 +23,7 @@ from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
+from binderhub_service.builds.rates import RateLimits, Rates
 from binderhub_service.builds.templates import Templates
 from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
@@ -37,6 +38,7 @@ from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image, Template, iso, now
 from binderhub_service.page_settings import PageSettings
 from binderhub_service.store.named_builds import NamedBuildTable
+from binderhub_service.store.rates import RateTable
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
 from binderhub_service.tasks import Tasks
@@ -159,6 +161,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             builder_info={"mode": "embedded"},
             named_builds=(named_builds := NamedBuilds(NamedBuildTable(store), builds)),
             templates=Templates(TemplateTable(store), named_builds),
+            rates=Rates(RateLimits(), RateTable(store), SECRET),
             attempts=Attempts(delay_seconds=0.01),
             hub_origin=getattr(request, "param", ""),
         )

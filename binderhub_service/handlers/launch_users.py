@@ -25,16 +25,13 @@ class LaunchUser:
         user_name: at the hub.
         token: what the hub is asked with.
         temporary: who made the user; None for a person who signed in.
+        proof: what a client that is cut off comes back with; empty where its login says enough.
     """
 
     user_name: str
     token: str
     temporary: TemporaryUsers | None = None
-
-    @property
-    def proof(self) -> str:
-        """What a client that is cut off comes back with; empty where its login says enough."""
-        return self.temporary.proof_of(self.user_name) if self.temporary else ""
+    proof: str = ""
 
     async def deliver(self) -> str:
         """Return the token that opens the server, which is ready; empty where people sign in by the hub."""
@@ -58,7 +55,7 @@ async def user_for(handler: ServiceHandler, visit: Visit, repo_url: str) -> Asyn
         yield LaunchUser(handler.caller.name, caller_token(handler))
         return
     async with temporary.visit(replace(visit, client=visit.client or cookie_of(handler)), repo_url) as name:
-        yield LaunchUser(name, temporary.hub.token, temporary)
+        yield LaunchUser(name, temporary.hub.token, temporary, temporary.proof_of(name, visit.asked))
 
 
 async def launch_for(handler: ServiceHandler, request: Request, path: str) -> Launched:

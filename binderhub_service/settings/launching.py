@@ -9,6 +9,7 @@ from traitlets import Callable, Float, Integer, TraitError, Unicode, Union, vali
 from traitlets.config import Configurable
 
 from ..builds.launch_quota import LaunchLimits
+from ..builds.rates import RateLimits
 from ..launches import Attempts
 
 
@@ -55,6 +56,41 @@ class LaunchQuota(Configurable):
     def quota(self) -> LaunchLimits:
         """Return the settings as `builds.launch_quota` takes them."""
         return LaunchLimits(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)
+
+
+class RateLimiter(Configurable):
+    """How often BinderHub's ``/build`` may be asked."""
+
+    limit = Integer(
+        10,
+        min=0,
+        help="""How often visitors of one address may ask in a period, without a build token.
+
+        The addresses of one network of IPv6 (/64) count as one. A client that comes back to its own launch is not counted, and people and
+        programs with a login or a token of the hub are not. Behind a proxy that `Server.trusted_proxies` does not name, everybody has one address. 0
+        is no limit. Default: 10.
+        """,
+    ).tag(config=True)
+    token_limit = Integer(
+        0,
+        min=0,
+        help="""How often one token may be used in a period: a build token, or the tokens and the login of one user or service of the hub together.
+
+        Default: 0, no limit. Example: ``60``.
+        """,
+    ).tag(config=True)
+    period_seconds = Float(
+        3600,
+        min=1,
+        help="""How long a period is, which begins when a client asks first.
+
+        In seconds. Default: 3600.
+        """,
+    ).tag(config=True)
+
+    def limits(self) -> RateLimits:
+        """Return the settings as `builds.rates` takes them."""
+        return RateLimits(self.limit, self.token_limit, self.period_seconds)
 
 
 class Launcher(Configurable):

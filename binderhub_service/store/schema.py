@@ -108,3 +108,12 @@ temporary_users = sa.Table(
     sa.Column("is_delivered", sa.Boolean, nullable=False),
 )
 sa.Index("temporary_users_by_client", temporary_users.c.client)
+
+rates = sa.Table(
+    "rates",
+    metadata,
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+sa.Index("rates_by_end", rates.c.ends)

@@ -16,7 +16,7 @@ from tests.harness.kernel import run_code
 from tests.harness.waiting import wait_for
 
 EVENTS = {"Accept": "text/event-stream"}
-SETTINGS = {"public": True, "service": {"Launcher": {"abandoned_seconds": 2, "retries": 1}}}
+SETTINGS = {"public": True, "service": {"Launcher": {"abandoned_seconds": 2, "retries": 1}, "RateLimiter": {"limit": 0}}}
 
 
 @pytest.fixture(scope="module")

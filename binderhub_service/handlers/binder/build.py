@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from typing import Any
 
 from jupyterhub.services.auth import UserNotAllowed
@@ -24,6 +24,7 @@ from ..launch_users import LaunchUser, check_is_person, user_for
 from ..streams import StreamHandler
 from ..visitors import check_own_page, is_visitor
 from . import protocol
+from .admission import check_rate
 from .protocol import Told
 
 KEEPALIVE_SECONDS = 25.0
@@ -57,6 +58,7 @@ class BinderBuildHandler(StreamHandler):
             check_own_page(self)
         else:
             self.require_xsrf_token()
+        await check_rate(self, self._visit)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn what went wrong before the stream began into its only event."""
@@ -94,7 +96,7 @@ class BinderBuildHandler(StreamHandler):
         yield protocol.frame(last)
 
     async def _events(self, prefix: str) -> AsyncGenerator[bytes]:
-        spec = self.request.path.removeprefix(f"{self.prefix}build/").partition("/")[2].rstrip("/")  # raw: its escapes belong to the provider
+        spec = self._spec
         provider = self._provider(prefix)
         request = self._request(provider, spec)
         is_build_only = self._is_build_only()
@@ -122,11 +124,24 @@ class BinderBuildHandler(StreamHandler):
             return
         yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
         with self.context.metrics.binderhub.launching():
-            async with self._user(build, f"{prefix}:{spec}") as user, aclosing(self._launch(user, request, build, provider, spec)) as events:
+            async with user_for(self, self._visit, build.source.url) as user, aclosing(self._launch(user, request, build, provider, spec)) as events:
                 async for event in events:
                     yield protocol.frame(event, build.id, build.last_event, user.proof)
 
     # --- the request -------------------------------------------------------------------------------------------------
+
+    @property
+    def _asked(self) -> str:
+        """The provider and the spec as they were sent: escapes belong to the provider."""
+        return self.request.path.removeprefix(f"{self.prefix}build/")
+
+    @property
+    def _spec(self) -> str:
+        return self._asked.partition("/")[2].rstrip("/")
+
+    @property
+    def _visit(self) -> Visit:
+        return Visit(self._asked.rstrip("/"), resumes=protocol.resumed_launch(self.request.headers.get("Last-Event-ID", "")))
 
     def _provider(self, prefix: str) -> Provider:
         for provider in self.context.providers:
@@ -192,10 +207,6 @@ class BinderBuildHandler(StreamHandler):
                 yield b"".join(frames)
 
     # --- the launch --------------------------------------------------------------------------------------------------
-
-    def _user(self, build: Build, asked: str) -> AbstractAsyncContextManager[LaunchUser]:
-        resumes = protocol.resumed_launch(self.request.headers.get("Last-Event-ID", ""))
-        return user_for(self, Visit(asked, resumes=resumes), build.source.url)
 
     async def _launch(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
         """Yield the launch's events; a server of this link that starts or runs already is joined."""
