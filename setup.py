@@ -42,6 +42,7 @@ setup(
         "psutil>=5.9.8",
         "cachetools>=5.3.3",
         "jupyter-events>=0.12",
+        "pyjwt>=2.8",
     ],
     extras_require={
         "cli": ["click>=8.1", "rich>=13.9.4"],

@@ -22,7 +22,7 @@ from .common.private import keep_private, private_folder
 from .errors import Unavailable
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
-from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
+from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of
 from .state_lock import state_errors_converted
 from .store.store import LIMIT_SECONDS
@@ -32,7 +32,7 @@ CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
 _OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
-_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, Cleaning, Pages, Server, LegacyApis)
+_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken, Cleaning, Pages, Server, LegacyApis)
 
 
 class BinderService(Application):

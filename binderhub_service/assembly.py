@@ -29,7 +29,7 @@ from .modes import mode_class
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
+from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
 from .store.named_builds import NamedBuildTable
 from .store.rates import RateTable
@@ -135,6 +135,7 @@ class Assembly:
             named_builds=named_builds,
             templates=Templates(TemplateTable(store), named_builds),
             rates=Rates(RateLimiter(parent=self._settings).limits(), RateTable(store), cookie_secret(self._settings.state)),
+            build_tokens=BuildToken(parent=self._settings).tokens(cookie_secret(self._settings.state)),
             legacy=LegacyApis(parent=self._settings).legacy_settings(),
             cors_allow_origin=self._settings.cors_allow_origin,
             is_api_only=self._settings.enable_api_only_mode,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from jinja2 import Environment
 
 from .accounts import HubAccounts
+from .build_tokens import BuildTokens
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.named import NamedBuilds
@@ -44,6 +45,7 @@ class AppContext:
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
         named_builds, templates: what the APIs of older services keep.
+        build_tokens: by which pages ask ``/build``.
         rates: knows how often somebody may ask.
         legacy: which of those APIs there are.
         banned: networks that are refused, with their labels.
@@ -66,6 +68,7 @@ class AppContext:
     named_builds: NamedBuilds
     templates: Templates
     rates: Rates
+    build_tokens: BuildTokens
     legacy: LegacySettings = LegacySettings()  # noqa: RUF009  # frozen
     attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
     temporary: TemporaryUsers | None = None

@@ -38,9 +38,10 @@ SERVICE_ROLE = {"name": f"{SERVICE}-reads-accounts", "description": "Tell accoun
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
 # What the service itself needs to count servers where `LaunchQuota` bounds them.
 COUNT_SCOPES = ("list:users", "read:servers")
-# From the hub's environment to the service's: the key of older APIs, and how to reach the outside (proxies, certificates, package indexes).
-# The hub passes on little else.
-PASSED_ON = ("BINDER_API_KEY", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+# From the hub's environment to the service's: its secrets, and how to reach the outside (proxies, certificates, package indexes). The hub passes on
+# little else.
+_SECRETS = ("BINDER_API_KEY", "BINDERHUB_BUILD_TOKEN_SECRET")
+PASSED_ON = (*_SECRETS, "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
 # With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
 _TO_REGISTRIES = ("DOCKER_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME", "AWS_", "AZURE_", "GOOGLE_APPLICATION_CREDENTIALS")
 PASSED_ON_IN = {

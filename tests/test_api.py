@@ -18,6 +18,7 @@ from tornado import web
 
 from binderhub_service import __version__
 from binderhub_service.accounts import HubAccounts
+from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
@@ -161,6 +162,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             builder_info={"mode": "embedded"},
             named_builds=(named_builds := NamedBuilds(NamedBuildTable(store), builds)),
             templates=Templates(TemplateTable(store), named_builds),
+            build_tokens=BuildTokens(SECRET),
             rates=Rates(RateLimits(), RateTable(store), SECRET),
             attempts=Attempts(delay_seconds=0.01),
             hub_origin=getattr(request, "param", ""),

@@ -26,7 +26,7 @@ FLOORS = [
     ["handlers", "modes"],
     ["context", "settings"],
     ["event_logger"],
-    ["accounts", "health", "launch_events", "launch_progress", "launches", "metrics", "running_servers", "temporary_users"],
+    ["accounts", "health", "launch_events", "launch_progress", "build_tokens", "launches", "metrics", "running_servers", "temporary_users"],
     ["hub_users"],
     ["binderhub_metrics"],
     ["builds"],
@@ -48,6 +48,7 @@ RESERVED = {
     "alembic": ("store",),
     "prometheus_client": ("metrics", "binderhub_metrics"),
     "jupyter_events": ("event_logger",),
+    "jwt": ("build_tokens",),
     "traitlets": ("app", "settings", "settings_check", "modes", "providers"),
     "jupyterhub": ("app", "assembly", "serving", "handlers", "modes", "launches"),
 }

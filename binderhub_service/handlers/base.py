@@ -138,6 +138,12 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
             self.current_user = None
             raise NotAllowed("Your account may not use this service.", hint="Ask an administrator of the hub for access to it.") from error
 
+    @property
+    def page_host(self) -> str:
+        """Host and port of the page that asks; a browser tells them where the page may be another site's."""
+        origin = self.request.headers.get("Origin")
+        return self.request.host if origin is None else origin.partition("://")[2]  # "null" of a page that has none
+
     def get_current_user(self) -> Any:
         """Know nobody unless `prepare` has asked the hub: its own way blocks the loop, and every request's log line takes it."""
         return None

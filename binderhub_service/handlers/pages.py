@@ -116,12 +116,15 @@ class CancelHandler(PageHandler):
 class LaunchHandler(PageHandler):
     """The links ``/v2/<provider>/<spec>``; nothing of the repository is fetched, let alone run, by opening one."""
 
+    _is_shown = False
+
     async def get(self, provider_name: str, _spec: str) -> None:
         """Show what would run, and a button."""
         request, path = self._asked(provider_name)
         repo = provider_for(request, self.context.providers).canonical_repo(request)
         check_permitted(request, self.context.providers, self._spec())
         title = f"{self._provider(provider_name).display().name}: {self._spec()}"
+        self._is_shown = True
         values = {"request": request, "repo": repo, "path": path, "opens": url_path(path), "action": self.request.uri, "opengraph_title": title}
         self.render_page("launch.html", **values)
 
@@ -134,6 +137,12 @@ class LaunchHandler(PageHandler):
             self.render_page("running.html", launched=launched)
         else:
             self.redirect(launched.pending_url, status=303)
+
+    def page_config(self) -> dict[str, Any]:
+        """Return what all pages say, and the token by which this one may ask BinderHub's ``/build``."""
+        asked = self.request.path.removeprefix(f"{self.prefix}v2/")
+        token = {"buildToken": self.context.build_tokens.new(asked, self.page_host)} if self._is_shown else {}
+        return super().page_config() | token
 
     def _asked(self, provider_name: str) -> tuple[Request, str]:
         """Return what the link asks for; the spec is taken raw, its percent-escapes belong to the provider."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tornado import web
 
@@ -13,6 +12,7 @@ from ..errors import NotAllowed
 
 if TYPE_CHECKING:
     from ..context import AppContext
+    from .base import ServiceHandler
 
 COOKIE = "binder-visitor"
 _COOKIE_DAYS = 1
@@ -54,13 +54,12 @@ def remember(handler: web.RequestHandler) -> None:
         )
 
 
-def check_own_page(handler: web.RequestHandler) -> None:
+def check_own_page(handler: ServiceHandler) -> None:
     """Raise `NotAllowed` if a page of another site asks, and the operator lets none: what it asks for runs code."""
     if _context(handler).cors_allow_origin:
         return
-    headers = handler.request.headers
-    is_other = headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
-    if is_other or urlsplit(headers.get("Origin", "")).netloc not in {"", handler.request.host}:
+    is_other = handler.request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
+    if is_other or handler.page_host != handler.request.host:
         raise NotAllowed("Pages of other sites may not launch here.", hint="The operator can allow them (BinderService.cors_allow_origin).")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .building import Cleaning, Limits, UrlGuard
-from .launching import Launcher, LaunchQuota, RateLimiter
+from .launching import BuildToken, Launcher, LaunchQuota, RateLimiter
 from .serving import LegacyApis, Pages, Server
 
-__all__ = ["Cleaning", "LaunchQuota", "Launcher", "LegacyApis", "Limits", "Pages", "RateLimiter", "Server", "UrlGuard"]
+__all__ = ["BuildToken", "Cleaning", "LaunchQuota", "Launcher", "LegacyApis", "Limits", "Pages", "RateLimiter", "Server", "UrlGuard"]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import importlib
+import os
+import re
 from typing import Any
 
-from traitlets import Callable, Float, Integer, TraitError, Unicode, Union, validate
+from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, validate
 from traitlets.config import Configurable
 
+from ..build_tokens import SECRET_BYTES, BuildTokens
 from ..builds.launch_quota import LaunchLimits
 from ..builds.rates import RateLimits
+from ..errors import Unavailable
 from ..launches import Attempts
+
+_VARIABLE = "BINDERHUB_BUILD_TOKEN_SECRET"
 
 
 class LaunchQuota(Configurable):
@@ -91,6 +98,70 @@ class RateLimiter(Configurable):
     def limits(self) -> RateLimits:
         """Return the settings as `builds.rates` takes them."""
         return RateLimits(self.limit, self.token_limit, self.period_seconds)
+
+
+class BuildToken(Configurable):
+    """By what a page of the service asks BinderHub's ``/build``."""
+
+    secret = Unicode(
+        help="""What build tokens are signed with, in hexadecimal digits, at least 64.
+
+        Services that share it take each other's. Default: the environment's ``BINDERHUB_BUILD_TOKEN_SECRET``; else one of the state directory's,
+        which stays the same when the service is started again. Example: what ``openssl rand -hex 32`` prints.
+        """,
+    ).tag(config=True)
+    expires_seconds = Float(
+        300,
+        min=1,
+        help="""How long a build token lasts.
+
+        It is made when a page ``/v2/...`` is opened. In seconds. Default: 300.
+        """,
+    ).tag(config=True)
+    check_origin = Bool(
+        True,
+        help="""Whether a build token is good for the host alone at which it was made.
+
+        Default: true.
+        """,
+    ).tag(config=True)
+    required = Bool(
+        False,
+        help="""Whether a visitor's request to ``/build`` needs a build token, which only pages of this service have.
+
+        Then links and badges work, and clients of other sites, such as thebe, do not. People and programs with a login or a token of the hub need
+        none. Default: false.
+        """,
+    ).tag(config=True)
+
+    @validate("secret")
+    def _check_secret(self, proposal: Any) -> str:
+        try:
+            _secret_of(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"BuildToken.secret: {error}") from error
+        return str(proposal["value"])
+
+    def tokens(self, state_secret: bytes) -> BuildTokens:
+        """Return what makes and checks build tokens; raises `Unavailable` if the secret in the environment is none.
+
+        Args:
+            state_secret: what the secret is made of where none is set.
+        """
+        try:
+            own = _secret_of(self.secret or os.environ.get(_VARIABLE, ""))
+        except ValueError as error:
+            hint = "Correct it, then start the hub again."
+            raise Unavailable(f"{_VARIABLE}: {error} {hint}", code="service_starting", hint=hint) from error
+        own = own or hmac.digest(state_secret, b"build token", "sha256")
+        return BuildTokens(own, seconds=self.expires_seconds, checks_origin=self.check_origin, required=self.required)
+
+
+def _secret_of(text: str) -> bytes:
+    """Return the secret that a text of hexadecimal digits is; empty if that is empty. Raises `ValueError`."""
+    if text and not re.fullmatch(rf"([0-9a-fA-F]{{2}}){{{SECRET_BYTES},1024}}", text):
+        raise ValueError(f"A secret has at least {2 * SECRET_BYTES} hexadecimal digits, an even number of them, and nothing else.")
+    return bytes.fromhex(text)
 
 
 class Launcher(Configurable):

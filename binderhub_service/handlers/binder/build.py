@@ -24,7 +24,7 @@ from ..launch_users import LaunchUser, check_is_person, user_for
 from ..streams import StreamHandler
 from ..visitors import check_own_page, is_visitor
 from . import protocol
-from .admission import check_rate
+from .admission import check_rate, checked_build_token
 from .protocol import Told
 
 KEEPALIVE_SECONDS = 25.0
@@ -45,6 +45,7 @@ class BinderBuildHandler(StreamHandler):
     """``build/<provider>/<spec>``: always status 200, since clients cannot read the text of another answer."""
 
     _has_ended = False
+    _build_token = ""
 
     async def prepare(self) -> None:
         """Check first what the client can read, then who is asking, and that no other page asks in their name: this GET runs code."""
@@ -58,7 +59,9 @@ class BinderBuildHandler(StreamHandler):
             check_own_page(self)
         else:
             self.require_xsrf_token()
-        await check_rate(self, self._visit)
+        build_id, _ = self._resumed_from
+        self._build_token = await checked_build_token(self, self._asked, build_id)
+        await check_rate(self, self._visit, self._build_token)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn what went wrong before the stream began into its only event."""
@@ -143,6 +146,10 @@ class BinderBuildHandler(StreamHandler):
     def _visit(self) -> Visit:
         return Visit(self._asked.rstrip("/"), resumes=protocol.resumed_launch(self.request.headers.get("Last-Event-ID", "")))
 
+    @property
+    def _resumed_from(self) -> tuple[str, int]:
+        return protocol.resumed_from(self.request.headers.get("Last-Event-ID", ""))
+
     def _provider(self, prefix: str) -> Provider:
         for provider in self.context.providers:
             if provider.name == prefix:
@@ -191,7 +198,7 @@ class BinderBuildHandler(StreamHandler):
 
     async def _follow(self, build: Build) -> AsyncGenerator[bytes]:
         """Yield the build's events, behind the one that the client saw last; of events that came together, one frame."""
-        known, number = protocol.resumed_from(self.request.headers.get("Last-Event-ID", ""))
+        known, number = self._resumed_from
         if known != build.id:
             yield protocol.frame(protocol.told("waiting", protocol.WAITING), build.id, 0)
         phase = str(Phase.BUILDING)
@@ -279,7 +286,8 @@ class BinderBuildHandler(StreamHandler):
     def _note_launch(self, build: Build, provider: Provider, spec: str) -> None:
         headers = self.request.headers
         request_origin = headers.get("Origin") or headers.get("Sec-Fetch-Site", "")
-        launch = Launch(provider.event_name, spec, build.source.commit, origin=self.request.host, request_origin=request_origin)
+        has_token = bool(self._build_token)
+        launch = Launch(provider.event_name, spec, build.source.commit, "success", has_token, self.request.host, request_origin)
         self.context.events.note_launch(launch)
 
 
