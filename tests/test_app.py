@@ -317,6 +317,7 @@ def test_the_service_serves_until_it_is_told_to_stop(running: Running, tmp_path:
         "store": True,
         "builder": True,
         "tasks": True,
+        "accounts": True,
     }
     assert httpx.get(f"http://127.0.0.1:{port}/services/binder/versions").json()["builder_info"] == {"mode": "embedded"}
     assert (tmp_path / "state" / "service.sqlite").exists()

@@ -18,6 +18,7 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service.accounts import HubAccounts
+from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builds.access import may_cancel_all
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.pages import located
@@ -158,6 +159,8 @@ async def site() -> AsyncIterator[Site]:
             jinja=make_jinja(),
             pages=PageSettings(about_message="<b>Ours</b>"),
             temporary=None,
+            banned={},
+            build_tokens=BuildTokens(SECRET),
         )
         routes = [
             (rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}),
