@@ -101,7 +101,7 @@ class BinderService(Application):
         Unicode(),
         help="""The kinds of places that repositories may come from, in the order of lists.
 
-        Each is the name of one that comes with the service, as links have it behind ``v2/``, or the class of another as
+        Each is the name of a provider that comes with the service, as links have it behind ``v2/``, or the class of another as
         ``package.module.Class``. Repositories of no other place can be used. Default: all that come with the service.
         Example: ``["gh", "gl"]``.
         """,

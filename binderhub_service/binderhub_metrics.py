@@ -56,7 +56,7 @@ class BinderHubMetrics:
 
     @contextmanager
     def launching(self) -> Iterator[None]:
-        """Count a launch as one that goes on, while the block runs."""
+        """Count a launch as running, while the block runs."""
         with self._launching.track_inprogress():
             yield
 

@@ -17,7 +17,7 @@ _SCHEMAS = Path(__file__).with_name("event_schemas")
 
 
 def emit_by(logger: EventLogger) -> Emit:
-    """Return what tells a logger's handlers of an event; one that its schema forbids is logged and left out."""
+    """Return what tells a logger's handlers of an event; an event that its schema forbids is logged and left out."""
     for path in sorted(_SCHEMAS.glob("*.json")):
         logger.register_event_schema(path)
 

@@ -127,7 +127,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
 class _Request(httputil.HTTPMessageDelegate):
     """A request on its way to the application, or to a refusal.
 
-    The body of one that is refused is thrown away as it comes: who sends it would not hear the answer if the connection were closed.
+    The body of a request that is refused is thrown away as it comes: who sends it would not hear the answer if the connection were closed.
     What becomes of a request is decided when its headers are there; a connection that waits for its next one has an object already.
     """
 

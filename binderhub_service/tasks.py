@@ -1,4 +1,4 @@
-"""Long-lived tasks, watched: one that has ended is known to the log, to the health page and to a metric."""
+"""Long-lived tasks, watched: a task that has ended is known to the log, to the health page and to a metric."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from binderhub_service.common.credentials import hide_in_logs
 from .public import open_to_everybody
 
 SERVICE = "binder"
-# Whose lines tell the addresses of requests; one that was pasted may hold a token.
+# Whose lines tell the addresses of requests; an address that was pasted may hold a token.
 LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
 MODES = ("embedded", "docker", "kubernetes")
-# A server that has ended is noticed at once, so this only bounds one that hangs; many that start at once on a small machine need it.
+# A server that has ended is noticed at once, so this only bounds a server that hangs; many that start at once on a small machine need it.
 START_SECONDS = 300
 
 CUSTOM_SCOPES = {

@@ -94,7 +94,7 @@ class RepoSpawner(_NextInLine):
     def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> Awaitable[dict[str, str]]:
         """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form.
 
-        A plain function, because the hub waits for what it returns in another context than the one that shows the form.
+        A plain function, because the hub waits for what it returns in another context than that of the form.
         """
         form.remember({name: str(values[0]) for name, values in form_data.items() if values})
         return self._options_of(form_data)

@@ -132,7 +132,7 @@ def postgresql_server_url() -> Iterator[str]:
 
 @pytest.fixture
 def postgresql_url(postgresql_server_url: str) -> Iterator[str]:
-    """The address of an empty database; of one that was named from outside, several processes of tests make use in turn."""
+    """The address of an empty database; of a database that was named from outside, several processes of tests make use in turn."""
     with _turn() if VARIABLE in os.environ else contextlib.nullcontext():
         empty(postgresql_server_url)
         yield postgresql_server_url

@@ -1,4 +1,4 @@
-"""Whatever is sent to the native API: the answer is one that its own description announces, and never a 500.
+"""Whatever is sent to the native API: the answer is what its own description announces, and never a 500.
 
 BINDER_TEST_EXAMPLES=500 sends more than the few of every run.
 """

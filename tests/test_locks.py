@@ -50,7 +50,7 @@ def test_who_waits_for_a_lock_that_is_removed_meanwhile_takes_the_next_one(tmp_p
         thread.start()
         assert waits.wait(10)
         (tmp_path / "key.lock").unlink()
-        other = locked(tmp_path, "key")  # this one has the new file, so the one that waits goes on waiting when the old one is free
+        other = locked(tmp_path, "key")  # this one has the new file, so the waiting thread goes on waiting when the old one is free
         other.__enter__()
     assert not has_it.wait(0.3)
     other.__exit__(None, None, None)

@@ -94,7 +94,7 @@ class FakeBuilds:
 
 
 class FakeTemplates:
-    """Two templates: an image that people may launch, and one that they may not."""
+    """Two templates: an image that people may launch, and another that they may not."""
 
     async def get(self, name: str) -> Template:
         images = {"lab": "quay.io/jupyter/base-notebook:1", "evil": "registry.example/evil:1"}

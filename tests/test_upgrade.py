@@ -1,4 +1,4 @@
-"""A database of the first release goes on with all it holds; one that does not answer loses nothing that was accepted."""
+"""A database of the first release goes on with all it holds; a database that does not answer loses nothing that was accepted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The way that git takes to servers when not every address is open: a SOCKS 5 proxy on loopback (RFC 1928) that connects to allowed addresses only.
 
 The relay itself looks a host's name up, checks every address of the answer, and connects to what it has checked. So it does not matter
-whether git asks for an address that a person gave, one that a server redirected it to, or a submodule's, nor whether a name means another
+whether git asks for an address that a person gave, an address that a server redirected it to, or a submodule's, nor whether a name means another
 address a moment later.
 """
 

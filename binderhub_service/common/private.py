@@ -16,7 +16,7 @@ _MORE_THAN_TRAVERSE = 0o066
 def private_folder(folder: Path) -> Path:
     """Return a folder that nobody else can list or write to; it is made, with its parents, if it is not there.
 
-    One that is there and belongs to somebody else, or that all users share (``/tmp``), is left as it is.
+    A folder that is there and belongs to somebody else, or that all users share (``/tmp``), is left as it is.
 
     Raises:
         OSError: it cannot be made.

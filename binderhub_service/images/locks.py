@@ -40,7 +40,7 @@ def remove_idle_locks(folder: Path) -> None:
 
 
 def _taken(path: Path, on_wait: Callable[[], None]) -> int:
-    """Return the descriptor of a lock that is held, and whose file is the one that others find."""
+    """Return the descriptor of a lock that is held, and whose file is the file that others find."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:

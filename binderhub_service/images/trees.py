@@ -27,7 +27,7 @@ def make_writable(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder as far as that is possible, also one that was made read-only; nothing happens if there is none."""
+    """Remove a folder as far as that is possible, also a read-only folder; nothing happens if there is none."""
     with contextlib.suppress(OSError):
         _change_modes(folder, lambda mode: mode | stat.S_IRWXU, of_files=False)
     shutil.rmtree(folder, ignore_errors=True)

@@ -46,7 +46,7 @@ def provider_class(name: str) -> type[Provider]:
 
 
 def provider_for(request: Request, providers: Sequence[Provider]) -> Provider:
-    """Return the provider that a request names, or the most specific one that understands its repository.
+    """Return the provider that a request names, or the most specific provider that understands its repository.
 
     Raises:
         InvalidRequest: there is no such provider, or none understands the address.

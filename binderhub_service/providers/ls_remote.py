@@ -40,7 +40,7 @@ class LsRemote:
         """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled; a whole SHA as given.
 
         Raises:
-            NotAllowed: the address, or one that it leads to, may not be asked.
+            NotAllowed: the address, or another that it leads to, may not be asked.
             NotFound: the repository or the ref is not there.
             Unavailable: the server did not answer, or not in time.
         """

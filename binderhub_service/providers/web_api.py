@@ -45,7 +45,7 @@ class WebApi:
             path: begins with a slash; escaped.
 
         Raises:
-            Unavailable: there was no answer in time, one that is too long, or one of 500 or more.
+            Unavailable: there was no answer in time, or it is too long, or its status is 500 or more.
         """
         try:
             return await self._answer(path, {**self._headers, **(headers or {})})

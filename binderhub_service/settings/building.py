@@ -184,7 +184,7 @@ class Cleaning(Configurable):
         min=0,
         help="""How much disk images may take together.
 
-        Beyond it, those that were asked for least recently are removed, never one that a server or a build uses. In bytes.
+        Beyond it, those that were asked for least recently are removed, never an environment that a server or a build uses. In bytes.
         Default: 0, no bound. Example: ``50 * 1024**3``.
         """,
     ).tag(config=True)

@@ -121,7 +121,7 @@ class Server(Configurable):
         value_trait=Unicode(),
         help="""Networks whose requests are refused with 403, each with a label that the refusal names.
 
-        Only ``health`` and ``versions`` answer them, for probes, and files such as badges. A client's address is the one that the hub's proxy saw,
+        Only ``health`` and ``versions`` answer them, for probes, and files such as badges. A client's address is what the hub's proxy saw,
         or that `trusted_proxies` tell. Default: none. Example: ``{"192.0.2.0/24": "a crawler"}``.
         """,
     ).tag(config=True)

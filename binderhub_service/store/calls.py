@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Calls:
-    """Runs calls in their order; one that takes too long fails, and so does one whose turn does not come in time.
+    """Runs calls in their order; a call that takes too long fails, and so does a call whose turn does not come in time.
 
     Args:
         cut: ends, from another thread, what the running call waits for; that call fails then.

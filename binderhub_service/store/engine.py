@@ -50,7 +50,7 @@ class Database:
             sa.event.listen(self.engine, "connect", prepare_sqlite)
 
     def cut(self) -> None:
-        """End the connection from another thread than the one that waits for it, which meets an error then."""
+        """End the connection from another thread than the thread that waits for it, which meets an error then."""
         connected = self._socket
         if connected is not None:
             with contextlib.suppress(OSError):  # it has been closed meanwhile

@@ -160,7 +160,7 @@ class _Reader:
         )
 
     def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
-        """Return what `read` does. Where another program decides what files mean, one that cannot be read here belongs to its commit."""
+        """Return what `read` does. Where another program decides what files mean, an environment that cannot be read here belongs to its commit."""
         try:
             return read()
         except _LeadsOut:

@@ -129,7 +129,7 @@ def test_two_pages_that_wait_for_one_server_show_the_whole_log_as_text(
     post_build = gate.post_build.replace("echo", f"echo '{SCRIPT}'\necho", 1)
     hub.start_server("alice", {"repo": new_repository({"postBuild": post_build}).url})
     gate.wait_until_reached()
-    # In two browsers: two pages of one that sign in to a new server at the same moment take each other's cookies.
+    # In two browsers: two pages of one browser that sign in to a new server at the same moment take each other's cookies.
     first, second = page_of("alice"), page_of("alice")
     for page in (first, second):
         page.goto("/hub/spawn-pending/alice")

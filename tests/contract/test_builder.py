@@ -1,4 +1,4 @@
-"""Every builder: one that reports what it was given, and one that makes environments in processes of this machine."""
+"""Every builder: a builder that reports what it was given, and another that makes environments in processes of this machine."""
 
 from __future__ import annotations
 

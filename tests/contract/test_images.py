@@ -1,4 +1,4 @@
-"""Every image store: one that remembers names, one of directories, a real engine's and a real registry's."""
+"""Every image store: a store that remembers names, a store of directories, a real engine's and a real registry's."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def own_engine(folder: Path, *options: str) -> Iterator[OwnEngine]:
         options: more of dockerd's.
     """
     places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--host=unix://{folder}/docker.sock"]
-    # An engine makes a bridge, or removes the one that it finds, which may be another engine's: so in a network namespace of its own.
+    # An engine makes a bridge, or removes the bridge that it finds, which may be another engine's: so in a network namespace of its own.
     command = ["unshare", "--net", "dockerd", *places, "--iptables=false", "--ip-masq=false", *options]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

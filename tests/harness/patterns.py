@@ -43,7 +43,7 @@ class Use:
 
 
 def uses_in(package: str) -> list[Use]:
-    """Return every use of a text expression in a package; one that is compiled and never applied counts as searched for."""
+    """Return every use of a text expression in a package; an expression that is compiled and never applied counts as searched for."""
     root = Path(str(importlib.import_module(package).__file__)).parent
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.py"))}
     methods: dict[str, set[str]] = defaultdict(set)
@@ -84,7 +84,7 @@ def _is_re(node: ast.expr) -> bool:
 
 
 def _text_of(node: ast.expr, module: str) -> str | None:
-    """Return the expression that a node writes; what only a running program knows in it is ``h``, and a whole one that it knows alone is None."""
+    """Return the expression that a node writes; what only a running program knows in it is ``h``, and a whole expression of it alone is None."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):

@@ -24,7 +24,7 @@ from tests.harness.waiting import wait_for
 
 
 class OwnRegistry:
-    """A real registry, or for `denies_push` a server that answers as one that lets nobody push.
+    """A real registry, or for `denies_push` a server that answers as a registry that lets nobody push.
 
     Args:
         login: the one name and password that it knows.

@@ -159,7 +159,7 @@ class FakeService:
         raise web.HTTPError(404)
 
     def build_of(self, repo: str, ref: str) -> FakeBuild:
-        """Return the build of this ask; equal asks join one that has not failed."""
+        """Return the build of this ask; equal asks join a build that has not failed."""
         for build in self.builds:
             if (build.repo, build.ref) == (repo, ref) and build.state in {"queued", "running", "ready"}:
                 return build

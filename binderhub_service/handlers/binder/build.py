@@ -197,7 +197,7 @@ class BinderBuildHandler(StreamHandler):
     # --- the build ---------------------------------------------------------------------------------------------------
 
     async def _follow(self, build: Build) -> AsyncGenerator[bytes]:
-        """Yield the build's events, behind the one that the client saw last; of events that came together, one frame."""
+        """Yield the build's events, behind the event that the client saw last; of events that came together, one frame."""
         known, number = self._resumed_from
         if known != build.id:
             yield protocol.frame(protocol.told("waiting", protocol.WAITING), build.id, 0)

@@ -1,6 +1,6 @@
 """What uv said when it could not make an environment, as a sentence that names the cause; pure.
 
-The messages are those of uv 0.9 to 0.13; one that is not known gives the plainest sentence and the log.
+The messages are those of uv 0.9 to 0.13; an unknown message gives the plainest sentence and the log.
 """
 
 from __future__ import annotations

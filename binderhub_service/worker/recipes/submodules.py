@@ -1,4 +1,4 @@
-"""The submodules of a checkout, fetched one by one, so that one that fails can be named."""
+"""The submodules of a checkout, fetched one by one, so that a failing one can be named."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _submodules_in(git: CheckoutGit, content: Path, folder: str) -> Iterator[_Su
 def _failure(git: CheckoutGit, submodule: _Submodule, folder: str, where: str) -> BuildFailed:
     """Return what is said of a submodule that could not be fetched; its address without credentials."""
     reason = git.reason
-    url = git.output("config", "--get", f"submodule.{submodule.name}.url", folder=folder).strip() or submodule.url  # one that is relative, resolved
+    url = git.output("config", "--get", f"submodule.{submodule.name}.url", folder=folder).strip() or submodule.url  # a relative address, resolved
     message = f"The submodule {_shown(where)} of the repository, at {_without_credentials(url)}, could not be fetched"
     by_https = _by_https(url)
     if by_https:

@@ -14,7 +14,7 @@ from tests.docker.builds.docker_builds import DockerBuilds, reason_to_skip, stan
 
 @pytest.fixture(scope="session", autouse=True)
 def _an_engine_or_skipped() -> None:
-    """Skip everything here where there is no engine; the name is one that no module takes for an engine of its own."""
+    """Skip everything here where there is no engine; the name is a name that no module takes for an engine of its own."""
     reason = reason_to_skip()
     if reason:
         pytest.skip(reason)

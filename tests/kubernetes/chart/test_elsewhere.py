@@ -37,7 +37,7 @@ def database(cluster: None) -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="module")
 def private(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRegistry]:
-    """A registry that lets in nobody without the login; the node knows it as one that speaks plain http."""
+    """A registry that lets in nobody without the login; the node knows that it speaks plain http."""
     hosts = Path(os.environ["KUBECONFIG"]).with_name("certs.d")  # where the test cluster's containerd looks
     if not hosts.is_dir():
         pytest.skip("the node cannot be told that a registry speaks plain http")
