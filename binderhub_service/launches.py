@@ -58,6 +58,12 @@ class Attempts:
     launch_seconds: float = 600
 
 
+class StartFailed(BuildFailed):
+    """The hub tried to start a server and could not; another attempt may succeed."""
+
+    code = "launch_failed"
+
+
 BeforeLaunch = Callable[[Planned], Awaitable[None]]
 
 
@@ -250,6 +256,7 @@ def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
 
 # How JupyterHub's own refusals of a token begin, in 5.5 and 6.1.
 _OF_THE_TOKEN = ("Action is not authorized", "Missing or invalid credentials")
+_AS_MANY_AS_MAY_BE = "already has the maximum of"  # the hub goes on: "2 named servers.  One must be deleted before a new server can be created"
 
 
 def _escaped(name: str) -> str:
@@ -273,18 +280,17 @@ def _error_from(answer: HTTPResponse) -> BinderError:
         seconds = answer.headers.get("Retry-After", "")
         wait = int(seconds) if seconds.isdecimal() and len(seconds) < _DIGITS else _RETRY_AFTER_SECONDS
         return TooMany(f"The hub starts many servers right now: {told}", retry_after_seconds=wait, hint="Try again in a moment.")
+    if answer.code == 400 and _AS_MANY_AS_MAY_BE in told:
+        return Conflict(told, code="too_many_servers")
     if answer.code == 400:
         return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))
-    if answer.code in {409, 422, 500}:  # the spawner says in its first two what can be done
-        hint = "Try again; the hub's home page shows more." if answer.code == 500 else None
-        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed", hint=hint)
+    if answer.code == 500:
+        return StartFailed(f"The hub could not start the server: {told}", hint="Try again; the hub's home page shows more.")
+    if answer.code in {409, 422}:  # the spawner says what can be done
+        return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed")
     return Unavailable(f"The hub cannot start servers right now: {told}", code="hub_unavailable", hint="Try again in a moment.")
 
 
 def _hint_for(told: str) -> str | None:
-    """Return what to do about the two refusals that a person can do something about."""
-    if "not enabled" in told:
-        return "Ask an administrator of the hub to set allow_named_servers."
-    if "maximum" in told:
-        return "Delete a server that you do not need any more on the hub's home page."
-    return None
+    """Return what to do about a refusal; None where it says that itself."""
+    return "Ask an administrator of the hub to set allow_named_servers." if "not enabled" in told else None

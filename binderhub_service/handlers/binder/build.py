@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from jupyterhub.services.auth import UserNotAllowed
@@ -14,8 +14,8 @@ from tornado import web
 from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
 from ...launch_events import Launch
-from ...launch_progress import follow_launch
-from ...launches import Launched
+from ...launch_progress import LaunchFailed, follow_launch
+from ...launches import Launched, StartFailed
 from ...models import Build, Kind, Phase, Request, Source
 from ...providers import Provider, check_permitted
 from ...temporary_users import Visit
@@ -46,6 +46,8 @@ class BinderBuildHandler(StreamHandler):
 
     _has_ended = False
     _build_token = ""
+    _proof = ""
+    _unexpected = INTERNAL_ERROR
 
     async def prepare(self) -> None:
         """Check first what the client can read, then who is asking, and that no other page asks in their name: this GET runs code."""
@@ -82,7 +84,7 @@ class BinderBuildHandler(StreamHandler):
             await self.stream(self._frames(prefix), b":keepalive\n\n", KEEPALIVE_SECONDS)
         finally:
             if not self._has_ended and not self._gone.is_set():
-                self.write(protocol.frame(protocol.failed(INTERNAL_ERROR)))
+                self.write(protocol.frame(protocol.failed(self._unexpected)))
 
     async def _frames(self, prefix: str) -> AsyncGenerator[bytes]:
         """Yield the stream; every error that has a sentence becomes its last event."""
@@ -102,7 +104,9 @@ class BinderBuildHandler(StreamHandler):
         spec = self._spec
         provider = self._provider(prefix)
         request = self._request(provider, spec)
-        is_build_only = self._is_build_only()
+        is_build_only = self.get_query_argument("build_only", "").lower() == "true"
+        if not is_build_only:
+            check_is_person(self)
         try:
             build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
         except RefusedAsBinderHub as refusal:
@@ -127,9 +131,9 @@ class BinderBuildHandler(StreamHandler):
             return
         yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
         with self.context.metrics.binderhub.launching():
-            async with user_for(self, self._visit, build.source.url) as user, aclosing(self._launch(user, request, build, provider, spec)) as events:
+            async with AsyncExitStack() as stack, aclosing(self._launch(stack, request, build, provider, spec)) as events:
                 async for event in events:
-                    yield protocol.frame(event, build.id, build.last_event, user.proof)
+                    yield protocol.frame(event, build.id, build.last_event, self._proof)
 
     # --- the request -------------------------------------------------------------------------------------------------
 
@@ -168,22 +172,19 @@ class BinderBuildHandler(StreamHandler):
             raise RefusedAsBinderHub(error.message) from error
         return named
 
-    def _is_build_only(self) -> bool:
-        is_build_only = self.get_query_argument("build_only", "").lower() == "true"
-        if is_build_only and not self.context.is_api_only:
+    def _check_may_only_build(self) -> None:
+        if not self.context.is_api_only:
             raise InvalidRequest("Building but not launching is not permitted unless the service is in API-only mode (enable_api_only_mode).")
-        if not is_build_only:
-            check_is_person(self)
-        return is_build_only
 
     async def _ensure(self, request: Request, asked: str, *, is_build_only: bool) -> tuple[Build, bool]:
-        async def check_place(source: Source) -> None:
-            if places := self.context.launches.places:
+        async def check_may_begin(source: Source) -> None:
+            if is_build_only:
+                self._check_may_only_build()
+            elif (places := self.context.launches.places) and not places.waits:
                 await places.check(self.context.launches.wanted(self.caller.name, request, source.url))
 
-        waits = is_build_only or (self.context.launches.places and self.context.launches.places.waits)
         try:
-            return await self.context.builds.ensure(request, self.caller, as_named=True, may_begin=None if waits else check_place)
+            found = await self.context.builds.ensure(request, self.caller, as_named=True, may_begin=check_may_begin)
         except QuotaReached as error:
             self.context.metrics.binderhub.note_launch(error.metric_status, request.provider, request.repo)
             raise RefusedAsBinderHub(error.message) from error
@@ -193,6 +194,9 @@ class BinderBuildHandler(StreamHandler):
             if error.code not in _GIT_SERVERS:
                 raise
             raise RefusedAsBinderHub(f"Error resolving ref for {asked}: {error.message}") from error
+        if is_build_only:
+            self._check_may_only_build()
+        return found
 
     # --- the build ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +206,7 @@ class BinderBuildHandler(StreamHandler):
         if known != build.id:
             yield protocol.frame(protocol.told("waiting", protocol.WAITING), build.id, 0)
         phase = str(Phase.BUILDING)
+        self._unexpected = protocol.UNHANDLED
         async with aclosing(self.context.builds.follow(build.id, self.caller, number if known == build.id else 0)) as batches:
             async for batch in batches:
                 frames = []
@@ -212,30 +217,36 @@ class BinderBuildHandler(StreamHandler):
                         self._has_ended = self._has_ended or told["phase"] == "failed"
                         frames.append(protocol.frame(told, build.id, event.number))
                 yield b"".join(frames)
+        self._unexpected = INTERNAL_ERROR
 
     # --- the launch --------------------------------------------------------------------------------------------------
 
-    async def _launch(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
-        """Yield the launch's events; a server of this link that starts or runs already is joined."""
+    async def _launch(self, stack: AsyncExitStack, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
+        """Yield the launch's events; a server of this link that starts or runs already is joined.
+
+        Args:
+            stack: the launch's user is let go when it is closed.
+        """
         binderhub, attempts = self.context.metrics.binderhub, self.context.attempts
+        user: LaunchUser | None = None
         yield protocol.told("launching", protocol.LAUNCHING)
         for attempt in range(1, attempts.count + 1):
             begun = time.monotonic()
             try:
+                user = user or await self._enter_user(stack, build)
                 async with aclosing(self._attempt(user, request, build, provider, spec)) as events:
                     async for event in events:
                         yield event
-            except QuotaReached as error:
-                binderhub.note_launch(error.metric_status, provider.name, build.source.url)
-                await user.discard()
-                raise RefusedAsBinderHub(error.message) from error
             except BinderError as error:
-                may_retry = (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < attempts.count
-                binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
+                is_quota = isinstance(error, QuotaReached)
+                may_retry = not is_quota and (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < attempts.count
+                if not is_quota:
+                    binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
                 if not may_retry:
-                    binderhub.note_launch("failure", provider.name, build.source.url)
-                    await user.discard()
-                    raise
+                    binderhub.note_launch(error.metric_status if isinstance(error, QuotaReached) else "failure", provider.name, build.source.url)
+                    if user:
+                        await user.discard()
+                    raise RefusedAsBinderHub(error.message) if is_quota else error from error
             else:
                 binderhub.note_attempt("success", attempt - 1, time.monotonic() - begun)
                 binderhub.note_launch("success", provider.name, build.source.url)
@@ -243,6 +254,15 @@ class BinderBuildHandler(StreamHandler):
                 return
             yield protocol.told("launching", f"Launch attempt {attempt} failed, retrying...")
             await asyncio.sleep(attempts.delay_seconds * 2 ** (attempt - 1))
+
+    async def _enter_user(self, stack: AsyncExitStack, build: Build) -> LaunchUser:
+        """Return the user whose server it will be; raises `LaunchFailed` if the hub makes no temporary one."""
+        try:
+            user = await stack.enter_async_context(user_for(self, self._visit, build.source.url))
+        except Unavailable as error:
+            raise LaunchFailed(f"Failed to create temporary user for {build.image.reference}: {error.message}", hint=error.hint) from error
+        self._proof = user.proof
+        return user
 
     async def _attempt(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
         """Yield the events of one attempt to start the server, from its place in the queue to ``ready``."""
@@ -253,7 +273,10 @@ class BinderBuildHandler(StreamHandler):
                 async for position, estimate_seconds in waiting:
                     yield protocol.told("waiting", protocol.place("launch", position, estimate_seconds))
         about, image, seconds = self._about(build, provider, spec), build.image.reference, self.context.attempts.launch_seconds
-        launched = await launches.launch(token, user_name, request, "", about=about, image=image, repo_url=build.source.url)
+        try:
+            launched = await launches.launch(token, user_name, request, "", about=about, image=image, repo_url=build.source.url)
+        except (StartFailed, Unavailable) as error:
+            raise LaunchFailed(f"Failed to launch image {image}: {error.message}", hint=error.hint) from error
         try:
             async with aclosing(follow_launch(self.context.hub_api_url, token, user_name, launched.server, image, seconds)) as messages:
                 async for message in messages:

@@ -22,6 +22,7 @@ BUILT = "Built image, launching..."
 LAUNCHING = "Launching server..."
 BUILD_ONLY_FOUND = "Done! Found built image"
 BUILD_ONLY_BUILT = "Done! Image built"
+UNHANDLED = BinderError("Unhandled error watching for build events. Please try again.")
 _ID = re.compile(r"([0-9a-f]{1,32})\.([0-9]{1,9})(?:\.([a-z0-9._-]{1,100}))?")
 
 
