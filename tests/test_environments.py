@@ -15,6 +15,12 @@ SOME = "six==1.16.0\n"
 PROJECT = "[project]\nname = 'p'\nversion = '1'\ndependencies = ['six']\n"
 PACKAGE = PROJECT + "[build-system]\nrequires = ['setuptools']\n"
 Read = Callable[[Mapping[str, str | bytes]], Definition]
+PYLOCK = """lock-version = "1.0"
+requires-python = ">=3.11"
+[[packages]]
+name = "x"
+wheels = [{ url = "https://host/x-1-py3-none-any.whl", hashes = { sha256 = "0" } }]
+"""
 LOCK = "version = 1\n[[package]]\nname = 'p'\nsource = { virtual = '.' }\n"
 
 
@@ -50,6 +56,7 @@ FOUND = {
     "a project": ({"pyproject.toml": PROJECT}, {"project": "pyproject.toml"}),
     "a project in binder is never a package": ({"binder/pyproject.toml": PACKAGE}, {"folder": "binder", "project": "binder/pyproject.toml"}),
     "a locked project": ({"pyproject.toml": PROJECT, "uv.lock": LOCK}, {"project": "pyproject.toml", "locked": True}),
+    "a pylock.toml": ({"pylock.toml": PYLOCK}, {"pylock": "pylock.toml", "python": ">=3.11"}),
     "a lock without a project": ({"uv.lock": LOCK}, {}),
     "settings of tools are no project": ({"pyproject.toml": "[tool.ruff]\nline-length = 99\n"}, {}),
     "a project that is no table": ({"pyproject.toml": "project = 7\n"}, {}),
@@ -123,6 +130,9 @@ TIED = {
     "--find-links=folder": {"requirements.txt": "--find-links=./wheels\n"},
     "in an included file": {"requirements.txt": "-r deep/more.txt\n", "deep/more.txt": "-e ..\n"},
     "continued lines": {"requirements.txt": "-e \\\n ./x\n"},
+    "a pylock.toml with a folder": {"pylock.toml": "[[packages]]\nname = 'x'\ndirectory = { path = 'x' }\n"},
+    "a pylock.toml with a wheel": {"pylock.toml": "[[packages]]\nname = 'x'\nwheels = [{ path = 'x-1-py3-none-any.whl' }]\n"},
+    "a pylock.toml with a file's address": {"pylock.toml": "[[packages]]\nname = 'x'\narchive = { url = 'file:///x-1.zip' }\n"},
     "a lock with local packages": {"pyproject.toml": PROJECT, "uv.lock": "[[package]]\nname = 'x'\nsource = { editable = 'x' }\n"},
 }
 
@@ -146,6 +156,7 @@ SHARED = {
     "start": {"start": "x"},
     "a project": {"pyproject.toml": PROJECT},
     "a locked project": {"pyproject.toml": PROJECT, "uv.lock": LOCK},
+    "a pylock.toml": {"pylock.toml": PYLOCK},
     "included files": {"requirements.txt": "-r a.txt\n-c b.txt\n", "a.txt": SOME, "b.txt": SOME},
     "an include from elsewhere": {"requirements.txt": "-r https://host/requirements.txt\n"},
 }
@@ -206,6 +217,7 @@ REFUSED = {
     "a constraint by address of a file": ({"requirements.txt": "--constraint=file:/etc/hostname"}, "environment_invalid", "does not exist"),
     "an include from the home": ({"requirements.txt": "-r ${HOME}/.netrc"}, "environment_invalid", "does not exist"),
     "deep TOML": ({"pyproject.toml": f"a = {'[' * 100_000}"}, "environment_invalid", "nested too deeply"),
+    "a broken pylock.toml": ({"pylock.toml": "}"}, "environment_invalid", "pylock.toml"),
     "a deep lock": ({"pyproject.toml": PROJECT, "uv.lock": f"a = {'[' * 100_000}"}, "environment_invalid", "nested too deeply"),
     "an absolute include": ({"requirements.txt": "-r /etc/hostname"}, "environment_invalid", "leads out"),
     "an include whose name is too long": ({"requirements.txt": "-r " + "x" * 300}, "environment_invalid", "xxx"),

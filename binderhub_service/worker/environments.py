@@ -56,6 +56,7 @@ class Definition:
         requirements: path of requirements.txt, or None.
         project: path of a pyproject.toml whose dependencies are wanted, or None.
         locked: whether a uv.lock beside `project` pins them.
+        pylock: path of pylock.toml (PEP 751), or None.
         package: whether the repository itself is installed as a package.
         in_place: whether its build may import what is installed, as with a setup.py alone: it then needs the requirements first.
         indexes: the package indexes that `project` adds, each with whether it takes the place of the usual one.
@@ -72,6 +73,7 @@ class Definition:
     requirements: str | None = None
     project: str | None = None
     locked: bool = False
+    pylock: str | None = None
     package: bool = False
     in_place: bool = False
     indexes: tuple[tuple[str, bool], ...] = ()
@@ -134,13 +136,14 @@ class _Reader:
         if requirements:
             self._read(requirements, partial(self._read_requirements, requirements, set()), None)
         project, locked, package, requires_python, indexes = self._read("pyproject.toml", partial(self._read_project, folder), _NO_PROJECT)
+        pylock, locked_python = self._read_pylock(folder)
         post_build, start = self._path_if_file(folder, "postBuild"), self._path_if_file(folder, "start")
         if post_build:
             self._take(post_build)
             self._tied.append(f"{post_build} may use any file")
         if start:
             self._take(start)
-        python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python
+        python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python or locked_python
         self._notes.extend(unread_files.notes({path.name for path in (self._root / folder).iterdir()}))
         return Definition(
             folder=folder,
@@ -148,6 +151,7 @@ class _Reader:
             requirements=requirements,
             project=project,
             locked=locked,
+            pylock=pylock,
             package=package,
             in_place=package and not self._path_if_file("", "pyproject.toml"),
             indexes=indexes,
@@ -273,6 +277,17 @@ class _Reader:
         if path and not project and not package:
             self._files.pop(path, None)  # settings of tools only
         return (path if project else None), bool(lock), package, self._requires_python(path, project), local_paths.indexes_of(content)
+
+    def _read_pylock(self, folder: str) -> tuple[str | None, str | None]:
+        """Return the path of pylock.toml and its requires-python, where this mode decides what files mean."""
+        path = None if self._honoured else self._path_if_file(folder, "pylock.toml")
+        if not path:
+            return None, None
+        self._take(path)
+        content = self._toml(path)
+        if local_paths.in_pylock(self._list(path, content, "packages")):
+            self._tied.append(f"{path} names local packages")
+        return path, self._requires_python(path, content)
 
     def _requires_python(self, path: str | None, project: Mapping[str, Any]) -> str | None:
         """Return what the project requires; the tool that it is given to would also take the path of a program for a Python."""

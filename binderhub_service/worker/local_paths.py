@@ -68,6 +68,18 @@ def in_lock(packages: list[Any]) -> bool:
     return any(_is_local_source(source) for source in sources if source != {"virtual": "."})
 
 
+def in_pylock(packages: list[Any]) -> bool:
+    """Say whether a package of a pylock.toml is, or may be, a file or a folder of the repository (PEP 751)."""
+    return any(_has_path(package) for package in packages)
+
+
+def _has_path(value: object) -> bool:
+    if isinstance(value, Mapping):
+        is_local = "path" in value or ("url" in value and not is_elsewhere(str(value["url"])))
+        return is_local or any(map(_has_path, value.values()))
+    return isinstance(value, list) and any(map(_has_path, value))
+
+
 def _indexes(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = _table(_table(content, "tool"), "uv").get("index")
     return [index for index in found if isinstance(index, dict)] if isinstance(found, list) else []

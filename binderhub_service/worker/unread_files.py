@@ -8,7 +8,6 @@ _POETRY = "poetry.lock is not read: the newest versions that pyproject.toml allo
 _NOTES = {
     "poetry.lock": _POETRY,
     "pdm.lock": _POETRY.replace("poetry", "pdm"),
-    "pylock.toml": "pylock.toml is not read: write its versions to requirements.txt if they matter",
     "pixi.toml": "pixi.toml is not read: name its packages in requirements.txt",
     "pixi.lock": "pixi.lock is not read",
     "conda-lock.yml": "conda-lock.yml is not read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import subprocess
@@ -64,6 +65,23 @@ def installed(build_directory: BuildDirectory, build: Build, code: str) -> str:
     manifest = build_directory.manifest(build)
     done = subprocess.run([f"{manifest['environment']}/bin/python", "-c", code], cwd=manifest["content"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+async def test_the_versions_of_a_pylock_are_installed_although_newer_ones_would_do(
+    build_directory: BuildDirectory, new_repository: NewRepository, package_index: PackageIndex
+) -> None:
+    wheel = package_index.root / "common" / "common-1.0-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = f"""lock-version = "1.0"
+created-by = "tests"
+[[packages]]
+name = "common"
+version = "1.0"
+wheels = [{{ url = "{package_index.url}/common/{wheel.name}", hashes = {{ sha256 = "{digest}" }} }}]
+"""
+    made = await make(build_directory, new_repository({"pylock.toml": lock, "requirements.txt": "common\n"}))
+    assert made.error is None, made.log
+    assert installed(build_directory, made.build, "import common; print(common.version)") == "1.0"
 
 
 # What goes wrong

@@ -199,6 +199,9 @@ class _Installer:
         if self._definition.locked:
             project = self._folder / self._definition.folder
             self._uv(install_error, "sync", "--frozen", "--active", "--project", str(project))
+        if self._definition.pylock:  # uv takes nothing else beside it
+            python = str(self._prefix / "bin" / "python")
+            self._uv(install_error, "pip", "install", "--python", python, "-r", self._definition.pylock)
         wanted = self._wanted()
         if any(b"--hash=" in content for content in self._definition.files.values()):
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
