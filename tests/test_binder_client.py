@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from binder_client.commands.calling import Stop
+from binder_client.commands.servers import chosen_server
 from binder_client.config_file import Config, UnusableConfig, read_config, write_config
 from binder_client.hub_address import HubAddress, hub_address
 from binder_client.hub_api import Person
@@ -143,3 +146,31 @@ def test_a_token_for_all_services_is_one_for_this_service(scope: str) -> None:
 )
 def test_of_a_line_only_text_and_colours_are_kept(line: str, kept: str) -> None:
     assert coloured(line) == kept
+
+
+READY, STARTING = {"ready": True}, {"ready": False, "pending": "spawn"}
+
+
+@pytest.mark.parametrize(
+    ("servers", "named", "chosen"),
+    [({"": READY}, None, ""), ({"a": READY}, None, "a"), ({"a": READY, "b": STARTING}, None, "a"), ({"": READY, "a": READY}, "", "")],
+)
+def test_the_only_server_needs_no_name(servers: dict[str, dict[str, Any]], named: str | None, chosen: str) -> None:
+    assert chosen_server(Person("ada", frozenset(), servers), named, only_ready=True) == chosen
+
+
+@pytest.mark.parametrize(
+    ("servers", "named", "sentence"),
+    [
+        (None, None, "The token may not see your servers: it lacks the permission read:servers!user."),
+        ({}, None, "No server of yours runs."),
+        ({"a": STARTING}, None, "The server a is not there yet, or not any more: try again in a moment."),
+        ({"a": READY, "": STARTING}, "", "The server '' is not there yet, or not any more: try again in a moment."),
+        ({"a": READY, "b": READY}, None, "More than one server of yours runs: name one. There are a, b."),
+        ({"": READY}, "a", "No server a of yours runs. There are ''."),
+    ],
+)
+def test_a_server_that_is_not_there_is_told(servers: dict[str, dict[str, Any]] | None, named: str | None, sentence: str) -> None:
+    with pytest.raises(Stop) as caught:
+        chosen_server(Person("ada", frozenset(), servers), named, only_ready=True)
+    assert caught.value.message == sentence

@@ -56,7 +56,7 @@ def launch(session: Session, repo: str, ref: str, provider: str, path: str, imag
 def open_server(session: Session, server: str | None, no_browser: bool, as_json: bool) -> None:
     """Open a running server of yours in a browser: SERVER, or the only one. The default server's name is ''."""
     person = run(session, person_of(session))
-    name = _chosen(person, server, only_ready=True)
+    name = chosen_server(person, server, only_ready=True)
     address = session.hub.absolute(str((person.servers or {})[name]["url"]))
     if as_json:
         show_json({"server": name, "url": address})
@@ -71,7 +71,7 @@ def open_server(session: Session, server: str | None, no_browser: bool, as_json:
 def stop(session: Session, server: str | None, as_json: bool) -> None:
     """Stop a server of yours: SERVER, or the only one."""
     person = run(session, person_of(session))
-    name = _chosen(person, server)
+    name = chosen_server(person, server)
     has_ended = run(session, _stop(session, person.name, name))
     if as_json:
         show_json({"server": name, "stopped": has_ended})
@@ -79,11 +79,22 @@ def stop(session: Session, server: str | None, as_json: bool) -> None:
     say(f"The server {_shown(name)} {'has stopped' if has_ended else 'is being stopped'}.")
 
 
-def _chosen(person: Person, server: str | None, *, only_ready: bool = False) -> str:
-    """Return the name of the server that is meant."""
+def chosen_server(person: Person, server: str | None, *, only_ready: bool = False) -> str:
+    """Return the name of the server that is meant.
+
+    Args:
+        server: what the person named; None if nothing, which means the only one.
+        only_ready: whether it has to be ready.
+
+    Raises:
+        Stop: there is no such server, or more than one.
+    """
     if person.servers is None:
         raise Refused("The token may not see your servers: it lacks the permission read:servers!user.")
     names = [name for name, state in person.servers.items() if state.get("ready") or not only_ready]
+    waiting = [name for name in person.servers if name not in names]
+    if server in waiting or (server is None and waiting and not names):
+        raise Refused(f"The server {_shown(waiting[0] if server is None else server)} is not there yet, or not any more: try again in a moment.")
     if server is not None and server not in names:
         raise Refused(f"No server {_shown(server)} of yours runs.{_list(names)}")
     if server is None and not names:
