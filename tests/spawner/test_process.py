@@ -45,6 +45,9 @@ def commit(folder: Path, files: Mapping[str, str]) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
+MADE = "What its build made is there as well: a.txt, new.txt, out/data.csv."
+
+
 class Contents:
     """A repository and shallow checkouts of its commits, as the service makes them."""
 
@@ -129,6 +132,77 @@ def test_a_file_of_the_persons_is_never_overwritten(contents: Contents, tmp_path
     content, newer = contents.add(b_txt="theirs")
     assert "stays as it is" in working_copy.place(content, newer, copy)
     assert (copy / "b.txt").read_text() == "mine"
+
+
+def built(content: Path, **files: str | None) -> None:
+    """Write files into a checkout, as a build does; None removes one."""
+    for key, text in files.items():
+        path = content / key.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink() if text is None else path.write_text(text)
+
+
+def test_an_untouched_copy_gets_what_the_newer_commits_build_has_made(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    content, name = contents.add(a_txt="one", b_txt="b", c_txt="c", _gitignore="out\n")
+    built(content, a_txt="one, built", b_txt=None, out__data_csv="1", out__mine_csv="1", out__old_csv="1", free_txt="free")
+    working_copy.place(content, name, copy)
+    (copy / "out" / "mine.csv").write_text("changed by me")
+    (copy / "out" / "notes.txt").write_text("mine")
+
+    newer_content, newer = contents.add(a_txt="two", free_txt="of the commit now")
+    built(newer_content, a_txt="two, built", b_txt=None, out__data_csv="22", out__mine_csv="22", new_txt="new")
+    told = working_copy.place(newer_content, newer, copy)
+    assert told == f"Your copy was untouched, so it was brought from commit {name[:7]} to {newer[:7]}. {MADE}"
+    found = {path.relative_to(copy).as_posix(): path.read_text() for path in copy.rglob("*.*") if path.is_file() and ".git" not in path.parts}
+    assert found == {
+        "a.txt": "two, built",
+        "c.txt": "c",
+        "free.txt": "of the commit now",
+        "new.txt": "new",
+        ".gitignore": "out\n",
+        "out/data.csv": "22",
+        "out/mine.csv": "changed by me",
+        "out/notes.txt": "mine",
+    }
+
+    newest_content, newest = contents.add(a_txt="three")
+    working_copy.place(newest_content, newest, copy)
+    assert ((copy / "a.txt").read_text(), (copy / "b.txt").exists(), (copy / "new.txt").exists()) == ("three", True, False)
+    assert git(copy, "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_a_file_that_the_build_and_then_the_person_changed_stays_as_it_is(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    content, name = contents.add(a_txt="one")
+    built(content, a_txt="one, built")
+    working_copy.place(content, name, copy)
+    (copy / "a.txt").write_text("mine, after all")
+    assert "You have changed files" in working_copy.place(*contents.add(a_txt="two"), copy)
+    assert (copy / "a.txt").read_text() == "mine, after all"
+
+
+def test_a_copy_that_cannot_be_brought_forward_keeps_what_the_build_had_made(contents: Contents, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    content, name = contents.add(a_txt="one")
+    built(content, a_txt="one, built", out_csv="1")
+    working_copy.place(content, name, copy)
+    (copy / "b.txt").write_text("in the way")
+    assert "stays as it is" in working_copy.place(*contents.add(a_txt="two", b_txt="new"), copy)
+    assert [(copy / file).read_text() for file in ("a.txt", "out.csv", "b.txt")] == ["one, built", "1", "in the way"]
+    (copy / "b.txt").unlink()
+    assert "brought from" in working_copy.place(*contents.add(a_txt="three"), copy)
+
+
+def test_a_record_of_results_that_leads_out_of_a_copy_moves_nothing_there(contents: Contents, tmp_path: Path) -> None:
+    copy, victim = tmp_path / "copy", tmp_path / "victim"
+    working_copy.place(*contents.add(a_txt="one"), copy)
+    victim.write_text("untouched")
+    state = [victim.stat().st_size, victim.stat().st_mtime_ns]
+    (copy / "out").symlink_to(tmp_path)
+    (copy / ".git" / working_copy.RESULTS).write_text(json.dumps({str(victim): state, "../victim": state, "out/victim": state}))
+    working_copy.place(*contents.add(a_txt="two"), copy)
+    assert victim.read_text() == "untouched"
 
 
 def test_nothing_that_a_copy_configures_runs(contents: Contents, tmp_path: Path) -> None:
