@@ -19,11 +19,10 @@ from traitlets.config import Application, Config, Configurable
 from . import __version__
 from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
-from .errors import Unavailable
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
-from .settings_check import instance_problems, problems, sentence_of
+from .settings_check import instance_problems, problems, sentence_of, wrong_settings
 from .state_lock import state_errors_converted
 from .store.store import LIMIT_SECONDS
 
@@ -194,8 +193,7 @@ class BinderService(Application):
             *instance_problems(self.config, sections),
         ]
         if found:
-            hint = "Correct them, then start the hub again."
-            raise Unavailable(f"The settings of this service are wrong. {' '.join(found)} {hint}", code="service_starting", hint=hint)
+            raise wrong_settings(found)
 
     def _update_from(self, *configs: Config) -> None:
         for config in configs:

@@ -55,8 +55,8 @@ class Assembly:
     def __init__(self, settings: BinderService) -> None:
         self._settings = settings
 
-    def make_store(self, metrics: Metrics) -> Store:
-        """Return the store; it is not open yet."""
+    async def make_store(self, metrics: Metrics) -> Store:
+        """Return the store, which is not open yet; raises `Unavailable` if the settings name no database that can be used."""
         url = self._settings.database_url or f"sqlite:///{self._settings.state / 'service.sqlite'}"
         return CachingStore(url, metrics.note_store, self._settings.database_timeout_seconds)
 

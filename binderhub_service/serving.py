@@ -18,11 +18,13 @@ from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
 from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
+from .errors import Unavailable
 from .handlers.application import make_application
 from .handlers.legacy.mounting import legacy_paths
 from .metrics import Metrics
-from .server import BoundedServer
+from .server import BoundedServer, ServerLimits
 from .settings import Cleaning, Launcher, Server
+from .settings_check import setting_errors_converted
 from .state_lock import StateLock, state_errors_converted
 from .tasks import Tasks
 
@@ -60,7 +62,7 @@ class Serving:
         """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
         hub_auth = HubOAuth.instance(parent=self._settings)
         address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
-        listener = BoundedServer(hub_auth.base_url, Server(parent=self._settings).limits())
+        listener = BoundedServer(hub_auth.base_url, self._request_limits())
         tasks, metrics = Tasks(), Metrics(self._settings.mode)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
@@ -72,7 +74,7 @@ class Serving:
             server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
             await listener.when_available(self._settings.check_settings)
             await listener.when_available(self._settings.make_state_private)
-            store = self._assembly.make_store(metrics)
+            store = await listener.when_available(lambda: self._assembly.make_store(metrics))
             for path in (self._settings.state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
                 lock = StateLock(path)
                 stack.callback(lock.release)
@@ -82,7 +84,7 @@ class Serving:
             tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
 
             async def put_together() -> tuple[AppContext, bytes]:
-                with state_errors_converted(self._settings.state):
+                with state_errors_converted(self._settings.state), setting_errors_converted():
                     return self._assembly.make_context(store, hub_auth, metrics, tasks), cookie_secret(self._settings.state)
 
             context, secret = await listener.when_available(put_together)
@@ -98,6 +100,14 @@ class Serving:
             stack.callback(server.stop)
             self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()
+
+    def _request_limits(self) -> ServerLimits:
+        """Return the bounds of requests; the usual ones where settings are wrong, which `check_settings` tells."""
+        try:
+            with setting_errors_converted():
+                return Server(parent=self._settings).limits()
+        except Unavailable:
+            return ServerLimits()
 
     async def _end_when(self, due: Awaitable[str], end: Callable[[], None]) -> None:
         """Say why the service ends, when it is time, and end it."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from traitlets import TraitError
 from traitlets.config import Config, Configurable
+
+from .errors import Unavailable
+
+_HINT = "Correct them, then start the hub again."
 
 
 def problems(config: Config, classes: Iterable[type[Configurable]], elsewhere: Iterable[str] = ()) -> list[str]:
@@ -29,6 +34,24 @@ def instance_problems(config: Config, classes: Iterable[type[Configurable]]) -> 
         except TraitError as error:
             found.append(sentence_of(error))
     return found
+
+
+def wrong_settings(found: Iterable[str]) -> Unavailable:
+    """Return the error of a service that cannot start for these reasons, each a sentence."""
+    return Unavailable(f"The settings of this service are wrong. {' '.join(found)} {_HINT}", code="service_starting", hint=_HINT)
+
+
+@contextmanager
+def setting_errors_converted() -> Iterator[None]:
+    """Convert what traitlets says of a value that no setting takes.
+
+    Raises:
+        Unavailable: a setting has such a value.
+    """
+    try:
+        yield
+    except TraitError as error:
+        raise wrong_settings([sentence_of(error)]) from error
 
 
 def sentence_of(error: BaseException) -> str:

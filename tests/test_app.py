@@ -165,7 +165,7 @@ async def test_refs_of_private_repositories_are_resolved_with_the_logins_of_the_
     app = service("--state-dir", str(tmp_path), "--BinderService.mode=kubernetes")
     metrics = Metrics("kubernetes")
     assembly = Assembly(app)
-    context = assembly.make_context(assembly.make_store(metrics), hub, metrics, Tasks())
+    context = assembly.make_context(await assembly.make_store(metrics), hub, metrics, Tasks())
     request = Request(private.url, "main")
     assert (await provider_for(request, context.providers).resolve(request)).commit == private.rev("main")
     assert stat.S_IMODE((tmp_path / "git-credentials").stat().st_mode) == 0o600
@@ -181,10 +181,28 @@ def tmp_path_of_another(tmp_path: Path) -> Path:
 async def test_the_store_is_a_file_in_the_state_directory_unless_told_otherwise(tmp_path: Path) -> None:
     for url, path in (("", tmp_path / "service.sqlite"), (f"sqlite:///{tmp_path / 'mine'}", tmp_path / "mine")):
         app = service("--state-dir", str(tmp_path), f"--BinderService.database_url={url}")
-        store = Assembly(app).make_store(Metrics("embedded"))
+        store = await Assembly(app).make_store(Metrics("embedded"))
         await store.open()
         await store.close()
         assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgres://u:s3cret@h/x", r"a kind of database that SQLAlchemy does not know \(postgres\)"),
+        ("mysql+nodriver://u:s3cret@h/x", "does not know"),
+        ("mssql+pymssql://u:s3cret@h/x", "needs the package pymssql, which is not installed"),
+        ("postgresql+psycopg2://u:s3cret@h/x", "needs the package psycopg2, which is not installed"),
+        ("u:s3cret@h", "cannot be read"),
+        ("postgresql+psycopg://u:s3cret@h:port/x", "cannot be read"),
+    ],
+)
+async def test_an_address_of_no_database_is_told_and_no_password(url: str, why: str) -> None:
+    with pytest.raises(Unavailable, match=why) as caught:
+        await Assembly(service(f"--BinderService.database_url={url}")).make_store(Metrics("embedded"))
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 def test_a_hub_s_own_github_takes_the_place_of_github() -> None:

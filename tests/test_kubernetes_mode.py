@@ -14,6 +14,7 @@ from traitlets.config import Config, Configurable
 
 from binderhub_service.builders.kubernetes import Cluster, KubernetesSettings
 from binderhub_service.clients.credentials import VARIABLE, Credentials, Login
+from binderhub_service.errors import Unavailable
 from binderhub_service.modes import kubernetes as module
 from binderhub_service.modes.docker import DockerMode
 from binderhub_service.modes.kubernetes import KubernetesMode
@@ -168,9 +169,9 @@ async def test_an_image_has_the_name_that_docker_mode_gives_it(tmp_path: Path, s
 
 @pytest.mark.parametrize("missing", ["registry", "builder_image"])
 def test_what_cannot_be_left_out_is_asked_for_in_one_sentence(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(Unavailable) as ended:
         mode(**{missing: ""}).make(tmp_path, ProcessLimits())
-    assert ended.value.code == f"Kubernetes mode needs KubernetesMode.{missing}: see docs/kubernetes.md."
+    assert ended.value.message == f"Kubernetes mode needs KubernetesMode.{missing}: see docs/kubernetes.md."
 
 
 @pytest.mark.parametrize(

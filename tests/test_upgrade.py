@@ -169,6 +169,20 @@ async def test_an_image_of_the_first_release_is_found(database_url: str) -> None
             assert (build.id, is_new) == ("b00000001", False)
 
 
+async def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(database_url: str) -> None:
+    with first_release(database_url) as engine:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        store = Store(database_url)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="made by a newer version"):
+                await store.open()
+        await store.close()
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
+            assert connection.exec_driver_sql("SELECT count(*) FROM builds").scalar() == len(FIRST_BUILDS)
+
+
 async def test_every_migration_leads_back_as_well(database_url: str) -> None:
     with first_release(database_url) as engine:
         migrate(engine, "head")

@@ -15,6 +15,7 @@ from ..builders.docker import DockerBuilder
 from ..clients.credentials import docker_config_directory
 from ..clients.engine import Engine, EngineAddress
 from ..clients.registry import RegistryClient
+from ..errors import Unavailable
 from ..images import Images
 from ..images.build_artifacts import instance_id_of
 from ..images.docker import DockerImages
@@ -119,8 +120,9 @@ class DockerMode(Repo2dockerMode):
 
 
 def _uv() -> str:
-    """Return the uv program; raises `SystemExit` if there is none."""
+    """Return the uv program; raises `Unavailable` if there is none."""
     try:
         return find_uv()
-    except SystemExit as error:
-        raise SystemExit("Docker mode installs repo2docker with uv; install uv, or set DockerMode.repo2docker to a program.") from error
+    except Unavailable as error:
+        sentence = "Docker mode installs repo2docker with uv; install uv, or set DockerMode.repo2docker to a program."
+        raise Unavailable(sentence, code="service_starting") from error

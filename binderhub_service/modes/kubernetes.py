@@ -12,6 +12,7 @@ from ..builders import Builder
 from ..builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, ServersOnCluster
 from ..clients.credentials import docker_config_directory
 from ..clients.registry import RegistryClient
+from ..errors import Unavailable
 from ..images import Images
 from ..images.registry import RegistryImages
 from ..settings import Limits
@@ -180,10 +181,10 @@ class KubernetesMode(Repo2dockerMode):
         return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else self.namespace
 
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
-        """Return a registry's images, and pods as builder; raises `SystemExit` if one of them is not named."""
+        """Return a registry's images, and pods as builder; raises `Unavailable` if one of them is not named."""
         for name in ("registry", "builder_image"):
             if not getattr(self, name):
-                raise SystemExit(f"Kubernetes mode needs KubernetesMode.{name}: see docs/kubernetes.md.")
+                raise Unavailable(f"Kubernetes mode needs KubernetesMode.{name}: see docs/kubernetes.md.", code="service_starting")
         pod = self.pod_settings()
         credentials = self.credentials(docker_config_directory(os.environ))
         client = RegistryClient(credentials, self.plain_http_registries)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ..errors import Unavailable
 
 _CONNECT_SECONDS = 5
 _KEEPALIVE_SECONDS = {"idle": 30, "interval": 10, "count": 3}
@@ -28,26 +31,31 @@ class Database:
         limit_seconds: how long a statement may take.
         on_connect: called with each new connection of PostgreSQL's before anybody uses it; what it raises ends the connection.
 
+    Raises:
+        Unavailable: the URL is none, or names a kind of database for which nothing is installed.
+
     Attributes:
         engine: the engine.
         is_postgresql: whether it is PostgreSQL, through a driver that stands on libpq.
     """
 
     def __init__(self, url: str, limit_seconds: float, on_connect: Callable[[Any], None]) -> None:
-        parsed = sa.make_url(url)
-        self.is_postgresql = parsed.get_backend_name() == "postgresql" and parsed.get_driver_name() in _BY_LIBPQ
         self._on_connect = on_connect
         self._statement_milliseconds = int(limit_seconds * 900)
         self._socket: socket.socket | None = None
-        if self.is_postgresql:
-            given = {name: value for name, value in _parameters(limit_seconds).items() if name not in parsed.query}
-            self.engine = sa.create_engine(parsed, pool_pre_ping=True, pool_size=1, max_overflow=0, connect_args=given)
-            sa.event.listen(self.engine, "do_connect", self._connect)
-            sa.event.listen(self.engine, "close", self._closed)
-        else:
-            self.engine = sa.create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        with _url_errors_converted():
+            parsed = sa.make_url(url)
+            self.is_postgresql = parsed.get_backend_name() == "postgresql" and parsed.get_driver_name() in _BY_LIBPQ
+            self.engine = self._postgresql(parsed, limit_seconds) if self.is_postgresql else _other(parsed)
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", prepare_sqlite)
+
+    def _postgresql(self, url: sa.URL, limit_seconds: float) -> sa.Engine:
+        given = {name: value for name, value in _parameters(limit_seconds).items() if name not in url.query}
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1, max_overflow=0, connect_args=given)
+        sa.event.listen(engine, "do_connect", self._connect)
+        sa.event.listen(engine, "close", self._closed)
+        return engine
 
     def cut(self) -> None:
         """End the connection from another thread than the thread that waits for it, which meets an error then."""
@@ -74,6 +82,30 @@ class Database:
         closed, self._socket = self._socket, None
         if closed is not None:
             closed.close()
+
+
+def _other(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+
+
+@contextlib.contextmanager
+def _url_errors_converted() -> Iterator[None]:
+    """Convert what SQLAlchemy says of a URL; the URL itself, which may hold a password, is in no message.
+
+    Raises:
+        Unavailable: the URL cannot be read, or nothing that is installed knows such a database.
+    """
+    try:
+        yield
+    except (ArgumentError, ImportError, ValueError) as error:
+        sentence = f"The setting BinderService.database_url {_why(error)}. An example is postgresql+psycopg://host/name."
+        raise Unavailable(sentence, code="service_starting", hint="Correct it, then start the hub again.") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, NoSuchModuleError):
+        return f"names a kind of database that SQLAlchemy does not know ({str(error).rpartition(':')[2]})"
+    return f"needs the package {error.name}, which is not installed" if isinstance(error, ImportError) else "cannot be read"
 
 
 def prepare_sqlite(connection: Any, _record: object) -> None:

@@ -5,6 +5,7 @@ Everything runs on one thread beside the event loop, so the order of calls is th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ _CHECK_SECONDS = 3.0
 _MIGRATION_SECONDS = 1800.0
 _HINT = "Try again in a moment; nothing was lost."
 T = TypeVar("T")
+log = logging.getLogger("binderhub_service")
 
 
 class Store:
@@ -53,6 +55,7 @@ class Store:
         self._on_answer = on_answer
         self._uses: LRUCache[str, datetime] = LRUCache(_KEPT_USES)
         self._closed = False
+        self._problem = ""
 
     @property
     def lost(self) -> bool:
@@ -296,9 +299,16 @@ class Store:
         except DataError as error:
             raise InvalidRequest("The database cannot hold or look for such a value.") from error
         except DBAPIError as error:
+            self._note(str(error.orig).strip().partition("\n")[0])
             raise Unavailable("The service's database did not answer.", code="store_unavailable", hint=_HINT) from error
         finally:
             self._on_answer(time.perf_counter() - begun)
+
+    def _note(self, problem: str) -> None:
+        """Let the log have the driver's own words about a problem, once; they may name hosts and users, which people need not know."""
+        if problem != self._problem:
+            log.warning("The database's driver says: %s", problem)
+        self._problem = problem
 
 
 def _give(connection: sa.Connection, asked: sa.Select[tuple[str]], former: str, key: str) -> None:
@@ -327,9 +337,10 @@ def _is_current(engine: sa.Engine) -> bool:
 
 
 def _migrate(engine: sa.Engine) -> None:
-    """Run Alembic, which is imported only then."""
+    """Run Alembic, which is imported only then; raises `Unavailable` if it does not know the schema that it finds."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
@@ -337,7 +348,11 @@ def _migrate(engine: sa.Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            sentence = "The service's database was made by a newer version of this service, so this version does not use it."
+            raise Unavailable(sentence, code="service_starting", hint="Install that version again, or name another database.") from error
 
 
 def _analyze(engine: sa.Engine) -> None:
