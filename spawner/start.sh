@@ -31,6 +31,37 @@ update_copy() {
     fi
 }
 
+# The home belongs to images whose user has one number, the first that came. Images with another user could not write to what lies there:
+# their home is a folder of it.
+find_home() {
+    user=$(id -u) others=
+    if [ ! -e "$HOME/.binder-user" ]; then
+        for entry in "$HOME"/* "$HOME"/.[!.]*; do
+            if [ -O "$entry" ]; then others= && break; fi
+            if [ -d "$entry" ] && [ ! -w "$entry" ] && [ "${entry##*/}" != lost+found ]; then others=1; fi
+        done
+        [ -n "$others" ] || echo "$user" 2>/dev/null >"$HOME/.binder-user" || return 0
+    fi
+    if [ -n "$others" ] || [ "$(cat "$HOME/.binder-user")" != "$user" ]; then
+        mkdir -p "$HOME/user-$user" || return 0
+        say "Your home has files of images with another user (by number), so in this image, whose user is $user, your home is the folder user-$user of it."
+        copy=$HOME/user-$user/${copy#"$HOME"/}
+        export HOME="$HOME/user-$user"
+    fi
+}
+
+# What the image has in its own home is seen behind what the person has: kernels, settings, programs, packages.
+see_image_home() {
+    image_home=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)
+    [ -d "$image_home/" ] && [ "$image_home" != / ] && [ "$image_home" != "$HOME" ] || return 0
+    export JUPYTER_PATH="${JUPYTER_PATH:+$JUPYTER_PATH:}$HOME/.local/share/jupyter:$image_home/.local/share/jupyter"
+    export JUPYTER_CONFIG_PATH="${JUPYTER_CONFIG_PATH:+$JUPYTER_CONFIG_PATH:}$HOME/.jupyter:$image_home/.jupyter"
+    export PATH="$PATH:$image_home/.local/bin"
+    for packages in "$image_home"/.local/lib/python3*/site-packages; do
+        [ ! -d "$packages" ] || export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$HOME${packages#"$image_home"}:$packages"
+    done
+}
+
 # Whether a volume lies over the content.
 is_hidden() {
     rest=${volumes:+$volumes:}
@@ -47,6 +78,12 @@ if [ -n "$copy" ] && is_hidden; then
 elif [ "$content" = / ]; then
     copy=
 fi
+case $copy in
+    "$HOME"/*)
+        find_home
+        see_image_home
+        ;;
+esac
 if [ -n "$copy" ]; then
     if [ -e "$copy" ] || [ -L "$copy" ]; then
         trusting=$(mktemp) && printf '[safe]\n\tdirectory = *\n' >"$trusting"

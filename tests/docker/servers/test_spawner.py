@@ -205,6 +205,32 @@ async def test_every_server_and_every_repository_has_a_copy_of_its_own_in_the_on
     assert {Path(folder).parent.name for folder in folders} == {"default", "a", "b"}
 
 
+async def test_images_with_different_users_each_have_a_home_that_they_can_write_to(
+    servers: Servers, image: str, build: Build, test_engine: TestEngine
+) -> None:
+    other = build("RUN useradd -m -u 1001 worker\nCOPY --chown=1001 a.txt /home/worker/\nUSER worker\nWORKDIR /home/worker\n", {"a.txt": "worker's"})
+    container = f"{test_engine.mark}-alice"
+    write = "mkdir -p ~/.local && echo x >> ~/.local/x && cat ~/.local/x | wc -l"
+    for made_of, uid, home, lines in ((image, 1000, "", 1), (other, 1001, "/user-1001", 1), (image, 1000, "", 2)):
+        told = await servers.started(made_of)
+        assert (told["uid"], told["environment"]["HOME"]) == (uid, f"/home/person{home}")
+        assert told["cwd"].startswith(f"/home/person{home}/default/")
+        assert told["files"]["a.txt"] == ("worker's" if home else "theirs")
+        in_home = f"export HOME={told['environment']['HOME']}; {write}"
+        assert test_engine.in_container(container, "sh", "-c", in_home, user=str(uid)).strip() == str(lines)
+        await servers.stop()
+
+
+async def test_what_an_image_has_in_its_home_is_seen_behind_what_the_person_has(servers: Servers, build: Build) -> None:
+    made = "RUN mkdir -p .local/lib/python3.11/site-packages .local/bin\n"
+    told = await servers.started(build(f"USER jovyan\nWORKDIR /home/jovyan\n{made}"))
+    seen = told["environment"]
+    for name, folder in (("JUPYTER_PATH", ".local/share/jupyter"), ("JUPYTER_CONFIG_PATH", ".jupyter")):
+        assert seen[name] == f"/home/person/{folder}:/home/jovyan/{folder}"
+    assert seen["PYTHONPATH"] == ":".join(f"/home/{whose}/.local/lib/python3.11/site-packages" for whose in ("person", "jovyan"))
+    assert seen["PATH"].endswith(":/home/jovyan/.local/bin")
+
+
 async def test_an_untouched_copy_follows_the_repository_and_a_changed_one_stays(servers: Servers, commits: Commits, test_engine: TestEngine) -> None:
     told = await servers.started(*_image_and_commit(commits.add(a_txt="one")))
     assert told["files"]["a.txt"] == "one"
