@@ -7,7 +7,7 @@ FROM ${DOCKER_CLI} AS docker
 
 FROM ${BASE}
 RUN apt-get update -q \
-    && apt-get install -q -y --no-install-recommends ca-certificates git python3 python3-venv \
+    && apt-get install -q -y --no-install-recommends ca-certificates git git-lfs python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=docker /usr/local/bin/docker /usr/local/bin/
 COPY --from=docker /usr/local/libexec/docker/cli-plugins/docker-buildx /usr/local/libexec/docker/cli-plugins/

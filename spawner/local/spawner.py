@@ -39,6 +39,7 @@ class DirectoryImage:
         content: the checkout.
         start: a start script in it, or None.
         import_from: folders of the checkout that the environment imports from.
+        notes: sentences about what the repository says and the image does not honour.
     """
 
     environment: Path
@@ -46,6 +47,7 @@ class DirectoryImage:
     commit: str
     start: str | None
     import_from: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_image(images_dir: Path, name: str) -> DirectoryImage:
@@ -64,6 +66,7 @@ def read_image(images_dir: Path, name: str) -> DirectoryImage:
             str(manifest["commit"]),
             manifest.get("start"),
             tuple(manifest.get("import_from") or ()),
+            tuple(map(str, manifest.get("notes") or ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Rejection(409, "The image is not on this machine any more. Start the server again, and it will be made anew.") from error
@@ -138,6 +141,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
             self.tell(NO_WALLS)
         await self._end_leftover(copy.parent)
         self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
+        for note in image.notes:
+            self.tell(note)
         if placed := await asyncio.to_thread(image_home.put_into, Path(self.home_dir), image.environment / IMAGE_HOME):
             self.tell(f"Files that the build made in its home are in yours now: {placed}.")
         self._import_from = [str(copy / folder) for folder in image.import_from]

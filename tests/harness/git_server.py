@@ -1,12 +1,14 @@
 """A real smart-HTTP Git server on loopback: Git's own `git http-backend` behind a threaded HTTP server.
 
 Repositories can be private (HTTP basic authentication) and can be made to misbehave: see `Repository.hang`,
-`answer`, `drop` and `slow`.
+`answer`, `drop` and `slow`. What is in `Repository.lfs` it serves to git-lfs.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -50,6 +52,7 @@ class Repository(BareRepository):
         url: what `git clone` takes, without credentials.
         login: user and password if it is private.
         requests: every request that arrived, oldest first.
+        lfs: what it keeps for git-lfs, by SHA-256.
     """
 
     def __init__(self, directory: Path, url: str, login: tuple[str, str] | None = None) -> None:
@@ -57,9 +60,16 @@ class Repository(BareRepository):
         self.url = url
         self.login = login
         self.requests: list[Seen] = []
+        self.lfs: dict[str, bytes] = {}
         self.recovered = threading.Event()
         self._trouble: Trouble | None = None
         self._lock = threading.Lock()
+
+    def keep_for_lfs(self, content: bytes) -> str:
+        """Keep a file for git-lfs; return the pointer to it, which is what is committed."""
+        name = hashlib.sha256(content).hexdigest()
+        self.lfs[name] = content
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize {len(content)}\n"
 
     def hang(self, times: int | None = None) -> None:
         """Accept requests and say nothing until `recover`."""
@@ -130,7 +140,7 @@ class GitServer:
 
     def find(self, path: str) -> Repository | None:
         """Return the repository that a request's path is about; addresses work with and without ``.git``."""
-        plain = path.removesuffix("/info/refs").removesuffix("/git-upload-pack")
+        plain = path.partition("/info/lfs/")[0].removesuffix("/info/refs").removesuffix("/git-upload-pack")
         return self.repositories.get(plain if plain.endswith(".git") else f"{plain}.git")
 
     @contextmanager
@@ -189,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
         if repository.login and not self._may_enter(repository.login):
             self._reply(401, {"WWW-Authenticate": 'Basic realm="Git"'}, b"please log in\n")
             return
+        if "/info/lfs/" in parts.path:
+            self._serve_lfs(repository, parts.path.partition("/info/lfs/")[2], body)
+            return
         service = "/info/refs" if parts.path.endswith("/info/refs") else "/git-upload-pack"
         self._run_backend(repository, service, parts.query, body)
 
@@ -237,6 +250,15 @@ class _Handler(BaseHTTPRequestHandler):
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
         status = int(headers.pop("Status", "200").split()[0])
         self._reply(status, headers, content)
+
+    def _serve_lfs(self, repository: Repository, asked: str, body: bytes) -> None:
+        """Answer as the batch API of Git LFS does: where each file is, and its content there."""
+        if asked != "objects/batch":
+            content = repository.lfs.get(asked)
+            self._reply(200 if content is not None else 404, {"Content-Type": "application/octet-stream"}, content or b"")
+            return
+        wanted = [{**one, "actions": {"download": {"href": f"{repository.url}/info/lfs/{one['oid']}"}}} for one in json.loads(body)["objects"]]
+        self._reply(200, {"Content-Type": "application/vnd.git-lfs+json"}, json.dumps({"transfer": "basic", "objects": wanted}).encode())
 
     def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)

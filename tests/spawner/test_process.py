@@ -459,6 +459,13 @@ async def test_a_server_finds_what_a_build_found(spawner: ProcessSpawner, tmp_pa
     assert environment["NB_USER"]
 
 
+async def test_a_start_says_what_of_the_repository_is_not_honoured(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    manifest = tmp_path / "images" / "img-1" / "image.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "notes": ["The file pixi.lock is not read."]}))
+    await launch(spawner)
+    assert "The file pixi.lock is not read." in progress_of(spawner)
+
+
 async def test_what_is_installed_in_editable_mode_is_imported_from_the_copy(spawner: ProcessSpawner, tmp_path: Path) -> None:
     manifest = tmp_path / "images" / "img-1" / "image.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "import_from": ["src", "."]}))

@@ -16,7 +16,17 @@ from ...errors import BuildFailed
 from ..guards import Guard, disk_full
 from ..reporter import Reporter
 
-_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "advice.detachedHead=false", "-c", "protocol.file.allow=never")
+_GIT = (
+    "git",
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "advice.detachedHead=false"),
+    *("-c", "protocol.file.allow=never"),
+    # What is kept with git-lfs is fetched afterwards, see `lfs`, whatever the machine's own settings are.
+    *(word for name in ("clean", "smudge", "process") for word in ("-c", f"filter.lfs.{name}=")),
+    *("-c", "filter.lfs.required=false"),
+)
+NO_SETTINGS: Mapping[str, str] = {}
 _RETRY_SECONDS = (1, 3, 9)
 _KEPT_LINES = 50
 
@@ -44,22 +54,24 @@ class CheckoutGit:
         self._relay = relay
         self._messages: deque[str] = deque(maxlen=_KEPT_LINES)
 
-    def run(self, *arguments: str, folder: str = "") -> bool:
+    def run(self, *arguments: str, folder: str = "", settings: Mapping[str, str] = NO_SETTINGS) -> bool:
         """Run git; say whether it went well, the last time it was tried.
 
         Args:
             folder: where in the checkout.
+            settings: of git's configuration, for this command.
 
         Raises:
             BuildFailed: there is no space left, or the guard says so.
         """
-        went_well = self._once(arguments, folder)
+        command = (*(word for name, value in settings.items() for word in ("-c", f"{name}={value}")), *arguments)
+        went_well = self._once(command, folder)
         for seconds in _RETRY_SECONDS:
             if went_well or self._is_refused() or not may_pass(self._said()):
                 break
             self._reporter.log(f"The Git server has a problem; trying again in {seconds} s.")
             time.sleep(seconds)
-            went_well = self._once(arguments, folder)
+            went_well = self._once(command, folder)
         if not went_well and says_disk_full(self._said()):
             raise disk_full()
         if not went_well and not self._is_refused():

@@ -13,14 +13,18 @@ from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter
 from .checkout_git import CheckoutGit
+from .lfs import fetch_lfs
 from .submodules import fetch_submodules
 
 
-def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str, str], logins: Path | None = None) -> None:
+def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str, str], logins: Path | None = None) -> list[str]:
     """Check out exactly the job's commit at `content`: alone where the server allows that, with all history where it does not.
 
     Args:
         logins: a file in the format of Git's credential store, for servers that ask who is there.
+
+    Returns:
+        Sentences about what is not there; they are in the log as well.
 
     Raises:
         BuildFailed: it cannot be fetched, it or a submodule is at an address that is not allowed, or it is too large.
@@ -33,7 +37,11 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
         git = CheckoutGit(content, reporter, environment, guard, logins, relay)
         _check_out(job, git, reporter)
         fetch_submodules(git, content)
+        note = fetch_lfs(git, content, job.url, environment, public_only=rules.public_only)
     guard.check()
+    if note:
+        reporter.log(note)
+    return [note] if note else []
 
 
 def _check_out(job: Job, git: CheckoutGit, reporter: Reporter) -> None:

@@ -71,7 +71,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
     content = image.made / "content"
     try:
         reporter.phase(Phase.FETCHING, "Fetching the repository")
-        fetch(job, content, reporter, environment)
+        notes = fetch(job, content, reporter, environment)
         definition = definition_in(content)
         _check_scripts(definition, content)
         reporter.phase(Phase.BUILDING, "Making the environment")
@@ -79,7 +79,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         publication = _Publication.of(Path(job.root) / "environments", key, job.build_id)
         with locked(publication.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
             prefix = _environment(job, definition, content, publication, reporter, environment)
-            write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix))
+            write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix) | {"notes": [*notes, *definition.notes]})
             image.publish()
     except OSError as error:
         shutil.rmtree(image.made, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""Files that a repository keeps with Git LFS, fetched by the program git-lfs where there is one.
+
+Facts: a pointer is a small file of which the first line is known (the specification of Git LFS, version 1). git-lfs asks addresses of the machine
+itself by no proxy, so it cannot be kept to public addresses.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...common.git_environment import WEB_PROTOCOLS
+from .checkout_git import CheckoutGit
+
+_FIRST_LINE = "version https://git-lfs.github.com/spec/v1"
+_LONGEST_POINTER_BYTES = 1024
+# As `git lfs install` would set up; the machine's own settings are not relied on.
+_FILTERS = {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f", "process": "git-lfs filter-process", "required": "true"}
+
+
+def fetch_lfs(git: CheckoutGit, content: Path, url: str, environment: Mapping[str, str], *, public_only: bool) -> str:
+    """Replace the pointers in a checkout by what they stand for; return what is said if some are left, else nothing.
+
+    Args:
+        url: the repository's address, which git-lfs asks unless `.lfsconfig` names another web address.
+        public_only: whether only public addresses may be asked.
+
+    Raises:
+        BuildFailed: the guard says so, or there is no space left.
+    """
+    if not git.output("grep", "--files-with-matches", "--fixed-strings", "filter=lfs", "--", ":(glob)**/.gitattributes"):
+        return ""
+    if not _pointers(git, content):
+        return ""
+    why = _fetch(git, content, url, environment, public_only=public_only)
+    left = _pointers(git, content)
+    return f"{_counted(len(left))} of Git LFS, not what that stands for: {why or 'the server did not give it'}." if left else ""
+
+
+def _fetch(git: CheckoutGit, content: Path, url: str, environment: Mapping[str, str], *, public_only: bool) -> str:
+    """Fetch what can be; return why nothing can, if so."""
+    if public_only:
+        return "git-lfs cannot be kept to public addresses, and only these may be asked here"
+    if not shutil.which("git-lfs", path=environment.get("PATH")):
+        return "git-lfs is not installed where images are made"
+    server = git.output("config", "--file", ".lfsconfig", "--get", "lfs.url").strip()
+    if not _is_web(server):
+        server = f"{url.rstrip('/').removesuffix('.git')}.git/info/lfs"
+    if not _is_web(server):
+        return "its files are fetched from http and https addresses only"
+    settings = {"lfs.url": server, "lfs.basictransfersonly": "true", "lfs.transfer.maxretries": "1"} | {
+        f"filter.lfs.{name}": value for name, value in _FILTERS.items()
+    }
+    git.run("lfs", "pull", settings=settings)
+    shutil.rmtree(content / ".git" / "lfs", ignore_errors=True)  # the files are in the checkout now
+    return ""
+
+
+def _pointers(git: CheckoutGit, content: Path) -> list[str]:
+    names = git.output("grep", "--files-with-matches", "--fixed-strings", "--null", _FIRST_LINE).split("\0")
+    return [name for name in names if name and _is_pointer(content / name)]
+
+
+def _is_pointer(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _LONGEST_POINTER_BYTES:
+        return False
+    return path.read_bytes().startswith(f"{_FIRST_LINE}\n".encode())
+
+
+def _is_web(url: str) -> bool:
+    return url.partition("://")[0].lower() in WEB_PROTOCOLS
+
+
+def _counted(count: int) -> str:
+    return "1 file is a pointer" if count == 1 else f"{count} files are pointers"
