@@ -7,12 +7,14 @@ purpose is in docs/binderhub.md.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from binderhub_service.builds.launch_places import LaunchPlaces
 from binderhub_service.builds.launch_quota import HubServer, LaunchLimits
@@ -26,7 +28,6 @@ from tests.test_rates import public, served
 
 __all__ = ["hub_auth", "service"]  # fixtures
 ALICE = {"Authorization": "token token-of-alice"}
-OTHERS = {"Origin": "http://book.example"}
 
 # Every check in its order, with what is said where it is the first that fails.
 CHECKS = {
@@ -91,6 +92,68 @@ async def test_of_many_faults_the_first_in_binderhubs_order_is_told_and_nothing_
 async def test_a_request_without_a_fault_passes_all_checks(service: Service) -> None:
     context, link, headers = faulty(service, set())
     assert (await told(context, link, headers))[0] == {"phase": "waiting", "message": "Waiting for build to start...\n"}
+
+
+# Section 1: method, path, as whom, status, the beginning of the type or of the place that it leads to.
+LOGIN = "/hub/api/oauth2/authorize?client_id=service-binder&"
+ADDRESSES = [
+    ("GET", "versions", "", 200, "application/json"),
+    ("GET", "health", "", 200, "application/json"),
+    ("HEAD", "health", "", 200, "application/json"),
+    ("GET", "metrics", "", 200, "text/plain; version="),
+    ("GET", "api/repoproviders", "", 200, "application/json"),
+    ("OPTIONS", "versions", "", 200, ""),
+    ("POST", "versions", "", 405, ""),
+    ("GET", "", "", 302, LOGIN),
+    ("GET", "v2/git/o/main", "", 302, LOGIN),
+    ("GET", "repo/o/r", "", 302, LOGIN),
+    ("GET", "", "alice", 200, "text/html"),
+    ("GET", "about", "alice", 200, "text/html"),
+    ("GET", "v2/git/o/main", "alice", 200, "text/html"),
+    ("GET", "v2/git/o/main", "eve", 403, "text/html"),
+    ("GET", "repo/o/r", "alice", 302, f"{PREFIX}v2/gh/o/r/master"),
+    ("GET", "repo/o/r/notebooks/index.ipynb", "alice", 302, f"{PREFIX}v2/gh/o/r/master?urlpath=%2Fnotebooks%2Findex.ipynb"),
+    ("GET", "assets/images/badge.svg", "", 200, "image/svg+xml"),
+    ("GET", "badge.svg", "", 200, "image/svg+xml"),
+    ("GET", "badge_logo.svg", "", 200, "image/svg+xml"),
+    ("GET", "logo_social.png", "", 200, "image/png"),
+    ("GET", "oauth_callback", "", 400, ""),
+]
+
+
+async def test_every_address_answers_as_binderhubs_does(service: Service) -> None:
+    for method, path, who, status, begins in ADDRESSES:
+        reply = await service.client.request(method, f"{PREFIX}{path}", headers={"Authorization": f"token token-of-{who}"} if who else {})
+        found = reply.headers.get("Location" if status == 302 else "Content-Type", "")
+        assert (reply.status_code, found.startswith(begins)) == (status, True), (method, path, who, reply.status_code, found)
+        assert method != "HEAD" or not reply.content
+
+
+# Section 9: names, types and labels.
+METRICS = {
+    "binderhub_build_time_seconds": ("histogram", {"status"}),
+    "binderhub_launch_time_seconds": ("histogram", {"status", "retries"}),
+    "binderhub_build_count": ("counter", {"status", "provider", "repo"}),
+    "binderhub_launch_count": ("counter", {"status", "provider", "repo"}),
+    "binderhub_inprogress_builds": ("gauge", set()),
+    "binderhub_inprogress_launches": ("gauge", set()),
+}
+BUCKETS = {
+    "binderhub_build_time_seconds": [60, 120, 300, 600, 1800, 3600, 7200, math.inf],
+    "binderhub_launch_time_seconds": [2, 5, 10, 20, 30, 60, 120, 300, 600, math.inf],
+}
+
+
+async def test_dashboards_find_binderhubs_metrics(service: Service) -> None:
+    let_start(service)
+    await told(service.context, f"{PREFIX}build/git/o/main", {"Accept": "text/event-stream", **ALICE})
+    text = (await service.client.get(f"{PREFIX}metrics")).text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    for name, (kind, labels) in METRICS.items():
+        samples = [sample for sample in families[name].samples if not sample.name.endswith("_created")]
+        assert samples, name
+        assert (families[name].type, {label for sample in samples for label in sample.labels} - {"le"}) == (kind, labels)
+        assert name not in BUCKETS or [float(sample.labels["le"]) for sample in samples if "le" in sample.labels] == BUCKETS[name]
 
 
 @dataclass

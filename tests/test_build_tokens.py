@@ -171,7 +171,7 @@ async def test_where_a_token_is_required_visitors_need_one_and_people_do_not(ser
             assert event(await client.get(f"{PREFIX}build/{NO_PROVIDER}", params=query, headers=headers))["message"].startswith("No provider")
 
 
-async def test_a_launch_with_a_token_is_told_as_one_and_one_that_goes_on_needs_no_new_token(service: Service) -> None:
+async def test_a_launch_with_a_token_is_told_as_one_and_a_launch_that_goes_on_needs_no_new_token(service: Service) -> None:
     let_start(service)
     told: list[Mapping[str, Any]] = []
     context = replace(service.context, events=Events(lambda schema, event: told.append(event)))

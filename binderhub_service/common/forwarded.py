@@ -38,6 +38,8 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network] = (
 
 def label_of(address: str, networks: Mapping[Network, str]) -> str | None:
     """Return the label of the first network that an address is in; None if it is in none, or is no address."""
+    if not networks:
+        return None
     try:
         known = parsed(address)
     except ValueError:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import psutil
 
 from tests.faults.program import UV_VARIABLE
 from tests.harness import sse
+from tests.harness.hub_config import free_ports
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "/services/binder/"
@@ -34,17 +34,21 @@ class Service:
         settings: traitlets settings by class.
         source: the working tree whose code runs; this one unless a test names another.
         uv: a program to use as uv; the real one if empty.
+
+    Args:
+        address: where it listens; a free port of loopback if empty.
+        token: its own, at the hub.
     """
 
-    def __init__(self, directory: Path, hub_api_url: str) -> None:
+    def __init__(self, directory: Path, hub_api_url: str, *, address: str = "", token: str = "of-the-service") -> None:
         directory.mkdir(parents=True)
         self.directory = directory
         self.state = directory / "state"
         self.settings: dict[str, dict[str, Any]] = {"EmbeddedMode": {"base_requirements": ["base"]}}
         self.uv = ""
         self.source = ROOT
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.address = address or f"http://127.0.0.1:{free_ports(1)[0]}"
+        self._token = token
         self._hub_api_url = hub_api_url
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +72,7 @@ class Service:
         settings = {"BinderService": {"state_dir": str(self.state)}} | self.settings
         own = {
             "JUPYTERHUB_API_URL": self._hub_api_url,
-            "JUPYTERHUB_API_TOKEN": "of-the-service",
+            "JUPYTERHUB_API_TOKEN": self._token,
             "JUPYTERHUB_BASE_URL": "/",
             "JUPYTERHUB_CLIENT_ID": "service-binder",
             "JUPYTERHUB_SERVICE_NAME": "binder",
