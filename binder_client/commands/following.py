@@ -42,7 +42,8 @@ class Following:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._has_line:  # rich before 15 ends a line that it has not begun
+            self._progress.stop()
 
     def tell(self, sentence: str) -> None:
         """Say what goes on now."""
