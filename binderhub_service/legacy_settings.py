@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,10 @@ class LegacySettings:
     Attributes:
         binder_build, registry: whether the API is there.
         api_key: a key beside the hub's tokens; empty for none.
+        ports: which APIs, by the names of their paths, are served alone as well, each on a port of its own.
     """
 
     binder_build: bool = False
     registry: bool = False
     api_key: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)

@@ -58,6 +58,8 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
 
     Args:
         prefix: the path that this service lives at.
+        limits: what requests may take.
+        is_behind_proxy: whether requests come through the hub's proxy, which says whose they are.
 
     Attributes:
         application: what answers requests; None while the service starts.
@@ -68,10 +70,11 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
             (JupyterHub's app.py, start_service), so it hears that this one is there.
     """
 
-    def __init__(self, prefix: str, limits: ServerLimits) -> None:
+    def __init__(self, prefix: str, limits: ServerLimits, *, is_behind_proxy: bool = True) -> None:
         self.application: httputil.HTTPServerConnectionDelegate | None = None
         self.reason = "The service is starting."
         self.limits = limits
+        self.is_behind_proxy = is_behind_proxy
         self.streamed: tuple[str, ...] = ()
         self.alive = f"{prefix}versions"
         self.home = prefix
@@ -158,7 +161,7 @@ class _Request(httputil.HTTPMessageDelegate):
             self.finish()
         if self._too_large or self._listener.application is None:
             return None
-        self._note_client(headers.get("X-Forwarded-For", ""))
+        self._note_client(headers.get("X-Forwarded-For", "") if self._listener.is_behind_proxy else "")
         self._application = self._listener.application.start_request(self._server_conn, self._connection)
         return self._application.headers_received(start_line, headers)
 

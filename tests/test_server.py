@@ -258,6 +258,14 @@ async def test_a_client_has_the_address_that_the_hubs_proxy_saw_whatever_it_says
         assert (await client.get(url, headers=headers)).text == f"{address} http"
 
 
+@pytest.mark.parametrize("case", FORWARDED)
+async def test_where_there_is_no_proxy_nothing_that_a_client_says_is_its_address(case: str) -> None:
+    listener = BoundedServer("/", LIMITS, is_behind_proxy=False)
+    listener.application = web.Application([(r"/.*", Client)])
+    async with serving(listener) as url, httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(url, headers=FORWARDED[case][0])).text == "127.0.0.1 http"
+
+
 def test_a_proxy_that_is_no_network_is_refused() -> None:
     with pytest.raises(TraitError, match="trusted_proxies"):
         Server(trusted_proxies=["10.0.0.1/8"])

@@ -19,7 +19,7 @@ from .builds import build_routes
 from .guard import guard_routes
 from .images import image_routes
 from .launches import launch_routes
-from .legacy.mounting import legacy_routes
+from .legacy.mounting import legacy_routes, routes_alone
 from .pages import page_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
@@ -49,6 +49,15 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *file_routes(prefix, context.pages),
         *([] if context.is_api_only else pages),
     ]
+    return _application(routes, context, secret)
+
+
+def make_applications_alone(context: AppContext, secret: bytes) -> dict[int, web.Application]:
+    """Return, by port, an application for each older service's API that has a port of its own."""
+    return {port: _application([*guard_routes(), *routes_alone(name)], context, secret) for name, port in context.legacy.ports.items()}
+
+
+def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.Application:
     return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
-from traitlets import Bool, Float, Integer, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets import Dict as DictTrait
 from traitlets import List as ListTrait
 from traitlets.config import Configurable
@@ -169,10 +169,20 @@ class LegacyApis(Configurable):
         """,
     ).tag(config=True)
 
+    ports = DictTrait(
+        key_trait=Enum(["binder-build", "registry"]),
+        value_trait=Integer(min=1, max=65535),
+        help="""Ports on which single APIs are served alone, for clients that cannot have a path in their base URL.
+
+        By API, a port, at the address that the service listens on, by plain http; neither the hub nor its proxy is in front of it.
+        An API has its port whether it is switched on at its path or not. Default: none. Example: ``{"binder-build": 8082, "registry": 8083}``.
+        """,
+    ).tag(config=True)
+
     @default("api_key")
     def _api_key_default(self) -> str:
         return os.environ.get("BINDER_API_KEY", "")
 
     def legacy_settings(self) -> LegacySettings:
         """Return the settings as `handlers` take them."""
-        return LegacySettings(binder_build=self.binder_build, registry=self.registry, api_key=self.api_key)
+        return LegacySettings(binder_build=self.binder_build, registry=self.registry, api_key=self.api_key, ports=dict(self.ports))

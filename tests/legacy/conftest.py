@@ -10,14 +10,21 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import free_ports
 
 KEY = "the-key-of-clients-that-know-no-hub"
 
 
 @pytest.fixture(scope="session")
-def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> Iterator[HubProcess]:
+def ports() -> dict[str, int]:
+    """The ports on which each API is alone."""
+    return dict(zip(("binder-build", "registry"), free_ports(2), strict=True))
+
+
+@pytest.fixture(scope="session")
+def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer, ports: dict[str, int]) -> Iterator[HubProcess]:
     """The hub, whose GitHub is the tests' Git server; no request may have been answered by a traceback."""
-    apis = {"binder_build": True, "registry": True, "api_key": KEY}
+    apis = {"binder_build": True, "registry": True, "api_key": KEY, "ports": ports}
     settings = {"LegacyApis": apis, "GitHubProvider": {"url": git_server.url}}
     with HubProcess(tmp_path_factory.mktemp("legacy"), more={"service": settings}) as hub:
         yield hub
@@ -25,11 +32,11 @@ def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) 
 
 
 class Api:
-    """An older service's API at its mount point."""
+    """An older service's API at its mount point, or alone on a port."""
 
-    def __init__(self, hub: HubProcess, name: str) -> None:
-        self.mount = f"/services/binder/{name}"
-        self._url = f"{hub.service_url}/{name}"
+    def __init__(self, hub: HubProcess, name: str, port: int = 0) -> None:
+        self.mount = "" if port else f"/services/binder/{name}"
+        self._url = f"http://127.0.0.1:{port}" if port else f"{hub.service_url}/{name}"
 
     def ask(self, method: str, path: str, authorization: str | None = None, **options: Any) -> httpx.Response:
         """Send a request with a value of the header ``Authorization``."""

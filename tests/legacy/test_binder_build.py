@@ -208,3 +208,13 @@ def test_options_and_head_are_answered(api: Api) -> None:
     assert (reply.status_code, reply.text, reply.headers["Allow"]) == (200, "GET,HEAD,POST", "GET,HEAD,POST")
     reply = api.ask("HEAD", "/builds/", KEY)
     assert (reply.status_code, reply.text) == (200, "")
+
+
+# Alone on a port
+
+
+def test_an_api_on_a_port_of_its_own_is_the_same_and_is_alone_there(legacy_hub: HubProcess, ports: dict[str, int], api: Api) -> None:
+    alone = Api(legacy_hub, "binder-build", ports["binder-build"])
+    assert alone.ask("GET", "/builds/", KEY).json() == api.ask("GET", "/builds/", KEY).json()
+    assert alone.ask("GET", "/builds/").status_code == 403
+    assert [alone.ask("GET", path, KEY).status_code for path in ("/services/binder/api/builds", "/health", "/binder-build/builds/")] == [404] * 3
