@@ -28,7 +28,7 @@ from .store.store import LIMIT_SECONDS
 
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.
-_KEPT_PRIVATE = ("service.sqlite*", "builds", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
+_KEPT_PRIVATE = ("service.sqlite*", "builds", "contents", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
 _OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
 _SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken, Cleaning, Pages, Server, LegacyApis)

@@ -16,6 +16,7 @@ from .builds.named import NamedBuilds
 from .builds.observers import Observers
 from .builds.rates import Rates
 from .builds.templates import Templates
+from .clients.contents import ContentLimits, Contents
 from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
@@ -89,8 +90,10 @@ class Assembly:
         mode = mode_class(self._settings.mode)(parent=self._settings)
         images, builder = mode.make(self._settings.state, limits.for_processes(UrlGuard(parent=self._settings).rules()))
         providers = self.make_providers(keep_secret(self._settings.state / "git-credentials", mode.git_credentials))
+        contents = Contents(self._settings.state, ContentLimits(limits.file_bytes, Cleaning(parent=self._settings).file_seconds))
         for provider in providers:
             provider.find_digest = images.finder()
+            provider.contents = contents if mode.builds_files else None
         events = self.make_events()
         builds = Builds(
             store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
@@ -109,7 +112,15 @@ class Assembly:
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=accounts,
-            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Cleaning(parent=self._settings).budget(), locks=self._lock_folders()),
+            cleaner=Cleaner(
+                store=store,
+                images=images,
+                builds=builds,
+                budget=Cleaning(parent=self._settings).budget(),
+                locks=self._lock_folders(),
+                contents=contents,
+            ),
+            contents=contents,
             providers=providers,
             launches=Launches(
                 hub_auth.api_url,

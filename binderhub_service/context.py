@@ -14,6 +14,7 @@ from .builds.cleaner import Cleaner
 from .builds.named import NamedBuilds
 from .builds.rates import Rates
 from .builds.templates import Templates
+from .clients.contents import Contents
 from .common.forwarded import Network
 from .health import Health
 from .launch_events import Events
@@ -36,6 +37,7 @@ class AppContext:
         hub_api_url: the hub's REST API as this process reaches it.
         accounts: knows whose account somebody comes with.
         cleaner: knows all images, and removes what is not needed.
+        contents: files that people gave instead of a repository.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
         health: knows whether everything answers that the service needs.
@@ -57,6 +59,7 @@ class AppContext:
     builds: Builds
     accounts: HubAccounts
     cleaner: Cleaner
+    contents: Contents
     providers: list[Provider]
     launches: Launches
     jinja: Environment

@@ -8,7 +8,7 @@ import html
 import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -25,7 +25,7 @@ log = logging.getLogger("binderhub_service")
 _WAIT_SECONDS = 1.0
 _BACKLOG = 128
 _RETRY_AFTER_SECONDS = 5
-_STREAMED_BYTES = 100 * 1024 * 1024
+_STREAMED_SECONDS = 1800.0
 _ANY_SIZE = 2**62  # what is too large is thrown away as it comes, for as long as a body may take, and then refused in a sentence
 _SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -64,7 +64,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
     Attributes:
         application: what answers requests; None while the service starts.
         reason: why there is no application yet, in a sentence.
-        streamed: beginnings of paths whose handlers read bodies as they come and bound them themselves.
+        streamed: beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there.
         alive: the address that is answered meanwhile, for probes that end a process that does not answer.
         home: the service's own address, where the hub looks before it starts: it ends if its services answer with 5xx for too long
             (JupyterHub's app.py, start_service), so it hears that this one is there.
@@ -75,7 +75,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         self.reason = "The service is starting."
         self.limits = limits
         self.is_behind_proxy = is_behind_proxy
-        self.streamed: tuple[str, ...] = ()
+        self.streamed: Mapping[str, int] = {}
         self.alive = f"{prefix}versions"
         self.home = prefix
 
@@ -154,8 +154,10 @@ class _Request(httputil.HTTPMessageDelegate):
             self._start = start_line
         self._wants_page = "text/html" in headers.get("Accept", "")
         self._is_the_hubs = "X-Forwarded-For" not in headers  # what comes from people comes through the hub's proxy
-        if self._listener.streamed and self._start.path.startswith(self._listener.streamed):
-            self._limit_bytes = _STREAMED_BYTES
+        for beginning, limit in self._listener.streamed.items():
+            if self._start.path.startswith(beginning):
+                self._limit_bytes = limit
+                self._connection.set_body_timeout(_STREAMED_SECONDS)  # type: ignore[attr-defined]  # HTTP1Connection's
         self._too_large = _exceeds(headers.get("Content-Length", ""), self._limit_bytes)
         if self._too_large and "Expect" in headers:  # who sends it waits for a word before the body
             self.finish()

@@ -19,8 +19,7 @@ from .common.private import cookie_secret
 from .context import AppContext
 from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
-from .handlers.application import make_application, make_applications_alone
-from .handlers.legacy.mounting import legacy_paths
+from .handlers.application import make_application, make_applications_alone, streamed_bytes
 from .metrics import Metrics
 from .server import BoundedServer, ServerLimits
 from .settings import Cleaning, Launcher, Server
@@ -95,12 +94,12 @@ class Serving:
             if context.temporary:
                 every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
                 tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
-            listener.streamed = legacy_paths(context)
+            listener.streamed = streamed_bytes(context)
             listener.application = make_application(context, secret)
             stack.callback(server.stop)
             for port, application in make_applications_alone(context, secret).items():
                 alone = BoundedServer("/", listener.limits, is_behind_proxy=False)
-                alone.streamed, alone.application = ("/",), application
+                alone.streamed, alone.application = {"/": max(listener.streamed.values())}, application
                 stack.callback((await alone.listen(address.hostname or "127.0.0.1", port)).stop)
             self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()

@@ -26,6 +26,7 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
 from binderhub_service.builds.rates import RateLimits, Rates
 from binderhub_service.builds.templates import Templates
+from binderhub_service.clients.contents import Contents
 from binderhub_service.context import AppContext
 from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
@@ -152,6 +153,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             builds=builds,
             accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget()),
+            contents=Contents(tmp_path),
             providers=[provider],
             launches=Launches(hub.api_url, "/hub/", [provider]),
             jinja=make_jinja([]),

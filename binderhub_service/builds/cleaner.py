@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ..clients.contents import Contents
 from ..errors import BinderError
 from ..images import Images, StoredImage
 from ..images.locks import remove_idle_locks
@@ -65,14 +66,18 @@ class Cleaner:
 
     Args:
         locks: folders with locks (see `images.locks`), whose files go when nobody has them.
+        contents: files that people gave.
     """
 
-    def __init__(self, *, store: Store, images: Images, builds: Builds, budget: Budget, locks: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, *, store: Store, images: Images, builds: Builds, budget: Budget, locks: Sequence[Path] = (), contents: Contents | None = None
+    ) -> None:
         self._store = store
         self._images = images
         self._builds = builds
         self._budget = budget
         self._locks = locks
+        self._contents = contents
 
     async def images(self) -> list[tuple[StoredImage, datetime]]:
         """Return all images, each with when it was last asked for, most recently used first.
@@ -98,6 +103,8 @@ class Cleaner:
         await self._store.analyze()
         for folder in self._locks:
             await asyncio.to_thread(remove_idle_locks, folder)
+        if self._contents:
+            await asyncio.to_thread(self._contents.prune)
         if self._budget.build_seconds:
             await self._forget_builds(now() - timedelta(seconds=self._budget.build_seconds))
         if self._budget.log_seconds:

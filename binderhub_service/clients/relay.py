@@ -55,24 +55,6 @@ class Relay(socketserver.ThreadingTCPServer):
         """Options with which git takes this way, in an environment that `git_environment` made for web addresses only."""
         return ("-c", f"http.proxy=socks5h://127.0.0.1:{self.server_address[1]}")
 
-    def connection_to(self, host: str, port: int) -> socket.socket:
-        """Return a connection to a host.
-
-        Raises:
-            PermissionError: the rules do not allow it.
-            OSError: it cannot be reached.
-        """
-        proxy = _proxy_for(host, port)
-        try:
-            addresses = list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except (OSError, UnicodeError) as error:
-            if proxy:
-                return _connection_by(proxy, host, port)
-            raise OSError(f"Could not resolve host: {host}") from error
-        if not all(self.rules.allow(host, address) for address in addresses):
-            raise PermissionError
-        return _connection_by(proxy, host, port) if proxy else _connection_to_one_of(addresses, port)
-
 
 @contextlib.contextmanager
 def relaying(rules: AddressRules) -> Iterator[Relay]:
@@ -85,6 +67,25 @@ def relaying(rules: AddressRules) -> Iterator[Relay]:
         finally:
             relay.shutdown()
             thread.join()
+
+
+def connection_to(rules: AddressRules, host: str, port: int) -> socket.socket:
+    """Return a connection to a host, by an HTTP proxy where the environment names one for it.
+
+    Raises:
+        PermissionError: the rules do not allow it.
+        OSError: it cannot be reached.
+    """
+    proxy = _proxy_for(host, port)
+    try:
+        addresses = list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    except (OSError, UnicodeError) as error:
+        if proxy:
+            return _connection_by(proxy, host, port)
+        raise OSError(f"Could not resolve host: {host}") from error
+    if not all(rules.allow(host, address) for address in addresses):
+        raise PermissionError
+    return _connection_by(proxy, host, port) if proxy else _connection_to_one_of(addresses, port)
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -105,7 +106,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         host, port = asked
         try:
-            connection = self.server.connection_to(host, port)
+            connection = connection_to(self.server.rules, host, port)
         except PermissionError:
             self.server.refused.append(host)
             self._answer(_REFUSED)

@@ -16,16 +16,18 @@ from .binder.front import front_routes
 from .binder.old_links import old_link_routes
 from .binder.providers import provider_routes
 from .builds import build_routes
+from .files import file_api_routes
 from .guard import guard_routes
 from .images import image_routes
 from .launches import launch_routes
-from .legacy.mounting import legacy_routes, routes_alone
+from .legacy.mounting import legacy_bytes, legacy_routes, routes_alone
 from .pages import page_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
 from .templates import template_routes
 
 _FIRST_PROBLEM = 400
+_AROUND_A_FILE_BYTES = 1024**2
 
 
 def make_application(context: AppContext, secret: bytes) -> web.Application:
@@ -39,6 +41,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         (rf"{prefix}static/(.*)", StaticHandler, {"path": str(static)}),
         *build_routes(prefix),
         *address_routes(prefix),
+        *file_api_routes(prefix),
         *image_routes(prefix),
         *launch_routes(prefix),
         *template_routes(prefix),
@@ -59,6 +62,12 @@ def make_applications_alone(context: AppContext, secret: bytes) -> dict[int, web
 
 def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.Application:
     return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
+
+
+def streamed_bytes(context: AppContext) -> dict[str, int]:
+    """Return the beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there."""
+    larger = context.contents.limits.file_bytes + _AROUND_A_FILE_BYTES
+    return {f"{context.prefix}api/files": larger} | legacy_bytes(context)
 
 
 def log_problem(handler: web.RequestHandler) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from tornado.iostream import StreamClosedError
 
+from ..builds.access import check_may_build
 from ..common.terminal import plain
 from ..errors import InvalidRequest
 from ..models import Build, Kind, Request, State
@@ -53,12 +56,21 @@ class BuildsHandler(BuildHandler):
         body = self.json_body({"repo": str, "ref": str, "provider": str, "force": bool})
         if not body.get("repo", "").strip():
             raise InvalidRequest("No repository is named.", hint='Send an object such as {"repo": "https://github.com/o/r"}.')
-        request = Request(repo=body["repo"], ref=body.get("ref", ""), provider=body.get("provider", ""))
+        request = await self._with_text_kept(Request(repo=body["repo"], ref=body.get("ref", ""), provider=body.get("provider", "")))
         request, _ = await self.context.builds.located(request, "", self.caller)
         build, is_new = await self.context.builds.ensure(request, self.caller, force=body.get("force", False))
         self.set_status(201 if is_new else 200)
         self.set_header("Location", f"{self.prefix}api/builds/{build.id}")
         self.finish_build(build)
+
+    async def _with_text_kept(self, request: Request) -> Request:
+        """Return a request for a text with the text's name in its place; others as they are."""
+        takes_text = any(provider.takes_text for provider in self.context.providers if provider.name == request.provider)
+        if not takes_text or request.repo.strip().startswith(f"{request.provider}:"):
+            return request
+        check_may_build(self.caller)
+        digest = await asyncio.to_thread(self.context.contents.put, request.repo.encode(errors="replace"))
+        return replace(request, repo=f"{request.provider}:{digest}")
 
     async def get(self) -> None:
         """List the builds that the caller may read, newest first, in pages."""

@@ -29,6 +29,8 @@ class KubernetesMode(Repo2dockerMode):
     Lists and dictionaries that say more about pods are as in a pod's manifest.
     """
 
+    builds_files = False  # a pod does not reach the service's disk
+
     builder_image = Unicode(
         "",
         help="""The image that build pods run; ``chart/images/builder`` makes it. Needed. Example: ``ghcr.io/example/binder-builder:0.1.0``.""",

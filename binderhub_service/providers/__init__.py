@@ -24,7 +24,8 @@ def shipped_providers() -> dict[str, type[Provider]]:
     """Return the classes of all providers in this package by name, in the order of lists."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     classes = {value for module in modules for value in vars(module).values() if isinstance(value, type) and issubclass(value, Provider)}
-    return {cls.name: cls for cls in sorted(classes - {Provider}, key=lambda cls: (cls.rank, cls.name))}
+    named = [cls for cls in classes if hasattr(cls, "name")]  # what several providers share has none
+    return {cls.name: cls for cls in sorted(named, key=lambda cls: (cls.rank, cls.name))}
 
 
 def provider_class(name: str) -> type[Provider]:

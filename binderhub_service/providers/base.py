@@ -12,6 +12,7 @@ from traitlets import Dict, TraitError, Unicode, validate
 from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
+from ..clients.contents import Contents
 from ..errors import InvalidRequest
 from ..models import FindDigest, Request, Source
 from .ls_remote import LsRemote
@@ -61,7 +62,9 @@ class Provider(Configurable):
         spec_form: the form of a spec, its parts between slashes.
         rank: where it stands in lists; small numbers come first.
         is_generic: whether it understands addresses of others, too; asked after all that do not.
+        takes_text: whether a request may have, in place of an address, a text that is built.
         renamed_heads: refs that, where they are not there, probably mean the default branch.
+        contents: where files are kept that people give instead of a repository; None where they cannot be built.
         find_digest: asks where images are kept which one has a name now; None where images are no container images.
 
     Args:
@@ -74,8 +77,10 @@ class Provider(Configurable):
     spec_form: ClassVar[str]
     rank: ClassVar[int] = 50
     is_generic: ClassVar[bool] = False
+    takes_text: ClassVar[bool] = False
     renamed_heads: ClassVar[frozenset[str]] = frozenset({"main", "master"})
 
+    contents: Contents | None = None
     find_digest: FindDigest | None = None
 
     allowed_specs = ListTrait(

@@ -34,7 +34,7 @@ class LsRemote:
     def __init__(self, timeout_seconds: float = 30, logins: Path | None = None, rules: AddressRules = AddressRules()) -> None:  # noqa: B008  # frozen
         self._timeout_seconds = timeout_seconds
         self._login_options = login_options(logins)
-        self._rules = rules
+        self.rules = rules
 
     async def commit_of(self, url: str, ref: str) -> str:
         """Return the commit that `ref` is at: exact names only, branches before tags, annotated tags peeled; a whole SHA as given.
@@ -67,12 +67,12 @@ class LsRemote:
 
     async def _ls_remote(self, url: str, names: list[str]) -> str:
         """Return what git prints."""
-        if not self._rules.public_only:
+        if not self.rules.public_only:
             return await self._run(url, names)
         if (parts := split(url)) is None or parts.scheme not in WEB_PROTOCOLS:
             raise NotAllowed(f"The address {url} may not be asked here.", code="address_not_allowed", hint="Use an address with https.")
         stack = ExitStack()
-        relay = stack.enter_context(relaying(self._rules))
+        relay = stack.enter_context(relaying(self.rules))
         try:
             return await self._run(url, names, relay)
         except (NotFound, Unavailable) as error:

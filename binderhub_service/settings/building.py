@@ -11,6 +11,7 @@ from traitlets.config import Configurable
 from ..builds.cleaner import Budget
 from ..builds.limits import BuildLimits
 from ..common.address_rules import AddressRules
+from ..worker.archives import UnpackingLimits
 from ..worker.job import ProcessLimits
 
 _GIGABYTE = 1024**3
@@ -112,6 +113,31 @@ class Limits(Configurable):
         """,
     ).tag(config=True)
 
+    file_bytes = Integer(
+        256 * _MEGABYTE,
+        min=1024,
+        help="""How large a file may be that is built from: an archive that is uploaded or downloaded, or a Dockerfile.
+
+        A larger one is refused with 413. Archives wait on the disk of `BinderService.state_dir`. In bytes. Default: 256 MB.
+        """,
+    ).tag(config=True)
+    unpacked_bytes = Integer(
+        2 * _GIGABYTE,
+        min=1024,
+        help="""How much the files of an archive may take together.
+
+        A build from a larger one fails with ``archive_refused``. In bytes. Default: 2 GB.
+        """,
+    ).tag(config=True)
+    unpacked_files = Integer(
+        100_000,
+        min=1,
+        help="""How many files, folders and links an archive may hold.
+
+        A build from one with more fails with ``archive_refused``. Default: 100,000.
+        """,
+    ).tag(config=True)
+
     def for_builds(self) -> BuildLimits:
         """Return what the service itself looks after."""
         return BuildLimits(
@@ -132,7 +158,13 @@ class Limits(Configurable):
         Args:
             addresses: which hosts it may fetch repositories from.
         """
-        return ProcessLimits(log_bytes=self.log_bytes, content_bytes=self.content_bytes, free_bytes=self.free_bytes, addresses=addresses)
+        return ProcessLimits(
+            log_bytes=self.log_bytes,
+            content_bytes=self.content_bytes,
+            free_bytes=self.free_bytes,
+            addresses=addresses,
+            unpacking=UnpackingLimits(self.unpacked_bytes, self.unpacked_files),
+        )
 
 
 class UrlGuard(Configurable):
@@ -212,6 +244,15 @@ class Cleaning(Configurable):
 
         Then they are forgotten, and what is left of their logs. The newest record of an image that is still there stays, so the image can be
         launched as before. In seconds. Default: 365 days. Example: ``30 * 24 * 3600``.
+        """,
+    ).tag(config=True)
+
+    file_seconds = Float(
+        30 * _DAY_SECONDS,
+        min=0,
+        help="""How long a file that somebody gave instead of a repository is kept after it was last asked for.
+
+        Its images stay; what is to be built from it later has to be sent again. In seconds. Default: 30 days. Example: ``24 * 3600``.
         """,
     ).tag(config=True)
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.address_rules import AddressRules
 from ..models import Build
+from .archives import UnpackingLimits
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,17 +37,21 @@ class ProcessLimits:
         content_bytes: how large a checkout may be.
         free_bytes: how much must stay free on the disk of the images.
         addresses: which hosts git may fetch from.
+        unpacking: what an archive may hold.
     """
 
     log_bytes: int = 0
     content_bytes: int = 0
     free_bytes: int = 0
     addresses: AddressRules = field(default_factory=AddressRules)
+    unpacking: UnpackingLimits = field(default_factory=UnpackingLimits)
 
     def __post_init__(self) -> None:
-        """Take the rules as JSON has them, too."""
+        """Take the rules and limits as JSON has them, too."""
         if isinstance(self.addresses, Mapping):
             object.__setattr__(self, "addresses", AddressRules(**self.addresses))
+        if isinstance(self.unpacking, Mapping):
+            object.__setattr__(self, "unpacking", UnpackingLimits(**self.unpacking))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from .binder_build import binder_build_api_routes
 from .registry import registry_routes
 
 _ROUTES = {"binder-build": binder_build_api_routes, "registry": registry_routes}
+_BODY_BYTES = 100 * 1024**2  # what is over their own bounds is thrown away as it comes, and refused as the originals did
 
 
 def legacy_routes(context: AppContext) -> list[tuple[Any, ...]]:
@@ -21,9 +22,10 @@ def routes_alone(name: str) -> list[tuple[Any, ...]]:
     return _ROUTES[name]("")
 
 
-def legacy_paths(context: AppContext) -> tuple[str, ...]:
-    """Return the beginnings of their paths."""
-    return tuple(f"{context.prefix}{name}" for name in ("binder-build", "registry") if _is_on(context, name))
+def legacy_bytes(context: AppContext) -> dict[str, int]:
+    """Return the beginnings of their paths, each with the bytes that a body may have there."""
+    sizes = {"binder-build": _BODY_BYTES, "registry": _BODY_BYTES}
+    return {f"{context.prefix}{name}": size for name, size in sizes.items() if _is_on(context, name)}
 
 
 def _is_on(context: AppContext, name: str) -> bool:

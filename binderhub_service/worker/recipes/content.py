@@ -13,12 +13,15 @@ from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter
 from .checkout_git import CheckoutGit
+from .given_content import is_given, place
 from .lfs import fetch_lfs
 from .submodules import fetch_submodules
 
 
 def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str, str], logins: Path | None = None) -> list[str]:
     """Check out exactly the job's commit at `content`: alone where the server allows that, with all history where it does not.
+
+    What somebody gave instead of a repository is put there.
 
     Args:
         logins: a file in the format of Git's credential store, for servers that ask who is there.
@@ -29,6 +32,9 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
     Raises:
         BuildFailed: it cannot be fetched, it or a submodule is at an address that is not allowed, or it is too large.
     """
+    if is_given(job):
+        place(job, content, reporter)
+        return []
     content.mkdir(parents=True)
     reporter.log(f"Fetching {job.repo} at {job.commit}")
     guard = Guard(job.limits, Path(job.root), content)

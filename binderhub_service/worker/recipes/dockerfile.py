@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..docker_job import DockerSettings
 from .docker_build_context import DockerBuildContext
 
 _FOLDERS = ("binder", ".binder")
@@ -21,21 +22,31 @@ def dockerfile_in(content: Path) -> Path | None:
 
 
 def build_command(
-    place: DockerBuildContext, content: Path, dockerfile: Path, image: str, version: str, labels: Mapping[str, str], *, with_buildx: bool
+    place: DockerBuildContext,
+    content: Path,
+    dockerfile: Path,
+    image: str,
+    labels: Mapping[str, str],
+    arguments: Mapping[str, str],
+    *,
+    with_buildx: bool,
 ) -> list[str]:
-    """Return the command that makes the image which repo2docker would make.
+    """Return the command that makes an image of a Dockerfile.
 
     Args:
-        version: the version of repo2docker that the image is labelled with.
+        arguments: what the Dockerfile is told, see `usual_arguments`.
         with_buildx: whether repo2docker builds with buildx; older versions build in the engine itself.
     """
-    settings = place.settings
-    arguments = {"NB_USER": settings.user_name, "NB_UID": str(settings.user_id), **settings.build_arguments}
     command = ["docker", "buildx", "build", "--progress=plain", "--load"] if with_buildx else ["docker", "build", "--force-rm", *_limits(place)]
     command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    command += [f"--label={name}={value}" for name, value in {"repo2docker.version": version, **labels}.items()]
+    command += [f"--label={name}={value}" for name, value in labels.items()]
     command += [f"--platform={_PLATFORMS.get(platform.machine(), _USUAL_PLATFORM)}", f"--file={dockerfile}", f"--tag={image}"]
     return [*command, str(content)]
+
+
+def usual_arguments(settings: DockerSettings) -> dict[str, str]:
+    """Return what repo2docker tells a Dockerfile."""
+    return {"NB_USER": settings.user_name, "NB_UID": str(settings.user_id), **settings.build_arguments}
 
 
 def build_variables(*, with_buildx: bool) -> dict[str, str]:

@@ -25,6 +25,7 @@ from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
+from .given_content import is_context
 from .image_check import check_singleuser
 from .layer import put_on_top
 from .pushing import pull, push
@@ -46,7 +47,8 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         try:
             reporter.phase(Phase.FETCHING, "Fetching the repository")
             fetch(job, content, reporter, environment)
-            _DockerBuild(job, settings, engine, work, reporter, environment, definition_in(content, REPO2DOCKER_FILES)).make()
+            definition = Definition() if is_context(job) else definition_in(content, REPO2DOCKER_FILES)
+            _DockerBuild(job, settings, engine, work, reporter, environment, definition).make()
         finally:
             for made in ("content", "environment", "docker"):
                 shutil.rmtree(work / made, ignore_errors=True)
@@ -84,12 +86,23 @@ class _DockerBuild:
     def make(self) -> None:
         """Make the image and push it."""
         self.reporter.phase(Phase.BUILDING, "Building the image")
-        shared = is_shared(self.definition, self.settings, self.reporter)
-        if not (shared and self._from_environment(shared_key(self.definition, self.job, self.settings))):
-            self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
+        if is_context(self.job):
+            self._build_context()
+        else:
+            self._build_repository()
         if self.settings.push:
             self.reporter.phase(Phase.PUSHING, "Pushing the image")
         self._finish(self._artifacts.image, self.job.image)
+
+    def _build_repository(self) -> None:
+        shared = is_shared(self.definition, self.settings, self.reporter)
+        if not (shared and self._from_environment(shared_key(self.definition, self.job, self.settings))):
+            self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
+
+    def _build_context(self) -> None:
+        """Build what need not start a server."""
+        written = labels_of(self.job, whole_key(self.definition, self.job, self.settings))
+        Repo2docker(self._place()).build_context(self.work / "content", self._artifacts.image, written)
 
     @property
     def _artifacts(self) -> BuildArtifacts:
@@ -98,10 +111,12 @@ class _DockerBuild:
     # --- the whole at once -------------------------------------------------------------------------------------------
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
-        guard = Guard(self.job.limits, Path(self.job.root))
-        place = DockerBuildContext(self.settings, self.work, self.reporter, guard, self.environment)
-        Repo2docker(place).build(folder, self._artifacts.image, self.job.commit, written)
+        Repo2docker(self._place()).build(folder, self._artifacts.image, self.job.commit, written)
         check_singleuser(self.engine, self._artifacts, self.settings.singleuser_seconds, self.reporter)
+
+    def _place(self) -> DockerBuildContext:
+        guard = Guard(self.job.limits, Path(self.job.root))
+        return DockerBuildContext(self.settings, self.work, self.reporter, guard, self.environment)
 
     def _finish(self, made: str, name: str) -> None:
         """Give an image its name and push it; without a push it is there from then on."""

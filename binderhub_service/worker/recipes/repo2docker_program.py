@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ... import names
-from ...errors import Unavailable
+from ...errors import BuildFailed, Unavailable
 from ...images.locks import locked
 from . import repo2docker_call
 from .docker_build_context import DockerBuildContext
-from .dockerfile import build_command, build_variables, dockerfile_in
+from .dockerfile import build_command, build_variables, dockerfile_in, usual_arguments
 from .repo2docker_call import safe_labels, write_configuration
 from .repo2docker_log import Lines, Log, error_from
 
@@ -30,6 +30,18 @@ class Repo2docker:
         self._place = place
         self._settings = place.settings
 
+    def build_context(self, folder: Path, image: str, labels: Mapping[str, str]) -> None:
+        """Build an image of a folder by the Dockerfile at its root, as Docker's own program does; raises as `build`."""
+        if not (folder / "Dockerfile").is_file():
+            raise BuildFailed("There is no Dockerfile.", code="dockerfile_missing", hint="Put a file named Dockerfile at the root of what is built.")
+        with_buildx = self._builds_with_buildx(self._version())
+        environment = self._place.prepare(with_buildx=with_buildx, with_docker=True) | build_variables(with_buildx=with_buildx)
+        arguments = dict(self._settings.build_arguments)
+        command = build_command(self._place, folder, folder / "Dockerfile", image, safe_labels(labels), arguments, with_buildx=with_buildx)
+        finished = self._place.run(command, environment, translate=Lines().lines)
+        if finished.status:
+            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
+
     def build(self, folder: Path, image: str, commit: str, labels: Mapping[str, str]) -> None:
         """Build an image of what is in a folder, and nothing else; no registry is asked whether it has that already.
 
@@ -38,12 +50,12 @@ class Repo2docker:
             Unavailable: the engine, repo2docker or a registry could not be asked.
         """
         version = self._version()
-        year = _VERSION.match(version)
-        with_buildx = year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
+        with_buildx = self._builds_with_buildx(version)
         dockerfile = self._plain_dockerfile(folder)
         environment = self._place.prepare(with_buildx=with_buildx, with_docker=with_buildx or dockerfile is not None)
         if dockerfile:
-            command = build_command(self._place, folder, dockerfile, image, version, safe_labels(labels), with_buildx=with_buildx)
+            written = {"repo2docker.version": version, **safe_labels(labels)}
+            command = build_command(self._place, folder, dockerfile, image, written, usual_arguments(self._settings), with_buildx=with_buildx)
             environment |= build_variables(with_buildx=with_buildx)
         else:
             command = self._command(folder, image, commit, labels, with_buildx=with_buildx)
@@ -71,6 +83,10 @@ class Repo2docker:
         limits = {"memory": memory, "memswap": memory} if memory else {}
         cpus = {"cpusetcpus": processors} if processors else {}
         return {"extra_build_kwargs": {"container_limits": limits | cpus}} if self._place.is_limited else {}
+
+    def _builds_with_buildx(self, version: str) -> bool:
+        year = _VERSION.match(version)
+        return year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
 
     # --- what runs ---------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,13 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from tests.docker.servers.engine import TestEngine, reason_to_skip
+from tests.harness.archives import archive_of
 from tests.harness.git_server import Repository
 from tests.harness.hub import HubProcess
 from tests.harness.kernel import run_code
@@ -216,3 +218,21 @@ def test_nothing_secret_is_in_the_containers_environment(hub: HubProcess, alice:
     names = run_code(server, alice, "import os; print(' '.join(os.environ))").split()
     assert not [name for name in names if name.startswith(("DOCKER_", "BINDERHUB_", "CONTAINER_ENGINE_", "CONFIGPROXY_"))]
     assert os.environ["DOCKER_HOST"] not in run_code(server, alice, "import os; print(os.environ)")
+
+
+def test_a_dockerfile_alone_becomes_a_server_and_the_same_text_the_same_image(hub: HubProcess, alice: str, jupyter_image: str) -> None:
+    text = f"FROM {jupyter_image}\nRUN echo by text > /home/jovyan/made.txt\n"
+    build = hub.finished(text, alice, provider="dockerfile")
+    assert (build["state"], build["provider"], build["commit"]) == ("ready", "dockerfile", sha256(text.encode()).hexdigest()), build["error"]
+    assert build["repo"] == f"dockerfile:{build['commit']}"
+    assert hub.build(text, alice, provider="dockerfile")["id"] == build["id"]
+    server = launched(hub, "alice", {"repo": build["repo"], "provider": "dockerfile"})
+    assert run_code(server, alice, "print(open('made.txt').read())") == "by text\n\n"
+
+
+def test_an_uploaded_archive_with_a_dockerfile_becomes_an_image(hub: HubProcess, alice: str, dockerfile: str) -> None:
+    sent = hub.service("POST", "/api/files", alice, content=archive_of({"course/Dockerfile": dockerfile, "course/data.txt": "sent"}))
+    assert sent.status_code == 201, sent.text
+    build = hub.finished(sent.json()["upload"], alice)
+    assert (build["state"], build["provider"]) == ("ready", "upload"), build["error"]
+    assert hub.service("POST", "/api/files", alice, content=b"").status_code == 400

@@ -1,0 +1,66 @@
+"""Files that people give instead of a repository's address: received in parts, straight to the disk, and named by their SHA-256."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tornado import web
+
+from ..builds.access import check_may_build
+from ..clients.contents import ContentWriter
+from ..errors import BodyTooLarge, InvalidRequest
+from .base import ApiHandler
+
+
+@web.stream_request_body
+class FilesHandler(ApiHandler):
+    """``files``: takes one, whatever its content type says."""
+
+    _writer: ContentWriter | None = None
+    _problem: BodyTooLarge | None = None
+
+    async def prepare(self) -> None:
+        """Know who sends before anything is kept."""
+        await super().prepare()
+        if self.request.method == "POST" and not self._finished:
+            check_may_build(self.caller)
+            self._writer = self.context.contents.begin()
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Keep a part; of what is too large, nothing."""
+        if self._writer is None or self._problem:
+            return
+        try:
+            await asyncio.to_thread(self._writer.write, chunk)
+        except BodyTooLarge as error:
+            self._problem = error
+            self._writer.discard()
+
+    async def post(self) -> None:
+        """Keep the file: 201, with the names that requests for builds know it by."""
+        if self._problem:
+            raise self._problem
+        if self._writer is None or not self._writer.bytes:
+            raise InvalidRequest("The file is empty.", hint="Send an archive, or a Dockerfile, as the body.")
+        digest = await asyncio.to_thread(self._writer.keep)
+        self.set_status(201)
+        self.finish_json({"sha256": digest, "bytes": self._writer.bytes, "upload": f"upload:{digest}", "dockerfile": f"dockerfile:{digest}"})
+
+    def on_finish(self) -> None:
+        """Remove what is not kept."""
+        self._end()
+
+    def on_connection_close(self) -> None:
+        """Remove what has come of a file whose sender has gone."""
+        super().on_connection_close()
+        self._end()
+
+    def _end(self) -> None:
+        if self._writer:
+            self._writer.discard()
+
+
+def file_api_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    return [(rf"{prefix}api/files/?", FilesHandler)]
