@@ -36,5 +36,5 @@ if not public:
 
 # Servers from repositories: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
 mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
-legacy = {"binder_build": True, "registry": True} if os.environ.get("LEGACY") else {}
+legacy = {"binder_build": True, "registry": True, "boatyard": True} if os.environ.get("LEGACY") else {}
 configure(c, state_dir=state, mode=mode, registry=registry, service_port=port + 3, service={"LegacyApis": legacy}, public=public)

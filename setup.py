@@ -42,6 +42,7 @@ setup(
         "psutil>=5.9.8",
         "cachetools>=5.3.3",
         "jupyter-events>=0.12",
+        "python-multipart>=0.0.20",
         "pyjwt>=2.8",
     ],
     extras_require={

@@ -11,6 +11,7 @@ from .accounts import HubAccounts
 from .app import BinderService
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.image_jobs import ImageJobs
 from .builds.launch_places import LaunchPlaces
 from .builds.named import NamedBuilds
 from .builds.observers import Observers
@@ -32,6 +33,7 @@ from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
+from .store.image_jobs import ImageJobTable
 from .store.named_builds import NamedBuildTable
 from .store.rates import RateTable
 from .store.store import Store
@@ -143,6 +145,7 @@ class Assembly:
                 builds=lambda: builds.counts()["running"],
             ),
             builder_info={"mode": self._settings.mode, **mode.builder_info()},
+            image_jobs=ImageJobs(ImageJobTable(store), builds, images),
             named_builds=named_builds,
             templates=Templates(TemplateTable(store), named_builds),
             rates=Rates(RateLimiter(parent=self._settings).limits(), RateTable(store), cookie_secret(self._settings.state)),

@@ -11,6 +11,7 @@ from .accounts import HubAccounts
 from .build_tokens import BuildTokens
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.image_jobs import ImageJobs
 from .builds.named import NamedBuilds
 from .builds.rates import Rates
 from .builds.templates import Templates
@@ -46,6 +47,7 @@ class AppContext:
         temporary: makes users for visitors, where people without a login are let in; None where nobody is.
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
+        image_jobs: images that are built and pushed elsewhere.
         named_builds, templates: what the APIs of older services keep.
         build_tokens: by which pages ask ``/build``.
         rates: knows how often somebody may ask.
@@ -68,6 +70,7 @@ class AppContext:
     events: Events
     health: Health
     builder_info: Mapping[str, str]
+    image_jobs: ImageJobs
     named_builds: NamedBuilds
     templates: Templates
     rates: Rates

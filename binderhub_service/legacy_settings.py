@@ -11,12 +11,15 @@ class LegacySettings:
     """Which APIs of older services there are, and who may use them.
 
     Attributes:
-        binder_build, registry: whether the API is there.
+        binder_build, registry, boatyard: whether the API is there.
+        boatyard_open: whether boatyard's wants no key.
         api_key: a key beside the hub's tokens; empty for none.
         ports: which APIs, by the names of their paths, are served alone as well, each on a port of its own.
     """
 
     binder_build: bool = False
     registry: bool = False
+    boatyard: bool = False
+    boatyard_open: bool = False
     api_key: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)

@@ -272,6 +272,30 @@ class Template:
 
 
 @dataclass(frozen=True)
+class ImageJob:
+    """An image that is built and pushed elsewhere, as boatyard's clients ask for it; no login is in it.
+
+    Attributes:
+        image_name: the name that it is pushed by.
+        owner: the key of the account that asked.
+        has_login: whether the asker brought a login to push with.
+        build_id: the service's own build; empty before it begins.
+        status: in boatyard's words.
+        problem: what went wrong, in a sentence; empty if nothing did.
+    """
+
+    id: str
+    image_name: str
+    owner: str
+    created: datetime
+    has_login: bool = False
+    build_id: str = ""
+    status: str = ""
+    problem: str = ""
+    ended: bool = False
+
+
+@dataclass(frozen=True)
 class NamedBuild:
     """What binder-build knows under a name: the newest build of a repository, and how it ended.
 

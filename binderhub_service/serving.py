@@ -89,7 +89,9 @@ class Serving:
             context, secret = await listener.when_available(put_together)
             stack.push_async_callback(context.builds.close)
             stack.push_async_callback(context.named_builds.close)
+            stack.push_async_callback(context.image_jobs.close)
             metrics.note_resumed(await context.builds.resume())
+            await context.image_jobs.resume()
             tasks.repeat("cleaner", Cleaning(parent=self._settings).interval_seconds, context.cleaner.clean)
             if context.temporary:
                 every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)

@@ -22,6 +22,7 @@ from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
+from binderhub_service.builds.image_jobs import ImageJobs
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
 from binderhub_service.builds.rates import RateLimits, Rates
@@ -39,6 +40,7 @@ from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image, Template, iso, now
 from binderhub_service.page_settings import PageSettings
+from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.rates import RateTable
 from binderhub_service.store.store import Store
@@ -162,6 +164,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             events=Events(),
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
+            image_jobs=ImageJobs(ImageJobTable(store), builds, images),
             named_builds=(named_builds := NamedBuilds(NamedBuildTable(store), builds)),
             templates=Templates(TemplateTable(store), named_builds),
             build_tokens=BuildTokens(SECRET),

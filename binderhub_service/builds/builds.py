@@ -110,6 +110,12 @@ class Builds:
                 raise error from None
             return replace(source, ref=request.ref), f"{error.message} So this is its default branch; the link or the name is an old one."
 
+    async def ensure_source(self, source: Source, caller: Caller) -> tuple[Build, bool]:
+        """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""
+        access.check_may_build(caller)
+        await self._requesters.adopt(caller)
+        return await self._shared.ensure(source, caller.account, force=False)
+
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""
         wanted = {"state": State.READY, "repo": self._resolver.repository_of(request)}

@@ -67,7 +67,7 @@ def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.A
 def streamed_bytes(context: AppContext) -> dict[str, int]:
     """Return the beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there."""
     larger = context.contents.limits.file_bytes + _AROUND_A_FILE_BYTES
-    return {f"{context.prefix}api/files": larger} | legacy_bytes(context)
+    return {f"{context.prefix}api/files": larger} | legacy_bytes(context, larger)
 
 
 def log_problem(handler: web.RequestHandler) -> None:

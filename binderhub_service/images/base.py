@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..errors import Conflict
+from ..clients.credentials import Login
+from ..errors import Conflict, NotAllowed
 from ..models import FindDigest, Image, Source, now
 from ..names import new_build_id
 
@@ -91,6 +92,18 @@ class Images(ABC):
             Conflict: a server runs from it.
             Unavailable: the store could not be asked.
         """
+
+    async def publish(self, name: str, target: str, login: Login | None) -> None:
+        """Push an image under another name, by somebody's own login; raises `NotAllowed` where there are no container images.
+
+        Args:
+            target: the name in a registry, with its tag.
+
+        Raises:
+            BuildFailed: the registry does not take it, or the name is one of an image that is here already.
+            Unavailable: the engine could not be asked.
+        """
+        raise NotAllowed("Images cannot be pushed from here.", code="needs_containers", hint="Ask for a hub in docker mode.")
 
     async def close(self) -> None:  # noqa: B027  # most stores hold nothing
         """Let go of connections."""

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import names
+from ..clients.credentials import Login
 from ..clients.engine import Engine, EngineError
 from ..clients.reference import is_full_name
 from ..common import labels
+from ..common.redact import redact
+from ..errors import BuildFailed
 from ..models import FindDigest, Image, Source
 from .base import Images, StoredImage, in_use, left_behind
 from .build_artifacts import remove_leftovers
@@ -74,6 +77,21 @@ class DockerImages(Images):
     async def delete(self, name: str) -> None:
         """Remove the image, and its environment's unless another image uses it."""
         await asyncio.to_thread(self._delete, name)
+
+    async def publish(self, name: str, target: str, login: Login | None) -> None:
+        """Push by the engine, which has the image under the other name meanwhile."""
+        await asyncio.to_thread(self._publish, name, target, login)
+
+    def _publish(self, name: str, target: str, login: Login | None) -> None:
+        if self._engine.inspect_image(target) is not None:  # what is built from it here must not become another image
+            raise BuildFailed(f"The engine has an image {target} already.", code="push_denied", hint="Choose another name or tag.")
+        self._engine.tag(name, target)
+        try:
+            problem = next((str(line["error"]) for line in self._engine.push(target, login) if line.get("error")), "")
+        finally:
+            self._engine.remove_image(target)
+        if problem:
+            raise BuildFailed(redact(problem), code="push_failed", hint="Check the name of the image, and the login.")
 
     def _all(self) -> list[StoredImage]:
         return [

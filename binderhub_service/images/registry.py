@@ -14,6 +14,7 @@ import httpx
 from cachetools import LRUCache, TTLCache
 
 from .. import names
+from ..clients.credentials import Login
 from ..clients.reference import Reference, is_full_name
 from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
@@ -165,6 +166,13 @@ class RegistryImages(Images):
             )
         if answer.status_code not in {200, 202, 404}:
             raise _unexpected(reference, answer)
+
+    async def publish(self, name: str, target: str, login: Login | None) -> None:
+        """Push from where the image was built, if that is an engine."""
+        if isinstance(self._local, Images):
+            await self._local.publish(name, target, login)
+        else:
+            await super().publish(name, target, login)
 
     async def close(self) -> None:
         """Let go of connections."""

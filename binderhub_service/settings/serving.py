@@ -162,6 +162,21 @@ class LegacyApis(Configurable):
         As in the original, templates can be read without a key, and be changed with any. Default: false.
         """,
     ).tag(config=True)
+    boatyard = Bool(
+        False,
+        help="""Whether boatyard's API is served, at ``boatyard/`` below the service.
+
+        It builds from Dockerfiles and archives and pushes with the login that a request brings; docker mode only, others answer 501. Default: false.
+        """,
+    ).tag(config=True)
+    boatyard_open = Bool(
+        False,
+        help="""Whether boatyard's API wants no key, as the original.
+
+        Everybody who reaches the hub may then build images with its engine, that is, run code in it, and push them by any name with logins of their
+        own; who knows a job's id reads its log. Default: false, and then hub tokens and `api_key` are keys.
+        """,
+    ).tag(config=True)
     api_key = Unicode(
         help="""A key for clients that know nothing of the hub's tokens; it may ask for builds, read everybody's and change templates.
 
@@ -170,7 +185,7 @@ class LegacyApis(Configurable):
     ).tag(config=True)
 
     ports = DictTrait(
-        key_trait=Enum(["binder-build", "registry"]),
+        key_trait=Enum(["binder-build", "registry", "boatyard"]),
         value_trait=Integer(min=1, max=65535),
         help="""Ports on which single APIs are served alone, for clients that cannot have a path in their base URL.
 
@@ -185,4 +200,11 @@ class LegacyApis(Configurable):
 
     def legacy_settings(self) -> LegacySettings:
         """Return the settings as `handlers` take them."""
-        return LegacySettings(binder_build=self.binder_build, registry=self.registry, api_key=self.api_key, ports=dict(self.ports))
+        return LegacySettings(
+            binder_build=self.binder_build,
+            registry=self.registry,
+            boatyard=self.boatyard,
+            boatyard_open=self.boatyard_open,
+            api_key=self.api_key,
+            ports=dict(self.ports),
+        )

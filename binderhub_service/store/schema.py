@@ -97,6 +97,21 @@ named_builds = sa.Table(
 )
 sa.Index("named_builds_by_settled", named_builds.c.settled)
 
+image_jobs = sa.Table(
+    "image_jobs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("image_name", sa.Text, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("has_login", sa.Boolean, nullable=False),
+    sa.Column("build_id", sa.String(32), nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("ended", sa.Boolean, nullable=False),
+)
+sa.Index("image_jobs_by_ended", image_jobs.c.ended)
+
 lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))
 
 temporary_users = sa.Table(

@@ -18,13 +18,13 @@ KEY = "the-key-of-clients-that-know-no-hub"
 @pytest.fixture(scope="session")
 def ports() -> dict[str, int]:
     """The ports on which each API is alone."""
-    return dict(zip(("binder-build", "registry"), free_ports(2), strict=True))
+    return dict(zip(("binder-build", "registry", "boatyard"), free_ports(3), strict=True))
 
 
 @pytest.fixture(scope="session")
 def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer, ports: dict[str, int]) -> Iterator[HubProcess]:
     """The hub, whose GitHub is the tests' Git server; no request may have been answered by a traceback."""
-    apis = {"binder_build": True, "registry": True, "api_key": KEY, "ports": ports}
+    apis = {"binder_build": True, "registry": True, "boatyard": True, "api_key": KEY, "ports": ports}
     settings = {"LegacyApis": apis, "GitHubProvider": {"url": git_server.url}}
     with HubProcess(tmp_path_factory.mktemp("legacy"), more={"service": settings}) as hub:
         yield hub

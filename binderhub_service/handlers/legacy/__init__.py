@@ -1,1 +1,1 @@
-"""APIs of older services, as translations: binder-build and binder-registry."""
+"""APIs of older services, as translations: binder-build, binder-registry and boatyard."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from ...context import AppContext
 from .binder_build import binder_build_api_routes
+from .boatyard import boatyard_routes
 from .registry import registry_routes
 
-_ROUTES = {"binder-build": binder_build_api_routes, "registry": registry_routes}
+_ROUTES = {"binder-build": binder_build_api_routes, "registry": registry_routes, "boatyard": boatyard_routes}
 _BODY_BYTES = 100 * 1024**2  # what is over their own bounds is thrown away as it comes, and refused as the originals did
 
 
@@ -22,9 +23,13 @@ def routes_alone(name: str) -> list[tuple[Any, ...]]:
     return _ROUTES[name]("")
 
 
-def legacy_bytes(context: AppContext) -> dict[str, int]:
-    """Return the beginnings of their paths, each with the bytes that a body may have there."""
-    sizes = {"binder-build": _BODY_BYTES, "registry": _BODY_BYTES}
+def legacy_bytes(context: AppContext, with_files: int) -> dict[str, int]:
+    """Return the beginnings of their paths, each with the bytes that a body may have there.
+
+    Args:
+        with_files: how large a request with a file may be.
+    """
+    sizes = {"binder-build": _BODY_BYTES, "registry": _BODY_BYTES, "boatyard": with_files}
     return {f"{context.prefix}{name}": size for name, size in sizes.items() if _is_on(context, name)}
 
 

@@ -1,0 +1,201 @@
+"""boatyard's API on a real hub, engine and registry: images are built, pushed and deleted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.docker.servers.engine import TestEngine, reason_to_skip
+from tests.harness.archives import archive_of
+from tests.harness.hub import HubProcess
+from tests.harness.waiting import wait_for
+from tests.legacy.conftest import KEY, Api
+
+pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)), pytest.mark.timeout(600)]
+JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TOO_LITTLE = "Insufficient Information.  Must provide at least an Image Name and a Dockerfile/Tarurl."
+BUILD_SECONDS = 180
+PASSWORD = "never-to-be-seen-again"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine) -> Iterator[HubProcess]:
+    """A hub in docker mode whose images bear the run's mark."""
+    settings = {"DockerMode": {"image_prefix": f"{session_engine.mark}-"}, "LegacyApis": {"boatyard": True, "api_key": KEY}}
+    with HubProcess(tmp_path_factory.mktemp("boatyard-hub"), more={"mode": "docker", "service": settings}) as hub:
+        yield hub
+        assert PASSWORD not in hub.log()
+        assert not [path for path in hub.state.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+
+
+@pytest.fixture
+def boatyard(hub: HubProcess) -> Api:
+    return Api(hub, "boatyard")
+
+
+@pytest.fixture
+def image(test_registry: str, session_engine: TestEngine, request: pytest.FixtureRequest) -> str:
+    """The name of an image in the registry."""
+    return f"{test_registry}/{session_engine.mark}-pushed:{abs(hash(request.node.name))}"
+
+
+def begun(boatyard: Api, **options: Any) -> str:
+    reply = boatyard.ask("POST", "/api/v1/build", f"token {KEY}", **options)
+    assert (reply.status_code, reply.headers["Content-Type"]) == (200, "application/json"), reply.text
+    assert reply.text == json.dumps({"JobIdentifier": reply.json()["JobIdentifier"]}, indent=2)
+    assert JOB_ID.fullmatch(reply.json()["JobIdentifier"])
+    return str(reply.json()["JobIdentifier"])
+
+
+def status_of(boatyard: Api, job: str) -> str:
+    reply = boatyard.ask("GET", f"/api/v1/{job}/status", KEY)
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["Status"])
+
+
+def logs_of(boatyard: Api, job: str) -> str:
+    return str(boatyard.ask("GET", f"/api/v1/{job}/logs", KEY).json()["Logs"])
+
+
+def ended(boatyard: Api, job: str) -> str:
+    """Return the status that a job ends with."""
+    wait_for(lambda: status_of(boatyard, job) not in {"Building", "Pushing"}, "the end of the job", BUILD_SECONDS)
+    return status_of(boatyard, job)
+
+
+def is_pushed(image: str) -> bool:
+    registry, _, rest = image.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    accept = (
+        "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+    )
+    return httpx.head(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": accept}).status_code == 200
+
+
+def test_a_dockerfile_is_built_pushed_and_deleted(boatyard: Api, image: str, session_engine: TestEngine) -> None:
+    asked = {"Image_Name": image, "username": "me", "password": PASSWORD, "email": "", "dockerfile": "FROM debian:12\nRUN echo built by text\n"}
+    job = begun(boatyard, content=json.dumps(asked), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
+    assert "built by text" in logs_of(boatyard, job)
+    assert is_pushed(image)
+    wait_for(lambda: not [one for one in session_engine.client.images(filters={"reference": f"{session_engine.mark}-context*"})], "its end", 20)
+    assert not session_engine.has_image(image)
+
+
+ARCHIVE = archive_of({"Dockerfile": "FROM debian:12\nCOPY data.txt /\nRUN cat /data.txt\n", "data.txt": "from the archive\n"})
+
+
+@pytest.mark.parametrize("form", ["by name", "by position", "by name, the other way round", "in JSON"])
+def test_an_archive_is_built_however_it_comes(boatyard: Api, image: str, form: str) -> None:
+    manifest = {"image_name": image}
+    file, text = ("a.tar", ARCHIVE), (None, json.dumps(manifest))
+    options: dict[str, Any] = {
+        "by name": {"files": [("TarFile", file), ("Json", text)]},
+        "by position": {"files": [("one", file), ("two", text)]},
+        "by name, the other way round": {"files": [("json", text), ("tarfile", file)]},
+        "in JSON": {"json": manifest | {"TarFile": base64.b64encode(ARCHIVE).decode()}},
+    }[form]
+    job = begun(boatyard, **options)
+    assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
+    assert "cat /data.txt" in logs_of(boatyard, job)
+    assert is_pushed(image)
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ({"dockerfile": "FROM debian:12\nRUN exit 3\n"}, "Failed: "),
+        ({"github_reponame": "r"}, "Failed in the ReaderForInputType.  Got to default case."),
+        ({"tar_url": "http://127.0.0.1:9/a.tar.gz"}, "Failed response from Tarball Url."),
+        ({"TarFile": base64.b64encode(archive_of({"../x": ""})).decode()}, "Failed: The archive cannot be used"),
+        ({"TarFile": base64.b64encode(archive_of({"data.txt": ""})).decode()}, "Failed: There is no Dockerfile."),
+    ],
+)
+def test_what_cannot_be_built_fails_with_its_reason_in_status_and_log(boatyard: Api, image: str, source: dict[str, str], status: str) -> None:
+    job = begun(boatyard, json={"image_name": image} | source)
+    assert ended(boatyard, job).startswith(status)
+    assert logs_of(boatyard, job) != "Fetching logs..."
+    assert boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY).status_code == 404
+    assert not is_pushed(image)
+
+
+def test_an_image_that_could_not_be_pushed_stays_until_it_is_deleted(boatyard: Api, hub: HubProcess, session_engine: TestEngine) -> None:
+    job = begun(boatyard, json={"image_name": "127.0.0.1:9/nobody/here", "dockerfile": "FROM debian:12\nRUN echo kept\n"})
+    assert ended(boatyard, job).startswith("Failed: ")
+    assert [image for image in hub.service("GET", "/api/images", hub.admin_token).json() if "context" in image["name"]]
+    reply = boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY)
+    assert (reply.status_code, reply.json()) == (200, {"Status": "Deleted"})
+    assert not [image for image in hub.service("GET", "/api/images", hub.admin_token).json() if "context" in image["name"]]
+
+
+def test_a_name_that_the_engine_has_is_not_pushed(boatyard: Api, session_engine: TestEngine) -> None:
+    before = session_engine.client.inspect_image("debian:12")["Id"]
+    job = begun(boatyard, json={"image_name": "debian:12", "dockerfile": "FROM debian:12\nRUN echo mine\n"})
+    assert ended(boatyard, job) == "Failed: The engine has an image debian:12 already."
+    assert session_engine.client.inspect_image("debian:12")["Id"] == before
+
+
+def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(hub: HubProcess, boatyard: Api, image: str) -> None:
+    source = {"dockerfile": f"FROM debian:12\nRUN echo begun && sleep 8 && echo {time.time_ns()}\n"}
+    jobs = [
+        begun(boatyard, json={"image_name": image + name} | source | login)
+        for name, login in (("a", {}), ("b", {"username": "u", "password": PASSWORD}))
+    ]
+    wait_for(lambda: "begun" in logs_of(boatyard, jobs[0]), "the build to begin", BUILD_SECONDS)
+    hub.kill_service_and_wait()
+    assert ended(boatyard, jobs[0]) == "Finished"
+    assert is_pushed(image + "a")
+    assert "keeps no passwords" in ended(boatyard, jobs[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "error"),
+    [
+        ("POST", "/api/v1/build", {"json": {}}, 400, TOO_LITTLE),
+        ("POST", "/api/v1/build", {"json": {"image_name": "a"}}, 400, TOO_LITTLE),
+        ("POST", "/api/v1/build", {"json": {"dockerfile": "FROM x"}}, 400, TOO_LITTLE),
+        ("POST", "/api/v1/build", {"json": {"image_name": "A B", "dockerfile": "FROM x"}}, 400, None),
+        ("POST", "/api/v1/build", {"json": {"image_name": 1, "dockerfile": "FROM x"}}, 400, None),
+        ("POST", "/api/v1/build", {"content": b"{"}, 400, None),
+        ("POST", "/api/v1/build", {"content": b""}, 400, None),
+        ("POST", "/api/v1/build", {"files": {"TarFile": b"x"}}, 500, "Internal Server Error"),
+        ("POST", "/api/v1/build", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 500, "Internal Server Error"),
+        ("GET", "/api/v1/nobody/status", {}, 404, "Jobid doesn't exist in the cache.  Bad request."),
+        ("GET", "/api/v1/nobody/logs", {}, 404, "Jobid doesn't exist in the cache.  Bad request."),
+        ("DELETE", "/api/v1/nobody/image", {}, 404, "Jobid doesn't exist in the cache.  Bad request."),
+        ("GET", "/api/v1/build", {}, 405, "Method not allowed"),
+        ("POST", "/api/v1/nobody/status", {}, 405, "Method not allowed"),
+        ("GET", "/api/v1/nobody/status/", {}, 404, "Resource not found"),
+        ("GET", "/api/v1/x", {}, 404, "Resource not found"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_as_the_original_did(
+    boatyard: Api, method: str, path: str, options: dict[str, Any], status: int, error: str | None
+) -> None:
+    reply = boatyard.ask(method, path, KEY, **options)
+    assert (reply.status_code, reply.headers["Content-Type"], set(reply.json())) == (status, "application/json", {"Error"}), reply.text
+    assert error in {None, reply.json()["Error"]}
+
+
+@pytest.mark.parametrize("key", [None, "", "token wrong", "Bearer wrong"])
+def test_without_a_key_there_is_nothing(boatyard: Api, key: str | None) -> None:
+    for method, path in (("POST", "/api/v1/build"), ("GET", "/api/v1/x/status"), ("GET", "/api/v1/x/logs"), ("DELETE", "/api/v1/x/image")):
+        reply = boatyard.ask(method, path, key)
+        assert (reply.status_code, set(reply.json())) == (401, {"Error"})
+
+
+def test_a_job_is_its_owners(hub: HubProcess, boatyard: Api, image: str) -> None:
+    alice, bob = hub.token("alice"), hub.token("bob")
+    reply = boatyard.ask("POST", "/api/v1/build", f"token {alice}", json={"image_name": image, "dockerfile": "FROM nothing-there\n"})
+    job = reply.json()["JobIdentifier"]
+    assert boatyard.ask("GET", f"/api/v1/{job}/status", f"Bearer {alice}").status_code == 200
+    assert boatyard.ask("GET", f"/api/v1/{job}/status", f"token {bob}").status_code == 404
+    assert boatyard.ask("GET", f"/api/v1/{job}/logs", f"token {bob}").status_code == 404
+    assert ended(boatyard, job).startswith("Failed: ")
