@@ -278,7 +278,7 @@ class ImageJob:
     Attributes:
         image_name: the name that it is pushed by.
         owner: the key of the account that asked.
-        has_login: whether the asker brought a login to push with.
+        has_login: whether the requester brought a login to push with.
         build_id: the service's own build; empty before it begins.
         status: in boatyard's words.
         problem: what went wrong, in a sentence; empty if nothing did.

@@ -1,4 +1,4 @@
-"""Images that are built, pushed elsewhere by the asker's own login, and then deleted here: what boatyard does."""
+"""Images that are built, pushed elsewhere by the requester's own login, and then deleted here: what boatyard does."""
 
 from __future__ import annotations
 
