@@ -44,7 +44,7 @@ def describe(processes: Iterable[psutil.Process]) -> str:
 def end_builds(state: Path) -> None:
     """Kill the sessions of the detached builds below `state`; their leaders' ids are in ``builds/*/pid``."""
     for file in state.glob("builds/*/pid"):
-        with contextlib.suppress(ProcessLookupError, ValueError, FileNotFoundError):
+        with contextlib.suppress(*GONE, ProcessLookupError, ValueError, FileNotFoundError):
             leader = int(file.read_text().split()[0])
             if _names(psutil.Process(leader), str(state)):
                 os.killpg(leader, signal.SIGKILL)
