@@ -154,11 +154,11 @@ class KubernetesBuilder(Builder):
                 cause, since = now.cause, time.monotonic()
             waited_seconds = time.monotonic() - since
             limit_seconds = self._limit_seconds(now)
-            if waited_seconds >= limit_seconds:
-                raise never_started(now, limit_seconds)
             if cursor.noted != cause and (now.why or waited_seconds >= _SLOW_START_SECONDS):
                 cursor.noted = cause
                 yield Report(Kind.LOG, {"text": note_of(now)}, str(cursor))
+            if waited_seconds >= limit_seconds:
+                raise never_started(now, limit_seconds)
             quiet_seconds = _SLOW_START_SECONDS - waited_seconds
             await pod.changed(min(limit_seconds - waited_seconds, quiet_seconds if quiet_seconds > 0 else limit_seconds))
 

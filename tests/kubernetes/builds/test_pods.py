@@ -98,8 +98,8 @@ async def test_a_build_that_fits_on_no_node_says_that_it_waits_and_then_gives_up
 
 
 async def test_a_builder_image_that_cannot_be_pulled_is_the_operators_matter(pod_builds: PodBuilds) -> None:
-    builder = pod_builds.builder(builder_image=f"{os.environ['KUBE_TEST_REGISTRY']}/there-is-no:such", image_pull_seconds=3)
-    reports, error = await asyncio.wait_for(followed(builder, pod_builds.ask()), 30)
+    builder = pod_builds.builder(builder_image=f"{os.environ['KUBE_TEST_REGISTRY']}/there-is-no:such", image_pull_seconds=8)
+    reports, error = await asyncio.wait_for(followed(builder, pod_builds.ask()), 60)
     assert len(texts(reports)) == 1
     assert "cannot be pulled yet" in texts(reports)[0]
     assert error
