@@ -12,7 +12,6 @@ from ..errors import NotAllowed
 
 if TYPE_CHECKING:
     from ..context import AppContext
-    from .base import ServiceHandler
 
 COOKIE = "binder-visitor"
 _COOKIE_DAYS = 1
@@ -54,12 +53,16 @@ def remember(handler: web.RequestHandler) -> None:
         )
 
 
-def check_own_page(handler: ServiceHandler) -> None:
-    """Raise `NotAllowed` if a page of another site asks, and the operator lets none: what it asks for runs code."""
+def check_own_page(handler: web.RequestHandler, page_host: str) -> None:
+    """Raise `NotAllowed` if a page of another site asks, and the operator lets none: what it asks for runs code.
+
+    Args:
+        page_host: the host of the page, as `ServiceHandler.page_host` tells it.
+    """
     if _context(handler).cors_allow_origin:
         return
     is_other = handler.request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
-    if is_other or handler.page_host != handler.request.host:
+    if is_other or page_host != handler.request.host:
         raise NotAllowed("Pages of other sites may not launch here.", hint="The operator can allow them (BinderService.cors_allow_origin).")
 
 

@@ -58,7 +58,7 @@ class BinderBuildHandler(StreamHandler):
             raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
         await super().prepare()
         if is_visitor(self):
-            check_own_page(self)
+            check_own_page(self, self.page_host)
         else:
             self.require_xsrf_token()
         build_id, _ = self._resumed_from
