@@ -10,12 +10,12 @@ import time
 import urllib.request
 from collections.abc import Callable
 from typing import IO, Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from ..common.address_rules import ASK_FOR_PUBLIC, AddressRules, not_public
 from ..common.refusal import CONTROL
-from ..errors import BinderError, NotAllowed, NotFound, Unavailable
+from ..errors import NotAllowed, NotFound, Unavailable
 from .relay import connection_to
 
 _SILENCE_SECONDS = 30.0
@@ -54,8 +54,6 @@ def download(url: str, rules: AddressRules, take: Callable[[bytes], None]) -> No
             ) from error
         raise _trouble(f"{host} answered {error.code}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if isinstance(reason := getattr(error, "reason", error), BinderError):
-            raise reason from error
         raise _trouble(f"{host} could not be reached, or did not answer as a web server does") from error
 
 
@@ -73,6 +71,15 @@ def _opener(rules: AddressRules) -> urllib.request.OpenerDirector:
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
+
+    def http_error_302(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:  # of an address that is none
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -113,9 +120,7 @@ def _connected(rules: AddressRules, host: str, port: int) -> socket.socket:
     try:
         connection = connection_to(rules, host, port)
     except PermissionError as error:
-        refusal = NotAllowed(
-            f"The file may not be fetched: {not_public(_NOT_IN_NAMES.sub('?', host))}.", code="address_not_allowed", hint=ASK_FOR_PUBLIC
-        )
-        raise URLError(refusal) from error
+        sentence = f"The file may not be fetched: {not_public(_NOT_IN_NAMES.sub('?', host))}."
+        raise NotAllowed(sentence, code="address_not_allowed", hint=ASK_FOR_PUBLIC) from error
     connection.settimeout(_SILENCE_SECONDS)
     return connection

@@ -65,11 +65,11 @@ class BuildsHandler(BuildHandler):
 
     async def _with_text_kept(self, request: Request) -> Request:
         """Return a request for a text with the text's name in its place; others as they are."""
-        takes_text = any(provider.takes_text for provider in self.context.providers if provider.name == request.provider)
-        if not takes_text or request.repo.strip().startswith(f"{request.provider}:"):
+        provider = next((one for one in self.context.providers if one.takes_text and one.name == request.provider), None)
+        if provider is None or request.repo.strip().startswith(f"{request.provider}:"):
             return request
         check_may_build(self.caller)
-        digest = await asyncio.to_thread(self.context.contents.put, request.repo.encode(errors="replace"))
+        digest = await asyncio.to_thread(provider.kept().put, request.repo.encode(errors="replace"))
         return replace(request, repo=f"{request.provider}:{digest}")
 
     async def get(self) -> None:

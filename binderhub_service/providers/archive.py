@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..clients import contents
 from ..clients.download import download
-from ..errors import InvalidRequest, NotAllowed, NotFound
+from ..errors import InvalidRequest, NotFound
 from ..models import Request, Source
 from .addresses import checked_address
 from .base import Display, Provider
@@ -100,17 +100,12 @@ class ArchiveProvider(Provider):
 
     def _is_here(self, digest: str) -> bool:
         try:
-            self._kept().use(digest)
+            self.kept().use(digest)
         except NotFound:
             return False
         return True
 
     def _download(self, address: str) -> str:
-        with self._kept().writing() as writer:
+        with self.kept().writing() as writer:
             download(address, self.git.rules, writer.write)
             return writer.keep()
-
-    def _kept(self) -> contents.Contents:
-        if self.contents is None:
-            raise NotAllowed("Archives cannot be built from here.", code="contents_not_supported", hint="Put the files into a Git repository.")
-        return self.contents

@@ -13,7 +13,7 @@ from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from ..clients.contents import Contents
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, NotAllowed
 from ..models import FindDigest, Request, Source
 from .ls_remote import LsRemote
 from .rules import SpecRules
@@ -132,6 +132,12 @@ class Provider(Configurable):
     def rules(self) -> SpecRules:
         """Which repositories the operator allows, bans and gives more places."""
         return SpecRules.read(allowed=self.allowed_specs, banned=self.banned_specs, high_quota=self.high_quota_specs, config=self.spec_config)
+
+    def kept(self) -> Contents:
+        """Return where files are kept; raises `NotAllowed` where they cannot be built."""
+        if self.contents is None:
+            raise NotAllowed("Files cannot be built here.", code="contents_not_supported", hint="Put them into a Git repository.")
+        return self.contents
 
     @property
     def is_offered(self) -> bool:

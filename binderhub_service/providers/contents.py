@@ -6,7 +6,6 @@ import asyncio
 from typing import ClassVar
 
 from ..clients import contents
-from ..clients.contents import Contents
 from ..errors import InvalidRequest, NotAllowed
 from ..models import Request, Source
 from .base import Display, Provider
@@ -62,12 +61,6 @@ class ContentProvider(Provider):
     def ref_url(self, source: Source) -> str:
         """Return what names the file: it has no page."""
         return source.repo
-
-    def kept(self) -> Contents:
-        """Return where files are kept; raises `NotAllowed` if nowhere."""
-        if self.contents is None:
-            raise NotAllowed("Files cannot be built from here.", code="contents_not_supported", hint="Put them into a Git repository.")
-        return self.contents
 
     def _digest(self, request: Request) -> str:
         if request.ref not in {"", "HEAD", request.repo.strip().removeprefix(f"{self.name}:")}:
