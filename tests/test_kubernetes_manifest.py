@@ -197,6 +197,7 @@ def test_the_secret_holds_the_job_and_the_logins_as_they_are_read(tmp_path: Path
     job = Job(**json.loads(content["job.json"]))
     assert (job.build_id, job.commit, job.root, job.recipe, job.force) == (build.id, build.source.commit, "/work", "", True)
     assert PodSettings(**job.settings) == POD_SETTINGS
+    assert job.limits.pop("unpacking").keys() == {"bytes", "files"}
     assert job.limits == {"log_bytes": 5, "content_bytes": 0, "free_bytes": 0, "addresses": {"public_only": False, "exceptions": []}}
     (tmp_path / "logins.json").write_text(content["logins.json"])
     assert Credentials.read(tmp_path / "logins.json", None).given == [login]
