@@ -12,6 +12,7 @@ from .refusal import Refused
 
 _LINK = re.compile(r"https?://[^\s\"'<>()\[\]|]+")
 _BADGE = re.compile(r"[\s\[<]")
+_MYBINDER = {"mybinder.org", "www.mybinder.org", "beta.mybinder.org"}
 _NO_GIT = {"zenodo": "Zenodo", "figshare": "Figshare", "hydroshare": "HydroShare", "dataverse": "Dataverse", "ckan": "CKAN"}
 
 
@@ -53,11 +54,13 @@ def launch_link(address: str) -> LaunchLink | None:
 
 
 def _spec(address: str) -> list[str]:
-    """Return the parts behind ``v2`` in a launch link, the provider first, with their escapes; empty for any other address."""
+    """Return what a launch link names, the provider first, with its escapes; empty for any other address."""
     url = split(address)
     if url is None or url.scheme not in {"http", "https"}:
         return []
     parts = [part for part in url.path.split("/") if part]
+    if url.hostname in _MYBINDER and parts[:1] == ["repo"] and len(parts) > 2:  # as links were before 2018: repo/OWNER/NAME
+        return ["gh", *parts[1:3]]
     spec = parts[parts.index("v2") + 1 :] if "v2" in parts else []
     provider, *rest = spec or [""]
     if provider == "git":
