@@ -24,6 +24,7 @@ from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
 from .health import Health, check_hub
 from .hub_users import HubUsers
+from .images import Images
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
@@ -102,8 +103,7 @@ class Assembly:
         )
         metrics.watch(builds, providers, tasks)
         own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
-        checks = {**images.checks(), **own}
-        quota, servers = LaunchQuota(parent=self._settings), HubServers(hub_auth.api_url, hub_auth.api_token)
+        servers = HubServers(hub_auth.api_url, hub_auth.api_token)
         accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)
         named_builds = NamedBuilds(NamedBuildTable(store), builds)
@@ -114,23 +114,10 @@ class Assembly:
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=accounts,
-            cleaner=Cleaner(
-                store=store,
-                images=images,
-                builds=builds,
-                budget=Cleaning(parent=self._settings).budget(),
-                locks=self._lock_folders(),
-                contents=contents,
-            ),
+            cleaner=self._make_cleaner(store, images, builds, contents),
             contents=contents,
             providers=providers,
-            launches=Launches(
-                hub_auth.api_url,
-                hub_auth.hub_host + hub_auth.hub_prefix,
-                providers,
-                places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
-                before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
-            ),
+            launches=self._make_launches(hub_auth, providers, launcher, servers),
             attempts=launcher.attempts(),
             temporary=None if self._settings.auth_enabled else self.make_temporary_users(store, hub_auth, launcher.abandoned_seconds),
             jinja=make_jinja(self._settings.template_paths),
@@ -138,9 +125,9 @@ class Assembly:
             metrics=metrics,
             events=events,
             health=Health(
-                checks,
+                {**images.checks(), **own},
                 advice={"accounts": accounts.check},
-                quota=quota.quota(),
+                quota=LaunchQuota(parent=self._settings).quota(),
                 servers=servers.count,
                 builds=lambda: builds.counts()["running"],
             ),
@@ -154,6 +141,20 @@ class Assembly:
             cors_allow_origin=self._settings.cors_allow_origin,
             is_api_only=self._settings.enable_api_only_mode,
             banned=Server(parent=self._settings).banned(),
+        )
+
+    def _make_cleaner(self, store: Store, images: Images, builds: Builds, contents: Contents) -> Cleaner:
+        budget = Cleaning(parent=self._settings).budget()
+        return Cleaner(store=store, images=images, builds=builds, budget=budget, locks=self._lock_folders(), contents=contents)
+
+    def _make_launches(self, hub_auth: HubOAuth, providers: list[Provider], launcher: Launcher, servers: HubServers) -> Launches:
+        quota = LaunchQuota(parent=self._settings)
+        return Launches(
+            hub_auth.api_url,
+            hub_auth.hub_host + hub_auth.hub_prefix,
+            providers,
+            places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
+            before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
         )
 
     def _lock_folders(self) -> list[Path]:
