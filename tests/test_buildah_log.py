@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from binderhub_service.worker.recipes.buildah_log import BuildahLog, error_from
+from binderhub_service.worker.recipes.buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
 
 UNKNOWN = (
     'STEP 2/2: PLEASE install jupyter\nError: building at STEP "PLEASE ": Build error: Unknown instruction: "PLEASE" &imagebuilder.Step{'
@@ -98,3 +98,20 @@ def test_the_insides_of_buildah_are_left_out() -> None:
     log = BuildahLog()
     assert log.lines('time="2026-11-21T13:25:26Z" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]string{}}"') == []
     assert log.lines('Error: Unknown instruction: "PLEASE" &imagebuilder.Step{Env:[]string{}}') == ['Error: Unknown instruction: "PLEASE"']
+
+
+NO_PROGRAM = (
+    'process failed to start with error: exec: "jupyterhub-singleuser": executable file not found in $PATHprocess exited with error: exec: not started'
+    "subprocess exited with status 1\nError: exit status 1"
+)
+LOST = "subprocess exited with status 1\nError: exit status 1"
+OWN = f"Traceback: no module named tornado\n{LOST}"
+
+
+@pytest.mark.parametrize(("output", "without_a_word", "status"), [(NO_PROGRAM, False, 127), (LOST, True, 1), (OWN, False, 1), ("", True, 1)])
+def test_a_program_that_is_not_there_is_told_from_one_whose_words_were_lost(output: str, without_a_word: bool, status: int) -> None:
+    assert (ended_without_a_word(output), shell_status(1, output)) == (without_a_word, status)
+
+
+def test_a_program_that_ends_well_is_there_whatever_it_says() -> None:
+    assert shell_status(0, NO_PROGRAM) == 0

@@ -14,7 +14,7 @@ from ..guards import Guard
 from ..job import Job, ProcessLimits
 from ..pod_job import STORAGE, PodSettings
 from ..reporter import Finished, Reporter
-from .buildah_log import BuildahLog, error_from
+from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
 from .image_check import PROGRAM, judge
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
 from .repo2docker_call import build_command, write_configuration
@@ -24,6 +24,7 @@ LAYOUT_NAME = "image"
 _RUN = ("buildah", "run", "--isolation=chroot", "--cap-drop=CAP_SYS_CHROOT")
 _SEARCHED = 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
 _TOLD_LINES = 20
+_TRIES = 3
 
 
 class BuildahBuild:
@@ -84,16 +85,19 @@ class BuildahBuild:
         container = f"binder-check-{self._job.build_id}"
         self._quietly(("buildah", "from", "--pull-never", f"--name={container}", image))
         entry = json.loads(self._quietly(("buildah", "inspect", "--type=image", image)))["Docker"]["config"].get("Entrypoint") or []
-        output, seconds = _Kept(_TOLD_LINES), self._settings.singleuser_seconds
-        finished = self._reporter.run(
-            (*_RUN, container, "--", *entry, PROGRAM, "--version"),
-            cwd=self._aside,
-            environment=self._environment,
-            guard=_InTime(seconds, output, self._reporter),
-            translate=output.keep,
-        )
+        status, output = self._answer((*_RUN, container, "--", *entry, PROGRAM, "--version"))
         self._quietly(("buildah", "rm", container))
-        judge(_status(finished, output), output.text, seconds, self._reporter)
+        judge(status, output, self._settings.singleuser_seconds, self._reporter)
+
+    def _answer(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a container; return its exit status, as a shell would tell it, and its output. An end without a word is tried again."""
+        for _ in range(_TRIES):
+            output, seconds = _Kept(_TOLD_LINES), self._settings.singleuser_seconds
+            guard = _InTime(seconds, output, self._reporter)
+            finished = self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=guard, translate=output.keep)
+            if not finished.status or not ended_without_a_word(output.text):
+                break
+        return shell_status(finished.status, output.text), output.text
 
     def _quietly(self, command: Sequence[str]) -> str:
         """Run a command that says nothing to people, unless it fails; return what it says."""
@@ -150,8 +154,3 @@ class _InTime(Guard):
         """Raise `BuildFailed` when the time is over."""
         if time.monotonic() > self._until:
             judge(None, self._output.text, self._seconds, self._reporter)
-
-
-def _status(finished: Finished, output: _Kept) -> int:
-    """Return the exit status as a shell would; buildah has one for all that cannot be started."""
-    return 127 if finished.status and "executable file not found" in output.text else finished.status

@@ -33,6 +33,8 @@ _STEP = re.compile(
     r"|building at STEP \"(?P<other>(?:(?!building at STEP \").)*?)\": "
 )
 _KILLED_STEP = "subprocess exited on killed"
+_ENDING = re.compile(r"subprocess exited with status \d+|Error: exit status \d+")
+_NO_PROGRAM = "executable file not found"
 _FOLDER = re.compile(r"\"/[^\s\"]*/([^/\"]+)\"")
 
 
@@ -42,6 +44,19 @@ class BuildahLog(Log):
     def lines(self, raw: str) -> Sequence[str]:
         """Return what a line of output has to say: ids, transfers and repetitions left out."""
         return [_INSIDES.sub("", line) for line in super().lines(raw) if not _NOISE.match(line)]
+
+
+def ended_without_a_word(output: str) -> bool:
+    """Say whether ``buildah run`` said no more than that the command ended.
+
+    Under load it ends at times before it has passed on why a program could not be started (seen with 1.28.2, --isolation=chroot).
+    """
+    return not _ENDING.sub("", output).strip()
+
+
+def shell_status(status: int, output: str) -> int:
+    """Return the exit status of ``buildah run`` as a shell would tell it: it has 1 for programs that are not there."""
+    return 127 if status and _NO_PROGRAM in output else status
 
 
 def error_from(tail: str, *, limited: bool) -> BuildFailed:
