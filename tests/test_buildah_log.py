@@ -101,7 +101,8 @@ def test_the_insides_of_buildah_are_left_out() -> None:
 
 
 NO_PROGRAM = (
-    'process failed to start with error: exec: "jupyterhub-singleuser": executable file not found in $PATHprocess exited with error: exec: not started'
+    'process failed to start with error: exec: "jupyterhub-singleuser": executable file not found in $PATH'
+    "process exited with error: exec: not started"
     "subprocess exited with status 1\nError: exit status 1"
 )
 LOST = "subprocess exited with status 1\nError: exit status 1"
