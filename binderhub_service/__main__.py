@@ -1,6 +1,6 @@
 """``python -m binderhub_service``."""
 
-from .serving import main
+from .program import main
 
 if __name__ == "__main__":
     main()

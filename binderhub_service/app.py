@@ -30,7 +30,7 @@ CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "contents", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
-_OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
+OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
 _SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken, Cleaning, Pages, Server, LegacyApis)
 
 
@@ -155,7 +155,7 @@ class BinderService(Application):
         arguments = sys.argv[1:] if argv is None else argv
         try:
             self._read_settings(arguments)
-        except (*_OF_A_BROKEN_FILE, TraitError, SystemExit) as error:
+        except (*OF_A_BROKEN_FILE, TraitError, SystemExit) as error:
             if arguments:  # somebody sits at a command line
                 raise
             self._settings_problems = [f"The settings cannot be read: {sentence_of(error)}"]

@@ -125,11 +125,3 @@ def _end_at_once() -> None:
     """End the process as a kill would, from which nothing is lost: what it knows may not be stored, or cannot be."""
     logging.shutdown()
     os._exit(_LOST)
-
-
-def main() -> None:
-    """Read the settings and run the service until a signal says to stop."""
-    settings = BinderService.instance()
-    settings.initialize()
-    os.umask(0o077)
-    asyncio.run(Serving(settings).serve())

@@ -20,7 +20,8 @@ FILES = sorted(SERVICE.rglob("*.py"))
 # From the top down: files and packages. A file may import what stands below its own floor, and its own package, as long as nothing goes round.
 FLOORS = [
     ["__main__"],
-    ["serving"],
+    ["program"],
+    ["serving", "checking"],
     ["assembly"],
     ["app"],
     ["handlers", "modes"],
@@ -49,8 +50,8 @@ RESERVED = {
     "prometheus_client": ("metrics", "binderhub_metrics"),
     "jupyter_events": ("event_logger",),
     "jwt": ("build_tokens",),
-    "traitlets": ("app", "settings", "settings_check", "modes", "providers"),
-    "jupyterhub": ("app", "assembly", "serving", "handlers", "modes", "launches"),
+    "traitlets": ("app", "checking", "settings", "settings_check", "modes", "providers"),
+    "jupyterhub": ("app", "assembly", "checking", "serving", "handlers", "modes", "launches"),
 }
 
 

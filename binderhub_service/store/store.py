@@ -95,6 +95,10 @@ class Store:
         """Raise `Unavailable` unless the database answers soon."""
         await self._run(lambda: _select_one(self._engine), min(self._limit_seconds, _CHECK_SECONDS))
 
+    async def check_schema(self) -> None:
+        """Raise `Unavailable` unless the database answers, and is new or of a schema that this version knows; nothing is changed."""
+        await self._run(lambda: _check_schema(self._engine))
+
     async def create(self, build: Build, requester: str = "") -> None:
         """Add a build and its first requester.
 
@@ -331,9 +335,25 @@ def _select_one(engine: sa.Engine) -> None:
 
 
 def _is_current(engine: sa.Engine) -> bool:
+    return _schema_of(engine) == _SCHEMA_HEAD
+
+
+def _schema_of(engine: sa.Engine) -> str | None:
+    """Return the number of the schema that a database has; None for a new one."""
     with engine.connect() as connection:
         known = sa.inspect(connection).has_table("alembic_version")
-        return known and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _SCHEMA_HEAD
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+
+
+def _check_schema(engine: sa.Engine) -> None:
+    schema = _schema_of(engine)
+    if schema and schema > _SCHEMA_HEAD:
+        raise _newer_schema()
+
+
+def _newer_schema() -> Unavailable:
+    sentence = "The service's database was made by a newer version of this service, so this version does not use it."
+    return Unavailable(sentence, code="service_starting", hint="Install that version again, or name another database.")
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -351,8 +371,7 @@ def _migrate(engine: sa.Engine) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            sentence = "The service's database was made by a newer version of this service, so this version does not use it."
-            raise Unavailable(sentence, code="service_starting", hint="Install that version again, or name another database.") from error
+            raise _newer_schema() from error
 
 
 def _analyze(engine: sa.Engine) -> None:

@@ -69,8 +69,14 @@ class Service:
 
     def spawn(self) -> None:
         """Start it."""
+        command = [sys.executable, "-m", "tests.faults.program"]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self.source, env=os.environ | self.environment(), stdout=log, stderr=log)
+
+    def environment(self) -> dict[str, str]:
+        """Return what a hub would put into its environment."""
         settings = {"BinderService": {"state_dir": str(self.state)}} | self.settings
-        own = {
+        return {
             "JUPYTERHUB_API_URL": self._hub_api_url,
             "JUPYTERHUB_API_TOKEN": self._token,
             "JUPYTERHUB_BASE_URL": "/",
@@ -81,9 +87,6 @@ class Service:
             "BINDERHUB_SERVICE_CONFIG": json.dumps(settings),
             UV_VARIABLE: self.uv,
         }
-        command = [sys.executable, "-m", "tests.faults.program"]
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=self.source, env=os.environ | own, stdout=log, stderr=log)
 
     async def answers(self) -> None:
         """Wait until it serves; while it waits for something, it answers 503."""

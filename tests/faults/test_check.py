@@ -1,0 +1,87 @@
+"""``binderhub-service check``: an operator's question before anybody else asks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fake_hub import FakeHub
+from tests.faults.service import ROOT, Service
+from tests.faults.test_wrong_settings import WRONG
+
+ALL = ["git", "token", "settings", "state directory", "database", "JupyterHub API", "store", "builder", "tasks"]
+NOTHING = "sets up no service of this kind: it calls no configure(), or the service runs elsewhere."
+BROKEN_FILES = {
+    "": NOTHING,
+    "c.JupyterHub.services = [{'name': 'other', 'command': ['x']}]": NOTHING,
+    "c.JupyterHub.port = (": "cannot be read: '(' was never closed (line 1 of {file}).",
+    "import jupyterhub_of_nowhere": "cannot be read: ModuleNotFoundError: No module named 'jupyterhub_of_nowhere'.",
+}
+
+
+async def ended(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """Return the exit status of a check, what it printed and what it complained of; other tasks go on meanwhile."""
+    command = [sys.executable, "-m", "binderhub_service", "check", *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+async def check(service: Service, *arguments: str, path: str = os.environ["PATH"]) -> tuple[int, dict[str, str]]:
+    """Return the exit status, and what was said of each thing."""
+    status, output, complaints = await ended({**service.environment(), "PATH": path}, *arguments)
+    assert "Traceback" not in complaints
+    return status, {line[:18].rstrip(): line[19:] for line in output.splitlines()}
+
+
+async def test_a_service_that_serves_has_everything_and_is_not_disturbed(service: Service, fake_hub: FakeHub) -> None:
+    fake_hub.add("binder", "of-the-service")
+    fake_hub.answers["GET", "/"] = (200, {"version": "6.1.1"})
+    await service.start()
+    assert await check(service) == (0, dict.fromkeys(ALL, "ok"))
+    await service.stop()
+    assert "Another service" not in service.log()
+
+
+@pytest.mark.parametrize("wrong", ["a database's kind", "a network", "a mode's registry"])
+async def test_what_is_wrong_is_said_in_its_line_and_by_the_status(service: Service, wrong: str) -> None:
+    settings, why = WRONG[wrong]
+    service.settings = {**settings, "BinderService": {"state_dir": str(service.state), **settings.get("BinderService", {})}}
+    status, said = await check(service)
+    assert status == 1
+    assert any(why in line for line in said.values() if line.startswith("FAILED")), said
+    assert "s3cret" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [("", "git cannot be run: No such file or directory."), ("2.25.1", "git 2.32 or newer is needed; this one is 2.25.")],
+)
+async def test_a_git_that_will_not_do_is_said(service: Service, tmp_path: Path, version: str, problem: str) -> None:
+    if version:
+        (tmp_path / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
+        (tmp_path / "git").chmod(0o755)
+    service.settings = {"Limits": {"running": "many"}}
+    status, said = await check(service, path=str(tmp_path))
+    assert (status, said["git"]) == (1, f"FAILED  {problem}")
+
+
+async def test_the_hubs_file_of_settings_is_looked_at(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "jupyterhub_config.py"
+    more = {"BinderService": {"database_url": "mssql+pymssql://h/x"}}
+    file.write_text(f"from spawner import configure\nconfigure(c, state_dir={str(tmp_path / 'state')!r}, service={json.dumps(more)})\n")
+    status, said = await check(service, f"--hub-config={file}")
+    assert (status, "needs the package pymssql" in said["database"]) == (1, True)
+
+
+@pytest.mark.parametrize("text", BROKEN_FILES)
+async def test_a_hubs_file_that_sets_nothing_up_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(text)
+    status, _, complaint = await ended({}, f"--hub-config={file}")
+    assert (status, complaint.strip()) == (1, f"{file} {BROKEN_FILES[text].format(file=file)}")
