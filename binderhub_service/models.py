@@ -72,11 +72,13 @@ class Request:
         repo: the repository, as pasted (``https://host/o/r``, ``o/r``, ``git@host:o/r.git``).
         ref: branch, tag or commit; empty for the default branch.
         provider: which provider is to understand `repo` (``gh``, ``git``); empty to let the service find out.
+        first_of: as in `Source`.
     """
 
     repo: str
     ref: str = ""
     provider: str = ""
+    first_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Source:
         slug: the repository's name as image names use it (BinderHub's build slug).
         ref: the ref as asked, ``HEAD`` if none was.
         commit: 40 hexadecimal digits (64 in a SHA-256 repository, and of an image's digest).
+        first_of: names of files in the root, of which only the first that is there describes the environment; empty to honour all as
+            repo2docker does.
     """
 
     provider: str
@@ -98,6 +102,7 @@ class Source:
     slug: str
     ref: str
     commit: str
+    first_of: tuple[str, ...] = ()
 
     @property
     def is_given(self) -> bool:

@@ -46,8 +46,8 @@ def image_name(source: Source, prefix: str, settings: str = "") -> str:
             images made with other settings have other names. Empty if none do: then the name is exactly BinderHub's.
     """
     name = f"{prefix}{safe_slug(source.slug, 255 - len(prefix))}:{source.commit}"
-    if settings:
-        name += f"-{digest(settings, 8)}"
+    if shaped_by := _shaped_by(source, settings):
+        name += f"-{digest(shaped_by, 8)}"
     return name.replace("_", "-").lower()
 
 
@@ -59,7 +59,12 @@ def environment_name(prefix: str, key: str) -> str:
 @lru_cache
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""
-    return f"{safe_slug(source.slug, 120)}-{source.commit}-{digest(settings, 8)}".lower()
+    return f"{safe_slug(source.slug, 120)}-{source.commit}-{digest(_shaped_by(source, settings), 8)}".lower()
+
+
+def _shaped_by(source: Source, settings: str) -> str:
+    """Return the settings, with what the source says of which files count."""
+    return "\n".join([settings, *source.first_of])
 
 
 def server_name(repo: str, ref: str) -> str:

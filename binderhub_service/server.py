@@ -143,6 +143,7 @@ class _Request(httputil.HTTPMessageDelegate):
         self._wants_page = False
         self._is_the_hubs = False
         self._too_large = False
+        self._closes = False
         self._received = 0
         self._limit_bytes = listener.limits.body_bytes
 
@@ -160,6 +161,7 @@ class _Request(httputil.HTTPMessageDelegate):
                 self._connection.set_body_timeout(_STREAMED_SECONDS)  # type: ignore[attr-defined]  # HTTP1Connection's
         self._too_large = _exceeds(headers.get("Content-Length", ""), self._limit_bytes)
         if self._too_large and "Expect" in headers:  # who sends it waits for a word before the body
+            self._closes = True
             self.finish()
         if self._too_large or self._listener.application is None:
             return None
@@ -210,6 +212,8 @@ class _Request(httputil.HTTPMessageDelegate):
         headers = httputil.HTTPHeaders(_SAFE_HEADERS)
         headers["Content-Type"] = "text/html; charset=UTF-8" if self._wants_page else "application/json"
         headers["Content-Length"] = str(len(content))
+        if self._closes:
+            headers["Connection"] = "close"
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
         line = httputil.ResponseStartLine("", status, HTTPStatus(status).phrase)

@@ -100,15 +100,18 @@ class Builds:
     async def _source(self, request: Request, caller: Caller, *, fresh: bool, as_named: bool) -> tuple[Source, str]:
         """Return the source that a request means, and a notice if it is not the one of the ref that is named."""
         try:
-            return await self._resolver.resolve(request, caller.name, fresh=fresh), ""
+            return await self._resolved(request, caller, fresh=fresh), ""
         except NotFound as error:
             if as_named or error.code != "ref_not_found" or not self._resolver.is_renamed_head(request):
                 raise
             try:
-                source = await self._resolver.resolve(replace(request, ref=""), caller.name, fresh=fresh)
+                source = await self._resolved(replace(request, ref=""), caller, fresh=fresh)
             except NotFound:
                 raise error from None
             return replace(source, ref=request.ref), f"{error.message} So this is its default branch; the link or the name is an old one."
+
+    async def _resolved(self, request: Request, caller: Caller, *, fresh: bool) -> Source:
+        return replace(await self._resolver.resolve(request, caller.name, fresh=fresh), first_of=request.first_of)
 
     async def ensure_source(self, source: Source, caller: Caller) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""
@@ -121,7 +124,8 @@ class Builds:
         wanted = {"state": State.READY, "repo": self._resolver.repository_of(request)}
         builds = await self._reader.newest(requester=caller.account.key, filters=wanted, before=None, limit=_LOOKED_BACK)
         for build in builds:
-            if build.source.ref == (request.ref or "HEAD") and await self._images.exists(build.image.name):
+            is_same = build.source.ref == (request.ref or "HEAD") and build.source.first_of == request.first_of
+            if is_same and await self._images.exists(build.image.name):
                 return build
         return None
 

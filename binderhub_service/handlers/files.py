@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tornado import web
-
 from ..builds.access import check_may_build
 from ..clients.contents import ContentWriter
 from ..errors import BodyTooLarge, InvalidRequest
 from .base import ApiHandler
+from .streamed import StreamedBody
 
 
-@web.stream_request_body
-class FilesHandler(ApiHandler):
+class FilesHandler(StreamedBody, ApiHandler):
     """``files``: takes one, whatever its content type says."""
 
     _writer: ContentWriter | None = None
     _problem: BodyTooLarge | None = None
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Know who sends before anything is kept."""
-        await super().prepare()
+        await ApiHandler.prepare(self)
         if self.request.method == "POST" and not self._finished:
             check_may_build(self.caller)
             self._writer = self.context.contents.begin()

@@ -29,6 +29,7 @@ builds = sa.Table(
     sa.Column("last_event", sa.Integer, nullable=False),
     sa.Column("cursor", sa.String(255), nullable=False),
     sa.Column("digest", sa.String(80), nullable=False, server_default=""),
+    sa.Column("first_of", sa.Text, nullable=False, server_default=""),
 )
 sa.Index("builds_by_image", builds.c.image, builds.c.state, builds.c.id)
 sa.Index("builds_by_state", builds.c.state, builds.c.id)

@@ -24,7 +24,7 @@ from .lease import Lease
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0009"
+_SCHEMA_HEAD = "0010"
 _TYPICAL_BUILDS = 10
 _KEPT_USES = 10_000
 LIMIT_SECONDS = 20.0
@@ -392,6 +392,7 @@ def _row_from(build: Build) -> dict[str, Any]:
         "slug": source.slug,
         "ref": source.ref,
         "commit": source.commit,
+        "first_of": "\n".join(source.first_of),
         "image": build.image.name,
         "environment": build.image.environment,
         "digest": build.image.digest,
@@ -414,7 +415,7 @@ def _event_row(build: Build, event: Event) -> dict[str, Any]:
 def _build_from(row: sa.RowMapping) -> Build:
     return Build(
         id=row["id"],
-        source=Source(**{name: row[name] for name in ("provider", "repo", "url", "slug", "ref", "commit")}),
+        source=_source_from(row),
         image=Image(name=row["image"], environment=row["environment"], digest=row["digest"]),
         state=State(row["state"]),
         phase=Phase(row["phase"]),
@@ -426,6 +427,11 @@ def _build_from(row: sa.RowMapping) -> Build:
         last_event=row["last_event"],
         force=row["force"],
     )
+
+
+def _source_from(row: sa.RowMapping) -> Source:
+    named = {name: row[name] for name in ("provider", "repo", "url", "slug", "ref", "commit")}
+    return Source(**named, first_of=tuple(row["first_of"].splitlines()))
 
 
 def utc(time: datetime) -> datetime:

@@ -62,6 +62,7 @@ class Job:
         root: the directory that holds what is made.
         recipe: the module of `worker.recipes` that makes it.
         settings: what the recipe needs to know: the fields of its record of settings.
+        first_of: as in `Source`.
     """
 
     build_id: str
@@ -75,6 +76,7 @@ class Job:
     recipe: str
     settings: Mapping[str, Any]
     limits: ProcessLimits
+    first_of: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, build: Build, root: Path, recipe: str, settings: DataclassInstance, limits: ProcessLimits) -> Job:
@@ -92,13 +94,14 @@ class Job:
             recipe=recipe,
             settings=asdict(settings),
             limits=limits,
+            first_of=source.first_of,
         )
 
     @classmethod
     def read(cls, file: Path) -> Job:
         """Return the job that a file holds."""
         content = json.loads(file.read_text())
-        return cls(**content | {"limits": ProcessLimits(**content["limits"])})
+        return cls(**content | {"limits": ProcessLimits(**content["limits"]), "first_of": tuple(content.get("first_of", ()))})
 
 
 class JobDirectory:

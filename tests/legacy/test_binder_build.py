@@ -101,6 +101,18 @@ def test_a_build_tells_its_phases_and_one_of_its_name_runs_unless_forced(api: Ap
     assert api.ask("GET", f"/templates/{name}").status_code == 200
 
 
+def test_of_several_files_the_first_in_the_descriptions_order_describes_the_environment(api: Api, new_repository: Callable[..., Repository]) -> None:
+    files = {"requirements.txt": "", "environment.yml": "not: [valid", "Dockerfile": "FROM nothing\n"}
+    begun = []
+    for number in range(3):
+        there = dict(list(files.items())[number:])
+        begun.append(api.ask("POST", "/builds/", KEY, json={"repository": address(new_repository(there, name=f"files-{number}"))}).json()["name"])
+    first, second, third = (ended(api, name) for name in begun)
+    assert (first["status"], second["status"], third["status"]) == ("completed", "failed", "failed")
+    assert "environment.yml cannot be honoured in embedded mode" in second["error"]
+    assert "Dockerfile cannot be honoured in embedded mode" in third["error"]
+
+
 def test_a_failed_build_keeps_its_phase_and_says_why(api: Api, new_repository: Callable[..., Repository]) -> None:
     repository = new_repository({"requirements.txt": "./not-there\n"})
     name = api.ask("POST", "/builds/", KEY, json={"repository": address(repository)}).json()["name"]
@@ -196,11 +208,22 @@ def test_what_nobody_built_is_not_known(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/nothing"), ("DELETE", "/builds/x"), ("PUT", "/builds/"), ("POST", "/templates/"), ("GET", "/templates-2")],
+    [
+        *(("GET", path) for path in ("/", "/nothing", "/templates-2", "/builds/no/body", "/templates/no/body")),
+        *(("POST", path) for path in ("/builds/x", "/templates/")),
+        ("DELETE", "/builds/x"),
+        ("PUT", "/builds/"),
+    ],
 )
 def test_there_is_nothing_else(api: Api, method: str, path: str) -> None:
     reply = api.ask(method, path, KEY)
     assert (reply.status_code, reply.headers["Content-Type"], reply.text) == (404, PAGE, f"Cannot {method} {path}\n")
+
+
+@pytest.mark.parametrize("key", ["wrong", f"token {KEY}"])
+def test_a_single_template_can_be_read_without_a_key_but_not_with_a_wrong_one(api: Api, key: str) -> None:
+    reply = api.ask("GET", "/templates/nobody", key)
+    assert (reply.status_code, reply.text) == (403, "Forbidden")
 
 
 def test_options_and_head_are_answered(api: Api) -> None:

@@ -200,3 +200,9 @@ def test_a_hundred_writers_lose_nothing(registry: Api, name: str) -> None:
     assert sorted(statuses) == [201] * 50 + [409] * 50
     kept = [template["name"] for template in registry.ask("GET", "/templates").json() if template["name"].startswith(name)]
     assert sorted(kept) == sorted({body["name"] for body in bodies})
+
+
+def test_an_answer_before_the_body_is_read_says_that_its_connection_is_closed(legacy_hub: HubProcess, ports: dict[str, int]) -> None:
+    alone = Api(legacy_hub, "registry", ports["registry"])
+    assert alone.ask("POST", "/templates", content=b"{}").headers["Connection"] == "close", "else a proxy sends its next request there"
+    assert "Connection" not in alone.ask("POST", "/templates", TOKEN, content=b"{").headers

@@ -7,17 +7,16 @@ import json
 from typing import Any
 
 from jupyterhub.services.auth import UserNotAllowed
-from tornado import web
 
 from ...builds.access import BUILD_SCOPE, READ_SCOPE
 from ...models import Caller
 from ..base import ServiceHandler
+from ..streamed import StreamedBody
 
 _KEY_OWNER = Caller("service:api-key", scopes=frozenset({BUILD_SCOPE, READ_SCOPE}))
 
 
-@web.stream_request_body
-class LegacyHandler(ServiceHandler):
+class LegacyHandler(StreamedBody, ServiceHandler):
     """A handler of an older service's API, which says itself who may ask.
 
     Attributes:
@@ -32,6 +31,10 @@ class LegacyHandler(ServiceHandler):
         """Take where the API lives."""
         self.mount = mount
         self._received = bytearray()
+
+    async def admit(self) -> None:
+        """Refuse networks that the operator keeps out."""
+        self.check_network()
 
     def data_received(self, chunk: bytes) -> None:
         """Keep what comes, up to one byte more than is allowed."""

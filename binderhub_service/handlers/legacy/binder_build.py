@@ -163,16 +163,19 @@ class BuiltTemplatesHandler(BinderBuildApiHandler):
 
 
 class BuiltTemplateHandler(BinderBuildApiHandler):
-    """``/templates/NAME``, for everybody, as the description has it."""
+    """``/templates/NAME``, for everybody, as the description has it; who brings a key that is none is refused, as in the original."""
 
     allowed = "GET,HEAD"
     store_fails = protocol.TEMPLATES_UNKNOWN
 
     async def get(self, name: str) -> None:
         """Answer with the template."""
+        if self.request.headers.get("Authorization"):
+            await self.caller_by_key()
         try:
             template = await self.context.templates.get(name)
         except NotFound:
+            check_one_segment(name)
             self.reply(HTTPStatus.NOT_FOUND, protocol.NO_TEMPLATE)
         else:
             self.reply(HTTPStatus.OK, protocol.template_json(template))
@@ -183,9 +186,9 @@ class BuiltTemplateHandler(BinderBuildApiHandler):
 class UnknownBinderBuildHandler(BinderBuildApiHandler):
     """Anything else."""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Say that there is nothing."""
-        self.check_network()
+        await super().admit()
         raise web.HTTPError(HTTPStatus.NOT_FOUND)
 
 
@@ -193,9 +196,16 @@ async def answer_build(handler: BinderBuildApiHandler, name: str) -> None:
     """Answer with the build of a name, which may have slashes that a client has not escaped."""
     named = await handler.context.named_builds.get(name) or await handler.context.named_builds.get(name.removesuffix("/"))
     if named is None:
+        check_one_segment(name)
         handler.reply(HTTPStatus.INTERNAL_SERVER_ERROR, protocol.NO_BUILD)
     else:
         handler.reply(HTTPStatus.OK, protocol.build_json(named))
+
+
+def check_one_segment(name: str) -> None:
+    """Raise 404 for what no route of the original matches: a name with a slash that nothing has."""
+    if "/" in name.removesuffix("/"):
+        raise web.HTTPError(HTTPStatus.NOT_FOUND)
 
 
 def binder_build_api_routes(mount: str) -> list[tuple[Any, ...]]:

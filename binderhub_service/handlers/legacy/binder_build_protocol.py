@@ -21,6 +21,8 @@ NO_TEMPLATE = {"type": "doesNotExist", "error": "The requested resource does not
 TEMPLATES_UNKNOWN = {"type": "badDatabase", "error": "Could not fetch template from the Binder database"}
 MISSING = "Request does not contain the required parameters for this endpoint: repository"
 UNSUPPORTED = "Error: unsupported source"
+FIRST_OF = ("requirements.txt", "environment.yml", "Dockerfile")
+"""The files that describe an environment, in the description's order."""
 
 _GITHUB = "github.com"
 _DEFAULT_PORT = 8888
@@ -88,12 +90,12 @@ def _asked_for(repository: str, github_hosts: Collection[str], *, force: bool) -
     if not host:
         return Asked(repository, repository, repository, None, is_github=False, force=force)
     if not (host.endswith(_GITHUB) or address.netloc.lower() in github_hosts):
-        return Asked(repository, repository, repository, Request(repository), is_github=False, force=force)
+        return Asked(repository, repository, repository, Request(repository, first_of=FIRST_OF), is_github=False, force=force)
     path = address.path.removeprefix("/")
     owner, _, rest = path.partition("/")
     project, _, below = rest.partition("/")
     ref = unquote(below.removeprefix("tree/").rstrip("/")) if below.startswith("tree/") else ""
-    request = Request(f"{address.scheme}://{address.netloc}/{owner}/{project}", ref)
+    request = Request(f"{address.scheme}://{address.netloc}/{owner}/{project}", ref, first_of=FIRST_OF)
     return Asked(repository, path.replace("/", "-"), path, request, is_github=True, force=force)
 
 

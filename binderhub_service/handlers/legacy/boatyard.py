@@ -36,8 +36,9 @@ class BoatyardHandler(LegacyHandler):
     body_bytes = 32 * 1024**2
     _caller: Caller
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Know who asks before a body is read."""
+        await super().admit()
         if self.context.legacy.boatyard_open:
             self._caller = _EVERYBODY
             return
@@ -78,7 +79,6 @@ class BoatyardHandler(LegacyHandler):
             self.reply(error.status, {"Error": error.message})
 
 
-@web.stream_request_body
 class BoatyardBuildHandler(BoatyardHandler):
     """``/api/v1/build``."""
 
@@ -86,9 +86,9 @@ class BoatyardBuildHandler(BoatyardHandler):
     _form: Form | None = None
     _problem: BaseException | None = None
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Know who asks and whether images can be built, then take a form's file to the disk."""
-        await super().prepare()
+        await super().admit()
         if self._finished or self.request.method != "POST":
             return
         if not self._builds_images():
@@ -225,7 +225,7 @@ class JobImageHandler(BoatyardHandler):
 class UnknownBoatyardHandler(BoatyardHandler):
     """Anything else."""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Say that there is nothing."""
         raise web.HTTPError(HTTPStatus.NOT_FOUND)
 

@@ -29,9 +29,9 @@ class RegistryHandler(LegacyHandler):
 
     body_bytes = 1024 * 1024
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Send requests for another spelling of an address there; then want a key where something is to be changed."""
-        self.check_network()
+        await super().admit()
         raw = self.request.path.removeprefix(self.mount)
         clean = protocol.cleaned(raw)
         if raw not in {"", clean}:
@@ -130,9 +130,9 @@ def _segment(raw: str) -> str:
 class UnknownRegistryHandler(RegistryHandler):
     """Anything else."""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """Redirect as everywhere, else say that there is nothing."""
-        await super().prepare()
+        await super().admit()
         if not self._finished:
             raise web.HTTPError(HTTPStatus.NOT_FOUND)
 

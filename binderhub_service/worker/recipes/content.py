@@ -13,6 +13,7 @@ from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter
 from .checkout_git import CheckoutGit
+from .first_of import leave_out
 from .given_content import is_given, place
 from .lfs import fetch_lfs
 from .submodules import fetch_submodules
@@ -45,9 +46,10 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
         fetch_submodules(git, content)
         note = fetch_lfs(git, content, job.url, environment, public_only=rules.public_only)
     guard.check()
-    if note:
+    notes = [*leave_out(content, job.first_of), *([note] if note else [])]
+    for note in notes:
         reporter.log(note)
-    return [note] if note else []
+    return notes
 
 
 def _check_out(job: Job, git: CheckoutGit, reporter: Reporter) -> None:
