@@ -16,7 +16,7 @@ from .common import paths
 from .common.paths import url_path
 from .common.refusal import Refused
 from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
-from .models import Request
+from .models import Request, Template
 from .names import former_server_name, server_name
 from .providers import Provider, check_permitted, provider_for
 
@@ -124,6 +124,7 @@ class Launches:
         about: Mapping[str, str] = NOTHING_MORE,
         image: str = "",
         repo_url: str = "",
+        template: Template | None = None,
     ) -> Launched:
         """Start the person's server for a repository and a ref, unless it runs or starts already.
 
@@ -132,6 +133,7 @@ class Launches:
             path: what to open: a file, or with a leading slash a URL path inside the server; empty for the server's default.
             about: BinderHub's options ``binder_...``, which the server finds in its environment.
             image, repo_url: as in `Planned`, where they are known.
+            template: the template that names the image, if one does; each has a server of its own.
 
         Raises:
             InvalidRequest: the address, the ref or the path cannot be used, or the hub refuses the server.
@@ -146,7 +148,9 @@ class Launches:
         repo = provider_for(request, self._providers).canonical_repo(request)
         check_path(path)
         options = {"repo": repo, "ref": request.ref, "path": path, **about} | ({"provider": request.provider} if request.provider else {})
-        server, former = server_name(repo, request.ref), former_server_name(repo, request.ref)
+        options |= _options_of(template)
+        label = template.name if template else request.ref
+        server, former = server_name(repo, label), former_server_name(repo, label)
         if self._before:
             await self._before(Planned(user_name, server, repo_url or repo, image))
         ran = None
@@ -155,16 +159,17 @@ class Launches:
         if ran is not None:
             server = former
         else:
-            ran = await self._start_in_a_place(token, user_name, options, self.wanted(user_name, request, repo_url))
+            ran = await self._start_in_a_place(token, user_name, options, self.wanted(user_name, request, repo_url, server))
         return replace(self.launched(user_name, server, path), already_running=bool(ran))
 
-    def wanted(self, user_name: str, request: Request, repo_url: str = "") -> WantedServer:
+    def wanted(self, user_name: str, request: Request, repo_url: str = "", server: str = "") -> WantedServer:
         """Return which server a person wants, and how many there may be of its repository.
 
         What every provider says that knows the address counts, however the repository was asked for; the most specific one wins.
 
         Args:
             repo_url: what `git clone` takes, where that is known.
+            server: its name; by default that of the repository's.
         """
         asked = provider_for(request, self._providers)
         repo = asked.canonical_repo(request)
@@ -175,8 +180,8 @@ class Launches:
                 is_high = is_high or provider.rules.is_high_quota(spec)
                 config |= provider.rules.config_for(spec)
         quota = self.places.limits.of_repo(is_high=is_high, config=config) if self.places else 0
-        server = HubServer(user_name, server_name(repo, request.ref), frozenset({repo, repo_url} - {""}))
-        return WantedServer(server, repo_url or repo, quota)
+        name = server or server_name(repo, request.ref)
+        return WantedServer(HubServer(user_name, name, frozenset({repo, repo_url} - {""})), repo_url or repo, quota)
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""
@@ -257,6 +262,14 @@ def path_from_query(urlpath: str, filepath: str, labpath: str) -> str:
 # How JupyterHub's own refusals of a token begin, in 5.5 and 6.1.
 _OF_THE_TOKEN = ("Action is not authorized", "Missing or invalid credentials")
 _AS_MANY_AS_MAY_BE = "already has the maximum of"  # the hub goes on: "2 named servers.  One must be deleted before a new server can be created"
+
+
+def _options_of(template: Template | None) -> dict[str, str]:
+    """Return what a template asks for as the spawner takes it: texts, and nothing for what is not asked for."""
+    if template is None:
+        return {}
+    asked = {"command": template.command, "memory": template.memory, "cpu_shares": template.cpu_shares}
+    return {f"template_{name}": str(value) for name, value in asked.items() if value}
 
 
 def _escaped(name: str) -> str:

@@ -25,6 +25,7 @@ from .progress import SERVER_PERCENT, StartProgress
 from .readiness import LAST_WORD_SECONDS
 from .rejection import Rejection, start_too_long, uncount_failure
 from .service_address import public_service
+from .template import NO_TEMPLATE, TemplateOptions
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -65,6 +66,11 @@ class RepoSpawner(_NextInLine):
     repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
     _repo_options = Instance(RepoOptions, allow_none=True)
     _repo_progress = Instance(StartProgress, ())
+
+    @property
+    def template(self) -> TemplateOptions:
+        """What a template asks for of the server that is about to start; for leaves."""
+        return self._repo_options.template if self._repo_options else NO_TEMPLATE
 
     def use_image(self, build: Mapping[str, Any]) -> Awaitable[None] | None:
         """Make the next start use ``build["image"]``; a leaf must say how. It may be a coroutine."""

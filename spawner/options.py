@@ -20,6 +20,7 @@ from binderhub_service.common.refs import check_ref
 from binderhub_service.common.refusal import Refused
 
 from .choices import NO_CHOICES, Choices, shown, text_of
+from .template import NO_TEMPLATE, TEMPLATE_NAMES, TemplateOptions
 
 NAMES = ("repo", "ref", "path", "provider")
 # What BinderHub tells a server of its launch; a server finds each in its environment, in capitals.
@@ -42,6 +43,7 @@ class RepoOptions:
         provider: which of the service's providers understands `repo`; empty to let the service find out.
         chosen: of each of the operator's choices, what was chosen.
         told: what BinderHub tells a server of its launch, by names of `BINDERHUB_NAMES`.
+        template: what the template asks for that names the image.
     """
 
     repo: str
@@ -50,10 +52,11 @@ class RepoOptions:
     provider: str = ""
     chosen: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)
+    template: TemplateOptions = NO_TEMPLATE
 
     def as_user_options(self) -> dict[str, str]:
-        """Return what the hub stores: ``repo``, ``ref``, ``path``, ``provider`` only if there is one, what was chosen, and what is told."""
-        options = {"repo": self.repo, "ref": self.ref, "path": self.path, **self.chosen, **self.told}
+        """Return what the hub stores: ``repo``, ``ref``, ``path``, a ``provider``, what was chosen, what is told, what a template asks for."""
+        options = {"repo": self.repo, "ref": self.ref, "path": self.path, **self.chosen, **self.told, **self.template.as_user_options()}
         return options | ({"provider": self.provider} if self.provider else {})
 
     @property
@@ -89,7 +92,7 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     if not isinstance(given, Mapping):
         raise Refused("The options have to be an object.", f"The options are {', '.join([*NAMES, *choices.names])}.")
     known = [*NAMES, *choices.names]
-    unknown = sorted(set(map(str, given)) - {*known, *BINDERHUB_NAMES})
+    unknown = sorted(set(map(str, given)) - {*known, *BINDERHUB_NAMES, *TEMPLATE_NAMES})
     if "image" in unknown:
         return options_from_json(_of_image(given), choices)
     if unknown:
@@ -104,7 +107,10 @@ def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHO
     refuse_credentials(pasted.repo, pasted.ref, pasted.path, "/".join(pasted.page))
     _check_repo(pasted.repo, provider)
     repo = check_text(pasted.address if pasted.page else pasted.repo)
-    return RepoOptions(repo, check_ref(pasted.ref), check_path(pasted.path), provider, choices.check(given), _check_told(given))
+    template = TemplateOptions.of(given)
+    if template != NO_TEMPLATE and provider != IMAGE_PROVIDER:
+        raise Refused("Only a server from an image is started as a template says.", f"Leave out {', '.join(TEMPLATE_NAMES)}.")
+    return RepoOptions(repo, check_ref(pasted.ref), check_path(pasted.path), provider, choices.check(given), _check_told(given), template)
 
 
 def _of_image(given: Mapping[str, Any]) -> dict[str, Any]:

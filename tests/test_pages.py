@@ -29,6 +29,7 @@ from binderhub_service.handlers.binder.old_links import old_link_routes
 from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
+from binderhub_service.handlers.template_launch import template_launch_routes
 from binderhub_service.launches import Launches
 from binderhub_service.models import Account, Build, Caller, Image, Phase, Request, Source, State, Template, now
 from binderhub_service.names import server_name
@@ -167,6 +168,7 @@ async def site() -> AsyncIterator[Site]:
             *launch_routes(PREFIX),
             *front_routes(PREFIX),
             *old_link_routes(PREFIX),
+            *template_launch_routes(PREFIX),
             *page_routes(PREFIX),
         ]
         application = web.Application(routes, context=context, cookie_secret=SECRET)
@@ -543,18 +545,26 @@ async def test_a_launch_that_is_not_allowed_never_reaches_the_hub(site: Site, to
     assert site.hub.asked == []
 
 
-async def test_a_template_is_launched_by_its_image_and_what_is_not_honoured_is_said(site: Site) -> None:
+@pytest.mark.parametrize("way", ["api", "link"])
+async def test_a_template_is_launched_by_its_image_with_its_command_and_limits(site: Site, way: str) -> None:
     image = "docker://quay.io/jupyter/base-notebook:1"
-    server = server_name(image, "")
+    server = server_name(image, "lab")
     site.hub.answers["POST", f"/users/alice/servers/{server}"] = (201, "")
     headers = {"Authorization": "token token-of-alice"}
-    response = await site.client.post(f"{PREFIX}api/launches", json={"template": "lab"}, headers=headers)
-    assert response.status_code == 201
+    if way == "api":
+        response = await site.client.post(f"{PREFIX}api/launches", json={"template": "lab"}, headers=headers)
+        assert (response.status_code, response.json()["server"]) == (201, server)
+    else:
+        site.sign_in("alice")
+        page = Page(await site.get(f"{PREFIX}v2/template/lab?labpath=a.ipynb", token=""))
+        assert "quay.io/jupyter/base-notebook:1" in page.text
+        assert site.hub.asked == [], "nothing runs by opening it"
+        [form], [field_] = page.all("form", id="binder-launch"), page.all("input", name="_xsrf")
+        response = await site.client.post(form["action"], data={"_xsrf": field_["value"]}, headers={"Sec-Fetch-Mode": "navigate"})
+        assert (response.status_code, response.headers["Location"].partition("?")[0]) == (303, f"/hub/spawn-pending/alice/{server}")
     [asked] = [asked for asked in site.hub.asked if asked.method == "POST"]
-    assert asked.body == {"repo": image, "ref": "", "path": "", "provider": "image"}
-    command, memory = response.json()["not_honoured"]
-    assert "command" in command
-    assert "memory" in memory
+    about = {"template_command": "start.sh", "template_memory": "1024"}
+    assert asked.body == {"repo": image, "ref": "", "path": "" if way == "api" else "a.ipynb", "provider": "image", **about}
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------------

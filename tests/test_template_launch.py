@@ -1,14 +1,13 @@
-"""What is launched for a template, and what a launch says that it does not honour."""
+"""What is launched for a template."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from binderhub_service.errors import InvalidRequest, NotAllowed
-from binderhub_service.handlers.template_launch import check_alone, not_honoured, request_of
+from binderhub_service.handlers.template_launch import check_alone, request_of
 from binderhub_service.models import Request, Template, now
 from binderhub_service.providers.image import ImageProvider
 
@@ -38,16 +37,6 @@ async def test_a_templates_image_that_is_allowed_is_found() -> None:
     provider = ImageProvider(allowed_images=["quay.io/jupyter/*"])
     provider.find_digest = digest
     assert (await provider.resolve(request_of(TEMPLATE))).commit == "ab" * 32
-
-
-@pytest.mark.parametrize(("asked", "says"), [({"command": "start.sh"}, "command"), ({"memory": 1024}, "memory"), ({"cpu_shares": 2}, "CPU")])
-def test_what_of_a_template_is_not_honoured_is_said(asked: dict[str, Any], says: str) -> None:
-    [sentence] = not_honoured(replace(TEMPLATE, **asked))
-    assert says in sentence
-
-
-def test_nothing_is_said_of_a_template_that_is_honoured_whole() -> None:
-    assert not_honoured(TEMPLATE) == []
 
 
 @pytest.mark.parametrize("key", ["image", "repo", "ref", "provider"])

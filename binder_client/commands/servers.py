@@ -38,8 +38,6 @@ def launch(session: Session, repo: str, ref: str, provider: str, path: str, imag
     launched = run(session, _launch(session, {name: value for name, value in asked.items() if value}))
     for name in ("url", "pending_url"):
         launched[name] = session.hub.absolute(launched[name])
-    for sentence in launched.get("not_honoured", ()):
-        say(sentence)
     if launched["already_running"]:
         say("The server ran already, with the content that it was started with.")
     if as_json:

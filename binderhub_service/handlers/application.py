@@ -24,6 +24,7 @@ from .legacy.mounting import legacy_bytes, legacy_routes, routes_alone
 from .pages import page_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
+from .template_launch import template_launch_routes
 from .templates import template_routes
 
 _FIRST_PROBLEM = 400
@@ -34,7 +35,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
     """Mount the routes of a service made of the parts in `context`."""
     prefix = context.prefix
     static = Path(__file__).parent.parent / "static"
-    pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *page_routes(prefix)]
+    pages = [*artwork_routes(prefix), *old_link_routes(prefix), *front_routes(prefix), *template_launch_routes(prefix), *page_routes(prefix)]
     routes: list[Any] = [
         *guard_routes(),
         *sign_in_routes(prefix),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from ..errors import BinderError, NotAllowed
 from ..launch_progress import follow_launch
 from ..launches import Launched
-from ..models import Request
+from ..models import Request, Template
 from ..providers import provider_for
 from ..temporary_users import TemporaryUsers, Visit
 from .base import ServiceHandler
@@ -58,20 +58,20 @@ async def user_for(handler: ServiceHandler, visit: Visit, repo_url: str) -> Asyn
         yield LaunchUser(name, temporary.hub.token, temporary, temporary.proof_of(name, visit.asked))
 
 
-async def launch_for(handler: ServiceHandler, request: Request, path: str) -> Launched:
+async def launch_for(handler: ServiceHandler, request: Request, path: str, template: Template | None = None) -> Launched:
     """Start the caller's server; a visitor's is ready when this returns. Raises as `Launches.launch`."""
     if is_visitor(handler):
-        return await _launch_for_visitor(handler, request, path)
-    return await handler.context.launches.launch(caller_token(handler), handler.caller.name, request, path)
+        return await _launch_for_visitor(handler, request, path, template)
+    return await handler.context.launches.launch(caller_token(handler), handler.caller.name, request, path, template=template)
 
 
-async def _launch_for_visitor(handler: ServiceHandler, request: Request, path: str) -> Launched:
+async def _launch_for_visitor(handler: ServiceHandler, request: Request, path: str, template: Template | None) -> Launched:
     """Return a visitor's server once it is ready, with its token in both addresses; raises as `Launches.launch` and `follow_launch`."""
     context = handler.context
     repo = provider_for(request, context.providers).canonical_repo(request)
-    async with user_for(handler, Visit(f"{repo}:{request.ref}"), repo) as user:
+    async with user_for(handler, Visit(f"{repo}:{template.name if template else request.ref}"), repo) as user:
         try:
-            launched = await context.launches.launch(user.token, user.user_name, request, path)
+            launched = await context.launches.launch(user.token, user.user_name, request, path, template=template)
             seconds = context.attempts.launch_seconds
             async with aclosing(follow_launch(context.hub_api_url, user.token, user.user_name, launched.server, "", seconds)) as messages:
                 async for _ in messages:

@@ -12,7 +12,7 @@ from ..launches import Launched
 from ..models import GIVEN_IMAGE, Request
 from .base import ApiHandler
 from .launch_users import check_is_person, launch_for
-from .template_launch import check_alone, not_honoured, request_of
+from .template_launch import check_alone, launch_template
 
 _KEYS = {"repo": str, "ref": str, "path": str, "provider": str, "image": str, "template": str}
 
@@ -25,23 +25,18 @@ class LaunchesHandler(ApiHandler):
         check_is_person(self)
         body = self.json_body(_KEYS)
         if "template" in body:
-            await self._launch_template(body)
+            check_alone(body)
+            self._finish(await launch_template(self, body["template"], body.get("path", "")))
             return
         self._finish(await self._launch(_request(body), body))
-
-    async def _launch_template(self, body: Mapping[str, str]) -> None:
-        check_alone(body)
-        template = await self.context.templates.get(body["template"])
-        launched = await self._launch(request_of(template), body)
-        self._finish(launched, not_honoured=not_honoured(template))
 
     async def _launch(self, request: Request, body: Mapping[str, str]) -> Launched:
         request, path = await self.context.builds.located(request, body.get("path", ""), self.caller)
         return await launch_for(self, request, path)
 
-    def _finish(self, launched: Launched, **more: list[str]) -> None:
+    def _finish(self, launched: Launched) -> None:
         self.set_status(201)
-        self.finish_json({**asdict(launched), **more})
+        self.finish_json(asdict(launched))
 
 
 def _request(body: Mapping[str, str]) -> Request:

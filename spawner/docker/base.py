@@ -57,6 +57,7 @@ class ContainerSpawner(DockerSpawner):
     http_timeout: int
     extra_create_kwargs: Any
     extra_host_config: Any
+    mem_limit: Any
     _time: StartTime
 
     # The hub's own calls wait for no other server's stop.
@@ -71,7 +72,7 @@ class ContainerSpawner(DockerSpawner):
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.extra_create_kwargs = self._with_ours(self.extra_create_kwargs, lambda: {"labels": _literal(self.labels())})
-        self.extra_host_config = self._with_ours(self.extra_host_config, self._host_config)
+        self.extra_host_config = self._with_ours(self.extra_host_config, self.host_config)
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the container."""
@@ -223,7 +224,8 @@ class ContainerSpawner(DockerSpawner):
         """Return what templates of names may use; an image's digest has no place in a name."""
         return {**super().template_namespace(), "imagename": self.image.partition("@")[0].replace("/", "-").replace(":", "-")}
 
-    def _host_config(self) -> dict[str, Any]:
+    def host_config(self) -> dict[str, Any]:
+        """Return what the container may, in Docker's words."""
         # Removing is ours: the engine would take a container's last words with it.
         own = {"auto_remove": False, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
         return {**own, **({"pids_limit": self.pids_limit} if self.pids_limit else {})}

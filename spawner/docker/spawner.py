@@ -132,7 +132,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         """Return the command: what puts the copy in place, then the server's own."""
         content = self._content
         copy = self._copy(content) if self.home_volume and content else ""
-        server = [*(self.cmd or [start.SINGLEUSER]), *self.get_args()]
+        server = [*(self.template.words or self.cmd or [start.SINGLEUSER]), *self.get_args()]
         return start.command(server, str(self.repo_build.get("commit", "")), content=content, copy=copy)
 
     @property
@@ -153,7 +153,15 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         env = super().get_env()
         if self.home_volume:
             env["HOME"] = self.home_dir
+        if self.template.memory_bytes:
+            env["MEM_LIMIT"] = str(self.template.memory_limit(self.mem_limit))
         return env
+
+    def host_config(self) -> dict[str, Any]:
+        """Return what the container may, within what its template asks for."""
+        template = self.template
+        memory = {"mem_limit": template.memory_limit(self.mem_limit)} if template.memory_bytes else {}
+        return {**super().host_config(), **memory, **({"cpu_shares": template.shares} if template.shares else {})}
 
     def labels(self) -> dict[str, str]:
         """Return who and what the container is for; the service asks for these, too."""

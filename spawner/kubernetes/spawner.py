@@ -18,6 +18,7 @@ from ..local import working_copy
 from ..mixin import RepoSpawner
 from ..options import NAMES
 from ..rejection import FAILED_DEPENDENCY, Rejection
+from ..template import USUAL_SHARES
 from .base import PodSpawner, literal
 from .profiles import Profiles
 
@@ -126,11 +127,23 @@ class BinderSpawner(RepoSpawner, PodSpawner):
         copy = self._copy() if self._lies_at(self.home_dir, volumes) else ""
         if copy and not any(variable.name == "HOME" for variable in server.env):
             server.env.append(V1EnvVar(name="HOME", value=self.home_dir))
-        singleuser = server.args or [start.SINGLEUSER]
+        singleuser = [*map(literal, self.template.words), *self.get_args()] if self.template.words else server.args or [start.SINGLEUSER]
+        self._bound(server.resources)
         ours = start.command((), str(self.repo_build.get("commit") or ""), copy=copy, volumes=volumes)
         server.args = [*map(literal, ours), *singleuser]
         pod.metadata.annotations |= {**start.written(self.repo_build, self.user.name, self.name), "binder.image": self.image}
         return pod
+
+    def _bound(self, resources: Any) -> None:
+        """Lower what the server may have to what its template asks for."""
+        template = self.template
+        if template.memory_bytes:
+            memory = template.memory_limit(self.mem_limit)
+            resources.limits = {**(resources.limits or {}), "memory": memory}
+            if self.mem_guarantee and self.mem_guarantee > memory:
+                resources.requests["memory"] = memory
+        if template.shares and self.cpu_guarantee:
+            resources.requests["cpu"] = min(self.cpu_guarantee, template.shares / USUAL_SHARES)
 
     def _copy(self) -> str:
         build = self.repo_build

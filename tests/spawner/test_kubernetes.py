@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 from spawner.kubernetes.profiles import Profiles
 from spawner.kubernetes.spawner import BinderSpawner
+from spawner.options import options_from_json
 from spawner.rejection import Rejection
 from tests.spawner.cluster import NAMESPACE, stand_in
 from tests.spawner.fakes import COMMIT, REPO
@@ -68,6 +69,16 @@ def volumes(*paths: str) -> dict[str, Any]:
 async def test_the_image_is_by_digest_or_there_is_no_server() -> None:
     with pytest.raises(Rejection, match="no digest"):
         made().use_image({**BUILD, "image": "registry.example.org/o-r:1"})
+
+
+async def test_a_template_has_its_command_and_lowers_what_the_operator_gives() -> None:
+    template = {"template_command": "start.sh $(X)", "template_memory": str(2**30), "template_cpu_shares": "256"}
+    spawner = made(args=["--debug"], mem_limit="2G", mem_guarantee="2G", cpu_guarantee=1)
+    spawner._repo_options = options_from_json({"repo": "docker://debian:12", **template})
+    one = (await spawner.get_pod_manifest()).spec.containers[0]
+    assert one.args[-3:] == ["start.sh", "$$(X)", "--debug"]
+    assert one.resources.limits == {"memory": 2**30}
+    assert one.resources.requests == {"memory": 2**30, "cpu": 0.25}
 
 
 async def test_the_command_is_the_scripts_then_the_operators_and_nothing_of_it_is_expanded() -> None:

@@ -11,6 +11,7 @@ import pytest
 from binderhub_service.common.refusal import Refused
 from spawner.choices import Offered
 from spawner.options import RepoOptions, options_from_form, options_from_json
+from spawner.template import TemplateOptions
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "addresses.json").read_text())
 REPO = "https://github.com/o/r"
@@ -47,6 +48,42 @@ def test_a_token_in_another_field_is_refused_without_being_repeated(field: str) 
     with pytest.raises(Refused) as caught:
         options_from_json({"repo": REPO, field: "ghp_sekretvalue0123456789abcdef"})
     assert "sekret" not in caught.value.sentence
+
+
+def test_what_a_template_asks_for_goes_with_an_image() -> None:
+    given = {"template_command": "start.sh 'a b'", "template_memory": "1073741824", "template_cpu_shares": "512"}
+    options = options_from_json({"repo": "docker://debian:12", **given})
+    assert options.template == TemplateOptions("start.sh 'a b'", 2**30, 512)
+    assert options.template.words == ["start.sh", "a b"]
+    assert options_from_json(options.as_user_options()) == options
+    with pytest.raises(Refused, match="from an image"):
+        options_from_json({"repo": REPO, **given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"template_command": "say '"},
+        {"template_command": "x" * 5000},
+        {"template_memory": "-1"},
+        {"template_memory": "1e9"},
+        {"template_memory": 5},
+        {"template_cpu_shares": "9" * 30},
+    ],
+    ids=str,
+)
+def test_what_no_template_asks_for_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="template"):
+        options_from_json({"repo": "docker://debian:12", **given})
+
+
+@pytest.mark.parametrize(("operators", "templates", "limit"), [(None, 0, 0), (5, 0, 5), (None, 7, 7), (5, 7, 5), (7, 5, 5), (0, 7, 7)])
+def test_of_the_operators_and_a_templates_memory_the_lesser_counts(operators: int | None, templates: int, limit: int) -> None:
+    assert TemplateOptions(memory_bytes=templates).memory_limit(operators) == limit
+
+
+def test_a_template_takes_no_more_of_the_processors_than_others_have() -> None:
+    assert [TemplateOptions(cpu_shares=shares).shares for shares in (0, 2, 1024, 9999)] == [0, 2, 1024, 1024]
 
 
 def test_what_binderhub_tells_of_a_launch_is_kept_as_it_is() -> None:

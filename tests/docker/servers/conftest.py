@@ -9,6 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
+from tests.harness.hub import HubProcess
+from tests.legacy.conftest import KEY, Api
+
+PASSWORD = "never-to-be-seen-again"
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +51,25 @@ def jupyter_image(session_engine: TestEngine) -> str:
 def fake_image(session_engine: TestEngine, jupyter_image: str) -> str:
     """An image whose server starts at once and answers with how it was started; as root, for Dockerfiles to begin with."""
     return session_engine.build(f"{session_engine.mark}-fake:1", FAKE_DOCKERFILE, {"jupyterhub-singleuser": FAKE_SERVER})
+
+
+@pytest.fixture(scope="session")
+def legacy_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine) -> Iterator[HubProcess]:
+    """A hub in docker mode with older services' APIs, whose images and containers bear the run's mark; `PASSWORD` is kept nowhere."""
+    settings = {
+        "DockerMode": {"image_prefix": f"{session_engine.mark}-"},
+        "ImageProvider": {"allowed_images": [f"{session_engine.mark}-*"]},
+        "LegacyApis": {"boatyard": True, "registry": True, "api_key": KEY},
+    }
+    config = f'c.DockerRepoSpawner.prefix = "{session_engine.mark}"\nc.DockerRepoSpawner.mem_limit = "1G"'
+    with HubProcess(tmp_path_factory.mktemp("legacy-hub"), config=config, more={"mode": "docker", "service": settings}) as hub:
+        yield hub
+        hub.stop_servers()
+        assert PASSWORD not in hub.log()
+        assert not [path for path in hub.state.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+
+
+@pytest.fixture
+def boatyard(legacy_hub: HubProcess) -> Api:
+    """boatyard's API in docker mode."""
+    return Api(legacy_hub, "boatyard")

@@ -6,12 +6,12 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.docker.servers.conftest import PASSWORD
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
@@ -22,22 +22,6 @@ pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=rea
 JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TOO_LITTLE = "Insufficient Information.  Must provide at least an Image Name and a Dockerfile/Tarurl."
 BUILD_SECONDS = 180
-PASSWORD = "never-to-be-seen-again"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine) -> Iterator[HubProcess]:
-    """A hub in docker mode whose images bear the run's mark."""
-    settings = {"DockerMode": {"image_prefix": f"{session_engine.mark}-"}, "LegacyApis": {"boatyard": True, "api_key": KEY}}
-    with HubProcess(tmp_path_factory.mktemp("boatyard-hub"), more={"mode": "docker", "service": settings}) as hub:
-        yield hub
-        assert PASSWORD not in hub.log()
-        assert not [path for path in hub.state.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
-
-
-@pytest.fixture
-def boatyard(hub: HubProcess) -> Api:
-    return Api(hub, "boatyard")
 
 
 @pytest.fixture
@@ -126,13 +110,13 @@ def test_what_cannot_be_built_fails_with_its_reason_in_status_and_log(boatyard: 
     assert not is_pushed(image)
 
 
-def test_an_image_that_could_not_be_pushed_stays_until_it_is_deleted(boatyard: Api, hub: HubProcess, session_engine: TestEngine) -> None:
+def test_an_image_that_could_not_be_pushed_stays_until_it_is_deleted(boatyard: Api, legacy_hub: HubProcess, session_engine: TestEngine) -> None:
     job = begun(boatyard, json={"image_name": "127.0.0.1:9/nobody/here", "dockerfile": "FROM debian:12\nRUN echo kept\n"})
     assert ended(boatyard, job).startswith("Failed: ")
-    assert [image for image in hub.service("GET", "/api/images", hub.admin_token).json() if "context" in image["name"]]
+    assert [image for image in legacy_hub.service("GET", "/api/images", legacy_hub.admin_token).json() if "context" in image["name"]]
     reply = boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY)
     assert (reply.status_code, reply.json()) == (200, {"Status": "Deleted"})
-    assert not [image for image in hub.service("GET", "/api/images", hub.admin_token).json() if "context" in image["name"]]
+    assert not [image for image in legacy_hub.service("GET", "/api/images", legacy_hub.admin_token).json() if "context" in image["name"]]
 
 
 def test_a_name_that_the_engine_has_is_not_pushed(boatyard: Api, session_engine: TestEngine) -> None:
@@ -142,14 +126,14 @@ def test_a_name_that_the_engine_has_is_not_pushed(boatyard: Api, session_engine:
     assert session_engine.client.inspect_image("debian:12")["Id"] == before
 
 
-def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(hub: HubProcess, boatyard: Api, image: str) -> None:
+def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(legacy_hub: HubProcess, boatyard: Api, image: str) -> None:
     source = {"dockerfile": f"FROM debian:12\nRUN echo begun && sleep 8 && echo {time.time_ns()}\n"}
     jobs = [
         begun(boatyard, json={"image_name": image + name} | source | login)
         for name, login in (("a", {}), ("b", {"username": "u", "password": PASSWORD}))
     ]
     wait_for(lambda: "begun" in logs_of(boatyard, jobs[0]), "the build to begin", BUILD_SECONDS)
-    hub.kill_service_and_wait()
+    legacy_hub.kill_service_and_wait()
     assert ended(boatyard, jobs[0]) == "Finished"
     assert is_pushed(image + "a")
     assert "keeps no passwords" in ended(boatyard, jobs[1])
@@ -191,8 +175,8 @@ def test_without_a_key_there_is_nothing(boatyard: Api, key: str | None) -> None:
         assert (reply.status_code, set(reply.json())) == (401, {"Error"})
 
 
-def test_a_job_is_its_owners(hub: HubProcess, boatyard: Api, image: str) -> None:
-    alice, bob = hub.token("alice"), hub.token("bob")
+def test_a_job_is_its_owners(legacy_hub: HubProcess, boatyard: Api, image: str) -> None:
+    alice, bob = legacy_hub.token("alice"), legacy_hub.token("bob")
     reply = boatyard.ask("POST", "/api/v1/build", f"token {alice}", json={"image_name": image, "dockerfile": "FROM nothing-there\n"})
     job = reply.json()["JobIdentifier"]
     assert boatyard.ask("GET", f"/api/v1/{job}/status", f"Bearer {alice}").status_code == 200
