@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -96,7 +97,7 @@ class BuildClient:
             raise unavailable() from error
 
     async def ask(self, method: str, path: str, **more: Any) -> Any:
-        """Ask whatever the service can be asked, and return the JSON that it answers.
+        """Ask whatever the service can be asked, and return the JSON that it answers; None where there is nothing to say.
 
         Args:
             path: what stands behind ``api/``, percent-escaped.
@@ -106,6 +107,8 @@ class BuildClient:
             ServiceError: the service refuses, stays away longer than the patience, or tells nonsense.
         """
         response = await self._patiently(method, path, **more)
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return None
         try:
             return json.loads(response.text)
         except (ValueError, RecursionError) as error:

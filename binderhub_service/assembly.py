@@ -11,6 +11,7 @@ from .accounts import HubAccounts
 from .app import BinderService
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.controls import Controls
 from .builds.image_jobs import ImageJobs
 from .builds.launch_places import LaunchPlaces
 from .builds.named import NamedBuilds
@@ -34,6 +35,7 @@ from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
+from .store.controls import ControlTable
 from .store.image_jobs import ImageJobTable
 from .store.named_builds import NamedBuildTable
 from .store.rates import RateTable
@@ -98,8 +100,15 @@ class Assembly:
             provider.find_digest = images.finder()
             provider.contents = contents if mode.builds_files else None
         events = self.make_events()
+        controls = Controls(ControlTable(store))
         builds = Builds(
-            store=store, providers=providers, images=images, builder=builder, limits=limits.for_builds(), observer=Observers(metrics, events)
+            store=store,
+            providers=providers,
+            images=images,
+            builder=builder,
+            limits=limits.for_builds(),
+            observer=Observers(metrics, events),
+            controls=controls,
         )
         metrics.watch(builds, providers, tasks)
         own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
@@ -116,6 +125,7 @@ class Assembly:
             accounts=accounts,
             cleaner=self._make_cleaner(store, images, builds, contents),
             contents=contents,
+            controls=controls,
             providers=providers,
             launches=self._make_launches(hub_auth, providers, launcher, servers),
             attempts=launcher.attempts(),

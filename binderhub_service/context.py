@@ -11,6 +11,7 @@ from .accounts import HubAccounts
 from .build_tokens import BuildTokens
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
+from .builds.controls import Controls
 from .builds.image_jobs import ImageJobs
 from .builds.named import NamedBuilds
 from .builds.rates import Rates
@@ -38,6 +39,7 @@ class AppContext:
         hub_api_url: the hub's REST API as this process reaches it.
         accounts: knows whose account somebody comes with.
         cleaner: knows all images, and removes what is not needed.
+        controls: what administrators switch while the service runs.
         contents: files that people gave instead of a repository.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
@@ -62,6 +64,7 @@ class AppContext:
     accounts: HubAccounts
     cleaner: Cleaner
     contents: Contents
+    controls: Controls
     providers: list[Provider]
     launches: Launches
     jinja: Environment

@@ -277,6 +277,25 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Control:
+    """What an administrator has switched while the service runs.
+
+    Attributes:
+        kind: what it does, a value of `ControlKind`.
+        pattern: what it is about; empty where the kind needs none.
+        text: the reason that people see, or what is announced; may be empty.
+        set_by: the administrator's name.
+        set_at: in UTC.
+    """
+
+    kind: str
+    pattern: str
+    text: str
+    set_by: str
+    set_at: datetime
+
+
+@dataclass(frozen=True)
 class ImageJob:
     """An image that is built and pushed elsewhere, as boatyard's clients ask for it; no login is in it.
 

@@ -87,6 +87,7 @@ class Serving:
                     return self._assembly.make_context(store, hub_auth, metrics, tasks), cookie_secret(self._settings.state)
 
             context, secret = await listener.when_available(put_together)
+            await listener.when_available(context.controls.load)
             stack.push_async_callback(context.builds.close)
             stack.push_async_callback(context.named_builds.close)
             stack.push_async_callback(context.image_jobs.close)

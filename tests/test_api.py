@@ -22,6 +22,7 @@ from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
+from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.image_jobs import ImageJobs
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
@@ -40,6 +41,7 @@ from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image, Template, iso, now
 from binderhub_service.page_settings import PageSettings
+from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.rates import RateTable
@@ -144,9 +146,9 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
         )
         provider = TableProvider(**{f"r{number}": commit(number) for number in range(1, 10)})
         metrics = Metrics("embedded")
-        builds = Builds(
-            store=store, providers=[provider], images=images, builder=builder, limits=BuildLimits(running=1, per_user=9), observer=metrics
-        )
+        controls = Controls(ControlTable(store))
+        limits = BuildLimits(running=1, per_user=9)
+        builds = Builds(store=store, providers=[provider], images=images, builder=builder, limits=limits, observer=metrics, controls=controls)
         metrics.watch(builds, [], Tasks())
         context = AppContext(
             prefix=PREFIX,
@@ -156,6 +158,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget()),
             contents=Contents(tmp_path),
+            controls=controls,
             providers=[provider],
             launches=Launches(hub.api_url, "/hub/", [provider]),
             jinja=make_jinja([]),

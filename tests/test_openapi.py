@@ -16,22 +16,24 @@ from openapi_spec_validator import validate
 from tornado import web
 
 from binderhub_service import __version__
+from binderhub_service.builds.controls import ControlKind
 from binderhub_service.context import AppContext
 from binderhub_service.errors import BinderError
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.base import build_json
+from binderhub_service.handlers.controls import control_json
 from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi
 from binderhub_service.handlers.templates import template_json
 from binderhub_service.images import StoredImage
 from binderhub_service.launches import Launched
 from binderhub_service.legacy_settings import LegacySettings
-from binderhub_service.models import Build, Image, Kind, Phase, Source, State, Template, now
+from binderhub_service.models import Build, Control, Image, Kind, Phase, Source, State, Template, now
 from binderhub_service.page_settings import PageSettings
 
 PREFIX = "/services/binder/"
 # How the parts of a path that differ are written in the routes, and what they are called in the description.
-NAMES = {"([^/]+)": "build_id", "(.+)": "image"}
+NAMES = {"([^/]+)": "build_id", "(.+)": "image", "([a-z-]+)": "kind"}
 PARAMETERS = re.compile("|".join(map(re.escape, NAMES)))
 METHODS = {"get", "post", "put", "patch", "delete"}
 SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
@@ -148,6 +150,13 @@ def test_a_template_as_it_is_written_fits_its_schema(more: dict[str, Any]) -> No
     written = template_json(Template("lab", "an/image", created=now(), modified=now(), **more))
     assert problems("StoredTemplate", written) == []
     assert list(written) == SCHEMAS["StoredTemplate"]["required"]
+
+
+def test_a_control_as_it_is_written_fits_its_schema() -> None:
+    written = control_json(Control("pause", "", "Until noon.", set_by="root", set_at=now()))
+    assert problems("Control", written) == []
+    assert list(written) == SCHEMAS["Control"]["required"]
+    assert SCHEMAS["ControlKind"]["enum"] == list(ControlKind)
 
 
 def test_a_launch_has_exactly_the_described_keys() -> None:

@@ -159,6 +159,7 @@ async def site() -> AsyncIterator[Site]:
             launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja(),
             pages=PageSettings(about_message="<b>Ours</b>"),
+            controls=SimpleNamespace(announcement=""),
             temporary=None,
             banned={},
             build_tokens=BuildTokens(SECRET),

@@ -7,6 +7,7 @@ import click
 from .builds import build, builds, cancel, log
 from .calling import Named
 from .completion import completion
+from .controls import control
 from .lists import images, templates
 from .login import login
 from .servers import launch, open_server, stop
@@ -29,5 +30,5 @@ def binder(context: click.Context, hub: str, token: str) -> None:
     context.obj = Named(hub, token)
 
 
-for command in (build, builds, cancel, completion, images, launch, log, login, open_server, stop, templates):
+for command in (build, builds, cancel, completion, control, images, launch, log, login, open_server, stop, templates):
     binder.add_command(command)

@@ -113,6 +113,12 @@ def _stop(session: Session, error: ServiceError) -> NoReturn:
     raise Refused(sentence) from error
 
 
+async def asked(session: Session, method: str, path: str, **more: Any) -> Any:
+    """Return what the client's `ask` returns; raises `ServiceError`."""
+    async with session.service() as client:
+        return await client.ask(method, path, **more)
+
+
 async def person_of(session: Session) -> Person:
     """Return whose the session's token is; raises `ServiceError`."""
     async with session.hub_api() as hub:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..session import Session
-from .calling import as_json, connected, run
+from .calling import as_json, asked, connected, run
 from .output import local_time, show_json, show_table
 
 _MEGABYTE = 10**6
@@ -18,7 +16,7 @@ _MEGABYTE = 10**6
 @connected
 def images(session: Session, as_json: bool) -> None:
     """List images, most recently used first; for administrators of the hub."""
-    found = run(session, _asked(session, "images"))
+    found = run(session, asked(session, "GET", "images"))
     if as_json:
         show_json(found)
         return
@@ -31,13 +29,8 @@ def images(session: Session, as_json: bool) -> None:
 @connected
 def templates(session: Session, as_json: bool) -> None:
     """List templates, by name; `binder launch --template NAME` launches one."""
-    found = run(session, _asked(session, "templates"))
+    found = run(session, asked(session, "GET", "templates"))
     if as_json:
         show_json(found)
         return
     show_table(["TEMPLATE", "IMAGE", "CHANGED"], ([one["name"], one["image"], local_time(one["modified"])] for one in found))
-
-
-async def _asked(session: Session, path: str) -> Any:
-    async with session.service() as client:
-        return await client.ask("GET", path)

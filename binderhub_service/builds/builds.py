@@ -17,6 +17,7 @@ from ..providers import Provider
 from ..store.store import Store
 from . import access
 from .active import ActiveBuilds
+from .controls import Controls
 from .limits import BuildLimits
 from .pages import located
 from .reader import BuildReader
@@ -35,6 +36,7 @@ class Builds:
     Args:
         providers: asked in order, most specific first.
         observer: told when a build's turn comes and when it ends.
+        controls: what administrators switch; None where they cannot.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class Builds:
         builder: Builder,
         limits: BuildLimits = BuildLimits(),  # noqa: B008  # frozen
         observer: Observer | None = None,
+        controls: Controls | None = None,
     ) -> None:
         self._store = store
         self._images = images
         self._builder = builder
+        self._controls = controls
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
@@ -85,7 +89,7 @@ class Builds:
             InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun. Where the caller has
                 had an image of what is asked for, and it is there still, that is given instead, with a notice.
         """
-        access.check_may_build(caller)
+        self._check_may_ask(request, caller)
         await self._requesters.adopt(caller)
         try:
             source, notice = await self._source(request, caller, fresh=force, as_named=as_named)
@@ -94,7 +98,7 @@ class Builds:
             if known is None:
                 raise
             return replace(known, notice=_instead_of_an_answer(error, known)), False
-        build, is_new = await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
+        build, is_new = await self._ensure(source, caller, force=force, may_begin=may_begin)
         return replace(build, notice=notice), is_new
 
     async def _source(self, request: Request, caller: Caller, *, fresh: bool, as_named: bool) -> tuple[Source, str]:
@@ -117,7 +121,31 @@ class Builds:
         """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""
         access.check_may_build(caller)
         await self._requesters.adopt(caller)
-        return await self._shared.ensure(source, caller.account, force=False)
+        return await self._ensure(source, caller)
+
+    def _check_may_ask(self, request: Request, caller: Caller) -> None:
+        """Raise `NotAllowed` if the caller may not build, or not from this repository, as far as its address tells."""
+        access.check_may_build(caller)
+        if self._controls:
+            self._controls.check_person(caller.name)
+            self._controls.check_repository(self._resolver.repository_of(request))
+
+    async def _ensure(
+        self, source: Source, caller: Caller, *, force: bool = False, may_begin: Callable[[Source], Awaitable[None]] | None = None
+    ) -> tuple[Build, bool]:
+        """Return what `SharedBuilds.ensure` returns, where administrators let this source be used."""
+        controls = self._controls
+        if controls is None:
+            return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
+        controls.check_person(caller.name)
+        controls.check_repository(source.repo, source.url)
+
+        async def may_begin_now(source: Source) -> None:
+            controls.check_may_begin()
+            if may_begin is not None:
+                await may_begin(source)
+
+        return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin_now)
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""
@@ -137,7 +165,9 @@ class Builds:
             InvalidRequest, NotFound, TooMany, Unavailable: from the provider.
         """
         access.check_may_build(caller)
-        return await located(request, path, caller.name, self._resolver, shorthand=shorthand)
+        meant, path = await located(request, path, caller.name, self._resolver, shorthand=shorthand)
+        self._check_may_ask(meant, caller)
+        return meant, path
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from .binder.front import front_routes
 from .binder.old_links import old_link_routes
 from .binder.providers import provider_routes
 from .builds import build_routes
+from .controls import control_routes
 from .files import file_api_routes
 from .guard import guard_routes
 from .images import image_routes
@@ -44,6 +45,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *address_routes(prefix),
         *file_api_routes(prefix),
         *image_routes(prefix),
+        *control_routes(prefix),
         *launch_routes(prefix),
         *template_routes(prefix),
         *legacy_routes(context),

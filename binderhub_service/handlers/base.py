@@ -218,7 +218,7 @@ class ApiHandler(ServiceHandler):
 
     def options(self, *_: str) -> None:
         """Answer a browser that asks what a page of another origin may ask; without ``Access-Control-Allow-Origin`` it is nothing."""
-        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
         self.set_header("Access-Control-Allow-Headers", "Authorization, Cache-Control, Content-Type, Last-Event-ID, X-XSRFToken")
         self.set_header("Access-Control-Max-Age", "600")
         self.finish()
@@ -242,6 +242,16 @@ class ApiHandler(ServiceHandler):
             if not isinstance(value, allowed[key]):
                 raise InvalidRequest(f"The value of {key!r} has the wrong type.")
         return given
+
+
+def check_is_admin(handler: ApiHandler, what_is: str) -> None:
+    """Raise `NotAllowed` unless an administrator of the hub is asking.
+
+    Args:
+        what_is: what administrators alone look after, e.g. ``Images are``.
+    """
+    if not handler.caller.admin:
+        raise NotAllowed(f"{what_is} looked after by administrators of the hub.", hint="Come with an administrator's token.")
 
 
 def build_json(build: Build, queue: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..errors import NotAllowed, NotFound
+from ..errors import NotFound
 from ..images import StoredImage
 from ..models import iso
-from .base import ApiHandler
+from .base import ApiHandler, check_is_admin
 
 
 class ImagesHandler(ApiHandler):
@@ -16,7 +16,7 @@ class ImagesHandler(ApiHandler):
 
     async def get(self) -> None:
         """List all images, most recently used first."""
-        check_is_admin(self)
+        check_is_admin(self, "Images are")
         self.finish_json([_image_json(image, last_used) for image, last_used in await self.context.cleaner.images()])
 
 
@@ -25,18 +25,12 @@ class OneImageHandler(ApiHandler):
 
     async def delete(self, name: str) -> None:
         """Remove an image: 204, or 409 while a server or a build uses it."""
-        check_is_admin(self)
+        check_is_admin(self, "Images are")
         if not await self.context.cleaner.holds(name):
             raise NotFound("There is no image of this name.", code="image_not_found", hint="GET images lists all.")
         await self.context.builds.delete_image(name)
         self.set_status(204)
         self.finish()
-
-
-def check_is_admin(handler: ApiHandler) -> None:
-    """Raise `NotAllowed` unless an administrator of the hub is asking."""
-    if not handler.caller.admin:
-        raise NotAllowed("Images are looked after by administrators of the hub.", hint="Come with an administrator's token.")
 
 
 def _image_json(image: StoredImage, last_used: datetime) -> dict[str, Any]:

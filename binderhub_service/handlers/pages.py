@@ -39,7 +39,7 @@ class PageHandler(ServiceHandler):
         """Finish the answer with a page."""
         user = None if is_visitor(self) else self.current_user
         context = hub_context(user, self.context.hub_prefix, self.prefix, self.xsrf_token.decode("ascii"))
-        context |= frame_context(self.context.pages, self.page_config()) | {"is_public": is_visitor(self)}
+        context |= frame_context(self.context.pages, self.page_config(), self.context.controls.announcement) | {"is_public": is_visitor(self)}
         remember(self)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(self.context.jinja.get_template(template).render(**{**context, **values}))

@@ -75,10 +75,15 @@ def hub_context(user: Mapping[str, Any] | None, hub_prefix: str, prefix: str, xs
     }
 
 
-def frame_context(pages: PageSettings, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of what is the operator's in the frame of every page; their HTML is theirs, and shown as it is."""
+def frame_context(pages: PageSettings, config: Mapping[str, Any], announcement: str) -> dict[str, Any]:
+    """Return the variables of what is the operator's in the frame of every page; their HTML is theirs, and shown as it is.
+
+    Args:
+        announcement: what administrators announce, as text.
+    """
     return {
         "page_config": config,
+        "binder_announcement": announcement,
         "banner": Markup(pages.banner_html),  # noqa: S704
         "logo": pages.logo_url,
         "opengraph_title": pages.opengraph_title,

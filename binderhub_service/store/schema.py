@@ -113,6 +113,16 @@ image_jobs = sa.Table(
 )
 sa.Index("image_jobs_by_ended", image_jobs.c.ended)
 
+controls = sa.Table(
+    "controls",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("pattern", sa.String(500), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("set_by", sa.String(255), nullable=False),
+    sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+)
+
 lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))
 
 temporary_users = sa.Table(

@@ -24,7 +24,7 @@ from .lease import Lease
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0010"
+_SCHEMA_HEAD = "0011"
 _TYPICAL_BUILDS = 10
 _KEPT_USES = 10_000
 LIMIT_SECONDS = 20.0

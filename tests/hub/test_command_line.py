@@ -143,6 +143,22 @@ def test_images_are_for_administrators_and_templates_for_all(hub: HubProcess, bi
     assert json.loads(binder.output("templates", "--json")) == []
 
 
+def test_an_administrator_bans_a_repository_and_people_read_why(binder: CommandLine, admin: str, new_repository: NewRepository) -> None:
+    address = new_repository({"README.md": "hello\n"}).url
+    refused = binder.run("control", "list")
+    assert (refused.returncode, refused.stderr.startswith("binder: Controls are looked after by administrators")) == (3, True)
+    binder.output("control", "set", "ban-repository", address, "--text", "Not today.", BINDER_TOKEN=admin)
+    assert binder.output("control", "list", BINDER_TOKEN=admin).splitlines()[-1].split("\t")[:3] == ["ban-repository", address, "Not today."]
+    done = binder.run("build", address)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        3,
+        "binder: This repository may not be used here: Not today. Ask an administrator of the hub.",
+    )
+    binder.output("control", "remove", "ban-repository", address, BINDER_TOKEN=admin)
+    assert json.loads(binder.output("control", "list", "--json", BINDER_TOKEN=admin)) == []
+    assert binder.run("build", address, "--detach").returncode == 0
+
+
 # Servers
 
 

@@ -1,0 +1,54 @@
+"""`binder control`: what administrators switch while the service runs."""
+
+from __future__ import annotations
+
+import click
+
+from ..session import Session
+from .calling import as_json, asked, connected, run
+from .output import local_time, show_json, show_table
+
+_KINDS = ("ban-repository", "allow-repository", "ban-person", "pause", "announcement")
+_kind = click.argument("kind", type=click.Choice(_KINDS))
+_pattern = click.argument("pattern", default="")
+
+
+@click.group()
+def control() -> None:
+    """Ban repositories and people, pause builds, announce something; for administrators of the hub."""
+
+
+@control.command(name="list")
+@as_json
+@connected
+def list_controls(session: Session, as_json: bool) -> None:
+    """List all that is switched, with the reasons."""
+    found = run(session, asked(session, "GET", "controls"))
+    if as_json:
+        show_json(found)
+        return
+    rows = ([one["kind"], one["pattern"], one["text"], one["set_by"], local_time(one["set_at"])] for one in found)
+    show_table(["CONTROL", "PATTERN", "TEXT", "SET BY", "SET"], rows)
+
+
+@control.command(name="set")
+@_kind
+@_pattern
+@click.option("--text", default="", help="The reason that people see, or what is announced.")
+@connected
+def set_control(session: Session, kind: str, pattern: str, text: str) -> None:
+    """Switch something on, or change it.
+
+    PATTERN is of addresses without https:// (a host or an account stands for all below it) or of people's names, with * and ?;
+    a pause and an announcement have none.
+    """
+    run(session, asked(session, "PUT", f"controls/{kind}", json={"pattern": pattern, "text": text}))
+
+
+@control.command(name="remove")
+@_kind
+@_pattern
+@connected
+def remove_control(session: Session, kind: str, pattern: str) -> None:
+    """Switch something off; PATTERN as it is listed."""
+    run(session, asked(session, "DELETE", f"controls/{kind}", params={"pattern": pattern}))

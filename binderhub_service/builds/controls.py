@@ -1,0 +1,165 @@
+"""What administrators switch while the service runs: bans, a pause of builds, an announcement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from ..common.redact import redact
+from ..common.refusal import is_text
+from ..errors import Conflict, InvalidRequest, NotAllowed, Unavailable
+from ..models import Control, now
+
+MAX_PATTERN_CHARACTERS = 500
+MAX_TEXT_CHARACTERS = 1000
+_MOST = 1000
+_ASK = "Ask an administrator of the hub."
+
+
+class ControlKind(StrEnum):
+    """What a control does.
+
+    `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches;
+    `PAUSE` lets no build begin, and `ANNOUNCEMENT` shows a text on pages.
+    """
+
+    BAN_REPOSITORY = "ban-repository"
+    ALLOW_REPOSITORY = "allow-repository"
+    BAN_PERSON = "ban-person"
+    PAUSE = "pause"
+    ANNOUNCEMENT = "announcement"
+
+
+_WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.ANNOUNCEMENT})
+
+
+class ControlRecords(Protocol):
+    """Where controls are kept."""
+
+    async def all(self) -> list[Control]:
+        """Return all."""
+
+    async def put(self, control: Control) -> None:
+        """Write a control, in place of another one of its kind and pattern."""
+
+    async def remove(self, kind: str, pattern: str) -> None:
+        """Remove a control; raises `NotFound`."""
+
+
+class Controls:
+    """Knows what is switched, and says no where it applies.
+
+    What is stored is read once: one service at a time uses a database, so that nobody else changes it.
+    """
+
+    def __init__(self, records: ControlRecords) -> None:
+        self._records = records
+        self._known: list[Control] = []
+
+    async def load(self) -> None:
+        """Read what is stored; raises `Unavailable`."""
+        self._known = await self._records.all()
+
+    def all(self) -> list[Control]:
+        """Return all controls, in the order of their kinds and patterns."""
+        return list(self._known)
+
+    async def put(self, kind: str, pattern: str, text: str, admin: str) -> Control:
+        """Switch something on, or change it.
+
+        Args:
+            kind: a value of `ControlKind`.
+            pattern: of addresses without their scheme, or of people's names, with ``*`` and ``?``; empty where the kind has none.
+            text: the reason that people see, or what is announced.
+            admin: who does it.
+
+        Raises:
+            InvalidRequest: there is no such kind, or the pattern or the text do not fit it.
+            Conflict: there are as many controls as there may be.
+        """
+        control = Control(kind=_kind(kind), pattern=pattern.strip(), text=redact(text.strip()), set_by=admin, set_at=now())
+        _check(control)
+        if len(self._known) >= _MOST:
+            sentence = f"{_MOST} controls are set, which is as many as there may be."
+            raise Conflict(sentence, code="too_many_controls", hint="Remove some, or use wider patterns.")
+        await self._records.put(control)
+        await self.load()
+        return control
+
+    async def remove(self, kind: str, pattern: str) -> None:
+        """Switch something off; raises `NotFound` if it was not on, and `InvalidRequest` if there is no such kind."""
+        await self._records.remove(_kind(kind), pattern)
+        await self.load()
+
+    @property
+    def announcement(self) -> str:
+        """What is announced to everybody; may be empty."""
+        return next((control.text for control in self._of(ControlKind.ANNOUNCEMENT)), "")
+
+    def check_person(self, name: str) -> None:
+        """Raise `NotAllowed` if this person may ask for nothing."""
+        for control in self._of(ControlKind.BAN_PERSON):
+            if fnmatchcase(name.lower(), control.pattern.lower()):
+                raise NotAllowed(_with_reason("You may not use repositories here", control.text), code="person_banned", hint=_ASK)
+
+    def check_repository(self, *addresses: str) -> None:
+        """Raise `NotAllowed` if the repository with these addresses may not be used."""
+        for control in self._of(ControlKind.BAN_REPOSITORY):
+            if _matches(control, addresses):
+                raise _refused("This repository may not be used here", control.text)
+        allowed = self._of(ControlKind.ALLOW_REPOSITORY)
+        if allowed and not any(_matches(control, addresses) for control in allowed):
+            reason = next((control.text for control in allowed if control.text), "")
+            raise _refused("Only some repositories may be used here, and this is none of them", reason)
+
+    def check_may_begin(self) -> None:
+        """Raise `Unavailable` while no build may begin."""
+        for control in self._of(ControlKind.PAUSE):
+            hint = "What is built already can be launched. Try again later."
+            raise Unavailable(_with_reason("No new builds are begun at the moment", control.text), code="builds_paused", hint=hint)
+
+    def _of(self, kind: ControlKind) -> list[Control]:
+        return [control for control in self._known if control.kind == kind]
+
+
+def _kind(kind: str) -> ControlKind:
+    try:
+        return ControlKind(kind)
+    except ValueError as error:
+        raise InvalidRequest(f"There is no control {kind!r}.", hint=f"There are: {', '.join(ControlKind)}.") from error
+
+
+def _check(control: Control) -> None:
+    if not is_text(control.pattern + control.text):
+        raise InvalidRequest("The text cannot be written as UTF-8.")
+    if control.kind in _WITHOUT_PATTERN and control.pattern:
+        raise InvalidRequest(f"A control of the kind {control.kind} has no pattern.")
+    if control.kind not in _WITHOUT_PATTERN and not control.pattern:
+        raise InvalidRequest(f"A control of the kind {control.kind} needs a pattern, e.g. github.com/owner/*, or *-guest.")
+    if control.kind == ControlKind.ANNOUNCEMENT and not control.text:
+        raise InvalidRequest("An announcement needs a text.")
+    if len(control.pattern) > MAX_PATTERN_CHARACTERS or len(control.text) > MAX_TEXT_CHARACTERS:
+        raise InvalidRequest(f"A pattern has at most {MAX_PATTERN_CHARACTERS} characters, and a text {MAX_TEXT_CHARACTERS}.")
+
+
+def _refused(sentence: str, reason: str) -> NotAllowed:
+    return NotAllowed(_with_reason(sentence, reason), code="repository_banned", hint=_ASK)
+
+
+def _with_reason(sentence: str, reason: str) -> str:
+    return f"{sentence}: {reason}" if reason else f"{sentence}."
+
+
+def _matches(control: Control, addresses: Iterable[str]) -> bool:
+    """Say whether a pattern matches an address, or a folder that the address lies in, as a host and an account are."""
+    pattern = _plain(control.pattern)
+    return any(fnmatchcase(_plain(address), one) for address in addresses for one in (pattern, f"{pattern}/*"))
+
+
+def _plain(address: str) -> str:
+    """Return an address or a pattern without what does not tell repositories apart: the scheme, a user, ``.git``, capitals."""
+    rest = address.lower().rpartition("://")[2].removesuffix("/").removesuffix(".git")
+    host, slash, path = rest.partition("/")
+    return host.rpartition("@")[2] + slash + path

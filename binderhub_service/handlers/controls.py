@@ -1,0 +1,53 @@
+"""``api/controls``, for administrators: bans, a pause of builds, an announcement."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from ..models import Control, iso
+from .base import ApiHandler, check_is_admin
+
+log = logging.getLogger("binderhub_service")
+_KEYS = {"pattern": str, "text": str}
+
+
+class ControlsHandler(ApiHandler):
+    """``controls``."""
+
+    async def get(self) -> None:
+        """List all that is switched."""
+        check_is_admin(self, "Controls are")
+        self.finish_json([control_json(control) for control in self.context.controls.all()])
+
+
+class OneControlHandler(ApiHandler):
+    """``controls/KIND``."""
+
+    async def put(self, kind: str) -> None:
+        """Switch something on, or change it: 200 with what it is now."""
+        check_is_admin(self, "Controls are")
+        body = self.json_body(_KEYS)
+        control = await self.context.controls.put(kind, body.get("pattern", ""), body.get("text", ""), self.caller.name)
+        log.info("%s set %s %r: %r", self.caller.name, control.kind, control.pattern, control.text)
+        self.finish_json(control_json(control))
+
+    async def delete(self, kind: str) -> None:
+        """Switch something off: 204."""
+        check_is_admin(self, "Controls are")
+        pattern = self.get_query_argument("pattern", "")
+        await self.context.controls.remove(kind, pattern)
+        log.info("%s removed %s %r", self.caller.name, kind, pattern)
+        self.set_status(204)
+        self.finish()
+
+
+def control_json(control: Control) -> dict[str, Any]:
+    """Return a control as the wire writes it."""
+    return asdict(control) | {"set_at": iso(control.set_at)}
+
+
+def control_routes(prefix: str) -> list[tuple[Any, ...]]:
+    """Return the routes of this module for a service at `prefix`."""
+    return [(rf"{prefix}api/controls/?", ControlsHandler), (rf"{prefix}api/controls/([a-z-]+)", OneControlHandler)]

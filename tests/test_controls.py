@@ -1,0 +1,198 @@
+"""What administrators switch while the service runs: over the API, and what it does to people."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binderhub_service.builds.controls import Controls
+from binderhub_service.errors import NotAllowed, NotFound, Unavailable
+from binderhub_service.store.controls import ControlTable
+from binderhub_service.store.store import Store
+from tests.test_api import PREFIX, REPO, Service, error_of, hub_auth, service
+
+__all__ = ["hub_auth", "service"]  # fixtures
+ADMIN = "root-admin"
+# A pattern, an address, and whether it matches.
+ADDRESSES = [
+    ("github.com/owner/name", "https://github.com/owner/name", True),
+    ("github.com/owner/name", "https://github.com/owner/name.git", True),
+    ("https://github.com/Owner/Name.git", "https://GitHub.com/owner/name/", True),
+    ("github.com/owner/name", "https://github.com/owner/names", False),
+    ("github.com/owner/name", "https://github.com/owner", False),
+    ("github.com/owner", "https://github.com/owner/name", True),
+    ("github.com/owner", "https://github.com/owners/name", False),
+    ("github.com/owner/*", "https://github.com/owner/name", True),
+    ("github.com/*/coins", "https://github.com/anybody/coins", True),
+    ("git.example.org", "https://git.example.org/group/sub/name", True),
+    ("git.example.org", "https://user@git.example.org/name", True),
+    ("git.example.org", "ssh://git@git.example.org/name", True),
+    ("git.example.org", "https://evil.example/git.example.org", False),
+    ("*.example.org", "https://git.example.org/name", True),
+    ("*coin*", "https://git.example.org/a/bitcoin-demo", True),
+    ("quay.io/jupyter/*", "docker://quay.io/jupyter/base-notebook:1", True),
+    ("git.example.org:8080", "https://git.example.org:8080/x", True),
+    ("git.example.org/[ab]", "https://git.example.org/a", True),
+    ("git.example.org/[ab", "https://git.example.org/a", False),
+]
+
+
+@pytest.fixture
+async def controls(tmp_path: Path) -> Controls:
+    return Controls(ControlTable(await opened(tmp_path)))
+
+
+async def opened(folder: Path) -> Store:
+    store = Store(f"sqlite:///{folder / 'store.sqlite'}")
+    await store.open()
+    return store
+
+
+async def put(service: Service, kind: str, who: str = ADMIN, **body: str) -> Any:
+    return await service.ask("PUT", f"/controls/{kind}", who, content=json.dumps(body))
+
+
+@pytest.mark.parametrize(("pattern", "address", "matches"), ADDRESSES)
+async def test_a_pattern_stands_for_a_host_an_account_a_repository_or_many(controls: Controls, pattern: str, address: str, matches: bool) -> None:
+    await controls.put("ban-repository", pattern, "", "root")
+    if matches:
+        with pytest.raises(NotAllowed):
+            controls.check_repository(address)
+    else:
+        controls.check_repository(address)
+    await controls.remove("ban-repository", pattern)
+    await controls.put("allow-repository", pattern, "", "root")
+    if matches:
+        controls.check_repository(address)
+    else:
+        with pytest.raises(NotAllowed):
+            controls.check_repository(address)
+
+
+async def test_a_banned_repository_is_refused_with_the_reason_before_its_server_is_asked(service: Service) -> None:
+    assert (await put(service, "ban-repository", pattern=REPO, text="Its servers mine coins.")).status_code == 200
+    service.provider.error = Unavailable("It is away.")
+    for path, body in (("/builds", {"repo": REPO}), ("/launches", {"repo": REPO}), ("/builds", {"repo": f"{REPO}.git", "force": True})):
+        error = error_of(await service.ask("POST", path, json=body), 403, "repository_banned")
+        assert error["message"] == "This repository may not be used here: Its servers mine coins."
+    assert (await service.ask("DELETE", f"/controls/ban-repository?pattern={REPO}", ADMIN)).status_code == 204
+    error_of(await service.ask("POST", "/builds", json={"repo": REPO}), 503, "unavailable")
+
+
+async def test_a_ban_holds_for_what_somebody_had_while_its_server_is_away(service: Service) -> None:
+    await service.finished()
+    await put(service, "ban-repository", pattern=REPO)
+    service.provider.error = Unavailable("It is away.")
+    error_of(await service.ask("POST", "/builds", json={"repo": REPO}), 403, "repository_banned")
+
+
+async def test_only_repositories_that_are_allowed_may_be_used(service: Service) -> None:
+    await put(service, "allow-repository", pattern="git.example.org/course", text="This hub is for the course.")
+    error = error_of(await service.ask("POST", "/builds", json={"repo": REPO}), 403, "repository_banned")
+    assert error["message"] == "Only some repositories may be used here, and this is none of them: This hub is for the course."
+    await put(service, "allow-repository", pattern=REPO)
+    assert (await service.ask("POST", "/builds", json={"repo": REPO})).status_code == 201
+
+
+async def test_a_banned_person_is_refused_and_others_are_not(service: Service) -> None:
+    await put(service, "ban-person", pattern="A*", text="See your e-mail.")
+    error = error_of(await service.ask("POST", "/builds", json={"repo": REPO}), 403, "person_banned")
+    assert error["message"] == "You may not use repositories here: See your e-mail."
+    error_of(await service.ask("POST", "/launches", json={"repo": REPO}), 403, "person_banned")
+    assert (await service.ask("POST", "/builds", "bob", json={"repo": REPO})).status_code == 201
+
+
+async def test_a_pause_lets_no_build_begin_and_what_is_built_launch(service: Service) -> None:
+    await service.finished()
+    await put(service, "pause", text="The registry is moved.")
+    assert (await service.ask("POST", "/builds", json={"repo": REPO})).status_code == 200
+    error = error_of(await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r2"}), 503, "builds_paused")
+    assert (error["message"], error["hint"]) == (
+        "No new builds are begun at the moment: The registry is moved.",
+        "What is built already can be launched. Try again later.",
+    )
+    error_of(await service.ask("POST", "/builds", json={"repo": REPO, "force": True}), 503, "builds_paused")
+    assert (await service.ask("DELETE", "/controls/pause", ADMIN)).status_code == 204
+    assert (await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r2"})).status_code == 201
+
+
+async def test_a_build_that_runs_when_a_pause_begins_goes_on_and_is_joined(service: Service) -> None:
+    service.builder.gate = asyncio.Event()
+    build = await service.build()
+    await put(service, "pause")
+    assert (await service.ask("POST", "/builds", "bob", json={"repo": REPO})).json()["id"] == build["id"]
+    service.builder.gate.set()
+    assert (await service.events(build["id"]))[-1].data["state"] == "ready"
+
+
+async def test_an_announcement_is_a_text_on_every_page(service: Service) -> None:
+    await put(service, "announcement", text="Down at <b>noon</b>.")
+    service.sign_in("alice")
+    for path in ("", "builds/", "about"):
+        page = await service.client.get(f"{PREFIX}{path}", headers={"Accept": "text/html"})
+        assert "Down at &lt;b&gt;noon&lt;/b&gt;." in page.text, path
+    await service.ask("DELETE", "/controls/announcement", ADMIN)
+    assert "noon" not in (await service.client.get(PREFIX)).text
+
+
+async def test_controls_are_for_administrators_and_say_who_set_them(service: Service) -> None:
+    for who in ("alice", "narrow-admin", "robot"):
+        for method, path in (("GET", "/controls"), ("PUT", "/controls/pause"), ("DELETE", "/controls/pause")):
+            error_of(await service.ask(method, path, who, **({"json": {}} if method == "PUT" else {})), 403, "forbidden")
+    await put(service, "pause", text="a")
+    await put(service, "pause", text="b")
+    await put(service, "ban-person", pattern="eve")
+    listed = (await service.ask("GET", "/controls", ADMIN)).json()
+    assert [(one["kind"], one["pattern"], one["text"], one["set_by"]) for one in listed] == [
+        ("ban-person", "eve", "", ADMIN),
+        ("pause", "", "b", ADMIN),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        ("stop", {}, "There is no control 'stop'."),
+        ("pause", {"pattern": "x"}, "A control of the kind pause has no pattern."),
+        ("ban-person", {"text": "x"}, "A control of the kind ban-person needs a pattern, e.g. github.com/owner/*, or *-guest."),
+        ("ban-repository", {"pattern": " "}, "A control of the kind ban-repository needs a pattern, e.g. github.com/owner/*, or *-guest."),
+        ("announcement", {}, "An announcement needs a text."),
+        ("announcement", {"text": "x" * 1001}, "A pattern has at most 500 characters, and a text 1000."),
+        ("ban-person", {"pattern": "x" * 501}, "A pattern has at most 500 characters, and a text 1000."),
+        ("pause", {"reason": "x"}, "The key 'reason' is not known."),
+        ("pause", {"text": "\ud800"}, "The text cannot be written as UTF-8."),
+    ],
+)
+async def test_what_makes_no_control_is_refused_in_a_sentence(service: Service, kind: str, body: dict[str, str], message: str) -> None:
+    assert error_of(await put(service, kind, **body), 400, "invalid_request")["message"] == message
+    assert (await service.ask("GET", "/controls", ADMIN)).json() == []
+
+
+async def test_what_is_not_set_cannot_be_removed(service: Service) -> None:
+    error = error_of(await service.ask("DELETE", "/controls/ban-person?pattern=eve", ADMIN), 404, "control_not_found")
+    assert error["message"] == "Nothing is set as ban-person for eve."
+    error_of(await service.ask("DELETE", "/controls/stop", ADMIN), 400, "invalid_request")
+
+
+async def test_credentials_in_a_reason_are_not_kept(controls: Controls) -> None:
+    control = await controls.put("pause", "", "See https://user:s3cret@git.example.org/x", "root")
+    assert "s3cret" not in control.text
+
+
+async def test_controls_outlive_the_service(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    control = await Controls(ControlTable(store)).put("ban-person", "eve", "Why.", "root")
+    await store.close()
+    again = Controls(ControlTable(await opened(tmp_path)))
+    await again.load()
+    assert again.all() == [replace(control, set_at=again.all()[0].set_at)]
+    with pytest.raises(NotAllowed):
+        again.check_person("eve")
+    await again.remove("ban-person", "eve")
+    with pytest.raises(NotFound):
+        await again.remove("ban-person", "eve")
