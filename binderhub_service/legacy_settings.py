@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+API_NAMES = ("binder-build", "registry", "boatyard")
+
 
 @dataclass(frozen=True)
 class LegacySettings:
@@ -23,3 +25,8 @@ class LegacySettings:
     boatyard_open: bool = False
     api_key: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of those that are there, as in their paths."""
+        return [name for name in API_NAMES if getattr(self, name.replace("-", "_"))]

@@ -1,16 +1,20 @@
-"""The command line: without a command the service serves, with ``check`` it tries what it needs."""
+"""The command line: without a command the service serves, with ``serve NAME`` an older service's API alone, with ``check`` it tries what it needs."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .api_port import is_served, pass_on, socket_of
 from .app import BinderService
 from .checking import check, take_settings_of_hub
-from .serving import Serving
+from .legacy_settings import API_NAMES
+from .serving import ApiPort, Serving
+from .settings import LegacyApis
 
 _HUB_CONFIG = "--hub-config"
 
@@ -21,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)
     if given[:1] == ["check"]:
         sys.exit(_check(given[1:]))
+    if given[:1] == ["serve"]:
+        sys.exit(_serve_alone(given[1:]))
     asyncio.run(Serving(_settings(given)).serve())
 
 
@@ -29,6 +35,32 @@ def _check(given: list[str]) -> int:
     for argument in named:
         take_settings_of_hub(Path(argument.partition("=")[2]).absolute())
     return asyncio.run(check(_settings([argument for argument in given if argument not in named])))
+
+
+def _serve_alone(given: list[str]) -> int:
+    """Serve an older service's API on a port: by the service that runs with this state, or else by being it; return the exit status."""
+    parser = argparse.ArgumentParser(prog="binderhub-service serve", description="Serve an older service's API alone on a port.", allow_abbrev=False)
+    parser.add_argument("name", choices=API_NAMES)
+    parser.add_argument("--port", type=int, required=True, help="the port")
+    parser.add_argument("--ip", default="127.0.0.1", help="the address to listen at (127.0.0.1)")
+    arguments, of_service = parser.parse_known_args(given)
+    settings = _settings(of_service)
+    socket = socket_of(settings.state, arguments.name)
+    try:
+        if asyncio.run(is_served(socket)):
+            settings.log.info("Passing on port %d to %s of the service that runs with %s", arguments.port, arguments.name, settings.state)
+            asyncio.run(pass_on(socket, arguments.ip, arguments.port))
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, OverflowError) as error:
+        parser.error(f"port {arguments.port} of {arguments.ip} cannot be had: {error}")
+    legacy = LegacyApis(parent=settings).legacy_settings()
+    is_open = arguments.name == "boatyard" and legacy.boatyard_open
+    if not (legacy.api_key or is_open or os.environ.get("JUPYTERHUB_API_TOKEN")):
+        sys.stderr.write("Environment variable BINDER_API_KEY must be non-empty\n")
+        return 2
+    asyncio.run(Serving(settings, ApiPort(arguments.name, arguments.ip, arguments.port)).serve())
+    return 0
 
 
 def _settings(arguments: list[str]) -> BinderService:

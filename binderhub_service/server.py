@@ -11,10 +11,12 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 
 from tornado import httputil
 from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
 
 from . import __version__
 from .common.forwarded import Network, client_address
@@ -90,14 +92,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
 
     async def listen(self, address: str, port: int) -> HTTPServer:
         """Return a server that listens; waits while another process has the port."""
-        server = HTTPServer(
-            self,
-            xheaders=True,
-            max_header_size=self.limits.header_bytes,
-            max_body_size=_ANY_SIZE,
-            body_timeout=self.limits.body_seconds,
-            idle_connection_timeout=self.limits.idle_seconds,
-        )
+        server = self._new_server()
         while True:
             try:
                 listening = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=_BACKLOG)
@@ -110,6 +105,22 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         listening.setblocking(False)
         server.add_socket(listening)
         return server
+
+    def listen_at(self, path: Path) -> HTTPServer:
+        """Return a server that listens at a socket in a folder that is nobody else's; what a former process left there is replaced."""
+        server = self._new_server()
+        server.add_socket(bind_unix_socket(str(path), mode=0o600))
+        return server
+
+    def _new_server(self) -> HTTPServer:
+        return HTTPServer(
+            self,
+            xheaders=True,
+            max_header_size=self.limits.header_bytes,
+            max_body_size=_ANY_SIZE,
+            body_timeout=self.limits.body_seconds,
+            idle_connection_timeout=self.limits.idle_seconds,
+        )
 
     async def when_available(self, open_it: Callable[[], Awaitable[T]]) -> T:
         """Return something that the application needs once it could be opened; says meanwhile why it cannot."""

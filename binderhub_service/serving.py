@@ -9,17 +9,20 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth
 
+from .api_port import socket_of
 from .app import BinderService
 from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
 from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
-from .handlers.application import make_application, make_applications_alone, streamed_bytes
+from .handlers.application import make_application, make_application_alone, streamed_bytes, streamed_bytes_alone
+from .legacy_settings import API_NAMES
 from .metrics import Metrics
 from .server import BoundedServer, ServerLimits
 from .settings import Cleaning, Launcher, Server
@@ -31,15 +34,26 @@ _STOP_SECONDS = 15.0
 _LOST = 3  # the process's status
 
 
+@dataclass(frozen=True)
+class ApiPort:
+    """An older service's API, by the name of its path, and where it is served alone."""
+
+    name: str
+    address: str
+    port: int
+
+
 class Serving:
     """One run of the service.
 
     Args:
         settings: those of the service, with those of all other classes behind them.
+        alone: what the service consists of, where that is an older service's API and nothing else.
     """
 
-    def __init__(self, settings: BinderService) -> None:
+    def __init__(self, settings: BinderService, alone: ApiPort | None = None) -> None:
         self._settings = settings
+        self._alone = alone
         self._assembly = Assembly(settings)
 
     async def serve(self) -> None:
@@ -60,8 +74,9 @@ class Serving:
     async def _serve_until_cancelled(self, stopping: asyncio.Event) -> None:
         """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
         hub_auth = HubOAuth.instance(parent=self._settings)
-        address = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
-        listener = BoundedServer(hub_auth.base_url, self._request_limits())
+        given = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
+        address, port = (self._alone.address, self._alone.port) if self._alone else (given.hostname or "127.0.0.1", given.port or 80)
+        listener = BoundedServer(hub_auth.base_url, self._request_limits(), is_behind_proxy=self._alone is None)
         tasks, metrics = Tasks(), Metrics(self._settings.mode)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
@@ -70,7 +85,7 @@ class Serving:
             if hub_auth.api_token:
                 refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
                 tasks.start("watch of the token", self._end_when(refused, stopping.set))
-            server = await listener.listen(address.hostname or "127.0.0.1", address.port or 80)
+            server = await listener.listen(address, port)
             await listener.when_available(self._settings.check_settings)
             await listener.when_available(self._settings.make_state_private)
             store = await listener.when_available(lambda: self._assembly.make_store(metrics))
@@ -97,15 +112,29 @@ class Serving:
             if context.temporary:
                 every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
                 tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
-            listener.streamed = streamed_bytes(context)
-            listener.application = make_application(context, secret)
             stack.callback(server.stop)
-            for port, application in make_applications_alone(context, secret).items():
-                alone = BoundedServer("/", listener.limits, is_behind_proxy=False)
-                alone.streamed, alone.application = {"/": max(listener.streamed.values())}, application
-                stack.callback((await alone.listen(address.hostname or "127.0.0.1", port)).stop)
-            self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
+            if self._alone:
+                listener.streamed, listener.application = streamed_bytes_alone(context), make_application_alone(context, secret, self._alone.name)
+                self._settings.log.info("Serving %s alone, on port %d, in %s mode", self._alone.name, port, self._settings.mode)
+            else:
+                listener.streamed, listener.application = streamed_bytes(context), make_application(context, secret)
+                await self._serve_apis_alone(stack, context, secret, address, listener.limits)
+                self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()
+
+    async def _serve_apis_alone(self, stack: AsyncExitStack, context: AppContext, secret: bytes, address: str, limits: ServerLimits) -> None:
+        """Serve older services' APIs on ports of their own, and for processes beside this one (see `api_port`) at sockets."""
+        for name in API_NAMES:
+            alone = BoundedServer("/", limits, is_behind_proxy=False)
+            alone.streamed, alone.application = streamed_bytes_alone(context), make_application_alone(context, secret, name)
+            if name in context.legacy.ports:
+                stack.callback((await alone.listen(address, context.legacy.ports[name])).stop)
+            if name in context.legacy.names:
+                path = socket_of(self._settings.state, name)
+                try:
+                    stack.callback(alone.listen_at(path).stop)
+                except OSError as error:
+                    self._settings.log.warning("No process beside this one can serve %s: %s: %s", name, path, error)
 
     def _request_limits(self) -> ServerLimits:
         """Return the bounds of requests; the usual ones where settings are wrong, which `check_settings` tells."""

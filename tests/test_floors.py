@@ -35,7 +35,7 @@ FLOORS = [
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["names", "server", "endings", "tasks"],
+    ["names", "server", "endings", "tasks", "api_port"],
     ["state_lock", "settings_check"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]

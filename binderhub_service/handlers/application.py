@@ -58,9 +58,9 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
     return _application(routes, context, secret)
 
 
-def make_applications_alone(context: AppContext, secret: bytes) -> dict[int, web.Application]:
-    """Return, by port, an application for each older service's API that has a port of its own."""
-    return {port: _application([*guard_routes(), *routes_alone(name)], context, secret) for name, port in context.legacy.ports.items()}
+def make_application_alone(context: AppContext, secret: bytes, name: str) -> web.Application:
+    """Return an application that is an older service's API and nothing else."""
+    return _application([*guard_routes(), *routes_alone(name)], context, secret)
 
 
 def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.Application:
@@ -69,8 +69,17 @@ def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.A
 
 def streamed_bytes(context: AppContext) -> dict[str, int]:
     """Return the beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there."""
-    larger = context.contents.limits.file_bytes + _AROUND_A_FILE_BYTES
+    larger = _with_a_file_bytes(context)
     return {f"{context.prefix}api/files": larger} | legacy_bytes(context, larger)
+
+
+def streamed_bytes_alone(context: AppContext) -> dict[str, int]:
+    """Return the same for an application of `make_application_alone`."""
+    return {"/": _with_a_file_bytes(context)}
+
+
+def _with_a_file_bytes(context: AppContext) -> int:
+    return context.contents.limits.file_bytes + _AROUND_A_FILE_BYTES
 
 
 def log_problem(handler: web.RequestHandler) -> None:

@@ -13,7 +13,7 @@ from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from ..common.forwarded import Network
-from ..legacy_settings import LegacySettings
+from ..legacy_settings import API_NAMES, LegacySettings
 from ..page_settings import PageSettings
 from ..server import ServerLimits
 
@@ -185,7 +185,7 @@ class LegacyApis(Configurable):
     ).tag(config=True)
 
     ports = DictTrait(
-        key_trait=Enum(["binder-build", "registry", "boatyard"]),
+        key_trait=Enum(API_NAMES),
         value_trait=Integer(min=1, max=65535),
         help="""Ports on which single APIs are served alone, for clients that cannot have a path in their base URL.
 

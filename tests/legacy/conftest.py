@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +16,7 @@ import pytest
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import free_ports
+from tests.harness.waiting import wait_for
 
 KEY = "the-key-of-clients-that-know-no-hub"
 
@@ -29,6 +35,34 @@ def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer, 
     with HubProcess(tmp_path_factory.mktemp("legacy"), more={"service": settings}) as hub:
         yield hub
         assert "/binderhub_service/handlers/" not in hub.log()
+
+
+@contextmanager
+def serving_alone(name: str, state: Path, **environment: str) -> Iterator[int]:
+    """Serve an API by the command line; give the port."""
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "binderhub_service", "serve", name, f"--port={port}", f"--state-dir={state}"]
+    with subprocess.Popen(command, env=os.environ | environment) as process:
+        try:
+            wait_for(lambda: answers(port), f"{name} on its port", 30, every_seconds=0.1)
+            yield port
+        finally:
+            process.terminate()
+
+
+def answers(port: int) -> bool:
+    """Whether something other than a service that starts answers."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/nothing").status_code != 503
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def port_beside(legacy_hub: HubProcess) -> Iterator[int]:
+    """The port of a process beside the hub's service that serves the registry's API."""
+    with serving_alone("registry", legacy_hub.state) as port:
+        yield port
 
 
 class Api:

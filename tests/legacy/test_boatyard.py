@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +13,7 @@ import pytest
 
 from binderhub_service.handlers.legacy.boatyard_protocol import AskedImage, BadBuildRequest, asked_for, key_in
 from tests.harness.hub import HubProcess
-from tests.legacy.conftest import KEY, Api
+from tests.legacy.conftest import KEY, Api, serving_alone
 
 GITHUB = "https://github.com"
 ALL = {"dockerfile": "FROM x", "tar_url": "http://x/y.tar", "github_username": "u", "github_reponame": "r", "github_tag": "v1/2"}
@@ -29,6 +32,23 @@ def test_the_api_is_served_alone_on_a_port(ports: dict[str, int]) -> None:
     address = f"http://127.0.0.1:{ports['boatyard']}/api/v1"
     assert httpx.get(f"{address}/x/status", headers={"Authorization": KEY}).status_code == 404
     assert httpx.get(f"{address}/x/status").status_code == 401
+
+
+def test_the_api_is_served_alone_by_a_command_where_no_hub_is(tmp_path: Path, legacy_hub: HubProcess) -> None:
+    with serving_alone("boatyard", tmp_path / "state", BINDER_API_KEY=KEY) as port:
+        alone = Api(legacy_hub, "boatyard", port)
+        assert alone.ask("GET", "/api/v1/x/status", KEY).status_code == 404
+        assert alone.ask("GET", "/api/v1/x/status", "wrong").status_code == 401
+        assert alone.ask("POST", "/api/v1/build", KEY, json={}).status_code == 501
+        assert alone.ask("GET", "/health").status_code == 404
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["boatyard", "--port=70000"], 2), (["nothing", "--port=1"], 2), (["registry", "--port=0"], 2)])
+def test_a_command_that_cannot_serve_says_so(tmp_path: Path, arguments: list[str], status: int) -> None:
+    command = [sys.executable, "-m", "binderhub_service", "serve", *arguments, f"--state-dir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ NOT_PRESENT = "Token field not present in Authorization header. Should be of for
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d*[1-9])?Z")
 
 
-@pytest.fixture(scope="module", params=["path", "port"])
-def registry(request: pytest.FixtureRequest, legacy_hub: HubProcess, ports: dict[str, int]) -> Api:
-    return Api(legacy_hub, "registry", ports["registry"] if request.param == "port" else 0)
+@pytest.fixture(scope="module", params=["path", "port", "command"])
+def registry(request: pytest.FixtureRequest, legacy_hub: HubProcess, ports: dict[str, int], port_beside: int) -> Api:
+    return Api(legacy_hub, "registry", {"path": 0, "port": ports["registry"], "command": port_beside}[request.param])
 
 
 @pytest.fixture

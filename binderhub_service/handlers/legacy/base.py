@@ -59,7 +59,8 @@ class LegacyHandler(StreamedBody, ServiceHandler):
         own = self.context.legacy.api_key
         if own and hmac.compare_digest(own.encode(), key.encode(errors="surrogateescape")):
             return _KEY_OWNER
-        user = await self.hub_auth.user_for_token(key, sync=False) if key else None
+        has_hub = bool(self.hub_auth.api_token)  # else this API is served alone, and nobody else's keys are known
+        user = await self.hub_auth.user_for_token(key, sync=False) if key and has_hub else None
         try:
             self.current_user = self.check_hub_user(user) if user else None
         except UserNotAllowed:

@@ -15,7 +15,7 @@ _BODY_BYTES = 100 * 1024**2  # what is over their own bounds is thrown away as i
 
 def legacy_routes(context: AppContext) -> list[tuple[Any, ...]]:
     """Return the routes of those APIs that are switched on."""
-    return [route for name, routes in _ROUTES.items() if _is_on(context, name) for route in routes(f"{context.prefix}{name}")]
+    return [route for name in context.legacy.names for route in _ROUTES[name](f"{context.prefix}{name}")]
 
 
 def routes_alone(name: str) -> list[tuple[Any, ...]]:
@@ -30,8 +30,4 @@ def legacy_bytes(context: AppContext, with_files: int) -> dict[str, int]:
         with_files: how large a request with a file may be.
     """
     sizes = {"binder-build": _BODY_BYTES, "registry": _BODY_BYTES, "boatyard": with_files}
-    return {f"{context.prefix}{name}": size for name, size in sizes.items() if _is_on(context, name)}
-
-
-def _is_on(context: AppContext, name: str) -> bool:
-    return bool(getattr(context.legacy, name.replace("-", "_")))
+    return {f"{context.prefix}{name}": size for name, size in sizes.items() if name in context.legacy.names}

@@ -1,0 +1,69 @@
+"""An older service's API on a port, by a process beside the service: connections are passed on to it, byte by byte, over a socket in its state.
+
+Two processes cannot have one state, so what is asked is answered by the one service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+_CHUNK_BYTES = 64 * 1024
+_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\nConnection: close\r\n\r\nThe service is stopped.\n"
+
+
+def socket_of(state: Path, name: str) -> Path:
+    """Return the socket at which the service with a state directory serves an API, for its own user alone."""
+    return state / f"{name}.socket"
+
+
+async def is_served(socket: Path) -> bool:
+    """Say whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def pass_on(socket: Path, address: str, port: int) -> None:
+    """Pass on whatever comes to a port, until cancelled; while nobody listens at the socket, that is said with 503.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await _pass_on(socket, reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(connected, address, port) as server:
+        await server.serve_forever()
+
+
+async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        from_service, to_service = await asyncio.open_unix_connection(socket)
+    except OSError:
+        writer.write(_AWAY)
+        await writer.drain()
+        return
+    sending = asyncio.create_task(_copy(reader, to_service))
+    try:
+        await _copy(from_service, writer)
+    finally:
+        sending.cancel()
+        to_service.close()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Copy until the source ends, and let the target know."""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await source.read(_CHUNK_BYTES):
+            target.write(chunk)
+            await target.drain()
+    with contextlib.suppress(OSError):
+        target.write_eof()
