@@ -1,4 +1,4 @@
-"""Events for those who count launches and builds and who look after the service, by jupyter-events; without a handler in `EventLogger.handlers` they go nowhere.
+"""Events for those who count launches and builds, by jupyter-events; without a handler in `EventLogger.handlers` they go nowhere.
 
 Events of launches are BinderHub's (``event_schemas/launch.json``), so what reads those reads these: they carry the fields of
 BinderHub's envelope beside those of jupyter-events, whose identifiers have to be URIs.
@@ -16,7 +16,6 @@ from .models import Build
 Emit = Callable[[str, Mapping[str, Any]], None]
 LAUNCH_SCHEMA = "https://binderhub.jupyter.org/launch"
 BUILD_SCHEMA = "urn:binderhub-service:build"
-CONTROL_SCHEMA = "urn:binderhub-service:control"
 _BINDERHUB_ENVELOPE = {"schema": "binderhub.jupyter.org/launch", "version": 6}
 
 
@@ -44,7 +43,7 @@ class Launch:
 
 
 class Events:
-    """Tells the operator's handlers of launches, builds and controls.
+    """Tells the operator's handlers of launches and builds.
 
     Args:
         emit: takes an event's schema and data; None if there is no handler.
@@ -79,10 +78,6 @@ class Events:
                 "build_seconds": max(0.0, (finished - started).total_seconds()),
             },
         )
-
-    def note_control(self, action: str, kind: str, pattern: str, text: str, admin: str) -> None:
-        """Tell of a control that was ``set`` or ``removed``."""
-        self._emit(CONTROL_SCHEMA, {"action": action, "kind": kind, "pattern": pattern, "text": text, "admin": admin})
 
 
 def _ignore(schema: str, event: Mapping[str, Any]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.harness.foreign_clients import connect_or_close
+from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
@@ -21,6 +23,12 @@ from tests.harness.sharing import GroupScheduling, group_of
 from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_url
 
 __all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C do what it does in a terminal, also where a script runs the tests in the background: what they start ends by it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +47,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 def _engines_package_closes_its_sockets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as context:
         context.setattr("docker.transport.unixconn.UnixHTTPConnection.connect", connect_or_close)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr("httpx._transports.default.create_ssl_context", read_once(httpx.create_ssl_context))
         yield
 
 

@@ -140,15 +140,6 @@ async def test_an_announcement_is_a_text_on_every_page(service: Service) -> None
     assert "noon" not in (await service.client.get(PREFIX)).text
 
 
-async def test_what_administrators_switch_is_told_to_the_operators_handlers(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, ...]] = []
-    monkeypatch.setattr(service.context.events, "note_control", lambda *event: told.append(event))
-    await put(service, "ban-person", pattern="eve", text="Why.")
-    await service.ask("DELETE", "/controls/ban-person?pattern=eve", ADMIN)
-    await service.ask("DELETE", "/controls/ban-person?pattern=eve", ADMIN)
-    assert told == [("set", "ban-person", "eve", "Why.", ADMIN), ("removed", "ban-person", "eve", "", ADMIN)]
-
-
 async def test_controls_are_for_administrators_and_say_who_set_them(service: Service) -> None:
     for who in ("alice", "narrow-admin", "robot"):
         for method, path in (("GET", "/controls"), ("PUT", "/controls/pause"), ("DELETE", "/controls/pause")):

@@ -50,7 +50,7 @@ def handler_of(answers: Answering) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
     with server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield

@@ -21,7 +21,6 @@ from jupyter_events import EventLogger
 
 from binderhub_service.app import BinderService
 from binderhub_service.assembly import Assembly
-from binderhub_service.builds.controls import ControlKind
 from binderhub_service.builds.observers import Observers
 from binderhub_service.event_logger import emit_by
 from binderhub_service.launch_events import Events, Launch
@@ -99,14 +98,6 @@ def test_a_build_that_ended_is_told_without_who_asked(kept: Kept, state: State, 
     assert "alice" not in json.dumps(event)
 
 
-@pytest.mark.parametrize("kind", ControlKind)
-def test_a_control_is_told_with_who_set_it(kept: Kept, kind: ControlKind) -> None:
-    Events(emit_by(EventLogger(handlers=[kept]))).note_control("set", kind, "github.com/*", "Why.", "root")
-    (event,) = kept.events
-    schema("control").validate(event)
-    assert (event["__schema__"], event["kind"], event["admin"]) == ("urn:binderhub-service:control", kind.value, "root")
-
-
 def test_an_event_that_cannot_be_told_is_left_out_and_logged(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
     Events(emit_by(EventLogger(handlers=[kept]))).note_launch(replace(LAUNCH, provider="SourceForge"))
     assert kept.events == []
@@ -156,7 +147,7 @@ def collector() -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", got
     server.shutdown()

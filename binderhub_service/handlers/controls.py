@@ -31,7 +31,6 @@ class OneControlHandler(ApiHandler):
         body = self.json_body(_KEYS)
         control = await self.context.controls.put(kind, body.get("pattern", ""), body.get("text", ""), self.caller.name)
         log.info("%s set %s %r: %r", self.caller.name, control.kind, control.pattern, control.text)
-        self.context.events.note_control("set", control.kind, control.pattern, control.text, self.caller.name)
         self.finish_json(control_json(control))
 
     async def delete(self, kind: str) -> None:
@@ -40,7 +39,6 @@ class OneControlHandler(ApiHandler):
         pattern = self.get_query_argument("pattern", "")
         await self.context.controls.remove(kind, pattern)
         log.info("%s removed %s %r", self.caller.name, kind, pattern)
-        self.context.events.note_control("removed", kind, pattern, "", self.caller.name)
         self.set_status(204)
         self.finish()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +45,7 @@ class CommandLine:
         """Start it in a terminal of 120 columns; `shown` waits for its end."""
         program, *rest = self._command(arguments)
         environment = self._environment({"TERM": "xterm-256color"} | variables)
-        return pexpect.spawn(
-            program, rest, env=environment, encoding="utf-8", timeout=SECONDS, dimensions=(40, 120), echo=False, preexec_fn=_heed_ctrl_c
-        )
+        return pexpect.spawn(program, rest, env=environment, encoding="utf-8", timeout=SECONDS, dimensions=(40, 120), echo=False)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "binder_client", *arguments]
@@ -56,11 +53,6 @@ class CommandLine:
     def _environment(self, variables: dict[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         return kept | self.variables | variables
-
-
-def _heed_ctrl_c() -> None:
-    """Let Ctrl-C do what it does in a terminal, also where the tests themselves run in the background of a script."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def shown(terminal: pexpect.spawn[str]) -> tuple[str, int]:

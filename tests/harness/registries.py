@@ -131,7 +131,7 @@ class _Denying(BaseHTTPRequestHandler):
 @contextmanager
 def _denying(host: str) -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", int(host.rpartition(":")[2])), _Denying)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield

@@ -48,7 +48,7 @@ class TokenServer:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve until the block ends."""
-        thread = threading.Thread(target=self._server.serve_forever)
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield
