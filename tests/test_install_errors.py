@@ -24,6 +24,10 @@ SAID = {
         "         not a line !!\n",
         "The line not a line !! in requirements.txt is not a requirement",
     ),
+    "a file with another hash": (
+        "error: Failed to download `six==1.16.0`\n  cause: Hash mismatch for `six==1.16.0`\n\n         Expected:\n           sha256:00\n",
+        "The file of six==1.16.0 in the package index has none of the hashes that the requirements give.",
+    ),
     "a path of another machine": (
         "error: Distribution not found at: file:///croot/certifi_1671487769961/work/certifi\n",
         "names a path of the machine where the list was made. Write the package's name and version",

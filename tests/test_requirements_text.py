@@ -33,7 +33,24 @@ def test_text_in_no_encoding_that_it_names_is_refused() -> None:
 
 
 def test_lines_are_joined_and_comments_left_out() -> None:
-    assert list(lines("six \\\n  ==1.16.0 # why\n\n# nothing\nhttps://h/a#egg=b\n")) == ["six    ==1.16.0", "https://h/a#egg=b"]
+    assert list(lines("six \\\n  ==1.16.0 # why\n\n# nothing\nhttps://h/a#egg=b\n")) == ["six   ==1.16.0", "https://h/a#egg=b"]
+
+
+# As pip 26 joins lines: what is installed of each was compared.
+JOINED = {
+    "six \\\n  >=1.10\nidna\\\n==3.7\n": ["six   >=1.10", "idna==3.7"],
+    "six \\\r\n  >=1.10\r\n": ["six   >=1.10"],
+    "six # why \\\nidna\n": ["six"],
+    "# why \\\nsix\n": ["six"],
+    "six \\\n# why\nidna\n": ["six", "idna"],
+    "six\\": ["six"],
+    "six \\\n\nidna\n": ["six", "idna"],
+}
+
+
+@pytest.mark.parametrize("text", JOINED)
+def test_a_line_that_a_backslash_continues_reaches_uv_as_one(text: str) -> None:
+    assert for_uv("requirements.txt", text).text.splitlines() == JOINED[text]
 
 
 AS_THEY_ARE = [
@@ -82,3 +99,11 @@ def test_an_option_without_a_meaning_is_left_out_with_a_word(text: str) -> None:
     translation = for_uv("binder/requirements.txt", text)
     assert translation.text == "six\n"
     assert translation.notes == (f"The option {DROPPED[text]} in binder/requirements.txt means nothing here and is left out.",)
+
+
+def test_hashes_are_checked_and_not_required_of_a_servers_own_packages() -> None:
+    translation = for_uv("requirements.txt", "--require-hashes\nsix==1.16.0 --hash=sha256:00\n")
+    assert translation.text == "six==1.16.0 --hash=sha256:00\n"
+    assert translation.notes == (
+        "The option --require-hashes in requirements.txt is left out: a server's own packages have no hashes. Those that are there are checked.",
+    )

@@ -18,10 +18,12 @@ _COMMENT = re.compile(r"(?:^|\s)#")
 _READ = frozenset(
     {
         *("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url", "--no-index"),
-        *("-f", "--find-links", "--no-binary", "--only-binary", "--pre", "--prefer-binary", "--trusted-host", "--require-hashes", "--use-feature"),
+        *("-f", "--find-links", "--no-binary", "--only-binary", "--pre", "--prefer-binary", "--trusted-host", "--use-feature"),
     }
 )
-_WITHOUT_VALUE = frozenset({"--no-index", "--pre", "--prefer-binary", "--require-hashes"})
+_WITHOUT_VALUE = frozenset({"--no-index", "--pre", "--prefer-binary"})
+_REQUIRE_HASHES = "--require-hashes"
+_CONTINUED = re.compile(r"\\\r?(?:\n|\Z)")
 _OPTION = re.compile(r"(--[a-z-]+|-[a-z])[\s=]*")
 _EDITABLE = ("-e", "--editable")
 _VERSIONED = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
@@ -60,11 +62,24 @@ def decoded(content: bytes) -> str:
 
 def lines(text: str) -> Iterator[str]:
     """Yield the lines that say something: continued lines joined, comments and blanks left out."""
-    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+    for line in _joined(text):
         comment = _COMMENT.search(line)
         stripped = (line[: comment.start()] if comment else line).strip()
         if stripped:
             yield stripped
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Yield lines with those that continue them, as pip joins them: with nothing in between, and no comment is continued."""
+    begun = ""
+    for line in text.splitlines():
+        is_comment = line.lstrip().startswith("#")
+        if line.endswith("\\") and not is_comment:
+            begun += line.rstrip("\\")
+            continue
+        yield f"{begun} {line}" if is_comment else begun + line
+        begun = ""
+    yield begun
 
 
 def for_uv(path: str, text: str) -> Translation:
@@ -77,7 +92,7 @@ def for_uv(path: str, text: str) -> Translation:
     kept: list[str] = []
     for line in lines(text):
         kept.extend(_option(path, line, notes) if line.startswith("-") else [_requirement(path, line, notes)])
-    changed = kept != list(lines(text))
+    changed = kept != list(lines(text)) or _CONTINUED.search(text)
     return Translation("".join(f"{line}\n" for line in kept) if changed else text, tuple(notes))
 
 
@@ -86,6 +101,9 @@ def _option(path: str, line: str, notes: list[str]) -> Iterator[str]:
     rest = line
     while option := _OPTION.match(rest):
         name, rest = option[1], rest[option.end() :]
+        if name == _REQUIRE_HASHES:
+            notes.append(f"The option {name} in {path} is left out: a server's own packages have no hashes. Those that are there are checked.")
+            continue
         if name not in _READ:
             notes.append(f"The option {name} in {path} means nothing here and is left out.")
             return

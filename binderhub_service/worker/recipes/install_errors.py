@@ -20,6 +20,7 @@ _BAD_LINE = re.compile(
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
 _NO_WHEEL = re.compile(r"(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
+_OTHER_HASH = re.compile(r"Hash mismatch for `(?P<what>[^`\n]{1,200})`")
 _TAG = re.compile(r"`([A-Za-z0-9_]+)`")
 _UNKNOWN_PACKAGE = re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
 _NO_SUCH_VERSION = re.compile(r"[Bb]ecause there (?:is no version|are no versions) of (?P<what>[^\n]+?)(?:,| and |\n|$)")
@@ -84,6 +85,15 @@ def _other_machine(tail: str) -> BuildFailed | None:
         f"The requirement @ {match['url'][:_SHOWN_CHARACTERS]} names a path of the machine where the list was made.",
         code="requirement_not_found",
         hint="Write the package's name and version instead, as pip list --format=freeze prints them.",
+    )
+
+
+def _other_hash(tail: str) -> BuildFailed | None:
+    match = _OTHER_HASH.search(tail)
+    return match and BuildFailed(
+        f"The file of {match['what']} in the package index has none of the hashes that the requirements give.",
+        code="requirements_failed",
+        hint="Make the list of requirements anew, and find out why the file has changed.",
     )
 
 
@@ -175,5 +185,5 @@ def _index_away(tail: str) -> BuildFailed | None:
 
 
 _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
-    *(_login_missing, _bad_line, _other_machine, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
+    *(_login_missing, _bad_line, _other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
 )
