@@ -34,7 +34,8 @@ if not public:
     c.JupyterHub.authenticator_class = OneTimeLinkAuthenticator
     c.OneTimeLinkAuthenticator.token_file = str(state / "signin")
 
-# Servers from repositories: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
+# Servers from repositories, and no others: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
 mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
 legacy = {"binder_build": True, "registry": True, "boatyard": True} if os.environ.get("LEGACY") else {}
-configure(c, state_dir=state, mode=mode, registry=registry, service_port=port + 3, service={"LegacyApis": legacy}, public=public)
+settings = {"service_port": port + 3, "service": {"LegacyApis": legacy}}
+configure(c, state_dir=state, mode=mode, registry=registry, public=public, required=True, **settings)

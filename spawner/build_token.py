@@ -12,7 +12,8 @@ from jupyterhub.spawner import Spawner
 from .log_name import log_name
 from .rejection import Rejection
 
-SCOPES = ("access:services!service=binder", "custom:binder:build")
+BUILD_SCOPE = "custom:binder:build"
+SCOPES = ("access:services!service=binder", BUILD_SCOPE)
 
 
 @contextmanager

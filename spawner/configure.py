@@ -16,14 +16,19 @@ from traitlets.config.loader import LazyConfigValue
 
 from binderhub_service.common.credentials import hide_in_logs
 
+from .composition import compose
 from .public import open_to_everybody
+from .start import SINGLEUSER
 
 SERVICE = "binder"
 # Whose lines tell the addresses of requests; an address that was pasted may hold a token.
 LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
-MODES = ("embedded", "docker", "kubernetes")
-# A server that has ended is noticed at once, so this only bounds a server that hangs; many that start at once on a small machine need it.
-START_SECONDS = 300
+# For each mode, the class of servers from repositories.
+MODES = {
+    "embedded": "spawner.local.spawner.ProcessSpawner",
+    "docker": "spawner.docker.spawner.DockerRepoSpawner",
+    "kubernetes": "spawner.kubernetes.spawner.BinderSpawner",
+}
 
 CUSTOM_SCOPES = {
     "custom:binder:build": {"description": "Ask for images to be built from repositories."},
@@ -65,10 +70,12 @@ def configure(
     service_token: str = "",
     service: Mapping[str, Mapping[str, Any]] | None = None,
     public: bool = False,
+    required: bool = False,
 ) -> None:
-    """Add the spawner, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
+    """Add servers from repositories, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
 
-    What `c` holds already stays: services, scopes and roles are added to, and what is set here can be set otherwise afterwards.
+    Starts without a repository are those of the hub's own spawner class, with its form, settings and hooks. What `c` holds already stays:
+    services, scopes and roles are added to, and what is set here can be set otherwise afterwards, also the spawner class.
     A base URL other than ``/`` and a role ``user`` of one's own must stand before the call. Afterwards, add to
     ``c.JupyterHub.services`` and ``c.JupyterHub.load_roles`` rather than setting them.
 
@@ -87,15 +94,18 @@ def configure(
         service_token: the API token of such a service.
         service: more settings of the service, by class, e.g. ``{"Limits": {"running": 4}}``; they win.
         public: let everybody in without a login, each with a temporary user of the hub who goes with the server. In embedded mode they run code as
-            the hub's own user: never for strangers.
+            the hub's own user: never for strangers. It implies `required`.
+        required: have no servers but those from repositories, so that everybody has to name one. Default: False.
 
     Raises:
-        ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, or docker
-            mode cannot work here.
+        ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, the hub's spawner class
+            cannot be composed, or docker mode cannot work here.
     """
     _check_mode(mode, registry, network, namespace)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
+    required = required or public
+    compose(c, MODES[mode], required=required)
     state = Path(state_dir).absolute()
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
     settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
@@ -114,22 +124,21 @@ def configure(
     c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
-    _set_unless_set(c, {"default_url": "/lab", "start_timeout": START_SECONDS})
     if mode == "docker":
         from .docker import setup  # it needs the package docker, which the other modes do without
 
-        setup.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []))
-    elif mode == "kubernetes":
-        c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
-    else:
+        setup.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []), beside_others=not required)
+    elif mode == "embedded":
         _use_processes(c, state)
+    if not required:
+        _keep_apart(c)
 
 
-def _set_unless_set(c: Config, defaults: Mapping[str, Any]) -> None:
-    """Set what every spawner has, unless the operator has."""
-    for name, value in defaults.items():
-        if name not in c.Spawner:
-            c.Spawner[name] = value
+def _keep_apart(c: Config) -> None:
+    """Keep from servers from repositories what the operator has set for all spawners, meaning the program of ordinary servers and their folder."""
+    for name, value in (("cmd", [SINGLEUSER]), ("notebook_dir", "")):
+        if name not in c.RepoSpawner:
+            c.RepoSpawner[name] = value
 
 
 def _check_mode(mode: str, registry: str, network: str, namespace: str) -> None:
@@ -164,7 +173,6 @@ def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _use_processes(c: Config, state: Path) -> None:
-    c.JupyterHub.spawner_class = "spawner.local.spawner.ProcessSpawner"
     c.ProcessSpawner.images_dir = str(state / "images")
     c.ProcessSpawner.users_dir = str(state / "people")
     if os.geteuid() == 0:  # servers are processes of the hub's own user, and Jupyter refuses to run as root unless told

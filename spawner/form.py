@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from importlib import resources
 from typing import Any
@@ -18,6 +18,8 @@ from binderhub_service.common.refusal import Refused
 from .choices import NO_CHOICES, Choices
 from .options import NAMES, options_from_json
 
+# Begins the names of fields that stand beside an operator's own.
+PREFIX = "binder-"
 # What the person whose request is being answered has typed, or followed a link with. It belongs to the request and not to
 # the spawner: the hub shows the form of the default server, whichever server the request was about.
 _TYPED: ContextVar[Mapping[str, str] | None] = ContextVar("typed", default=None)
@@ -53,12 +55,30 @@ def take_link(request: HTTPServerRequest, choices: Choices = NO_CHOICES) -> None
     remember(taken or None, linked=True)
 
 
-def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: str) -> str:
+def is_about_repository() -> bool:
+    """Say whether the request that is being answered brought a repository, by a link or in the form."""
+    return "repo" in (_TYPED.get() or {})
+
+
+def link_names_repository(request: HTTPServerRequest) -> bool:
+    """Say whether a link's query has a repository in it."""
+    return bool({"repo", "opt-repo"} & request.query_arguments.keys())
+
+
+def parted(form_data: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Sequence[Any]], dict[str, Sequence[Any]]]:
+    """Return the fields of the section beside another form, without their prefix, and that form's own."""
+    section = {name.removeprefix(PREFIX): values for name, values in form_data.items() if name.startswith(PREFIX)}
+    return section, {name: values for name, values in form_data.items() if not name.startswith(PREFIX)}
+
+
+def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str = "", **places: str) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
         saved: the options that the hub has stored with the server.
         choices: what the operator lets people choose besides.
+        beside: what the fields stand beside: nothing, another ``form``, in which names may be the same and the repository may be left out, or
+            another form that has the ``choices``, too.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
@@ -76,7 +96,9 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, **places: st
         {name: str(fields.get(name, "")) for name in NAMES},
         selects=choices.selects,
         chosen=chosen,
-        more=_OperatorsHTML(choices.form(chosen)),
+        more=_OperatorsHTML("" if beside == "choices" else choices.form(chosen)),
+        beside=beside,
+        prefix=PREFIX if beside else "",
         problem=shown,
         **places,
     )

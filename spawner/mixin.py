@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
@@ -33,6 +33,11 @@ else:
     # A leaf names the spawner that comes behind this class; jupyterhub's own base class refuses to be mixed in unfinished.
     _NextInLine = LoggingConfigurable
 
+# Where the state of a server says that it was made from a repository.
+STATE_KEY = "binder"
+NO_START_BY_LINK = "A link cannot start a server. Check what the form says, then press Start."
+# A server that has ended is noticed at once, so this only bounds a server that hangs; many that start at once on a small machine need it.
+START_SECONDS = 300
 GOODBYE_SECONDS = 0.5
 # For what a leaf does between the build and the start of the server, e.g. copying the repository.
 PREPARE_SECONDS = 300
@@ -57,6 +62,9 @@ class RepoSpawner(_NextInLine):
         120,
         help="Seconds that the build service may be away, e.g. while the hub starts it again, before a start that needs it fails.",
     ).tag(config=True)
+
+    # The class of another package that knows how to start servers as this one does.
+    starts_as: ClassVar[type]
 
     start_timeout: int
     http_timeout: int
@@ -88,9 +96,21 @@ class RepoSpawner(_NextInLine):
 
     async def get_options_form(self) -> str:
         """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
+        return await self._fields(await self.get_choices())
+
+    async def get_section(self, *, has_choices: bool) -> str:
+        """Return the fields as a section beside another form, where the repository may be left out.
+
+        Args:
+            has_choices: whether the other form has what is to be chosen besides.
+        """
+        return await self._fields(await self.get_choices(), beside="choices" if has_choices else "form")
+
+    async def _fields(self, choices: Choices, beside: str = "") -> str:
         return form.render(
             self.user_options,
-            await self.get_choices(),
+            choices,
+            beside,
             service=self._public_service(),
             hub=self.hub.base_url,
             user=self.user.name,
@@ -113,7 +133,7 @@ class RepoSpawner(_NextInLine):
 
     def options_from_query(self, query_data: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Refuse to start a server by a mere link: the hub shows the form with this sentence."""
-        raise Rejection(400, "A link cannot start a server. Check what the form says, then press Start.")
+        raise Rejection(400, NO_START_BY_LINK)
 
     async def run_auth_state_hook(self, auth_state: Any) -> None:
         """Run the operator's hook, then keep links from starting servers.
@@ -129,6 +149,14 @@ class RepoSpawner(_NextInLine):
     @default("user_options")
     def _no_options(self) -> dict[str, Any]:
         return {}
+
+    @default("default_url")
+    def _lab(self) -> str:
+        return "/lab"
+
+    @default("start_timeout")
+    def _time_for_many_starts_at_once(self) -> int:
+        return START_SECONDS
 
     @default("apply_user_options")
     def _apply_nothing(self) -> Any:
@@ -264,13 +292,13 @@ class RepoSpawner(_NextInLine):
         """Return what has to survive a restart of the hub, with the build's id and image."""
         state: dict[str, Any] = super().get_state()
         if self.repo_build:
-            state["binder"] = {name: self.repo_build.get(name) for name in ("id", "image")}
+            state[STATE_KEY] = {name: self.repo_build.get(name) for name in ("id", "image")}
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up what `get_state` returned."""
         super().load_state(state)
-        self.repo_build = state.get("binder", {})
+        self.repo_build = state.get(STATE_KEY, {})
 
     def clear_state(self) -> None:
         """Forget the server: it has stopped, or a new one is about to start."""

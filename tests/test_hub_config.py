@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
+from kubespawner import KubeSpawner
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
@@ -21,6 +23,7 @@ from binderhub_service.models import Account
 from spawner import configure
 from spawner.configure import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from spawner.docker import setup
+from spawner.local.spawner import ProcessSpawner
 from tests.bare_hub import BareHub, running
 
 ADMIN_TOKEN = secrets.token_hex(16)
@@ -78,8 +81,32 @@ def test_an_empty_configuration_gets_everything(c: Config, tmp_path: Path) -> No
     assert c.RepoSpawner.binder_url == "http://127.0.0.1:8003/services/binder/"
     assert c.ProcessSpawner.images_dir == str(tmp_path / "images")
     assert c.ProcessSpawner.users_dir == str(tmp_path / "people")
-    assert c.Spawner.default_url == "/lab"
-    assert c.Spawner.start_timeout == 300
+    assert "Spawner" not in c
+    assert issubclass(c.JupyterHub.spawner_class, LocalProcessSpawner)
+    assert c.JupyterHub.spawner_class.repo_class is ProcessSpawner
+    assert (c.RepoSpawner.cmd, c.RepoSpawner.notebook_dir) == (["jupyterhub-singleuser"], "")
+
+
+@pytest.mark.parametrize("given", ["simple", "jupyterhub.spawner.SimpleLocalProcessSpawner", SimpleLocalProcessSpawner])
+def test_servers_without_a_repository_stay_those_of_the_operators_class(c: Config, tmp_path: Path, given: str | type) -> None:
+    c.JupyterHub.spawner_class = given
+    c.RepoSpawner.cmd = ["mine"]
+    configure(c, state_dir=tmp_path)
+    assert issubclass(c.JupyterHub.spawner_class, SimpleLocalProcessSpawner)
+    assert c.RepoSpawner.cmd == ["mine"]
+
+
+def test_a_hub_can_have_servers_from_repositories_alone(c: Config, tmp_path: Path) -> None:
+    configure(c, state_dir=tmp_path, required=True)
+    assert c.JupyterHub.spawner_class == "spawner.local.spawner.ProcessSpawner"
+    assert "cmd" not in c.RepoSpawner
+
+
+def test_a_spawner_class_that_is_none_is_refused_by_name(c: Config, tmp_path: Path) -> None:
+    for wrong in ("systemdd", int):
+        c.JupyterHub.spawner_class = wrong
+        with pytest.raises(ValueError, match=re.escape(f"c.JupyterHub.spawner_class is {wrong!r}, which is no spawner that is installed")):
+            configure(c, state_dir=tmp_path)
 
 
 @pytest.mark.parametrize(("user_id", "arguments"), [(0, ["--allow-root"]), (1000, [])])
@@ -175,7 +202,8 @@ def test_a_relative_state_directory_does_not_move_with_the_service(c: Config, tm
 def test_kubernetes_mode_has_servers_in_pods_and_a_service_that_builds_in_pods(c: Config, tmp_path: Path) -> None:
     more = {"KubernetesMode": {"builder_image": "builder:1", "namespace": "mine"}, "Limits": {"running": 4}}
     configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", namespace="builds", service=more)
-    assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
+    assert issubclass(c.JupyterHub.spawner_class, LocalProcessSpawner)
+    assert issubclass(c.JupyterHub.spawner_class.repo_class, KubeSpawner)
     assert json.loads(service_of(c)["environment"]["BINDERHUB_SERVICE_CONFIG"]) == {
         "BinderService": {"hub_pid": os.getpid(), "state_dir": str(tmp_path), "mode": "kubernetes"},
         "KubernetesMode": {"registry": "ghcr.io/me", "builder_image": "builder:1", "namespace": "mine"},
@@ -217,7 +245,7 @@ REGISTRIES = {"DOCKER_CONFIG", "DOCKER_HOST", "CONTAINER_ENGINE_REGISTRY_CREDENT
 def test_each_mode_passes_on_how_to_reach_what_it_needs(
     c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, more: dict[str, str], passed_on: set[str]
 ) -> None:
-    monkeypatch.setattr(setup, "set_up", lambda *_: None)
+    monkeypatch.setattr(setup, "set_up", lambda *_, **__: None)
     some_mode_knows = REGISTRIES | {"BUILDX_BUILDER", "KUBERNETES_SERVICE_HOST", "KUBECONFIG"}
     for name in (*some_mode_knows, "UV_INDEX", "JUPYTERHUB_API_TOKEN", "HUB_SERVICE_HOST"):
         monkeypatch.setenv(name, "something")
@@ -341,6 +369,10 @@ def test_signing_in_at_the_services_pages_asks_nothing_and_gives_what_they_need(
     assert started.status_code == 202
     other = "grace" if user == "ada" else "ada"
     assert httpx.post(f"{hub.url}/hub/api/users/{other}/server", headers={"Authorization": f"token {token}"}).status_code in {403, 404}
+
+
+def test_a_spawner_class_that_is_set_after_the_call_is_composed_as_well(hub: BareHub) -> None:
+    assert "Using Spawner: spawner.composed.ComposedSimpleLocalProcessSpawner" in hub.log()
 
 
 def test_the_scopes_of_the_pages_are_asked_from_the_hub_as_they_are(hub: BareHub) -> None:

@@ -21,7 +21,7 @@ from kubespawner import KubeSpawner
 ROOT = Path(__file__).parents[1]
 FOREIGN = (KubeSpawner, DockerSpawner, SimpleLocalProcessSpawner, BaseHandler)
 BASE, CLAIMS, PROFILES = "spawner/kubernetes/base.py", "spawner/kubernetes/home_claims.py", "spawner/kubernetes/spawner.py"
-# The parameters of KubeSpawner's methods, whether they are coroutines, and the one file that calls or replaces each.
+# The parameters of KubeSpawner's methods (some are every spawner's), whether they are coroutines, and the one file that uses each.
 METHODS = {
     "_check_pvc_exists": (["self", "pvc_name", "namespace"], True, CLAIMS),
     "_expand_env": (["self", "env"], False, BASE),
@@ -31,6 +31,7 @@ METHODS = {
     "_make_create_pvc_request": (["self", "pvc", "request_timeout"], True, CLAIMS),
     "_make_delete_pvc_request": (["self", "pvc_name", "request_timeout"], True, CLAIMS),
     "_render_options_form": (["self", "profile_list"], False, PROFILES),
+    "_run_apply_user_options": (["self", "user_options"], True, "spawner/composed.py"),
     "_sorted_dict_values": (["self", "src"], False, PROFILES),
     "_start": (["self"], True, BASE),
     "_start_reflector": (["self", "kind", "reflector_class", "replace", "kwargs"], True, BASE),

@@ -16,7 +16,7 @@ export function setUp(area) {
     return;
   }
   addStyle();
-  const field = (name) => form.elements.namedItem(name);
+  const field = (name) => area.querySelector(`#binder-${name}`);
   const parts = { error: part(area, "error"), build: part(area, "log"), button: form.querySelector("[type=submit]") };
   let passing = false;
 
@@ -29,7 +29,7 @@ export function setUp(area) {
   document.addEventListener(
     "submit",
     async (event) => {
-      if (event.target !== form || passing) {
+      if (event.target !== form || passing || isLeftOut(field("repo"))) {
         return;
       }
       event.preventDefault();
@@ -45,6 +45,11 @@ export function setUp(area) {
     },
     true,
   );
+}
+
+/** Whether no repository is named in a form that asks for other servers as well. */
+function isLeftOut(repo) {
+  return !repo.required && !repo.value.trim();
 }
 
 /** Resolve to whether the form may be submitted now. */

@@ -28,6 +28,7 @@ configure(
     c,
     state_dir="/srv/state",
     mode="docker",
+    required=True,
     network=os.environ["SERVERS_NETWORK"],
     service_url="http://service:8585",
     service_token=os.environ["SERVICE_TOKEN"],

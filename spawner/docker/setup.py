@@ -37,24 +37,26 @@ class EngineMissing(ValueError):
     """Docker mode cannot work here; the text says in one sentence why and what to do."""
 
 
-def set_up(c: Config, state: Path, network: str, logins: Iterable[Mapping[str, Any]]) -> None:
+def set_up(c: Config, state: Path, network: str, logins: Iterable[Mapping[str, Any]], *, beside_others: bool) -> None:
     """Make servers containers that reach the hub, not each other, and that no other hub takes for its own.
 
     Args:
         network: the network that a hub in a container shares with its servers; empty for a hub on the engine's machine, whose servers
             are in a network that is made for them, unless ``c`` names one.
         logins: of the registries that servers' images are pulled from.
+        beside_others: whether the hub starts containers of the operator's as well, which must not be taken for ours.
 
     Raises:
         EngineMissing: there is no engine, or servers could not reach a hub here.
     """
-    c.JupyterHub.spawner_class = "spawner.docker.spawner.DockerRepoSpawner"
-    if "prefix" not in c.DockerSpawner and "prefix" not in c.DockerRepoSpawner:
+    if "prefix" not in c.DockerRepoSpawner and (beside_others or "prefix" not in c.DockerSpawner):
         c.DockerRepoSpawner.prefix = f"binder-{hashlib.sha256(str(state).encode()).hexdigest()[:6]}"
+    if beside_others and "name_template" in c.DockerSpawner and "name_template" not in c.DockerRepoSpawner:
+        c.DockerRepoSpawner.name_template = "{prefix}-{username}--{servername}"
     if logins:
         c.DockerRepoSpawner.registry_credentials = list(logins)
     if network:
-        c.DockerSpawner.network_name = network
+        c.DockerRepoSpawner.network_name = network
         _listen(c, "0.0.0.0", socket.gethostname())  # noqa: S104  (to that network, which nobody but servers is in)
         return
     if "hub_connect_ip" not in c.JupyterHub and "hub_connect_url" not in c.JupyterHub:
@@ -62,7 +64,7 @@ def set_up(c: Config, state: Path, network: str, logins: Iterable[Mapping[str, A
         _listen(c, bridge, bridge)
     if "network_name" not in c.DockerSpawner and "network_name" not in c.DockerRepoSpawner:
         make_servers_network()
-        c.DockerSpawner.network_name = SERVERS_NETWORK
+        c.DockerRepoSpawner.network_name = SERVERS_NETWORK
 
 
 def _listen(c: Config, ip: str, connect_ip: str) -> None:

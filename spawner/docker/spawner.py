@@ -10,6 +10,7 @@ from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dockerspawner import DockerSpawner
 from traitlets import Dict, Enum, Instance, Unicode
 from traitlets import List as ListTrait
 
@@ -63,6 +64,8 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         What is not offered is as `mem_limit` and `cpu_limit` say. Example: ``{"memory": ["2G", "8G"], "cpu": [1, 4]}``.
         """,
     ).tag(config=True)
+
+    starts_as = DockerSpawner
 
     # The volume that is the home; empty before it is known.
     _home = Unicode()

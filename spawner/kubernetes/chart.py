@@ -70,7 +70,7 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     if values["public"]:
         c.JupyterHub.authenticator_class = "null"  # in place of zero-to-jupyterhub's, which lets people sign in by any name
     to = {"registry": values["registry"]["prefix"], "namespace": values["buildNamespace"]}
-    configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], **to, **where)
+    configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], required=True, **to, **where)
     c.JupyterHub.allow_named_servers = named_servers
     _leave_images_their_user(c)
     if values["pullSecret"]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kubernetes_asyncio.client import V1EnvVar
+from kubespawner import KubeSpawner
 from traitlets import Unicode, default
 
 from binderhub_service.common.refusal import Refused
@@ -51,6 +52,8 @@ class BinderSpawner(RepoSpawner, PodSpawner):
         `home_dir` instead, and so is all that is mounted below it. Empty: every volume is mounted where `volume_mounts` say.
         """,
     ).tag(config=True)
+
+    starts_as = KubeSpawner
 
     @default("cmd")
     def _singleuser(self) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Enum, Unicode, default
 
 from binderhub_service.common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
@@ -81,6 +82,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     images_dir = Unicode(help="The directory in which the build service keeps its images.").tag(config=True)
     users_dir = Unicode(help="The directory under which everybody has a home with their copies of repositories.").tag(config=True)
 
+    starts_as = LocalProcessSpawner
+
     cmd: list[str]
     popen_kwargs: dict[str, Any]
 
@@ -112,10 +115,6 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     @property
     def _account(self) -> Account:
         return account_of_user(self.user)
-
-    @default("default_url")
-    def _lab(self) -> str:
-        return "/lab"
 
     @default("interrupt_timeout")
     def _seconds_for_a_goodbye(self) -> int:

@@ -66,17 +66,17 @@ def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: 
         state=directory / "state",
         outsiders=outsiders,
         extra=extra,
-        more=_seeing_commits_at_once(more or {}),
+        more=_for_tests(more or {}),
     )
     file = directory / "jupyterhub_config.py"
     file.write_text(text)
     return file, f"http://127.0.0.1:{port}{base_url}".rstrip("/"), token
 
 
-def _seeing_commits_at_once(more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of `configure` by which a commit that a test pushes is seen by its next request."""
+def _for_tests(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of `configure` by which all servers are from repositories, and a commit is seen by the next request after it was pushed."""
     service = {**more.get("service", {})}
-    return {**more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}
+    return {"required": True, **more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 from docker.errors import APIError
+from dockerspawner import DockerSpawner
 from requests import Response
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
@@ -46,7 +47,8 @@ def test_one_call_sets_up_service_and_spawner(tmp_path: Path) -> None:
     configure(c, state_dir=tmp_path, mode="docker", registry="127.0.0.1:5000", service={"DockerMode": {"image_prefix": "mine-"}})
     assert settings_of(c)["BinderService"]["mode"] == "docker"
     assert settings_of(c)["DockerMode"] == {"registry": "127.0.0.1:5000", "image_prefix": "mine-"}
-    assert c.JupyterHub.spawner_class == "spawner.docker.spawner.DockerRepoSpawner"
+    assert issubclass(c.JupyterHub.spawner_class.repo_class, DockerSpawner)
+    assert not c.DockerSpawner
     assert c.JupyterHub.allow_named_servers is True
     assert "ProcessSpawner" not in c
 
@@ -74,14 +76,14 @@ def test_a_hub_on_the_engines_machine_listens_where_containers_reach_it(
 def test_a_hub_in_a_container_listens_to_the_network_that_it_shares_with_servers(tmp_path: Path) -> None:
     c = Config({"JupyterHub": {"hub_connect_ip": "hub"}})
     configure(c, state_dir=tmp_path, mode="docker", network="servers")
-    assert (c.JupyterHub.hub_bind_url, c.JupyterHub.hub_connect_ip, c.DockerSpawner.network_name) == ("http://0.0.0.0:8081", "hub", "servers")
+    assert (c.JupyterHub.hub_bind_url, c.JupyterHub.hub_connect_ip, c.DockerRepoSpawner.network_name) == ("http://0.0.0.0:8081", "hub", "servers")
 
 
 def test_servers_are_in_a_network_of_their_own_unless_the_operator_names_one(tmp_path: Path) -> None:
     for given, used in (({}, setup.SERVERS_NETWORK), ({"network_name": "mine"}, "mine")):
         c = Config({"DockerSpawner": given})
         configure(c, state_dir=tmp_path, mode="docker")
-        assert c.DockerSpawner.network_name == used
+        assert {**c.DockerSpawner, **c.DockerRepoSpawner}["network_name"] == used
 
 
 @pytest.mark.parametrize(("status", "says"), [(409, ""), (500, "cannot make the network binder-isolated for servers (no room): make one")])
@@ -115,10 +117,16 @@ def test_hubs_with_other_states_do_not_take_each_others_containers(tmp_path: Pat
     assert prefixes[0] == prefixes[2] != prefixes[1]
 
 
-def test_an_operators_prefix_stays(tmp_path: Path) -> None:
-    c = Config({"DockerSpawner": {"prefix": "jupyter"}})
+def test_an_operators_names_of_containers_stay_and_are_not_those_of_containers_from_repositories(tmp_path: Path) -> None:
+    theirs = {"prefix": "jupyter", "name_template": "{prefix}-{username}"}
+    c = Config({"DockerSpawner": theirs})
     configure(c, state_dir=tmp_path, mode="docker")
-    assert "prefix" not in c.DockerRepoSpawner
+    assert c.DockerSpawner == theirs
+    assert c.DockerRepoSpawner.prefix.startswith("binder-")
+    assert c.DockerRepoSpawner.name_template == "{prefix}-{username}--{servername}"
+    alone = Config({"DockerSpawner": theirs})
+    configure(alone, state_dir=tmp_path, mode="docker", required=True)
+    assert not {"prefix", "name_template"} & set(alone.DockerRepoSpawner)
 
 
 def test_servers_images_are_pulled_with_the_services_logins(tmp_path: Path) -> None:
