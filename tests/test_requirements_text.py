@@ -89,6 +89,7 @@ def test_what_only_pip_takes_is_written_as_uv_takes_it(text: str) -> None:
 DROPPED = {
     "--process-dependency-links\nsix\n": "--process-dependency-links",
     "--no-deps\nsix\n": "--no-deps",
+    "-U\nsix\n": "-U",
     'six --global-option="--no-user-cfg"\n': "--global-option",
     "--config-settings=a=b\nsix\n": "--config-settings",
 }

@@ -24,7 +24,7 @@ _READ = frozenset(
 _WITHOUT_VALUE = frozenset({"--no-index", "--pre", "--prefer-binary"})
 _REQUIRE_HASHES = "--require-hashes"
 _CONTINUED = re.compile(r"\\\r?(?:\n|\Z)")
-_OPTION = re.compile(r"(--[a-z-]+|-[a-z])[\s=]*")
+_OPTION = re.compile(r"(--[a-z-]+|-[A-Za-z])[\s=]*")
 _EDITABLE = ("-e", "--editable")
 _VERSIONED = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
 _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+(?:\[[^\]&]*\])?)")
