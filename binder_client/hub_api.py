@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+import httpx_sse
 
 from binderhub_service.common.json_object import json_object
 
@@ -88,11 +89,33 @@ class HubApi:
             raise ServiceError(response.status_code, "hub_refused", f"The hub does not stop the server: {_told(response)}")
         return response.status_code != httpx.codes.ACCEPTED
 
+    async def progress(self, person: str, server: str) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield what the hub tells of a server's start; the last says ``ready`` or ``failed``.
+
+        Raises:
+            ServiceError: the hub refuses, breaks off, or does not answer.
+        """
+        path = f"users/{quote(person, safe='@~')}/servers/{quote(server, safe='@~')}/progress"
+        try:
+            async with httpx_sse.aconnect_sse(self._http, "GET", path) as source:
+                if not source.response.is_success:
+                    await source.response.aread()
+                    raise ServiceError(source.response.status_code, "hub_refused", f"The hub does not tell of the server: {_told(source.response)}")
+                async for sent in source.aiter_sse():
+                    if sent.data:
+                        yield json_object(sent.data)
+        except (httpx.TransportError, httpx_sse.SSEError, ValueError) as error:
+            raise _silent() from error
+
     async def _ask(self, method: str, path: str) -> httpx.Response:
         try:
             return await self._http.request(method, path)
         except httpx.TransportError as error:
-            raise ServiceError(0, "service_unavailable", "The hub does not answer.", "Check the address, or try again in a minute.") from error
+            raise _silent() from error
+
+
+def _silent() -> ServiceError:
+    return ServiceError(0, "service_unavailable", "The hub does not answer.", "Check the address, or try again in a minute.")
 
 
 def _told(response: httpx.Response) -> str:

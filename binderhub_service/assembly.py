@@ -155,7 +155,8 @@ class Assembly:
 
     def _make_cleaner(self, store: Store, images: Images, builds: Builds, contents: Contents) -> Cleaner:
         budget = Cleaning(parent=self._settings).budget()
-        return Cleaner(store=store, images=images, builds=builds, budget=budget, locks=self._lock_folders(), contents=contents)
+        jobs = ImageJobTable(store)
+        return Cleaner(store=store, images=images, builds=builds, budget=budget, locks=self._lock_folders(), contents=contents, image_jobs=jobs)
 
     def _make_launches(self, hub_auth: HubOAuth, providers: list[Provider], launcher: Launcher, servers: HubServers) -> Launches:
         quota = LaunchQuota(parent=self._settings)

@@ -39,7 +39,7 @@ class Stop(click.ClickException):
 
 
 class Failed(Stop):
-    """A build failed or was cancelled."""
+    """A build failed or was cancelled, or a server did not start."""
 
     exit_code = 1
 

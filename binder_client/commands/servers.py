@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from ..hub_api import Person
 from ..session import Session
 from .builds import check_ended, followed_build, of_repository
-from .calling import Refused, Unusable, as_json, connected, person_of, run
+from .calling import Failed, Refused, Unusable, as_json, connected, person_of, run
 from .output import say, show_json, show_page
 
 no_browser = click.option("--no-browser", is_flag=True, help="Print the address only.")
@@ -21,14 +22,17 @@ no_browser = click.option("--no-browser", is_flag=True, help="Print the address 
 @click.option("--path", default="", help="What to open: a file of the repository or, with a leading slash, a URL path inside the server.")
 @click.option("--image", default="", metavar="NAME", help="Launch an image that is there already, instead of REPO.")
 @click.option("--template", default="", metavar="NAME", help="Launch the image of a template, instead of REPO.")
+@click.option("--no-wait", is_flag=True, help="Print the page on which the hub waits for the server, at once.")
 @no_browser
 @as_json
 @connected
-def launch(session: Session, repo: str, ref: str, provider: str, path: str, image: str, template: str, no_browser: bool, as_json: bool) -> None:
+def launch(
+    session: Session, repo: str, ref: str, provider: str, path: str, image: str, template: str, no_wait: bool, no_browser: bool, as_json: bool
+) -> None:
     """Launch a server from REPO, and open it in a browser.
 
-    First the image is built, as by `binder build`, unless it is there. The address that is printed is the page on which the hub waits
-    for the server. Without a browser, or with stdout elsewhere than on a terminal, nothing is opened.
+    First the image is built, as by `binder build`, unless it is there. The server's address is printed once it answers. Without a browser,
+    or with stdout elsewhere than on a terminal, nothing is opened.
     """
     if sum(map(bool, (repo, image, template))) != 1:
         raise click.UsageError("Name one of REPO, --image and --template.")
@@ -40,10 +44,12 @@ def launch(session: Session, repo: str, ref: str, provider: str, path: str, imag
         launched[name] = session.hub.absolute(launched[name])
     if launched["already_running"]:
         say("The server ran already, with the content that it was started with.")
+    elif not no_wait:
+        run(session, _wait(session, launched["server"]))
     if as_json:
         show_json(launched)
         return
-    show_page(launched["url"] if launched["already_running"] else launched["pending_url"], may_open=not no_browser)
+    show_page(launched["pending_url"] if no_wait and not launched["already_running"] else launched["url"], may_open=not no_browser)
 
 
 @click.command("open")
@@ -113,6 +119,21 @@ def _shown(name: str) -> str:
 async def _launch(session: Session, asked: dict[str, str]) -> dict[str, Any]:
     async with session.service() as client:
         return await client.ask_object("POST", "launches", json=asked)
+
+
+async def _wait(session: Session, server: str) -> None:
+    """Tell how a server starts, until it answers; raises `Failed` if it does not."""
+    async with session.hub_api() as hub, aclosing(hub.progress((await hub.person()).name, server)) as events:
+        told = ""
+        async for event in events:
+            if event.get("ready"):
+                return
+            if event.get("failed"):
+                raise Failed(f"The server could not be started: {event.get('message')}")
+            if event.get("message") not in {None, told}:
+                told = str(event["message"])
+                say(told)
+    raise Failed("The hub broke off before the server was there.")
 
 
 async def _stop(session: Session, person: str, server: str) -> bool:

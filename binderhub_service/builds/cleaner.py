@@ -14,6 +14,7 @@ from ..errors import BinderError
 from ..images import Images, StoredImage
 from ..images.locks import remove_idle_locks
 from ..models import now
+from ..store.image_jobs import ImageJobTable
 from ..store.store import Store
 from .builds import Builds
 
@@ -67,10 +68,19 @@ class Cleaner:
     Args:
         locks: folders with locks (see `images.locks`), whose files go when nobody has them.
         contents: files that people gave.
+        image_jobs: which are forgotten as builds are.
     """
 
     def __init__(
-        self, *, store: Store, images: Images, builds: Builds, budget: Budget, locks: Sequence[Path] = (), contents: Contents | None = None
+        self,
+        *,
+        store: Store,
+        images: Images,
+        builds: Builds,
+        budget: Budget,
+        locks: Sequence[Path] = (),
+        contents: Contents | None = None,
+        image_jobs: ImageJobTable | None = None,
     ) -> None:
         self._store = store
         self._images = images
@@ -78,6 +88,7 @@ class Cleaner:
         self._budget = budget
         self._locks = locks
         self._contents = contents
+        self._image_jobs = image_jobs
 
     async def images(self) -> list[tuple[StoredImage, datetime]]:
         """Return all images, each with when it was last asked for, most recently used first.
@@ -126,6 +137,8 @@ class Cleaner:
             await asyncio.sleep(0)
 
     async def _forget_builds(self, before: datetime) -> None:
+        if self._image_jobs:
+            await self._image_jobs.forget(before)
         forgotten = 0
         while count := await self._store.forget_builds(before, _BUILDS_AT_ONCE):
             forgotten += count

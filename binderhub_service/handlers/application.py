@@ -75,7 +75,7 @@ def streamed_bytes(context: AppContext) -> dict[str, int]:
 
 def streamed_bytes_alone(context: AppContext) -> dict[str, int]:
     """Return the same for an application of `make_application_alone`."""
-    return {"/": _with_a_file_bytes(context)}
+    return {"/": 2 * _with_a_file_bytes(context)}
 
 
 def _with_a_file_bytes(context: AppContext) -> int:

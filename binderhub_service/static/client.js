@@ -54,6 +54,11 @@ export class Client {
     return this.#json("POST", "api/launches", options);
   }
 
+  /** Send a file, or the text of one, that is built instead of a repository; resolves to `{sha256, ...}`. */
+  async send(content) {
+    return orDropped((await this.#request("POST", "api/files", { body: content })).json());
+  }
+
   async log(id) {
     return (await this.#request("GET", `${buildPath(id)}/log`)).text();
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -32,6 +33,15 @@ class ImageJobTable:
         def transaction(connection: sa.Connection) -> None:
             if not connection.execute(image_jobs.update().where(image_jobs.c.id == job.id).values(asdict(job))).rowcount:
                 connection.execute(image_jobs.insert().values(asdict(job)))
+
+        await self._store.write(transaction)
+
+    async def forget(self, before: datetime) -> None:
+        """Forget jobs that have ended and were begun before a time."""
+        old = sa.and_(image_jobs.c.ended, image_jobs.c.created < before)
+
+        def transaction(connection: sa.Connection) -> None:
+            connection.execute(image_jobs.delete().where(old))
 
         await self._store.write(transaction)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -18,16 +18,23 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "-
 WAIT_MS = 20_000
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Any]:
-    """Chromium; started once for all of these tests."""
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start Chromium; skip the test where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
     with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
+        browser = started.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """Chromium; started once for all of these tests."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

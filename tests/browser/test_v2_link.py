@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from tests.harness.archives import archive_of
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
@@ -144,3 +147,15 @@ def test_another_place_asks_in_its_own_words(page_of: Callable[..., Any]) -> Non
     page.get_by_label("GitLab project or its address").fill("group/sub/project")
     page.get_by_role("button", name="Make the link").click()
     expect(page.get_by_label("Links to share")).to_contain_text("/v2/gl/group%2Fsub%2Fproject/HEAD")
+
+
+def test_a_file_is_sent_from_the_front_page_and_can_be_launched(page_of: Callable[..., Any], tmp_path: Path) -> None:
+    archive = tmp_path / "course.tar.xz"
+    archive.write_bytes(archive_of({"requirements.txt": ""}))
+    page = page_of("alice")
+    page.goto("/services/binder/")
+    page.get_by_text("No repository? Send files instead").click()
+    page.get_by_label("Archive").set_input_files(archive)
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url(f"**/v2/upload/{sha256(archive.read_bytes()).hexdigest()}")
+    expect(page.get_by_role("button", name="Launch")).to_be_visible()

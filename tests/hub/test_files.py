@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
+from tests.harness.web_files import serving
 
 PROJECT = archive_of({"project/requirements.txt": "", "project/data.txt": "forty-two"})
 
@@ -19,23 +18,8 @@ PROJECT = archive_of({"project/requirements.txt": "", "project/data.txt": "forty
 @pytest.fixture
 def web() -> Iterator[str]:
     """The address of a web server that has the project, and a redirect to it."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response({"/project.tar.xz": 200, "/moved.zip": 302}.get(self.path, 404))
-            self.send_header("Location", "/project.tar.xz")
-            self.end_headers()
-            self.wfile.write(PROJECT if self.path == "/project.tar.xz" else b"")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving({"/project.tar.xz": PROJECT}, {"/moved.zip": "/project.tar.xz"}) as address:
+        yield address
 
 
 def test_the_same_archive_is_one_image_uploaded_or_downloaded(hub: HubProcess, alice: str, web: str) -> None:

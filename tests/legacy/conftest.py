@@ -38,10 +38,10 @@ def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer, 
 
 
 @contextmanager
-def serving_alone(name: str, state: Path, **environment: str) -> Iterator[int]:
+def serving_alone(name: str, state: Path, *settings: str, **environment: str) -> Iterator[int]:
     """Serve an API by the command line; give the port."""
     [port] = free_ports(1)
-    command = [sys.executable, "-m", "binderhub_service", "serve", name, f"--port={port}", f"--state-dir={state}"]
+    command = [sys.executable, "-m", "binderhub_service", "serve", name, f"--port={port}", f"--state-dir={state}", *settings]
     with subprocess.Popen(command, env=os.environ | environment) as process:
         try:
             wait_for(lambda: answers(port), f"{name} on its port", 30, every_seconds=0.1)

@@ -43,6 +43,27 @@ def test_the_api_is_served_alone_by_a_command_where_no_hub_is(tmp_path: Path, le
         assert alone.ask("GET", "/health").status_code == 404
 
 
+def test_an_open_api_wants_no_key(tmp_path: Path, legacy_hub: HubProcess) -> None:
+    with serving_alone("boatyard", tmp_path / "state", "--LegacyApis.boatyard_open=True") as port:
+        alone = Api(legacy_hub, "boatyard", port)
+        assert alone.ask("GET", "/api/v1/x/logs").status_code == 404
+        assert alone.ask("POST", "/api/v1/build", json={}).status_code == 501
+
+
+def test_a_browser_gets_the_page_and_a_program_the_apis_answer(legacy_hub: HubProcess) -> None:
+    boatyard, browsers = Api(legacy_hub, "boatyard"), {"Accept": "text/html,*/*"}
+    assert boatyard.ask("GET", "/", KEY).json() == {"Error": "Resource not found"}
+    assert "/hub/" in boatyard.ask("GET", "/", headers=browsers).headers["Location"]
+    with legacy_hub.login_to_service("alice") as client:
+        page = client.get(f"{legacy_hub.service_url}/boatyard/", headers=browsers)
+        assert [tab in page.text for tab in ("From Dockerfile", "From GitHub", "From Tarball", "From Upload")] == [True] * 4
+        xsrf = {"X-XSRFToken": legacy_hub.xsrf(client, "/services/binder/")}
+        address = f"{legacy_hub.service_url}/boatyard/api/v1/build"
+        fetched = {"Sec-Fetch-Mode": "cors"}
+        assert client.post(address, json={}, headers=fetched).status_code == 401
+        assert client.post(address, json={}, headers=fetched | xsrf).status_code == 501
+
+
 @pytest.mark.parametrize(("arguments", "status"), [(["boatyard", "--port=70000"], 2), (["nothing", "--port=1"], 2), (["registry", "--port=0"], 2)])
 def test_a_command_that_cannot_serve_says_so(tmp_path: Path, arguments: list[str], status: int) -> None:
     command = [sys.executable, "-m", "binderhub_service", "serve", *arguments, f"--state-dir={tmp_path}"]

@@ -30,7 +30,13 @@ class FrontHandler(PageHandler):
             except BinderError as problem:
                 error = problem
                 self.set_status(problem.status)
-        self.render_page("front.html", given=given, link=link, error=error, providers=self._choices())
+        self.render_page("front.html", given=given, link=link, error=error, providers=self._choices(), **self._files())
+
+    def _files(self) -> dict[str, bool]:
+        """Return what may be sent instead of a repository's address."""
+        can = {provider.name for provider in self.context.providers if provider.contents}
+        has_containers = any(provider.takes_text and provider.find_digest for provider in self.context.providers)
+        return {"takes_files": "upload" in can, "takes_text": "dockerfile" in can and has_containers}
 
     async def _link(self, given: dict[str, str]) -> Link:
         request, path = Request(given["repo"], given["ref"]), given["path"]

@@ -22,6 +22,7 @@ from ...providers.github import GitHubProvider
 from ..base import error_from
 from . import boatyard_protocol as protocol
 from .base import LegacyHandler, parse_json
+from .boatyard_page import boatyard_page_routes
 from .boatyard_protocol import AskedImage, BadBuildRequest
 from .multipart import Form
 
@@ -42,11 +43,23 @@ class BoatyardHandler(LegacyHandler):
         if self.context.legacy.boatyard_open:
             self._caller = _EVERYBODY
             return
-        caller = await self.caller_with(protocol.key_in(self.request.headers.get("Authorization", "")))
+        header = self.request.headers.get("Authorization", "")
+        caller = await self.caller_with(protocol.key_in(header)) if header else await self._caller_on_page()
         if caller is None:
             self.reply(HTTPStatus.UNAUTHORIZED, {"Error": _NEEDS_KEY})
         else:
             self._caller = caller
+
+    async def _caller_on_page(self) -> Caller | None:
+        """Return who is signed in on the page of this API; None for nobody."""
+        if not self.mount or not self.hub_auth.api_token:
+            return None
+        await self._ask_who()
+        if not self.current_user:
+            return None
+        self.require_login()
+        self._account = await self.account_of(self.current_user, self.hub_auth.get_token(self))
+        return self.caller
 
     def reply(self, status: int, value: dict[str, str]) -> None:
         """Finish with JSON."""
@@ -238,5 +251,6 @@ def boatyard_routes(mount: str) -> list[tuple[Any, ...]]:
         (rf"{mount}/api/v1/([^/]+)/status", JobStatusHandler, here),
         (rf"{mount}/api/v1/([^/]+)/logs", JobLogsHandler, here),
         (rf"{mount}/api/v1/([^/]+)/image", JobImageHandler, here),
+        *boatyard_page_routes(mount),
         (rf"{mount}(?:/.*)?", UnknownBoatyardHandler, here),
     ]

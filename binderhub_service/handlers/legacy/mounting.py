@@ -29,5 +29,4 @@ def legacy_bytes(context: AppContext, with_files: int) -> dict[str, int]:
     Args:
         with_files: how large a request with a file may be.
     """
-    sizes = {"binder-build": _BODY_BYTES, "registry": _BODY_BYTES, "boatyard": with_files}
-    return {f"{context.prefix}{name}": size for name, size in sizes.items() if name in context.legacy.names}
+    return {f"{context.prefix}{name}": max(_BODY_BYTES, 2 * with_files) for name in context.legacy.names}

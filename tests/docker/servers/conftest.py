@@ -9,10 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
+from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
+from tests.harness.web_files import serving
 from tests.legacy.conftest import KEY, Api
 
 PASSWORD = "never-to-be-seen-again"
+FILE_BYTES = 2**20
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +57,23 @@ def fake_image(session_engine: TestEngine, jupyter_image: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def legacy_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine) -> Iterator[HubProcess]:
+def web() -> Iterator[str]:
+    """A web server with archives that become images, one of them where GitHub has one of a tag."""
+    files = {"Dockerfile": "FROM debian:12\nCOPY data.txt /\nRUN cat /data.txt\n", "data.txt": "from the web\n"}
+    of_tag = archive_of({f"r-1.0/{name}": content for name, content in files.items()})
+    with serving({"/context.tar.xz": archive_of(files), "/u/r/archive/v1.0.tar.gz": of_tag}) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def legacy_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEngine, web: str) -> Iterator[HubProcess]:
     """A hub in docker mode with older services' APIs, whose images and containers bear the run's mark; `PASSWORD` is kept nowhere."""
     settings = {
         "DockerMode": {"image_prefix": f"{session_engine.mark}-"},
         "ImageProvider": {"allowed_images": [f"{session_engine.mark}-*"]},
+        "GitHubProvider": {"url": web},
         "LegacyApis": {"boatyard": True, "registry": True, "api_key": KEY},
+        "Limits": {"file_bytes": FILE_BYTES},
     }
     config = f'c.DockerRepoSpawner.prefix = "{session_engine.mark}"\nc.DockerRepoSpawner.mem_limit = "1G"'
     with HubProcess(tmp_path_factory.mktemp("legacy-hub"), config=config, more={"mode": "docker", "service": settings}) as hub:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.docker.servers.conftest import PASSWORD
+from tests.docker.servers.conftest import FILE_BYTES, PASSWORD
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
@@ -90,6 +92,38 @@ def test_an_archive_is_built_however_it_comes(boatyard: Api, image: str, form: s
     assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
     assert "cat /data.txt" in logs_of(boatyard, job)
     assert is_pushed(image)
+
+
+@pytest.mark.parametrize("source", [{"tar_url": "{web}/context.tar.xz"}, {"github_username": "u", "github_reponame": "r", "github_tag": "v1.0"}])
+def test_an_archive_elsewhere_is_fetched_and_built(boatyard: Api, image: str, web: str, source: dict[str, str]) -> None:
+    job = begun(boatyard, json={"image_name": image} | {name: value.replace("{web}", web) for name, value in source.items()})
+    assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
+    assert is_pushed(image)
+
+
+@pytest.mark.parametrize("sent_bytes", [FILE_BYTES + 1, 5 * FILE_BYTES])
+def test_an_upload_that_is_too_large_is_refused_and_nothing_is_left(boatyard: Api, legacy_hub: HubProcess, sent_bytes: int) -> None:
+    before = kept(legacy_hub)
+    reply = boatyard.ask("POST", "/api/v1/build", KEY, files={"TarFile": b"x" * sent_bytes, "Json": b'{"image_name": "a"}'})
+    assert reply.status_code == 413
+    assert kept(legacy_hub) == before
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_upload_leaves_nothing(boatyard: Api, legacy_hub: HubProcess) -> None:
+    before = kept(legacy_hub)
+    address = urlsplit(legacy_hub.service_url)
+    head = f"POST {address.path}/boatyard/api/v1/build HTTP/1.1\r\nHost: x\r\nAuthorization: {KEY}\r\nContent-Length: 900000\r\n"
+    form = 'Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="TarFile"\r\n\r\n'
+    with socket.create_connection((str(address.hostname), address.port)) as connection:
+        connection.sendall((head + form).encode() + b"x" * 100_000)
+        wait_for(lambda: kept(legacy_hub) > before, "a part of the upload", 20, every_seconds=0.05)
+    wait_for(lambda: kept(legacy_hub) == before, "the removal of what came of it", 20, every_seconds=0.05)
+
+
+def kept(legacy_hub: HubProcess) -> set[str]:
+    """Return the names of the files that the service keeps."""
+    folder = legacy_hub.state / "contents"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""A web server with some files, on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+NOTHING_MOVED: Mapping[str, str] = {}
+
+
+@contextmanager
+def serving(files: Mapping[str, bytes], moved: Mapping[str, str] = NOTHING_MOVED) -> Iterator[str]:
+    """Serve files by path, and redirects; give the server's address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path in moved else 200 if self.path in files else 404)
+            self.send_header("Location", moved.get(self.path, "/"))
+            self.end_headers()
+            self.wfile.write(files.get(self.path, b""))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
