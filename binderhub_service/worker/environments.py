@@ -60,6 +60,7 @@ class Definition:
         package: whether the repository itself is installed as a package.
         in_place: whether its build may import what is installed, as with a setup.py alone: it then needs the requirements first.
         indexes: the package indexes that `project` adds, each with whether it takes the place of the usual one.
+        early: whether alphas, betas and candidates are wanted of all that the requirements name, as pip's ``--pre`` says.
         python: the Python version asked for (``3.12``, ``>=3.11``), or None.
         post_build: path of the postBuild script, or None.
         start: path of the start script, or None.
@@ -77,6 +78,7 @@ class Definition:
     package: bool = False
     in_place: bool = False
     indexes: tuple[tuple[str, bool], ...] = ()
+    early: bool = False
     python: str | None = None
     post_build: str | None = None
     start: str | None = None
@@ -121,6 +123,7 @@ class _Reader:
         self._tied: list[str] = []
         self._rewritten: dict[str, str] = {}
         self._notes: list[str] = []
+        self._early = False
 
     def definition(self) -> Definition:
         folder = self._folder()
@@ -155,6 +158,7 @@ class _Reader:
             package=package,
             in_place=package and not self._path_if_file("", "pyproject.toml"),
             indexes=indexes,
+            early=self._early,
             python=python,
             post_build=post_build,
             start=start,
@@ -243,6 +247,7 @@ class _Reader:
             self._rewritten[path] = translation.text
         self._notes.extend(translation.notes)
         for line in requirements_text.lines(translation.text):
+            self._early = self._early or line == "--pre"
             include = _INCLUDE.match(line)
             if include:
                 if not local_paths.is_elsewhere(include["file"]):

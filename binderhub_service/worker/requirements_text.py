@@ -14,7 +14,7 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM
 _LONG_MARKS = {codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be"}
 _CODING = re.compile(rb"#.{0,80}?coding[:=]\s*([A-Za-z0-9_.-]{1,40})")
 _COMMENT = re.compile(r"(?:^|\s)#")
-# Options of pip that uv reads in a requirements file.
+# Options of pip that uv reads in a requirements file; "--pre" it passes over, and `Definition.early` has it.
 _READ = frozenset(
     {
         *("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url", "--no-index"),
@@ -125,6 +125,7 @@ def _not_editable(address: str) -> str:
 
 
 def _requirement(path: str, line: str, notes: list[str]) -> str:
+    line = line.removesuffix(";").rstrip()  # as before a marker that is not there
     option = _OF_ONE_REQUIREMENT.search(line)
     if not option:
         return line

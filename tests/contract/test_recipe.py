@@ -84,6 +84,17 @@ wheels = [{{ url = "{package_index.url}/common/{wheel.name}", hashes = {{ sha256
     assert installed(build_directory, made.build, "import common; print(common.version)") == "1.0"
 
 
+async def test_early_versions_are_installed_where_they_are_asked_for(
+    build_directory: BuildDirectory, new_repository: NewRepository, package_index: PackageIndex
+) -> None:
+    package_index.add("early", "1.0")
+    package_index.add("early", "2.0rc1")
+    for text, version in (("early\n", "1.0"), ("--pre\nearly\n", "2.0rc1")):
+        made = await make(build_directory, new_repository({"requirements.txt": text}, name=version))
+        assert made.error is None, made.log
+        assert installed(build_directory, made.build, "import early; print(early.version)") == version
+
+
 # What goes wrong
 
 FAILING = {
@@ -97,6 +108,7 @@ FAILING = {
     "a script for a program that is not there": ({"postBuild": "#!/no/such/program\n"}, "post_build_failed", "postBuild"),
     "a file that needs another mode": ({"apt.txt": "curl"}, "environment_not_supported", "apt.txt"),
     "no requirements file at all": ({"requirements.txt": "not a requirement !!\n"}, "requirements_failed", "not a requirement !!"),
+    "a file with another hash": ({"requirements.txt": f"common==1.0 --hash=sha256:{'0' * 64}\n"}, "requirements_failed", "common==1.0"),
     "one equals sign": ({"requirements.txt": "common=1.0\n"}, "requirements_failed", "written for conda"),
     "a path of another machine": ({"requirements.txt": "common @ file:///croot/common\n"}, "requirement_not_found", "/croot/common"),
     "a script with Windows line endings": ({"postBuild": "#!/bin/sh\r\necho hi\r\n"}, "script_invalid", "postBuild has Windows line endings"),

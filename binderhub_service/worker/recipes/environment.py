@@ -203,7 +203,10 @@ class _Installer:
             python = str(self._prefix / "bin" / "python")
             self._uv(install_error, "pip", "install", "--python", python, "-r", self._definition.pylock)
         wanted = self._wanted()
-        if any(b"--hash=" in content for content in self._definition.files.values()):
+        if self._definition.early:  # of what a server needs, nobody asked for early versions
+            self._pip_install(wanted, "--prerelease", "allow")
+            wanted = ()
+        elif any(b"--hash=" in content for content in self._definition.files.values()):
             self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
             wanted = ()
         self._pip_install((*wanted, *self._settings.base))
@@ -220,10 +223,10 @@ class _Installer:
             return (*requirements, ".")
         return (*requirements, "-r", definition.project) if definition.project else requirements
 
-    def _pip_install(self, what: Sequence[str]) -> None:
+    def _pip_install(self, what: Sequence[str], *more: str) -> None:
         indexes = [word for url, default in self._definition.indexes for word in ("--default-index" if default else "--index", url)]
         python = str(self._prefix / "bin" / "python")
-        options = ("--constraint", str(self._floors), "--index-strategy", self._settings.index_strategy, *indexes)
+        options = ("--constraint", str(self._floors), "--index-strategy", self._settings.index_strategy, *indexes, *more)
         self._uv(install_error, "pip", "install", "--python", python, *options, *what)
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
