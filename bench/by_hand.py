@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from binderhub_service.common import quick_imports
 from tests.harness.waiting import wait_for
 
 ANSWER_SECONDS = 60
@@ -80,6 +81,12 @@ class Server:
             process.wait(30)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def typed(command: Sequence[str]) -> list[str]:
+    """Return what a person would type to run what a command of ours runs: the program itself."""
+    words = list(command)
+    return words[words.index(quick_imports.__file__) + 1 :] if quick_imports.__file__ in words else words
 
 
 def bare_start(server: Server, log: Path) -> float:

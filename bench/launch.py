@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from bench.by_hand import Server, bare_launch, bare_start, clone, ls_remote
+from bench.by_hand import Server, bare_launch, bare_start, clone, ls_remote, typed
 from bench.measure import Row, median, percentile, seconds_of
 from binderhub_service.modes.embedded import find_uv
 from tests.harness.git_server import GitServer, Repository
@@ -86,7 +86,7 @@ class Bench:
     def by_hand(self, server: Server, hub: HubProcess) -> Server:
         """Return how to start a hub's server by hand, with a token that is still good when its own is revoked."""
         environment = {**server.environment, "JUPYTERHUB_API_TOKEN": hub.token(USER), "JPY_API_TOKEN": ""}
-        return Server(server.command, environment, server.directory, server.port, server.path)
+        return Server(typed(server.command), environment, server.directory, server.port, server.path)
 
 
 def run(folder: Path, *, quick: bool) -> Iterator[Row]:
@@ -203,7 +203,7 @@ def _plain_config(server: Server) -> list[str]:
     kept = {name: server.environment[name] for name in ("PATH", "VIRTUAL_ENV", "HOME", "JUPYTERHUB_ROOT_DIR")}
     return [
         "c.JupyterHub.spawner_class = 'jupyterhub.spawner.SimpleLocalProcessSpawner'",
-        f"c.Spawner.cmd = {list(server.command)!r}",
+        f"c.Spawner.cmd = {typed(server.command)!r}",
         "c.Spawner.args = []",
         f"c.Spawner.environment = {kept!r}",
     ]

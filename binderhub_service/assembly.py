@@ -19,6 +19,7 @@ from .builds.observers import Observers
 from .builds.rates import Rates
 from .builds.templates import Templates
 from .clients.contents import ContentLimits, Contents
+from .common import quick_imports
 from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
@@ -79,6 +80,7 @@ class Assembly:
         """Return what tells the handlers in `EventLogger.handlers`."""
         if "EventLogger" not in self._settings.config:
             return Events()
+        quick_imports.install()
         adapter = importlib.import_module(f"{__package__}.event_logger")
         return Events(adapter.emit_by(adapter.EventLogger(parent=self._settings)))
 
@@ -166,6 +168,7 @@ class Assembly:
             providers,
             places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
             before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
+            answer_seconds=launcher.answer_seconds,
         )
 
     def _lock_folders(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from .providers import Provider, check_permitted, provider_for
 
 _DIGITS = 7
 _RETRY_AFTER_SECONDS = 10
+ANSWER_SECONDS = 2.0
 NOTHING_MORE: Mapping[str, str] = {}
 # What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
 _NAME_DISABLED = "Starting invalid server_name"
@@ -93,7 +95,9 @@ class Launches:
         providers: who knows the canonical address of a repository.
         places: knows whether there may be one more server; None for no bound.
         before: told of every server that is about to be started, and may refuse it by raising `BinderError`.
-        timeout_seconds: how long the hub may take to answer; it waits for quick starts, by default up to 10 seconds.
+        answer_seconds: how long the hub's own answer is waited for where the server is on its way: it waits for quick starts itself,
+            by default up to 10 seconds.
+        timeout_seconds: how long the hub may take to answer.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Launches:
         *,
         places: LaunchPlaces | None = None,
         before: BeforeLaunch | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
         timeout_seconds: float = 60,
     ) -> None:
         self._hub_api_url = hub_api_url.rstrip("/")
@@ -112,6 +117,8 @@ class Launches:
         self._providers = providers
         self.places = places
         self._before = before
+        self._answer_seconds = answer_seconds
+        self._unread: set[asyncio.Task[HTTPResponse]] = set()
         self._timeout_seconds = timeout_seconds
 
     async def launch(
@@ -202,7 +209,10 @@ class Launches:
 
     async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool | None:
         """Have the hub start a server; return whether it ran before, or None if the hub refuses with a sentence that has `or_not` in it."""
-        answer = await self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(server)}", token, options)
+        asking = asyncio.create_task(self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(server)}", token, options))
+        if await self._is_taken(asking, token, user_name, server):
+            return False
+        answer = await asking
         if answer.code in {201, 202}:
             return False
         state = await self._state(token, user_name, server) if answer.code == 400 else {}  # as it answers any other refusal
@@ -213,6 +223,20 @@ class Launches:
         if or_not and or_not in str(object_of(answer).get("message")):
             return None
         raise _error_from(answer)
+
+    async def _is_taken(self, asking: asyncio.Task[HTTPResponse], token: str, user_name: str, server: str) -> bool:
+        """Say whether the hub has not answered yet and says that the server is on its way; what it answers then is in the start's progress, too."""
+        done, _ = await asyncio.wait({asking}, timeout=self._answer_seconds)
+        if done or (await self._servers(token, user_name)).get(server, {}).get("pending") != "spawn" or asking.done():
+            return False
+        self._unread.add(asking)
+        asking.add_done_callback(self._forget)
+        return True
+
+    def _forget(self, asked: asyncio.Task[HTTPResponse]) -> None:
+        self._unread.discard(asked)
+        if not asked.cancelled():
+            asked.exception()  # so that nobody misses it
 
     async def _state(self, token: str, user_name: str, server: str) -> dict[str, Any]:
         """Return what the hub says about a server; empty if it says nothing.

@@ -56,6 +56,11 @@ def environment_name(prefix: str, key: str) -> str:
     return f"{prefix}environment:{key}".replace("_", "-").lower()
 
 
+def unchecked_name(prefix: str, name: str) -> str:
+    """Return the name under which layers of an image are pushed while it is not known whether a server can be started from it."""
+    return f"{prefix}unchecked:{digest(name.rpartition(':')[0], 32)}".replace("_", "-").lower()
+
+
 @lru_cache
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -39,12 +40,14 @@ class FakeHub:
         answers: by method and path behind ``/hub/api``, a status and a JSON value; what is not there answers 404.
         asked: what was asked about servers, in order.
         created: by name, when accounts were made, as the hub writes it; all others long ago.
+        starts_go_on: what the answers to starts wait for, if anything.
     """
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     created: dict[str, str] = field(default_factory=dict)
+    starts_go_on: asyncio.Event | None = None
     url: str = ""
 
     @property
@@ -74,6 +77,8 @@ class _HubHandler(web.RequestHandler):
         self._answer()
 
     async def post(self, _path: str) -> None:
+        if self.hub.starts_go_on:
+            await self.hub.starts_go_on.wait()
         self._answer()
 
     def _answer(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
@@ -60,6 +61,31 @@ async def test_a_server_is_started_with_the_persons_own_token_and_the_canonical_
     pending = urlsplit(launched.pending_url)
     assert pending.path == f"/hub/spawn-pending/alice/{SERVER}"
     assert parse_qs(pending.query) == {"next": [launched.url]}
+
+
+async def test_a_launch_is_answered_while_the_hub_waits_for_the_start(hub: FakeHub) -> None:
+    hub.starts_go_on = asyncio.Event()
+    hub.answers[START] = (500, {"message": "too late"})
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {SERVER: {"ready": False, "pending": "spawn"}}})
+    launches = Launches(hub.api_url, "/hub/", providers(), answer_seconds=0.05)
+    assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
+    assert starts(hub) == [], "the hub has not answered"
+    hub.starts_go_on.set()
+    await asyncio.wait_for(asyncio.gather(*launches._unread, return_exceptions=True), 5)
+    assert len(starts(hub)) == 1
+
+
+async def test_a_launch_that_the_hub_has_not_taken_waits_for_its_answer(hub: FakeHub) -> None:
+    hub.starts_go_on = asyncio.Event()
+    hub.answers[START] = (409, {"message": "The image is gone."})
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {}})
+    launches = Launches(hub.api_url, "/hub/", providers(), answer_seconds=0.05)
+    launching = asyncio.create_task(launches.launch("t", "alice", REQUEST, ""))
+    await asyncio.sleep(0.2)
+    assert not launching.done()
+    hub.starts_go_on.set()
+    with pytest.raises(BuildFailed, match="The image is gone"):
+        await launching
 
 
 async def test_what_is_sent_to_the_hub_is_what_the_spawner_takes(hub: FakeHub, launches: Launches) -> None:

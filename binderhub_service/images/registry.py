@@ -135,7 +135,7 @@ class RegistryImages(Images):
 
     async def holds(self, name: str) -> bool:
         """Ask the registry for the manifest of this name."""
-        if not name.startswith(self._prefix) or self._is_environment(name) or not is_full_name(name):
+        if not name.startswith(self._prefix) or self._is_of_builds(name) or not is_full_name(name):
             return False
         return await self._digest(Reference.parse(name)) is not None
 
@@ -180,8 +180,9 @@ class RegistryImages(Images):
         if self._local:
             await self._local.close()
 
-    def _is_environment(self, name: str) -> bool:
-        return name.startswith(f"{self._prefix}environment:")
+    def _is_of_builds(self, name: str) -> bool:
+        """Say whether a name is for builds alone: an environment's, or that of an image that may not have been checked."""
+        return name.startswith((f"{self._prefix}environment:", f"{self._prefix}unchecked:"))
 
     # --- manifests ---------------------------------------------------------------------------------------------------
 
@@ -260,7 +261,7 @@ class RegistryImages(Images):
         reference = Reference(host.registry, host.repository, tag)
         digest = await self._digest(reference)
         name = f"{host.registry}/{host.repository}:{tag}"
-        if digest is None or self._is_environment(name):
+        if digest is None or self._is_of_builds(name):
             return None
         details = await self._details_of(reference, digest)
         users = await self._local.users(name) if self._local else ()

@@ -15,7 +15,7 @@ from ..build_tokens import SECRET_BYTES, BuildTokens
 from ..builds.launch_quota import LaunchLimits
 from ..builds.rates import RateLimits
 from ..errors import Unavailable
-from ..launches import Attempts
+from ..launches import ANSWER_SECONDS, Attempts
 
 _VARIABLE = "BINDERHUB_BUILD_TOKEN_SECRET"
 
@@ -189,6 +189,15 @@ class Launcher(Configurable):
         help="""How long it waits for a server that was started.
 
         The hub has its own limit, `Spawner.start_timeout`, and goes on meanwhile. In seconds. Default: 600.
+        """,
+    ).tag(config=True)
+    answer_seconds = Float(
+        ANSWER_SECONDS,
+        min=0,
+        help="""How long a launch waits for the hub's own answer before it is answered that the server is on its way.
+
+        The hub waits for quick starts itself, as long as its ``slow_spawn_timeout`` says (10 seconds). A start that is refused later
+        says why on the page that waits for it, and in its progress. In seconds. Default: 2. Example: ``0.5``.
         """,
     ).tag(config=True)
     abandoned_seconds = Float(

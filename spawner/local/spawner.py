@@ -15,6 +15,7 @@ from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Enum, Unicode, default
 
 from binderhub_service.common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
+from binderhub_service.common.server_program import server_command
 
 from ..account import Account, account_of_user
 from ..mixin import RepoSpawner
@@ -27,7 +28,6 @@ NO_WALLS = (
     "Servers of this hub run as one user of this machine, without walls between them: "
     "code of this repository can read and change your other files, and those of others."
 )
-SINGLEUSER = "jupyterhub-singleuser"
 PROCESS_FILE = ".server.json"
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -147,7 +147,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         self._import_from = [str(copy / folder) for folder in image.import_from]
         self._environment_dir = str(image.environment)
         self._copy_dir = str(copy)
-        self.cmd = [*self._start_script(copy, image.start), str(image.environment / "bin" / SINGLEUSER)]
+        self.cmd = [*self._start_script(copy, image.start), *server_command(image.environment)]
         self.popen_kwargs = {**self.popen_kwargs, "cwd": str(copy)}
 
     async def _end_leftover(self, copies: Path) -> None:

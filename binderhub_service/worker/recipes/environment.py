@@ -7,13 +7,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
+from ...common.server_program import SINGLEUSER, server_command
 from ...common.terminal import plain
 from ...errors import BuildFailed
 from ...images.environments import MADE, MANIFEST
@@ -25,6 +26,7 @@ from ..environments import Definition, definition_in
 from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
 from ..reporter import Reporter
+from .bytecode import take_over
 from .content import fetch
 from .definition_folder import files_rewritten, write_files_alone
 from .editables import import_roots
@@ -35,6 +37,9 @@ SIZE = ".size.json"
 FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
 """What a server needs at least: with less, a hub of today cannot start it."""
 _SHOWN_CHARACTERS = 300
+# Of so many environments bytecode is taken over: those before are of other versions, if they differ.
+_NEWEST = 3
+_IMPORTED_LATER = "import jupyterlab.labapp, jupyterlab.extensions, jupyter_lsp.serverextension, ipykernel.kernelapp"
 # What builds a package that only has a setup.py.
 _BACKEND = ("setuptools", "wheel")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
@@ -53,12 +58,25 @@ class _Publication:
         (folder / MADE).mkdir(parents=True, exist_ok=True)
         return cls(link=folder / name, made=folder / MADE / f"{name}.{build_id}")
 
+    def newest_of_others(self) -> list[Path]:
+        """Return the directories that the newest links lead to, the newest first."""
+        links = [link for link in self.link.parent.iterdir() if link.is_symlink()]
+        return [link.resolve() for link in sorted(links, key=_made_at, reverse=True)[:_NEWEST]]
+
     def publish(self) -> None:
         """Let the link lead to what was made, in one step; what it led to before stays where it is."""
         aside = self.made.with_name(self.made.name + ".link")
         aside.unlink(missing_ok=True)
         aside.symlink_to(self.made)
         aside.replace(self.link)
+
+
+def _made_at(link: Path) -> float:
+    """Return when a link was made; long ago if it is gone."""
+    try:
+        return link.lstat().st_mtime
+    except OSError:
+        return 0
 
 
 def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
@@ -115,7 +133,7 @@ def _environment(
         reporter.log(f"Found the environment {publication.link.name}; nothing to install.")
         return publication.link.resolve()
     try:
-        _Installer(job, definition, content, publication.made, reporter, environment).install()
+        _Installer(job, definition, content, publication.made, reporter, environment).install(publication.newest_of_others())
         write_in_one_step(publication.made / SIZE, {"bytes": size_of(publication.made)})
     except BuildFailed:
         shutil.rmtree(publication.made, ignore_errors=True)
@@ -181,8 +199,8 @@ class _Installer:
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
 
-    def install(self) -> None:
-        """Make the environment; raises `BuildFailed`."""
+    def install(self, others: Iterable[Path]) -> None:
+        """Make the environment, with what bytecode others have of the same files; raises `BuildFailed`."""
         if self._folder == self._content:
             with files_rewritten(self._definition, self._content):
                 self._install_requirements()
@@ -191,7 +209,7 @@ class _Installer:
         if self._definition.post_build:
             make_writable(self._prefix)
             self._post_build(self._definition.post_build)
-        self._try_server()
+        self._try_server(complete=not take_over(self._prefix, others))
 
     def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
@@ -263,14 +281,20 @@ class _Installer:
         kept = {name: value for name, value in self._environment.items() if not name.startswith("XDG_")}
         return kept | repo_variables(self._prefix, self._content, system_user()) | {"HOME": str(home)}
 
-    def _try_server(self) -> None:
-        """Run the server's program once, so that what is ready also starts; its bytecode is made by that, too."""
-        program = self._prefix / "bin" / "jupyterhub-singleuser"
-        if not program.exists():
+    def _try_server(self, *, complete: bool) -> None:
+        """Run the server's program once, so that what is ready also starts; its bytecode is made by that, too.
+
+        Args:
+            complete: also import what a server imports only when it serves, and a kernel; nobody can keep bytecode of it later.
+        """
+        if not (self._prefix / "bin" / SINGLEUSER).exists():
             return
         with TemporaryDirectory(dir=self._prefix) as home:
             environment = self._environment | {"HOME": home, "JUPYTER_CONFIG_DIR": home, "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server"}
-            finished = self._reporter.run((str(program), "--version"), cwd=Path(home), environment=environment, guard=self._guard)
+            finished = self._reporter.run((*server_command(self._prefix), "--version"), cwd=Path(home), environment=environment, guard=self._guard)
+            if complete and not finished.status:
+                python = str(self._prefix / "bin" / "python")
+                self._reporter.run((python, "-c", _IMPORTED_LATER), cwd=Path(home), environment=environment, guard=self._guard, translate=_nothing)
         if finished.status:
             last = plain(finished.tail.strip().rpartition("\n")[2])[:_SHOWN_CHARACTERS]
             raise BuildFailed(
@@ -278,3 +302,8 @@ class _Installer:
                 code="no_singleuser",
                 hint="A requirement may be too old or too new for JupyterLab; loosen its version.",
             )
+
+
+def _nothing(_: str) -> list[str]:
+    """Keep a line out of the log."""
+    return []

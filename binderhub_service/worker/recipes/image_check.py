@@ -1,12 +1,21 @@
-"""Can a server be started from it? A question to every new image."""
+"""Can a server be started from it? A question to every new image, asked while the image is pushed."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import json
 import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 from ...clients.engine import Engine, EngineError
-from ...common import labels
-from ...errors import BuildFailed
+from ...common import labels, quick_imports
+from ...errors import BinderError, BuildFailed
 from ...images.build_artifacts import BuildArtifacts
 from ..reporter import Reporter
 
@@ -17,38 +26,130 @@ _HINT = (
     "Let the Dockerfile install it, for instance by RUN python3 -m pip install jupyterhub jupyterlab, for the user that the image runs as; "
     "an ENTRYPOINT must end by running its arguments."
 )
+_ANSWERS = "checked-images"
+_KEPT_ANSWERS = 1000
+# Python imports what is called so in a folder of PYTHONPATH before it runs a program.
+_QUICK, _QUICK_FILE, _PATH_VARIABLE = "/.binder-check", "sitecustomize.py", "PYTHONPATH"
 
 
-def check_singleuser(engine: Engine, artifacts: BuildArtifacts, seconds: float, reporter: Reporter) -> None:
-    """Run ``jupyterhub-singleuser --version`` in the build's unfinished image, with the rights of a server, without network or much memory.
+class ImageCheck:
+    """The answer of a build's unfinished image, which may still be on its way.
 
-    Raises:
-        BuildFailed: it is not there or does not work.
+    Attributes:
+        version: what the program printed.
+    """
+
+    def __init__(self, answer: Future[tuple[int | None, str]], seconds: float, reporter: Reporter) -> None:
+        self._answer = answer
+        self._seconds = seconds
+        self._reporter = reporter
+        self.version = ""
+        self._failure: BinderError | None = None
+
+    def look(self) -> None:
+        """Return at once; raises `BuildFailed` if no server can be started from the image and that is known."""
+        if self._answer.done():
+            self.settle()
+
+    def settle(self) -> None:
+        """Return when it is known that a server can be started; raises `BuildFailed` if none can, or `Unavailable`."""
+        if self._failure:
+            raise self._failure
+        try:
+            self.version = self.version or judge(*self._answer.result(), self._seconds, self._reporter)
+        except BinderError as error:
+            self._failure = error
+            raise
+
+
+@contextlib.contextmanager
+def checking(engine: Engine, artifacts: BuildArtifacts, state: Path, seconds: float, reporter: Reporter) -> Iterator[ImageCheck]:
+    """Check a build's unfinished image while the block runs, unless an image that differs in nothing but labels was found to be good before.
+
+    Args:
+        state: a directory in which answers are kept.
+    """
+    found = engine.inspect_image(artifacts.image) or {}
+    answers = state / _ANSWERS
+    known = answers / _likeness(found)
+    with ThreadPoolExecutor(1) as threads:
+        if known.exists():
+            answer: Future[tuple[int | None, str]] = Future()
+            answer.set_result((0, known.read_text(encoding="utf-8")))
+        else:
+            answer = threads.submit(_ask, engine, artifacts, found.get("Config") or {}, seconds)
+        check = ImageCheck(answer, seconds, reporter)
+        try:
+            yield check
+        finally:
+            if not answer.done():
+                engine.remove_container(artifacts.container)  # what asks is told that it is gone
+    if check.version:
+        _remember(known, check.version)
+
+
+def _likeness(image: Mapping[str, Any]) -> str:
+    """Return what is equal for images that differ in nothing but their labels."""
+    config = {name: value for name, value in (image.get("Config") or {}).items() if name not in {"Labels", "Image", "Hostname"}}
+    parts = {"layers": (image.get("RootFS") or {}).get("Layers"), "platform": [image.get("Os"), image.get("Architecture")], "config": config}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _remember(answer: Path, version: str) -> None:
+    answer.parent.mkdir(parents=True, exist_ok=True)
+    answer.write_text(version, encoding="utf-8")
+    kept = sorted(answer.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-_KEPT_ANSWERS]:
+        path.unlink(missing_ok=True)
+
+
+def _ask(engine: Engine, artifacts: BuildArtifacts, config: Mapping[str, Any], seconds: float) -> tuple[int | None, str]:
+    """Run ``jupyterhub-singleuser --version`` in a build's image, with the rights of a server, without network or much memory.
+
+    Returns:
+        The exit status, None if it does not end in time, and the output.
     """
     container = artifacts.container
     engine.remove_container(container)
     limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+    variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
+    folders = ":".join(filter(None, (_QUICK, variables.get(_PATH_VARIABLE))))
     content = {
         "Image": artifacts.image,
         "Cmd": [PROGRAM, "--version"],
+        "Env": [f"{_PATH_VARIABLE}={folders}"],
         "Tty": True,
         "Labels": {labels.BUILD: artifacts.build_id},
         "HostConfig": limits,
     }
     try:
         engine.create_container(container, content)
+        with contextlib.suppress(EngineError):  # it only takes longer
+            engine.put_archive(container, "/", _quick_imports(), with_owners=False)
         engine.start_container(container)
-        status = engine.wait_for_container(container, seconds)
-        output = engine.container_output(container).strip()
+        return engine.wait_for_container(container, seconds), engine.container_output(container).strip()
     except EngineError as error:  # the engine finds no such program
-        status, output = 127, error.message
+        return 127, error.message
     finally:
         engine.remove_container(container)
-    judge(status, output, seconds, reporter)
 
 
-def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -> None:
-    """Say what the answer of a new image means; a status of None is no answer in time.
+def _quick_imports() -> io.BytesIO:
+    """Return a tar file that makes the image's Python import quickly while it is asked; nothing of it gets into the image."""
+    code = Path(quick_imports.__file__).read_bytes() + b"\ninstall()\n"
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        folder, file = tarfile.TarInfo(_QUICK), tarfile.TarInfo(f"{_QUICK}/{_QUICK_FILE}")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        file.size, file.mode = len(code), 0o644
+        tar.addfile(folder)
+        tar.addfile(file, io.BytesIO(code))
+    archive.seek(0)
+    return archive
+
+
+def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -> str:
+    """Return the version that a new image answers; a status of None is no answer in time.
 
     Raises:
         BuildFailed: the program is not there or does not work.
@@ -57,7 +158,7 @@ def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -
     version = next((line.strip() for line in reversed(lines) if _VERSION.search(line)), None)
     if status == 0 and version:
         reporter.log(f"{PROGRAM} {version}")
-        return
+        return version
     reporter.log(*lines[-20:])
     if status == 0:
         sentence = f"The image cannot be used by a hub: it ends well and does not run {PROGRAM}, so its ENTRYPOINT does not run its arguments."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...clients.credentials import Credentials, Login
@@ -25,8 +25,11 @@ _UNREACHABLE = re.compile(
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 
 
-def push(engine: Engine, name: str, credentials: Credentials, reporter: Reporter) -> None:
+def push(engine: Engine, name: str, credentials: Credentials, reporter: Reporter, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Push an image.
+
+    Args:
+        meanwhile: called now and then; what it raises ends the push.
 
     Raises:
         BuildFailed: the registry does not take it.
@@ -35,7 +38,7 @@ def push(engine: Engine, name: str, credentials: Credentials, reporter: Reporter
     registry = Reference.parse(name).registry
     login = credentials.login_for(registry)
     reporter.log(f"Pushing {name}")
-    problem = _follow(engine.push(name, login), reporter)
+    problem = _follow(engine.push(name, login), reporter, meanwhile)
     if problem:
         raise push_error(problem, registry, login)
     reporter.log("Pushed.")
@@ -49,7 +52,7 @@ def pull(engine: Engine, name: str, credentials: Credentials, reporter: Reporter
     if first.get("error"):
         return False
     reporter.log(f"Pulling {name}")
-    return not _follow(told, reporter)
+    return not _follow(told, reporter, lambda: None)
 
 
 def push_error(problem: str, registry: str, login: Login | None) -> BinderError:
@@ -77,12 +80,13 @@ def push_error(problem: str, registry: str, login: Login | None) -> BinderError:
     return BuildFailed(f"The image could not be pushed to {registry}.", code="push_failed", hint="The end of the log says why.")
 
 
-def _follow(told: Iterator[Mapping[str, Any]], reporter: Reporter) -> str:
+def _follow(told: Iterator[Mapping[str, Any]], reporter: Reporter, meanwhile: Callable[[], None]) -> str:
     """Tell how far layers are, now and then; return the problem there was, or nothing."""
     layers: dict[str, tuple[int, int]] = {}
     next_line = time.monotonic() + _TOLD_SECONDS
     problem = ""
     for line in told:
+        meanwhile()
         if line.get("error"):
             problem = str((line.get("errorDetail") or {}).get("message") or line["error"])
             reporter.log(*problem.splitlines())

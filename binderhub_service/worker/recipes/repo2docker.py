@@ -26,7 +26,7 @@ from .content import fetch
 from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
 from .given_content import is_context
-from .image_check import check_singleuser
+from .image_check import ImageCheck, checking
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Repo2docker
@@ -86,18 +86,24 @@ class _DockerBuild:
     def make(self) -> None:
         """Make the image and push it."""
         self.reporter.phase(Phase.BUILDING, "Building the image")
+        is_new = False
         if is_context(self.job):
             self._build_context()
         else:
-            self._build_repository()
+            is_new = self._build_repository()
         if self.settings.push:
             self.reporter.phase(Phase.PUSHING, "Pushing the image")
+        if is_new:
+            self._check(self.job.image)
         self._finish(self._artifacts.image, self.job.image)
 
-    def _build_repository(self) -> None:
+    def _build_repository(self) -> bool:
+        """Build the image; say whether it has to be checked, as one on top of a checked environment has not."""
         shared = is_shared(self.definition, self.settings, self.reporter)
-        if not (shared and self._from_environment(shared_key(self.definition, self.job, self.settings))):
-            self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
+        if shared and self._from_environment(shared_key(self.definition, self.job, self.settings)):
+            return False
+        self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
+        return True
 
     def _build_context(self) -> None:
         """Build what need not start a server."""
@@ -112,7 +118,25 @@ class _DockerBuild:
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
         Repo2docker(self._place()).build(folder, self._artifacts.image, self.job.commit, written)
-        check_singleuser(self.engine, self._artifacts, self.settings.singleuser_seconds, self.reporter)
+
+    def _check(self, name: str) -> None:
+        """Ask the unfinished image whether a server can be started from it, and meanwhile push its layers under a name that nobody looks for."""
+        state = Path(self.settings.state)
+        with checking(self.engine, self._artifacts, state, self.settings.singleuser_seconds, self.reporter) as check:
+            if self.settings.push:
+                self._push_ahead(names.unchecked_name(self.settings.image_prefix, name), check)
+            check.settle()
+
+    def _push_ahead(self, name: str, check: ImageCheck) -> None:
+        """Push the unfinished image; if that does not work, what pushes the finished one says so."""
+        with self._locked(name.rpartition(":")[2], "Waiting for another build of the same repository, which is pushing."):
+            self.engine.tag(self._artifacts.image, name)
+            try:
+                push(self.engine, name, self._credentials(), self.reporter, check.look)
+            except BinderError as error:
+                self.reporter.log(error.message)
+            finally:
+                self.engine.remove_image(name)
 
     def _place(self) -> DockerBuildContext:
         guard = Guard(self.job.limits, Path(self.job.root))
@@ -141,12 +165,11 @@ class _DockerBuild:
     def _from_environment(self, key: str) -> bool:
         """Put the content on top of the environment's image, which is made now unless it is there; say whether that worked out."""
         name = names.environment_name(self.settings.image_prefix, key)
-        locks = Path(self.settings.state) / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with locked(locks, key, lambda: self.reporter.log("Waiting for another build that is making the same environment.")):
+        with self._locked(key, "Waiting for another build that is making the same environment."):
             if not self.job.force and self._found(name):
                 self.reporter.log(f"Found the environment {key}; nothing to install.")
             elif self._build_environment(key):
+                self._check(name)
                 self._finish(self._artifacts.image, name)
             else:
                 return False
@@ -166,6 +189,11 @@ class _DockerBuild:
             self.reporter.log(f"{error.message} It may need other files; building once more, with the whole repository.")
             return False
         return True
+
+    def _locked(self, key: str, waiting: str) -> contextlib.AbstractContextManager[None]:
+        locks = Path(self.settings.state) / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return locked(locks, key, lambda: self.reporter.log(waiting))
 
     def _found(self, name: str) -> bool:
         if self.engine.inspect_image(name):

@@ -214,6 +214,16 @@ async def test_a_forced_build_replaces_the_image_and_the_store_says_the_new_dige
     assert again.image.digest != first.image.digest, "the label with the build's id is another"
 
 
+async def test_an_image_like_a_checked_one_is_not_asked_again(docker_builds: DockerBuilds, new_repository: New) -> None:
+    repository = new_repository({**FILES, "Dockerfile": DOCKERFILE})
+    await docker_builds.build(repository.url, repository.rev("main"))
+    answers = [path for path in docker_builds.root.rglob("checked-images/*") if path.read_text() == "9.9.9"]
+    answers[0].write_text("8.8.8")
+    again = await docker_builds.build(repository.url, repository.rev("main"), force=True)
+    assert "jupyterhub-singleuser 8.8.8" in again.log
+    assert again.image
+
+
 async def test_nothing_is_asked_of_an_engine_for_an_image_that_the_registry_has(docker_builds: DockerBuilds, new_repository: New) -> None:
     repository = new_repository(FILES)
     made = await docker_builds.build(repository.url, repository.rev("main"))

@@ -1,0 +1,66 @@
+"""Servers start without the work that two libraries do when they are imported, and find the libraries as they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from binderhub_service.common import quick_imports
+from binderhub_service.common.server_program import server_command
+
+BEFORE = "import sys, jsonschema\nassert 'rfc3987_syntax' in sys.modules and 'rfc3987_syntax.syntax_helpers' not in sys.modules\n"
+
+
+def printed_by(folder: Path, program: str, **environment: str) -> str:
+    """Return what a program prints that is run as a server's is."""
+    file = folder / "program"
+    file.write_text(program)
+    command = [sys.executable, quick_imports.__file__, str(file), "--first"]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("checker = jsonschema.FormatChecker(); print([checker.conforms(text, 'iri') for text in ('http://a/\\u00e4', ': :')])", "[True, False]"),
+        ("from rfc3987_syntax import parse; print(parse('iri', 'http://a/b').data)", "iri"),
+        (
+            "import rfc3987_syntax as it; print(it.RFC3987_SYNTAX_PARSER_TYPE, type(it), type(it.__loader__).__name__)",
+            "earley <class 'module'> SourceFileLoader",
+        ),
+        ("import rfc3987_syntax.utils as it; print(it.__name__)", "rfc3987_syntax.utils"),
+        ("import rfc3987_syntax as it; print(hasattr(it, 'nothing'))", "False"),
+    ],
+)
+def test_the_grammar_of_iris_is_read_when_it_is_used_and_then_as_ever(tmp_path: Path, program: str, said: str) -> None:
+    assert printed_by(tmp_path, BEFORE + program) == said
+
+
+def test_jupyterlab_runs_no_node_while_it_is_imported_and_finds_it_afterwards(tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\necho ran >> {tmp_path}/ran\necho '{{}}'\n")
+    node.chmod(0o755)
+    program = "import jupyterlab.labapp as it, shutil; print(it.version, shutil.which('node'), type(it.__loader__).__name__)"
+    version, found, loader = printed_by(tmp_path, program, PATH=str(tmp_path)).split()
+    assert version[0].isdigit()
+    assert (found, loader) == (str(node), "SourceFileLoader")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_program_sees_what_it_would_see_without_that(tmp_path: Path) -> None:
+    said = printed_by(tmp_path, "import sys; print(__name__, sys.argv, sys.path[0])")
+    assert said == f"__main__ ['{tmp_path}/program', '--first'] {tmp_path}"
+
+
+def test_only_a_script_of_the_environments_own_python_is_run_in_this_way(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "jupyterhub-singleuser"
+    assert server_command(tmp_path) == [str(program)]
+    program.parent.mkdir()
+    for first, quick in ((f"#!{tmp_path}/bin/python3", True), ("#!/bin/sh", False), ("#!/usr/bin/python3", False)):
+        program.write_text(f"{first}\n")
+        assert (server_command(tmp_path)[0] == f"{tmp_path}/bin/python") is quick
+        assert server_command(tmp_path)[-1] == str(program)
