@@ -28,6 +28,8 @@ from typing import IO
 
 from prepare import ROOT, CannotPrepare, prepare, programs_path
 
+# Runs a program without what two libraries of the hub do when they are imported and next to nobody needs.
+QUICK = ROOT / "binderhub_service/common/quick_imports.py"
 START_SECONDS = 120
 STOP_SECONDS = 40
 KILL_SECONDS = 5
@@ -110,7 +112,7 @@ def start(venv: Path, state: Path, settings: Mapping[str, str], held: IO[str]) -
     environment = os.environ | settings | {"STATE": str(state), "PATH": programs_path(venv), "PYTHONUNBUFFERED": "1"}
     with (state / "jupyterhub.log").open("ab") as log:
         return subprocess.Popen(
-            [str(venv / "bin/python"), "-m", "jupyterhub", "-f", str(ROOT / "jupyterhub_config.py")],
+            [str(venv / "bin/python"), str(QUICK), str(venv / "bin/jupyterhub"), "-f", str(ROOT / "jupyterhub_config.py")],
             cwd=state,
             env=environment,
             stdin=subprocess.DEVNULL,

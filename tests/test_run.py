@@ -68,7 +68,8 @@ class Run:
 
     def hub(self) -> psutil.Process:
         """Return the hub's process."""
-        found = [process for process in psutil.Process(self.process.pid).children(recursive=True) if "jupyterhub" in process.cmdline()]
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        found = [process for process in children if any(word.endswith("/.venv/bin/jupyterhub") for word in process.cmdline())]
         assert len(found) == 1
         return found[0]
 
