@@ -199,11 +199,11 @@ def test_an_operator_has_a_banner_a_logo_and_a_place_for_more(tmp_path: Path) ->
     (tmp_path / "binder_head.html").write_text('<meta name="counted" content="yes">')
     settings = PageSettings(banner_html="<em>Closed</em>", logo_url="/mine/logo.svg")
     frame = {"static_url": lambda path, **_: path, "base_url": "/hub/", "service_prefix": PREFIX}
-    text = make_jinja([str(tmp_path)]).get_template("about.html").render(**frame, **frame_context(settings, {}))
+    text = make_jinja([str(tmp_path)]).get_template("about.html").render(**frame, **frame_context(settings, {}, ""))
     assert "<em>Closed</em>" in text
     assert 'src="/mine/logo.svg"' in text
     assert '<meta name="counted" content="yes">' in text
-    plain = make_jinja().get_template("about.html").render(**frame, **frame_context(PageSettings(), {}))
+    plain = make_jinja().get_template("about.html").render(**frame, **frame_context(PageSettings(), {}, ""))
     assert "binder-banner" not in plain
     assert "/hub/logo" in plain
 

@@ -163,6 +163,7 @@ async def site() -> AsyncIterator[Site]:
             temporary=None,
             banned={},
             build_tokens=BuildTokens(SECRET),
+            rates=SimpleNamespace(take_of_token=no_digest),
         )
         routes = [
             (rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}),

@@ -16,9 +16,10 @@ from ..launches import path_from_query
 from ..models import Build, Request, State
 from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler
+from .binder.admission import check_launch_rate
 from .launch_users import check_is_person, launch_for
 from .rendering import frame_context, hub_context
-from .visitors import is_visitor, remember
+from .visitors import is_opened_by_a_person, is_visitor, remember
 
 _PAGE_SIZE = 50
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -125,13 +126,24 @@ class LaunchHandler(PageHandler):
         check_permitted(request, self.context.providers, self._spec())
         title = f"{self._provider(provider_name).display().name}: {self._spec()}"
         self._is_shown = True
-        values = {"request": request, "repo": repo, "path": path, "opens": url_path(path), "action": self.request.uri, "opengraph_title": title}
+        launches = is_visitor(self) and self._launches_on_visit() and is_opened_by_a_person(self.request.headers)
+        values = {
+            "launches": launches,
+            "link": self._link,
+            "request": request,
+            "repo": repo,
+            "path": path,
+            "opens": url_path(path),
+            "action": self.request.uri,
+            "opengraph_title": title,
+        }
         self.render_page("launch.html", **values)
 
     async def post(self, provider_name: str, _spec: str) -> None:
         """Start the server without JavaScript's help; its spawner builds, and the hub's page shows how that goes."""
         check_is_person(self)
         request, path = self._asked(provider_name)
+        await check_launch_rate(self, self._link, self.get_body_argument("build_token", ""))
         launched = await launch_for(self, request, path)
         if launched.already_running and not is_commit(request.ref):
             self.render_page("running.html", launched=launched)
@@ -140,9 +152,18 @@ class LaunchHandler(PageHandler):
 
     def page_config(self) -> dict[str, Any]:
         """Return what all pages say, and the token by which this one may ask BinderHub's ``/build``."""
-        asked = self.request.path.removeprefix(f"{self.prefix}v2/")
-        token = {"buildToken": self.context.build_tokens.new(asked, self.page_host)} if self._is_shown else {}
+        token = {"buildToken": self.context.build_tokens.new(self._link, self.page_host)} if self._is_shown else {}
         return super().page_config() | token
+
+    @property
+    def _link(self) -> str:
+        """The provider and the spec as they were sent."""
+        return self.request.path.removeprefix(f"{self.prefix}v2/")
+
+    def _launches_on_visit(self) -> bool:
+        """Say whether the page launches when a person opens it: where nothing else is set, if servers are walled off from the hub's machine."""
+        chosen = self.context.pages.launch_on_visit
+        return any(provider.find_digest for provider in self.context.providers) if chosen is None else chosen
 
     def _asked(self, provider_name: str) -> tuple[Request, str]:
         """Return what the link asks for; the spec is taken raw, its percent-escapes belong to the provider."""

@@ -13,6 +13,7 @@ from ..launches import Launched, path_from_query
 from ..models import GIVEN_IMAGE, Request, Template
 from ..providers import check_permitted
 from .base import ServiceHandler
+from .binder.admission import check_launch_rate
 from .launch_users import check_is_person, launch_for
 from .pages import PageHandler
 
@@ -30,6 +31,7 @@ class TemplateLaunchHandler(PageHandler):
     async def post(self, name: str) -> None:
         """Start the server; the hub's page shows how that goes."""
         check_is_person(self)
+        await check_launch_rate(self, "", "")
         launched = await launch_template(self, unquote(name), self._path())
         if launched.already_running:
             self.render_page("running.html", launched=launched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tornado import web
@@ -51,6 +52,17 @@ def remember(handler: web.RequestHandler) -> None:
             secure=is_https,
             expires_days=_COOKIE_DAYS,
         )
+
+
+def is_opened_by_a_person(headers: Mapping[str, str]) -> bool:
+    """Say whether a browser tells that a person has opened this page: by a click, or an address that they typed or had kept.
+
+    Not so for what a page of another site loads, frames, or goes to by a script alone, nor for what is fetched in case it will be wanted. A browser
+    says nothing over plain http, but to its own machine.
+    """
+    is_by_hand = headers.get("Sec-Fetch-User") == "?1" or headers.get("Sec-Fetch-Site") in {"none", "same-origin"}
+    is_opened = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return is_opened and is_by_hand and "Sec-Purpose" not in headers
 
 
 def check_own_page(handler: web.RequestHandler, page_host: str) -> None:

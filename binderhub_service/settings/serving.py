@@ -52,6 +52,15 @@ class Pages(Configurable):
         Default: ``Servers from repositories``.
         """,
     ).tag(config=True)
+    launch_on_visit = Bool(
+        None,
+        allow_none=True,
+        help="""Whether a launch page of a public hub launches when a visitor opens it, as BinderHub's does, or only after a click on its button.
+
+        A person has to have opened it, by a click or by its address; what pages of other sites load or frame launches nothing. Default: where servers
+        are containers or pods; in embedded mode, a link would run code as the hub's own user. Example: ``False``.
+        """,
+    ).tag(config=True)
     extra_static_path = Unicode(
         help="""A directory whose files are served below `extra_static_url_prefix`.
 

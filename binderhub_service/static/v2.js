@@ -9,7 +9,8 @@ const form = document.getElementById("binder-launch");
 const button = form.querySelector("button");
 const view = document.querySelector("[data-binder=view]");
 const PLACE_WAIT_MS = 10_000;
-const { service, repo, ref, path, provider } = form.dataset;
+const { service, repo, ref, path, provider, link } = form.dataset;
+const token = window.pageConfig.buildToken;
 const client = new Client(service, { "X-XSRFToken": window.jhdata.xsrf_token });
 
 onlyDeliberate(form);
@@ -22,6 +23,11 @@ form.addEventListener("submit", (event) => {
 
 // The browser shows this page as it was when the person comes back from the server.
 window.addEventListener("pageshow", (event) => event.persisted && rest("Launch"));
+
+// On a public hub the service says whether a person has opened the page; back and reload are no wish for another server.
+if ("launches" in form.dataset && performance.getEntriesByType("navigation")[0]?.type === "navigate") {
+  launch();
+}
 
 async function launch() {
   button.disabled = true;
@@ -56,7 +62,7 @@ async function launchInAPlace(shown) {
   const leaving = new AbortController();
   while (!leaving.signal.aborted) {
     try {
-      return await client.launch({ repo, ref, path, provider });
+      return await client.launch({ repo, ref, path, provider, link, build_token: token });
     } catch (problem) {
       if (problem.code !== "launch_quota") {
         throw problem;

@@ -54,6 +54,23 @@ async def check_rate(handler: ServiceHandler, visit: Visit, build_token: str) ->
         handler.set_header("X-RateLimit-Limit", str(allowance.limit))
 
 
+async def check_launch_rate(handler: ServiceHandler, link: str, build_token: str) -> None:
+    """Count a launch by a page of ours or by ``api/launches``, as `check_rate` counts what ``/build`` is asked.
+
+    Args:
+        link: what is launched, as it stands in a link behind ``v2/``.
+        build_token: the page's; one that has ended, or is none, does not help.
+
+    Raises:
+        TooMany, Unavailable: as `check_rate`.
+    """
+    try:
+        handler.context.build_tokens.check(build_token, link, handler.page_host)
+    except NotAllowed:
+        build_token = ""
+    await check_rate(handler, Visit(link), build_token)
+
+
 async def _has_asked(handler: ServiceHandler, build_id: str) -> bool:
     try:
         await handler.context.builds.get(build_id, handler.caller)
