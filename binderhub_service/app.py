@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ _KEPT_PRIVATE = ("service.sqlite*", "builds", "contents", "environments", "image
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
 OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
 _SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken, Cleaning, Pages, Server, LegacyApis)
+
+
+def classes_with_settings(modes: Iterable[type[Configurable]]) -> list[type[Configurable]]:
+    """Return the classes that settings may name, with those of some modes; classes of the operator's own may be among the providers as well."""
+    return [BinderService, *_SECTIONS, *modes, Provider, *shipped_providers().values()]
 
 
 class BinderService(Application):
@@ -167,7 +172,7 @@ class BinderService(Application):
 
     def _read_settings(self, arguments: list[str]) -> None:
         if arguments:  # every class that they may name, or that the help tells about; a hub gives none, and no mode but its own is imported
-            self.classes = [type(self), *_SECTIONS, *installed_modes(), Provider, *shipped_providers().values()]
+            self.classes = classes_with_settings(installed_modes())
         self.parse_command_line(arguments)
         command_line = self.cli_config
         from_hub = Config(json.loads(os.environ.get(CONFIG_VARIABLE, "{}")))
@@ -180,17 +185,12 @@ class BinderService(Application):
 
     async def check_settings(self) -> None:
         """Raise `Unavailable` if a setting is none of this service's, or has a value that it does not take."""
-        sections: list[type[Configurable]] = [
-            *_SECTIONS,
-            mode_class(self.mode),
-            Provider,
-            *shipped_providers().values(),
-            *map(provider_class, self.providers),
-        ]
+        providers: list[type[Configurable]] = [provider_class(name) for name in self.providers]
+        known = classes_with_settings([mode_class(self.mode)]) + providers
         not_imported = {"EventLogger", *(f"{name.capitalize()}Mode" for name in (*MODES, "repo2docker"))}
         found = self._settings_problems or [
-            *problems(self.config, [type(self), HubOAuth, *sections], not_imported),
-            *instance_problems(self.config, sections),
+            *problems(self.config, [HubOAuth, *known], not_imported),
+            *instance_problems(self.config, known[1:]),
         ]
         if found:
             raise wrong_settings(found)

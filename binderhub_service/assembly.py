@@ -40,6 +40,7 @@ from .store.controls import ControlTable
 from .store.image_jobs import ImageJobTable
 from .store.named_builds import NamedBuildTable
 from .store.rates import RateTable
+from .store.space import Space
 from .store.store import Store
 from .store.templates import TemplateTable
 from .store.temporary_users import TemporaryUserRecords
@@ -103,17 +104,25 @@ class Assembly:
             provider.contents = contents if mode.builds_files else None
         events = self.make_events()
         controls = Controls(ControlTable(store))
+        space = Space(self._settings.state, limits.free_bytes, store.reusable_bytes)
         builds = Builds(
             store=store,
             providers=providers,
             images=images,
             builder=builder,
             limits=limits.for_builds(),
+            space=space,
             observer=Observers(metrics, events),
             controls=controls,
         )
-        metrics.watch(builds, providers, tasks)
-        own = {"JupyterHub API": lambda: check_hub(hub_auth.api_url), "store": store.check, "builder": builder.check, "tasks": tasks.check}
+        metrics.watch(builds, providers, tasks, space)
+        own = {
+            "JupyterHub API": lambda: check_hub(hub_auth.api_url),
+            "store": store.check_write,
+            "disk": space.check,
+            "builder": builder.check,
+            "tasks": tasks.check,
+        }
         servers = HubServers(hub_auth.api_url, hub_auth.api_token)
         accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)

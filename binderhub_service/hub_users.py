@@ -53,7 +53,7 @@ class HubUsers:
         if answer.code == 404:
             return True
         servers = object_of(answer).get("servers") or {}
-        answers = [await self._ask("DELETE", name, f"/servers/{quote(server)}") for server in servers]
+        answers = [await self._ask("DELETE", name, f"/servers/{quote(server)}" if server else "/server") for server in servers]
         if any(stopped.code not in {204, 404} for stopped in answers):
             return False
         return (await self._ask("DELETE", name)).code in {204, 404}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from urllib.parse import quote
 
 import httpx
 import httpx_sse
 
+from .clients.hub import server_path
 from .common.json_object import json_object
 from .errors import BinderError, Unavailable
 
@@ -34,7 +34,7 @@ async def follow_launch(hub_api_url: str, token: str, user_name: str, server: st
         Unavailable: the hub did not answer, or was cut off before the server was ready.
     """
     deadline = asyncio.get_running_loop().time() + seconds
-    address = f"{hub_api_url.rstrip('/')}/users/{quote(user_name, safe='@~')}/servers/{quote(server, safe='@~')}/progress"
+    address = f"{hub_api_url.rstrip('/')}{server_path(user_name, server)}/progress"
     headers = {"Authorization": f"token {token}"}
     away = Unavailable("The hub stopped telling about the server.", code="hub_unavailable", hint="Try again in a moment.")
     try:

@@ -12,7 +12,7 @@ from tornado.httpclient import HTTPResponse
 
 from .builds.launch_places import LaunchPlaces
 from .builds.launch_quota import HubServer, WantedServer
-from .clients.hub import ask_hub, object_of
+from .clients.hub import ask_hub, object_of, server_path
 from .common import paths
 from .common.paths import url_path
 from .common.refusal import Refused
@@ -26,6 +26,7 @@ _RETRY_AFTER_SECONDS = 10
 ANSWER_SECONDS = 2.0
 NOTHING_MORE: Mapping[str, str] = {}
 # What JupyterHub 6 says of servers with names of JupyterHub 5 if allow_existing_invalid_named_servers lets nobody start them.
+_NO_NAMES = "Named servers are not enabled"
 _NAME_DISABLED = "Starting invalid server_name"
 
 
@@ -74,7 +75,7 @@ class Launched:
     """A server that runs or is on its way.
 
     Attributes:
-        server: the named server's name.
+        server: the server's name; empty for the default one, where the hub has no named servers.
         url: where it will answer, with the path to open.
         pending_url: the hub's page that waits for it and then goes to `url`.
         already_running: whether it ran before, so that it shows the content it was started with.
@@ -146,7 +147,7 @@ class Launches:
             InvalidRequest: the address, the ref or the path cannot be used, or the hub refuses the server.
             QuotaReached: there are as many servers as there may be.
             NotAllowed: the token may not start the person's servers, or the operator does not let this repository be used.
-            Conflict: the server is being stopped.
+            Conflict: the server is being stopped; or the hub has no named servers, and the person's one runs something else.
             TooMany: the hub starts enough servers already.
             BuildFailed: the hub tried and could not start the server.
             Unavailable: the hub did not answer.
@@ -166,7 +167,11 @@ class Launches:
         if ran is not None:
             server = former
         else:
-            ran = await self._start_in_a_place(token, user_name, options, self.wanted(user_name, request, repo_url, server))
+            wanted = self.wanted(user_name, request, repo_url, server)
+            ran = await self._start_in_a_place(token, user_name, options, wanted, or_not=_NO_NAMES)
+            if ran is None:
+                server = ""
+                ran = await self._start_in_a_place(token, user_name, options, replace(wanted, server=replace(wanted.server, name="")))
         return replace(self.launched(user_name, server, path), already_running=bool(ran))
 
     def wanted(self, user_name: str, request: Request, repo_url: str = "", server: str = "") -> WantedServer:
@@ -192,30 +197,35 @@ class Launches:
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""
-        url = f"{self._base_url}user/{_escaped(user_name)}/{_escaped(server)}{url_path(path) or '/'}"
-        pending = f"{self._hub_prefix}spawn-pending/{_escaped(user_name)}/{_escaped(server)}?next={quote(url, safe='')}"
+        whose = "/".join(map(_escaped, (user_name, server) if server else (user_name,)))
+        url = f"{self._base_url}user/{whose}{url_path(path) or '/'}"
+        pending = f"{self._hub_prefix}spawn-pending/{whose}?next={quote(url, safe='')}"
         return Launched(server=server, url=url, pending_url=pending)
 
-    async def _start_in_a_place(self, token: str, user_name: str, options: Mapping[str, Any], wanted: WantedServer) -> bool | None:
-        """Start a server if there may be one more; its place is free again if that fails."""
+    async def _start_in_a_place(self, token: str, user_name: str, options: Mapping[str, Any], wanted: WantedServer, or_not: str = "") -> bool | None:
+        """Start a server if there may be one more, as `_start`; its place is free again if there is none then."""
         if not self.places:
-            return await self._start(token, user_name, wanted.server.name, options)
+            return await self._start(token, user_name, wanted.server.name, options, or_not)
         await self.places.take(wanted)
+        ran = None
         try:
-            return await self._start(token, user_name, wanted.server.name, options)
-        except BinderError:
-            self.places.give_back(wanted)
-            raise
+            ran = await self._start(token, user_name, wanted.server.name, options, or_not)
+        finally:
+            if ran is None:
+                self.places.give_back(wanted)
+        return ran
 
     async def _start(self, token: str, user_name: str, server: str, options: Mapping[str, Any], or_not: str = "") -> bool | None:
         """Have the hub start a server; return whether it ran before, or None if the hub refuses with a sentence that has `or_not` in it."""
-        asking = asyncio.create_task(self._ask("POST", f"/users/{_escaped(user_name)}/servers/{_escaped(server)}", token, options))
+        asking = asyncio.create_task(self._ask("POST", server_path(user_name, server), token, options))
         if await self._is_taken(asking, token, user_name, server):
             return False
         answer = await asking
         if answer.code in {201, 202}:
             return False
         state = await self._state(token, user_name, server) if answer.code == 400 else {}  # as it answers any other refusal
+        if not server and (state.get("ready") or state.get("pending") == "spawn"):
+            _check_is_of(state, options)
         if state.get("ready"):
             return True
         if state.get("pending") == "spawn":
@@ -296,6 +306,17 @@ def _options_of(template: Template | None) -> dict[str, str]:
     return {f"template_{name}": str(value) for name, value in asked.items() if value}
 
 
+def _check_is_of(state: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Raise `Conflict` if a person's one server was started for something else."""
+    given = state.get("user_options")
+    if not isinstance(given, dict) or any(given.get(name) != options[name] for name in ("repo", "ref")):
+        raise Conflict(
+            "Your server runs something else, and this hub lets everybody have one.",
+            code="other_server_runs",
+            hint="Stop it in the hub's control panel, then launch again.",
+        )
+
+
 def _escaped(name: str) -> str:
     """Return a user's or a server's name as the hub writes it in URLs."""
     return quote(name, safe="@~")
@@ -320,14 +341,9 @@ def _error_from(answer: HTTPResponse) -> BinderError:
     if answer.code == 400 and _AS_MANY_AS_MAY_BE in told:
         return Conflict(told, code="too_many_servers")
     if answer.code == 400:
-        return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused", hint=_hint_for(told))
+        return InvalidRequest(f"The hub refused the server: {told}", code="launch_refused")
     if answer.code == 500:
         return StartFailed(f"The hub could not start the server: {told}", hint="Try again; the hub's home page shows more.")
     if answer.code in {409, 422}:  # the spawner says what can be done
         return BuildFailed(f"The hub could not start the server: {told}", code="launch_failed")
     return Unavailable(f"The hub cannot start servers right now: {told}", code="hub_unavailable", hint="Try again in a moment.")
-
-
-def _hint_for(told: str) -> str | None:
-    """Return what to do about a refusal; None where it says that itself."""
-    return "Ask an administrator of the hub to set allow_named_servers." if "not enabled" in told else None

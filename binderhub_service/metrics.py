@@ -12,6 +12,7 @@ from .binderhub_metrics import BinderHubMetrics
 from .builds.builds import Builds
 from .models import Build
 from .providers import Provider
+from .store.space import Space
 from .tasks import Tasks
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
@@ -46,16 +47,18 @@ class Metrics:
             "binder_queue_seconds", "How long builds waited for their turn.", buckets=_WAIT_BUCKETS_SECONDS, registry=self._registry
         )
         self._store = Histogram("binder_store_seconds", "How long the store took to answer.", registry=self._registry)
+        self._writable = Gauge("binder_store_writable", "Whether the last try to write to the store went well.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
-    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks) -> None:
-        """Report how many builds wait and run, how many follow, and how many tasks of the service have ended, whenever asked."""
+    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks, space: Space) -> None:
+        """Report how many builds wait and run, how many follow, how many tasks of the service have ended, and what is free, whenever asked."""
         self.binderhub.watch(partial(_count, builds, "running"), providers)
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
         for name, text in texts.items():
             Gauge(f"binder_{name}", text, registry=self._registry).set_function(partial(_count, builds, name))
         ended = Gauge("binder_ended_tasks", "Tasks of the service that have ended, though none should.", registry=self._registry)
         ended.set_function(lambda: len(tasks.ended))
+        Gauge("binder_free_bytes", "What is free of the disk that state_dir is on.", registry=self._registry).set_function(space.free_bytes)
 
     def note_start(self, build: Build) -> None:
         """Count a build whose turn has come."""
@@ -65,6 +68,10 @@ class Metrics:
     def note_store(self, seconds: float) -> None:
         """Count an answer of the store."""
         self._store.observe(seconds)
+
+    def note_write(self, went_well: bool) -> None:
+        """Note whether something could be stored."""
+        self._writable.set(went_well)
 
     def note_end(self, build: Build) -> None:
         """Count a build that ended."""

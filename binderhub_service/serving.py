@@ -29,8 +29,11 @@ from .settings import Cleaning, Launcher, Server
 from .settings_check import setting_errors_converted
 from .state_lock import StateLock, state_errors_converted
 from .tasks import Tasks
+from .write_watch import WriteWatch
 
 _STOP_SECONDS = 15.0
+_LOGS_SECONDS = 60.0
+_WRITES_SECONDS = 15.0
 _LOST = 3  # the process's status
 
 
@@ -109,6 +112,10 @@ class Serving:
             metrics.note_resumed(await context.builds.resume())
             await context.image_jobs.resume()
             tasks.repeat("cleaner", Cleaning(parent=self._settings).interval_seconds, context.cleaner.clean)
+            tasks.repeat("budget of logs", _LOGS_SECONDS, context.cleaner.trim_logs)
+            writes = WriteWatch(store.check_write, metrics.note_write)
+            await writes.look()
+            tasks.repeat("watch of writes", _WRITES_SECONDS, writes.look)
             if context.temporary:
                 every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
                 tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)

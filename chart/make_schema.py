@@ -1,13 +1,37 @@
-"""Writes values.schema.json from schema.yaml, in which every object with `properties` refuses all others."""
+"""Writes values.schema.json from schema.yaml, in which every object with `properties` refuses all others, and from the service's settings.
+
+What `config` may hold is made from the traits: their types go into the schema, which helm checks first; their names into files/settings.json, by
+which the chart's templates refuse a wrong one and name the nearest right one.
+"""
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jupyterhub.services.auth import HubOAuth
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitType, Unicode
+from traitlets.config import Application, Configurable
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from binderhub_service.app import classes_with_settings  # noqa: E402  # the clone's own code, wherever this is started
+from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
+
+SCHEMA, SETTINGS = HERE / "values.schema.json", HERE / "files" / "settings.json"
+# Whose settings are another project's.
+FREE = ("EventLogger",)
+KINDS: dict[type[TraitType[Any, Any]], str] = {
+    Unicode: "string",
+    Int: "integer",
+    Float: "number",
+    Bool: "boolean",
+    List: "array",
+    Dict: "object",
+}
 
 
 def closed(part: Any) -> Any:
@@ -20,12 +44,51 @@ def closed(part: Any) -> Any:
     return {"type": "object", "additionalProperties": False, **inner} if "properties" in part else inner
 
 
-def made() -> str:
-    """Return what values.schema.json has to be."""
-    schema = yaml.safe_load((HERE / "schema.yaml").read_text())
-    return json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **closed(schema)}, indent=1) + "\n"
+def sections() -> Iterator[type[Configurable]]:
+    """Yield the classes that `config` may name."""
+    for cls in [*classes_with_settings([KubernetesMode]), HubOAuth]:
+        yield from (base for base in cls.mro() if issubclass(base, Configurable) and base is not Application and base.class_traits(config=True))
+
+
+def traits() -> dict[str, dict[str, TraitType[Any, Any]]]:
+    """Return all settings by class and name."""
+    by_name = {cls.__name__: cls.class_traits(config=True) for cls in sections()}
+    return {name: dict(sorted(by_name[name].items())) for name in sorted(by_name)}
+
+
+def kind_of(trait: TraitType[Any, Any]) -> dict[str, Any]:
+    """Return what a trait takes, as a schema; {} if JSON cannot say."""
+    if isinstance(trait, Enum):
+        return {"enum": list(trait.values)}
+    name = next((name for kind, name in KINDS.items() if isinstance(trait, kind)), None)
+    if name is None:
+        return {}
+    least = getattr(trait, "min", None)
+    bounds = {"minimum": least} if name in {"integer", "number"} and least is not None else {}
+    items = {"items": kind_of(trait._trait)} if isinstance(trait, List) and trait._trait else {}
+    return {"type": [name, "null"] if trait.allow_none else name, **bounds, **items}
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return what each class in `config` takes; names that are not there are refused by the templates, with the nearest one."""
+    return {
+        name: {"type": "object", "properties": {trait: kind_of(value) for trait, value in settings.items() if kind_of(value)}}
+        for name, settings in traits().items()
+    }
+
+
+def made() -> dict[Path, str]:
+    """Return what the files have to be."""
+    schema = closed(yaml.safe_load((HERE / "schema.yaml").read_text()))
+    schema["properties"]["config"]["properties"] = settings_schema()
+    names = {name: sorted(settings) for name, settings in traits().items()} | {name: [] for name in FREE}
+    return {
+        SCHEMA: json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **schema}, indent=1) + "\n",
+        SETTINGS: json.dumps(names, indent=1, sort_keys=True) + "\n",
+    }
 
 
 if __name__ == "__main__":
-    (HERE / "values.schema.json").write_text(made())
-    sys.stdout.write("values.schema.json is written.\n")
+    for path, text in made().items():
+        path.write_text(text)
+        sys.stdout.write(f"{path.name} is written.\n")

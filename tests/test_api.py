@@ -45,6 +45,7 @@ from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.rates import RateTable
+from binderhub_service.store.space import Space
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
 from binderhub_service.tasks import Tasks
@@ -149,7 +150,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
         controls = Controls(ControlTable(store))
         limits = BuildLimits(running=1, per_user=9)
         builds = Builds(store=store, providers=[provider], images=images, builder=builder, limits=limits, observer=metrics, controls=controls)
-        metrics.watch(builds, [], Tasks())
+        metrics.watch(builds, [], Tasks(), Space(tmp_path))
         context = AppContext(
             prefix=PREFIX,
             hub_prefix="/hub/",

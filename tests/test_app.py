@@ -341,6 +341,7 @@ def test_the_service_serves_until_it_is_told_to_stop(running: Running, tmp_path:
     assert {check["service"]: check["ok"] for check in answer.json()["checks"]} == {
         "JupyterHub API": False,
         "store": True,
+        "disk": True,
         "builder": True,
         "tasks": True,
         "accounts": True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, O
 needs_helm = pytest.mark.skipif(bool(REASON), reason=REASON)
 REGISTRY = {"prefix": "registry.example.org/binder"}
 LOGIN = {**REGISTRY, "username": "me", "password": "secret of mine"}
-OWN = {"registry": REGISTRY, "service": {"own": True}}
+OWN: Values = {"registry": REGISTRY}
+HUB = yaml.safe_load((CHART / "examples" / "in-hub.yaml").read_text())["jupyterhub"]["hub"]  # the two lists
+IN_HUB: Values = {"registry": REGISTRY, "service": {"own": False}, "jupyterhub": {"hub": HUB}}
 EXAMPLES = sorted(path.name for path in (CHART / "examples").glob("*.yaml"))
 
 
@@ -39,15 +42,15 @@ def secret(made: Objects, name: str, key: str) -> str:
 @pytest.mark.parametrize(
     "values",
     [
-        {},
-        {"registry": LOGIN},
         OWN,
+        {"registry": LOGIN},
+        IN_HUB,
         {**OWN, "database": {"url": "postgresql+psycopg://me:word@db/binder"}},
-        {**OWN, "service": {"own": True, "state": {"persistent": False}, "pdb": {"enabled": False}, "serviceAccount": {"create": False}}},
+        {**OWN, "service": {"state": {"persistent": False}, "pdb": {"enabled": False}, "serviceAccount": {"create": False}}},
         {**OWN, "registry": {**REGISTRY, "existingSecret": "mine"}, "database": {"existingSecret": "db"}},
-        {"networkPolicy": {"enabled": False}, "rbac": {"create": False}},
-        {"builder": {"namespace": "builds"}},
-        {"monitoring": {"serviceMonitor": {"enabled": True}, "grafanaDashboard": {"enabled": True}}},
+        {**OWN, "networkPolicy": {"enabled": False}, "rbac": {"create": False}},
+        {**OWN, "builder": {"namespace": "builds"}},
+        {**IN_HUB, "monitoring": {"serviceMonitor": {"enabled": True}, "grafanaDashboard": {"enabled": True}}},
         {**OWN, "monitoring": {"serviceMonitor": {"enabled": True}}, "jupyterhub": {"hub": {"baseUrl": "/hub-of-ours/"}}},
     ],
     ids=lambda values: json.dumps(values)[:60],
@@ -68,12 +71,12 @@ def test_an_example_can_be_installed_as_it_is(chart: Path, name: str) -> None:
     made = by_name(template(chart, None, f"--values={CHART / 'examples' / name}"))
     values = json.loads(secret(made, "binder-config", "values.json"))
     assert values["registry"]["prefix"]
-    assert values["pullSecret"] == "binder-registry"
+    assert values["pullSecret"] == ("" if "plain" in name else "binder-registry")
 
 
 @needs_helm
 def test_the_release_gets_no_more_rights_than_builds_need(chart: Path) -> None:
-    made = objects(chart)
+    made = objects(chart, OWN)
     assert {tuple(rule["resources"]): rule["verbs"] for rule in made["Role", "binder-builds"]["rules"]} == {
         ("pods",): ["create", "get", "list", "watch", "delete"],
         ("pods/log",): ["get"],
@@ -88,11 +91,11 @@ def test_the_release_gets_no_more_rights_than_builds_need(chart: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "account"),
     [
-        ({}, "hub"),
+        (IN_HUB, "hub"),
         (OWN, "binder-service"),
-        ({**OWN, "service": {"own": True, "serviceAccount": {"create": False, "name": "mine"}}}, "mine"),
-        ({"jupyterhub": {"hub": {"serviceAccount": {"name": "theirs"}}}}, "theirs"),
-        ({"jupyterhub": {"hub": {"serviceAccount": {"create": False}}}}, "default"),
+        ({**OWN, "service": {"serviceAccount": {"create": False, "name": "mine"}}}, "mine"),
+        ({**IN_HUB, "jupyterhub": {"hub": {**HUB, "serviceAccount": {"name": "theirs"}}}}, "theirs"),
+        ({**IN_HUB, "jupyterhub": {"hub": {**HUB, "serviceAccount": {"create": False}}}}, "default"),
     ],
 )
 def test_rights_go_to_the_account_that_runs_builds(chart: Path, values: Values, account: str) -> None:
@@ -106,14 +109,14 @@ def test_rights_go_to_the_account_that_runs_builds(chart: Path, values: Values, 
 def test_a_service_of_its_own_sees_servers_wherever_builds_are(chart: Path) -> None:
     elsewhere = {**OWN, "builder": {"namespace": "builds"}}
     assert objects(chart, elsewhere)["Role", "binder-servers"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
-    for values in (OWN, {"builder": {"namespace": "builds"}}):
+    for values in (OWN, {**IN_HUB, "builder": {"namespace": "builds"}}):
         assert ("Role", "binder-servers") not in objects(chart, values)
 
 
 @needs_helm
 def test_builds_reach_the_outside_and_what_is_named_and_nobody_reaches_them(chart: Path) -> None:
     inside = {"to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}], "ports": [{"protocol": "TCP", "port": 5000}]}
-    policy = objects(chart, {"networkPolicy": {"builderEgress": [inside]}})["NetworkPolicy", "binder-builds"]["spec"]
+    policy = objects(chart, {**OWN, "networkPolicy": {"builderEgress": [inside]}})["NetworkPolicy", "binder-builds"]["spec"]
     assert policy["podSelector"]["matchLabels"] == {"component": "binderhub-build", "binder.instance": "binder"}
     assert policy["ingress"] == []
     names, outside, registry = policy["egress"]
@@ -125,31 +128,61 @@ def test_builds_reach_the_outside_and_what_is_named_and_nobody_reaches_them(char
 
 
 @needs_helm
-def test_hub_and_proxy_reach_the_service_wherever_it_is(chart: Path) -> None:
-    made = objects(chart)
-    assert {"name": "binder", "port": 8585, "targetPort": 8585} in made["Service", "hub"]["spec"]["ports"]
-    [from_proxy] = [rule for rule in made["NetworkPolicy", "hub"]["spec"]["ingress"] if rule["ports"][0]["port"] == 8585]
-    assert from_proxy["from"] == [{"podSelector": {"matchLabels": {"component": "proxy"}}}]
-    [to_service] = [rule for rule in made["NetworkPolicy", "proxy"]["spec"]["egress"] if rule["ports"][0]["port"] == 8585]
-    assert [peer["podSelector"]["matchLabels"]["component"] for peer in to_service["to"]] == ["hub", "binder-service"]
-    own = objects(chart, OWN)["NetworkPolicy", "binder-service"]["spec"]
-    assert [peer["podSelector"]["matchLabels"]["component"] for peer in own["ingress"][0]["from"]] == ["hub", "proxy"]
+@pytest.mark.parametrize(("values", "component"), [(IN_HUB, "hub"), (OWN, "binder-service")], ids=["in the hub's pod", "of its own"])
+def test_hub_and_proxy_reach_the_service_wherever_it_is_whatever_lists_an_operator_has(chart: Path, values: Values, component: str) -> None:
+    mine = {"ports": [{"port": 9999}]}
+    hub = {**values.get("jupyterhub", {}).get("hub", {}), "networkPolicy": {"ingress": [mine], "egress": [mine]}, "service": {"extraPorts": []}}
+    made = objects(chart, {**values, "jupyterhub": {"hub": hub, "proxy": {"chp": {"networkPolicy": {"egress": [mine]}}}}})
+    assert mine in made["NetworkPolicy", "hub"]["spec"]["ingress"]
+    service = made["Service", "binder-service"]["spec"]
+    assert service["selector"]["component"] == component
+    assert service["ports"][0]["targetPort"] == 8585
+    [from_proxy] = made["NetworkPolicy", "binder-proxy"]["spec"]["egress"]
+    assert from_proxy == {"ports": [{"protocol": "TCP", "port": 8585}], "to": [{"podSelector": {"matchLabels": service["selector"]}}]}
+    policy = made["NetworkPolicy", "binder-service" if component == "binder-service" else "binder-hub"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == service["selector"]
+    assert "proxy" in [peer["podSelector"]["matchLabels"]["component"] for peer in policy["ingress"][0]["from"]]
+    if component == "binder-service":
+        [from_hub] = made["NetworkPolicy", "binder-hub"]["spec"]["egress"]
+        assert from_hub["to"] == [{"podSelector": {"matchLabels": service["selector"]}}]
+
+
+@needs_helm
+def test_no_policy_closes_a_hub_or_a_proxy_that_has_none(chart: Path) -> None:
+    off = {"networkPolicy": {"enabled": False}}
+    made = objects(chart, {**OWN, "jupyterhub": {"hub": off, "proxy": {"chp": off}}})
+    assert {name for kind, name in made if kind == "NetworkPolicy"} == {"binder-builds", "binder-service"}
+
+
+@needs_helm
+@pytest.mark.parametrize("values", [IN_HUB, OWN], ids=["in the hub's pod", "of its own"])
+def test_the_service_has_a_volume_of_its_own_whatever_database_the_hub_has(chart: Path, values: Values) -> None:
+    hub = {**values.get("jupyterhub", {}).get("hub", {}), "db": {"type": "postgres", "url": "postgresql://db/hub"}}
+    made = objects(chart, {**values, "jupyterhub": {"hub": hub}})
+    name = "hub" if values is IN_HUB else "binder-service"
+    pod = made["Deployment", name]["spec"]["template"]["spec"]
+    [mount] = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == "/srv/binder"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == mount["name"]]
+    assert volume["persistentVolumeClaim"]["claimName"] == "binder-state"
+    assert made["PersistentVolumeClaim", "binder-state"]["spec"]["resources"]["requests"] == {"storage": "5Gi"}
+    assert ("PersistentVolumeClaim", "hub-db-dir") not in made
 
 
 @needs_helm
 def test_the_hubs_pod_has_the_values_and_logins_where_the_hub_looks_for_them(chart: Path) -> None:
-    pod = objects(chart, {"registry": LOGIN})["Deployment", "hub"]["spec"]["template"]["spec"]
-    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "binder"]
-    secrets = {source["secret"]["name"]: source["secret"].get("optional", False) for source in volume["projected"]["sources"]}
-    assert secrets == {"binder-config": False, "binder-registry": True, "binder-database": True}
-    assert {"name": "binder", "mountPath": "/etc/binder", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    for values in (OWN, IN_HUB):
+        pod = objects(chart, values)["Deployment", "hub"]["spec"]["template"]["spec"]
+        [volume] = [volume for volume in pod["volumes"] if volume["name"] == "binder"]
+        secrets = {source["secret"]["name"]: source["secret"].get("optional", False) for source in volume["projected"]["sources"]}
+        assert secrets == {"binder-config": False, "binder-registry": True, "binder-database": True}
+        assert {"name": "binder", "mountPath": "/etc/binder", "readOnly": True} in pod["containers"][0]["volumeMounts"]
 
 
 @needs_helm
 def test_the_user_that_zero_to_jupyterhub_gives_servers_is_the_one_that_the_hub_leaves_out(chart: Path) -> None:
-    singleuser = yaml.safe_load(secret(objects(chart), "hub", "values.yaml"))["singleuser"]
+    singleuser = yaml.safe_load(secret(objects(chart, OWN), "hub", "values.yaml"))["singleuser"]
     assert (singleuser["uid"], singleuser["fsGid"]) == (DEFAULT_USER_ID, 100)
-    singleuser = yaml.safe_load(secret(objects(chart, {"jupyterhub": {"singleuser": {"uid": 1001}}}), "hub", "values.yaml"))["singleuser"]
+    singleuser = yaml.safe_load(secret(objects(chart, {**OWN, "jupyterhub": {"singleuser": {"uid": 1001}}}), "hub", "values.yaml"))["singleuser"]
     assert singleuser["uid"] == 1001
 
 
@@ -171,7 +204,7 @@ def test_a_login_becomes_a_secret_that_the_service_and_nodes_both_read(chart: Pa
 
 
 @needs_helm
-@pytest.mark.parametrize("values", [{"registry": REGISTRY}, OWN], ids=["in the hub's pod", "of its own"])
+@pytest.mark.parametrize("values", [IN_HUB, OWN], ids=["in the hub's pod", "of its own"])
 def test_logins_of_git_servers_are_in_the_secret_with_the_services_values_and_nowhere_else(chart: Path, values: Values) -> None:
     logins = "https://me:secret-of-mine@git.example.org\n"
     made = objects(chart, {**values, "builder": {"gitCredentials": logins}})
@@ -193,20 +226,54 @@ def test_secrets_of_ones_own_are_used_by_name(chart: Path) -> None:
     assert [source["secret"]["name"] for source in volumes[0]["projected"]["sources"]] == ["binder-config", "mine", "theirs"]
 
 
+WRONG: list[tuple[Values, str]] = [
+    ({"registry": {"prefix": ""}}, "registry.prefix is not set"),
+    ({"registry": {"prefix": "ghcr.io/Example"}}, "/registry/prefix"),
+    ({"registry": {"prefix": "https://ghcr.io/example"}}, "/registry/prefix"),
+    ({"registry": {**LOGIN, "existingSecret": "mine"}}, "not both"),
+    ({"registry": {"username": "me"}}, "registry.username is set without registry.password"),
+    ({"registry": {"password": "word"}}, "registry.password is set without registry.username"),
+    ({"registry": {"imagePrefix": "Binder-"}}, "/registry/imagePrefix"),
+    ({"database": {"url": "postgresql://x", "existingSecret": "y"}}, "not both"),
+    ({"database": {"url": "db.example.org"}}, "/database/url"),
+    ({"config": {"limits": {"running": 3}}}, "there is no class limits with settings. Did you mean Limits?"),
+    ({"config": {"Limit": {"running": 3}}}, "Did you mean Limits?"),
+    ({"config": {"KubernetsMode": {}}}, "Did you mean KubernetesMode?"),
+    ({"config": {"Zebra": {}}}, "there is no class Zebra with settings."),
+    ({"config": {"Limits": {"runing": 3}}}, "Limits has no setting runing. Did you mean running?"),
+    ({"config": {"Limits": {"buildSeconds": 3}}}, "Did you mean build_seconds?"),
+    ({"config": {"Limits": {"running": "3"}}}, "/config/Limits/running"),
+    ({"config": {"Limits": {"running": 0}}}, "/config/Limits/running"),
+    ({"config": {"UrlGuard": {"exceptions": "gitlab.example.org"}}}, "/config/UrlGuard/exceptions"),
+    ({"config": {"KubernetesMode": {"storage_driver": "btrfs"}}}, "/config/KubernetesMode/storage_driver"),
+    ({"config": {"Limits": 3}}, "/config/Limits"),
+    ({"builder": {"resources": {"limits": {"memory": "1K"}}}}, "/builder/resources/limits/memory"),
+    ({"builder": {"resources": {"limits": {"memory": "512m"}}}}, "/builder/resources/limits/memory"),
+    ({"builder": {"resources": {"limits": {"memory": 4}}}}, "/builder/resources/limits/memory"),
+    ({"builder": {"resources": {"requests": {"cpu": "2 cores"}}}}, "/builder/resources/requests/cpu"),
+    ({"builder": {"resources": {"limits": {"gpu": 1}}}}, "invalid propertyName 'gpu'"),
+    ({"builder": {"image": {"tag": ""}}}, "/builder/image/tag"),
+    ({"builder": {"caBundle": {"configMap": "a", "secret": "b"}}}, "not both"),
+    ({"builder": {"storageDriver": "zfs"}}, "/builder/storageDriver"),
+    ({"service": {"state": {"storage": "5"}}}, "/service/state/storage"),
+    ({"service": {"extraFiles": {"a": {"mountPath": "/a"}}}}, "stringData"),
+    ({"service": {"extraConfig": {"a": "x"}}, "config": {"BinderService": {"config_file": "y"}}}, "not both"),
+    ({"service": {"own": False}}, "take the two lists of chart/examples/in-hub.yaml"),
+    ({**IN_HUB, "service": {"own": False, "extraEnv": {"A": "b"}}}, "in the hub's pod set jupyterhub.hub.extraEnv"),
+    ({**IN_HUB, "registry": {"existingSecret": "mine"}}, "registry.existingSecret: the hub's pod mounts nothing called mine"),
+    ({"jupyterhub": {"enabled": False}}, "jupyterhub.enabled must be true"),
+    ({"jupyterhub": {"hub": {"image": {"tag": ""}}}}, "jupyterhub.hub.image.tag is empty"),
+    ({"jupyterhub": {"hub": {"extraVolumes": [{"name": "mine", "emptyDir": {}}]}}}, "add the entry `binder` of chart/values.yaml"),
+    ({"jupyterhub": {"hub": {"extraVolumeMounts": []}}}, "add {name: binder, mountPath: /etc/binder, readOnly: true}"),
+]
+
+
 @needs_helm
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"registry": {**REGISTRY, "existingSecret": "mine"}}, "the hub's pod mounts no Secret mine"),
-        ({"registry": {**LOGIN, "existingSecret": "mine"}}, "not both"),
-        ({"registry": {"username": "me"}}, "whose login it is"),
-        ({"database": {"url": "x", "existingSecret": "y"}}, "not both"),
-        ({"jupyterhub": {"enabled": False}}, "jupyterhub.enabled must be true"),
-    ],
-)
-def test_what_would_not_work_is_refused_with_a_sentence(chart: Path, values: Values, words: str) -> None:
-    with pytest.raises(HelmFailed, match=words):
-        template(chart, values)
+def test_what_would_not_work_is_refused_with_a_sentence(chart: Path) -> None:
+    for values, words in WRONG:
+        registry = {**REGISTRY, **values.get("registry", {})}
+        with pytest.raises(HelmFailed, match=re.escape(words)):
+            template(chart, {**values, "registry": registry})
 
 
 # --- the service on its own --------------------------------------------------------------------------------------------------
@@ -229,7 +296,54 @@ def test_a_service_of_its_own_runs_without_privileges_is_looked_after_and_keeps_
     assert environment["JUPYTERHUB_API_URL"] == "http://hub:8081/ours/hub/api"
     assert environment["JUPYTERHUB_API_TOKEN"] is None
     assert made["PodDisruptionBudget", "binder-service"]["spec"]["maxUnavailable"] == 1
-    assert ("PersistentVolumeClaim", "binder-service-state") in made
+
+
+@needs_helm
+def test_a_service_of_its_own_has_all_that_an_operator_adds(chart: Path) -> None:
+    service = {
+        "extraEnv": {"HTTPS_PROXY": "http://proxy:3128", "NODE": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}},
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}],
+        "extraFiles": {"netrc": {"mountPath": "/home/jovyan/.netrc", "stringData": "machine a", "mode": 256}},
+        "extraConfig": {"10-mine": "c.Limits.running = 3", "20-more": "c.Limits.per_user = 2"},
+        "extraPodSpec": {"dnsPolicy": "Default"},
+        "priorityClassName": "high",
+        "tolerations": [{"key": "mine"}],
+    }
+    pulled = {"imagePullSecrets": [{"name": "a"}, "b"], "imagePullSecret": {"create": True}, "hub": {"image": {"pullSecrets": ["c"]}}}
+    made = objects(chart, {**OWN, "service": service, "jupyterhub": pulled})
+    pod = made["Deployment", "binder-service"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    environment = {entry.pop("name"): entry for entry in container["env"]}
+    assert environment["HTTPS_PROXY"] == {"value": "http://proxy:3128"}
+    assert environment["NODE"] == {"valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    assert {"name": "ca", "configMap": {"name": "ca"}} in pod["volumes"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/etc/binder", "/srv/binder", "/ca", "/home/jovyan/.netrc"}
+    assert made["Secret", "binder-files"]["stringData"] == {"netrc": "machine a"}
+    assert secret(made, "binder-config", "extra_config.py").count("c.Limits.") == 2
+    assert (pod["dnsPolicy"], pod["priorityClassName"]) == ("Default", "high")
+    assert [one["value"] for one in pod["tolerations"] if "value" in one] == ["core", "core"]
+    assert {"key": "mine"} in pod["tolerations"]
+    assert [one["name"] for one in pod["imagePullSecrets"]] == ["image-pull-secret", "a", "b", "c"]
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    "changed",
+    [{"config": {"Limits": {"running": 3}}}, {"service": {"extraConfig": {"a": "b"}}}, {"builder": {"resources": {"limits": {"cpu": 3}}}}],
+    ids=json.dumps,
+)
+def test_a_changed_value_restarts_the_service_and_leaves_the_hub_alone(chart: Path, changed: Values) -> None:
+    given = {**OWN, "service": {"apiToken": "token"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
+    before, after = objects(chart, given), objects(chart, {**given, **changed, "service": {**given["service"], **changed.get("service", {})}})
+    assert before["Deployment", "binder-service"] != after["Deployment", "binder-service"]
+    assert before["Deployment", "hub"] == after["Deployment", "hub"]
+
+
+@needs_helm
+def test_the_same_values_with_tokens_make_the_same_text_twice(chart: Path) -> None:
+    given = {**OWN, "service": {"apiToken": "token"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
+    assert template(chart, given) == template(chart, given)
 
 
 @needs_helm
@@ -237,24 +351,24 @@ def test_the_services_token_is_random_unless_it_is_given(chart: Path) -> None:
     tokens = {secret(objects(chart, OWN), "binder-config", "service-token") for _ in range(2)}
     assert {len(token) for token in tokens} == {64}
     assert len(tokens) == 2
-    given = objects(chart, {**OWN, "service": {"own": True, "apiToken": "a token"}})
+    given = objects(chart, {**OWN, "service": {"apiToken": "a token"}})
     assert secret(given, "binder-config", "service-token") == "a token"
 
 
 @needs_helm
-@pytest.mark.parametrize(("values", "component"), [({}, "hub"), (OWN, "binder-service")])
-def test_prometheus_is_told_where_the_metrics_are(chart: Path, values: Values, component: str) -> None:
+@pytest.mark.parametrize("values", [IN_HUB, OWN], ids=["in the hub's pod", "of its own"])
+def test_prometheus_is_told_where_the_metrics_are(chart: Path, values: Values) -> None:
     made = objects(chart, {**values, "monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}})
     monitor = made["ServiceMonitor", "binder"]
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
-    service = next(thing for (kind, _), thing in made.items() if kind == "Service" and thing["metadata"]["labels"].get("component") == component)
+    service = made["Service", "binder-service"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] in {port.get("name") for port in service["spec"]["ports"]}
 
 
 @needs_helm
 def test_the_dashboard_asks_for_metrics_that_there_are(chart: Path) -> None:
-    made = objects(chart, {"monitoring": {"grafanaDashboard": {"enabled": True}}})
+    made = objects(chart, {**OWN, "monitoring": {"grafanaDashboard": {"enabled": True}}})
     dashboard = json.loads(made["ConfigMap", "binder-dashboard"]["data"]["binder.json"])
     text = (Path(CHART).parent / "binderhub_service/metrics.py").read_text()
     for panel in dashboard["panels"]:
@@ -281,13 +395,17 @@ def notes(chart: Path, values: Values) -> str:
 @needs_helm
 def test_the_notes_say_how_to_reach_it_and_what_is_missing(tmp_path: Path) -> None:
     chart = packed(tmp_path)
-    bare = notes(chart, {})
+    bare = notes(chart, OWN)
     assert "port-forward service/proxy-public" in bare
-    for words in ("registry.prefix is not set", "builder.image.name is binderspawner-builder", "everybody may sign in as anybody"):
+    for words in ("The registry has no login", "builder.image.name is binderspawner-builder", "everybody may sign in as anybody"):
         assert words in bare
-    hub = {"image": {"name": "r/h"}, "config": {"JupyterHub": {"authenticator_class": "github"}}}
+    github = {"JupyterHub": {"authenticator_class": "github"}}
+    hub = {"image": {"name": "r/h"}, "config": {**github, "GitHubOAuthenticator": {"client_id": "x", "allowed_users": ["me"]}}}
     complete = {"builder": {"image": {"name": "r/b"}}, "jupyterhub": {"hub": hub}, "registry": LOGIN}
     assert "What is missing" not in notes(chart, complete)
+    without = notes(chart, {**complete, "jupyterhub": {"hub": {**hub, "config": github}}})
+    assert "jupyterhub.hub.config.GitHubOAuthenticator.client_id is not set" in without
+    assert "says nobody who may sign in: set GitHubOAuthenticator.allowed_users" in without
     assert "registry.password still has its placeholder" in notes(chart, {**complete, "registry": {**LOGIN, "password": "REPLACE-me"}})
     assert "the code of strangers" in notes(chart, {**complete, "networkPolicy": {"enabled": False}})
     assert "secret of mine" not in notes(chart, complete)

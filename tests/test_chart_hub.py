@@ -39,10 +39,13 @@ def mounted(folder: Path, **more: Any) -> Path:
         "registry": {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": False},
         "pullSecret": "",
         "own": False,
+        "volume": {"storage": "5Gi", "persistent": True},
+        "hasExtraConfig": False,
         **more,
     }
     folder.mkdir(exist_ok=True)
-    (folder / "values.json").write_text(json.dumps(values))
+    (folder / "aside").write_text(json.dumps(values))
+    (folder / "aside").rename(folder / "values.json")  # at once, as Kubernetes does it
     (folder / "service-token").write_text("the token")
     return folder
 
@@ -85,7 +88,7 @@ def test_config_wins_over_everything_and_goes_to_any_class(tmp_path: Path) -> No
     made = settings(tmp_path, config={"KubernetesMode": {"cpu_limit": 8}, "Limits": {"running": 7}, "Novel": {"trait": 1}})
     assert made["KubernetesMode"]["cpu_limit"] == 8
     assert made["KubernetesMode"]["namespace"] == "builds"
-    assert made["Limits"] == {"running": 7}
+    assert made["Limits"] == {"running": 7, "free_bytes": 256 * 2**20}
     assert made["Novel"] == {"trait": 1}
 
 
@@ -96,10 +99,23 @@ def test_the_databases_url_comes_from_its_secret(tmp_path: Path) -> None:
     assert settings(tmp_path)["BinderService"]["database_url"] == "postgresql+psycopg://me:word@db/binder"
 
 
-def test_a_hub_without_a_registry_says_what_to_set(tmp_path: Path) -> None:
-    mounted(tmp_path, registry={"prefix": "", "imagePrefix": "b-", "plainHttp": False})
-    with pytest.raises(ValueError, match=r"registry\.prefix"):
-        chart.read_values(tmp_path)
+def test_builds_and_logs_have_what_fits_a_cluster_and_the_volume(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    assert made["Limits"] == {"running": 32, "free_bytes": 256 * 2**20}
+    assert made["Cleaning"] == {"log_bytes": 5 * 2**29}
+    assert settings(tmp_path, volume={"storage": "5Gi", "persistent": False})["Cleaning"] == {}
+    assert settings(tmp_path, hasExtraConfig=True)["BinderService"]["config_file"] == str(tmp_path / "extra_config.py")
+    mode = made["KubernetesMode"]
+    assert {one["value"] for one in mode["tolerations"]} == {"user"}
+    assert (mode["storage_driver"], mode["ephemeral_storage_request_bytes"], mode["ca_bundle"]) == ("overlay", 2 * 2**30, {})
+
+
+def test_everything_in_resources_reaches_build_pods(tmp_path: Path) -> None:
+    builder = yaml.safe_load((CHART / "values.yaml").read_text())["builder"]
+    more = {"requests": {"hugepages-2Mi": "4Mi"}, "limits": {"nvidia.com/gpu": 1, "cpu": 2}}
+    mode = settings(tmp_path, builder={**builder, "resources": more})["KubernetesMode"]
+    assert (mode["extra_requests"], mode["extra_limits"], mode["cpu_limit"]) == ({"hugepages-2Mi": "4Mi"}, {"nvidia.com/gpu": "1"}, 2)
+    KubernetesMode(config=Config({"KubernetesMode": mode}))
 
 
 def configured(folder: Path, c: Config) -> dict[str, dict[str, Any]]:
@@ -168,14 +184,16 @@ def test_named_servers_are_the_charts_to_decide(tmp_path: Path, named: bool) -> 
 
 
 def test_the_hub_is_ended_when_its_values_change_and_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted(tmp_path)
+    """Where the service has a Deployment of its own, what only that reads does not matter to the hub."""
+    mounted(tmp_path, own=True)
     monkeypatch.setattr(chart, "WATCH_SECONDS", 0.01)
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as hub:
         watch = threading.Thread(target=chart.end_hub_on_change, args=(tmp_path / "values.json", hub.pid))
         watch.start()
+        mounted(tmp_path, own=True, config={"Limits": {"running": 3}})
         watch.join(0.2)
         assert hub.poll() is None
-        mounted(tmp_path, release="other")
+        mounted(tmp_path, own=True, release="other")
         watch.join(10)
         assert hub.wait(10) == -signal.SIGTERM
 

@@ -120,14 +120,41 @@ def test_what_the_operator_asks_for_is_in_the_pod_and_else_is_left_out(settings:
 
 
 def test_every_step_has_the_operators_limits() -> None:
-    pod = made(memory_request_bytes=1, memory_limit_bytes=2, cpu_request=0.25, cpu_limit=2, ephemeral_storage_limit_bytes=5)
+    storage = {"ephemeral_storage_request_bytes": 3, "ephemeral_storage_limit_bytes": 5}
+    more = {"extra_requests": {"hugepages-2Mi": "4Mi"}, "extra_limits": {"nvidia.com/gpu": "1"}}
+    pod = made(memory_request_bytes=1, memory_limit_bytes=2, cpu_request=0.25, cpu_limit=2, **storage, **more)
     for container in containers(pod).values():
         assert container["resources"] == {
-            "requests": {"memory": "1", "cpu": "0.25"},
-            "limits": {"memory": "2", "cpu": "2", "ephemeral-storage": "5"},
+            "requests": {"memory": "1", "cpu": "0.25", "ephemeral-storage": "3", "hugepages-2Mi": "4Mi"},
+            "limits": {"memory": "2", "cpu": "2", "ephemeral-storage": "5", "nvidia.com/gpu": "1"},
         }
     assert [one["emptyDir"] for one in pod["spec"]["volumes"] if "emptyDir" in one] == [{"sizeLimit": "5"}] * 3
     assert all(container["resources"] == {"requests": {}, "limits": {}} for container in containers(made()).values())
+
+
+def test_the_operator_says_where_a_pod_runs_and_what_else_it_is_but_not_what_runs_in_it() -> None:
+    spread = [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+    extra = {"dnsPolicy": "Default", "schedulerName": "other", "containers": [], "volumes": []}
+    spec = made(scheduler="packing", runtime_class="gvisor", topology_spread=spread, extra_pod_spec=extra)["spec"]
+    assert (spec["runtimeClassName"], spec["topologySpreadConstraints"], spec["dnsPolicy"]) == ("gvisor", spread, "Default")
+    assert spec["schedulerName"] == "other", "the extra specification wins"
+    assert spec["containers"]
+    assert spec["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("bundle", "source"),
+    [
+        ({"configMap": "ours"}, {"configMap": {"name": "ours", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}),
+        ({"secret": "ours", "key": "all.pem"}, {"secret": {"secretName": "ours", "items": [{"key": "all.pem", "path": "ca.crt"}]}}),
+    ],
+)
+def test_a_bundle_of_certificates_is_believed_in_all_steps(bundle: dict[str, str], source: dict[str, Any]) -> None:
+    pod = made(ca_bundle=bundle)
+    assert {"name": "ca", **source} in pod["spec"]["volumes"]
+    for container in containers(pod).values():
+        assert {"name": "ca", "mountPath": "/etc/binder-ca", "readOnly": True} in container["volumeMounts"]
+        assert {entry["name"] for entry in container["env"]} >= {"SSL_CERT_FILE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE"}
 
 
 def test_volumes_of_the_operator_are_for_the_build_step() -> None:

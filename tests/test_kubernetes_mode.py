@@ -45,6 +45,14 @@ OF_PODS: dict[str, Any] = {
     "cpu_request": 0.5,
     "cpu_limit": 2.0,
     "ephemeral_storage_limit_bytes": 3,
+    "ephemeral_storage_request_bytes": 8,
+    "extra_requests": {"hugepages-2Mi": "4Mi"},
+    "extra_limits": {"nvidia.com/gpu": "1"},
+    "scheduler": "packing",
+    "runtime_class": "gvisor",
+    "topology_spread": [{"maxSkew": 1}],
+    "extra_pod_spec": {"dnsPolicy": "Default"},
+    "ca_bundle": {"configMap": "ours"},
     "deadline_seconds": 4,
     "seccomp_profile": {"type": "Localhost", "localhostProfile": "builds.json"},
     "security_context": {"procMount": "Unmasked"},
@@ -59,7 +67,7 @@ OF_STEPS: dict[str, Any] = {
     "user_name": "rstudio",
     "user_id": 1001,
     "reuse_environments": False,
-    "storage_driver": "overlay",
+    "storage_driver": "vfs",
     "engine_host": "tcp://engine:2375",
 }
 OF_OTHERS: list[tuple[str, Any, dict[str, Any]]] = [

@@ -120,7 +120,6 @@ async def test_a_server_that_somebody_else_just_asked_for_is_answered(hub: FakeH
     ("status", "answer", "error", "says"),
     [
         (400, {"message": "The requirement six==99 does not exist."}, InvalidRequest, "six==99 does not exist"),
-        (400, {"message": "Named servers are not enabled."}, InvalidRequest, "not enabled"),
         (400, {"message": "User alice already has the maximum of 2 named servers."}, Conflict, "maximum of 2"),
         (401, {}, NotAllowed, "may not start"),
         (403, {"message": "Action is not authorized"}, NotAllowed, "may not start"),
@@ -146,11 +145,29 @@ async def test_what_the_hub_says_is_passed_on(
         await launches.launch("t", "alice", REQUEST, "")
 
 
-async def test_where_an_administrator_can_do_something_the_hint_says_what(hub: FakeHub, launches: Launches) -> None:
+DEFAULT = ("POST", "/users/alice/server")
+
+
+async def test_where_named_servers_are_off_the_one_server_is_used(hub: FakeHub, launches: Launches) -> None:
     hub.answers[START] = (400, {"message": "Named servers are not enabled."})
-    with pytest.raises(InvalidRequest) as caught:
+    hub.answers[DEFAULT] = (202, "")
+    launched = await launches.launch("t", "alice", REQUEST, "a.ipynb")
+    assert (launched.server, launched.already_running) == ("", False)
+    assert launched.url.startswith("/hub-of-ours/user/alice/" if "hub-of-ours" in launched.url else "/user/alice/")
+    assert "//" not in launched.url
+    assert "/spawn-pending/alice?next=" in launched.pending_url
+
+
+@pytest.mark.parametrize("pending", [None, "spawn"])
+async def test_where_named_servers_are_off_a_server_of_something_else_is_a_conflict(hub: FakeHub, launches: Launches, pending: str | None) -> None:
+    hub.answers[START] = (400, {"message": "Named servers are not enabled."})
+    hub.answers[DEFAULT] = (400, {"message": "alice is already running"})
+    state = {"ready": not pending, "pending": pending}
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {"": {**state, "user_options": {"repo": REPO, "ref": "main"}}}})
+    assert (await launches.launch("t", "alice", REQUEST, "")).already_running is not bool(pending)
+    hub.answers["GET", "/users/alice"] = (200, {"servers": {"": {**state, "user_options": {"repo": REPO, "ref": "other"}}}})
+    with pytest.raises(Conflict, match="runs something else"):
         await launches.launch("t", "alice", REQUEST, "")
-    assert "allow_named_servers" in (caught.value.hint or "")
 
 
 FORMER = former_server_name(REPO, "main")

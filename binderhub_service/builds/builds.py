@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 from ..builders import Builder
 from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
 from ..models import Account, Batch, Build, Caller, Request, Source, State
 from ..providers import Provider
+from ..store.space import Space
 from ..store.store import Store
 from . import access
 from .active import ActiveBuilds
@@ -35,6 +37,7 @@ class Builds:
 
     Args:
         providers: asked in order, most specific first.
+        space: the disk that is written to while builds run; by default nobody looks at it.
         observer: told when a build's turn comes and when it ends.
         controls: what administrators switch; None where they cannot.
     """
@@ -47,6 +50,7 @@ class Builds:
         images: Images,
         builder: Builder,
         limits: BuildLimits = BuildLimits(),  # noqa: B008  # frozen
+        space: Space | None = None,
         observer: Observer | None = None,
         controls: Controls | None = None,
     ) -> None:
@@ -58,7 +62,8 @@ class Builds:
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
         self._resolver = Resolver(providers, limits)
-        self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, observer=observer)
+        room = space or Space(Path())
+        self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, space=room, observer=observer)
         self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler, limits=limits)
 
     # --- asking ------------------------------------------------------------------------------------------------------

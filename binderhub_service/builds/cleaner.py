@@ -31,12 +31,14 @@ class Budget:
         image_bytes: how much all images together may take.
         image_seconds: how long an image is kept after it was last asked for.
         log_seconds: how long the logs of builds that ended are kept.
+        log_bytes: how much all logs together may take.
         build_seconds: how long the records of builds that ended are kept, with who asked for them.
     """
 
     image_bytes: int = 0
     image_seconds: float = 0
     log_seconds: float = 0
+    log_bytes: int = 0
     build_seconds: float = 0
 
 
@@ -131,6 +133,14 @@ class Cleaner:
             except BinderError as error:
                 log.info("The image %s stays: %s", image.name, error.message)
         return gone
+
+    async def trim_logs(self) -> None:
+        """Drop the oldest logs beyond the budget."""
+        dropped = 0
+        while self._budget.log_bytes and (count := await self._store.drop_oldest_logs(self._budget.log_bytes, _BUILDS_AT_ONCE)):
+            dropped += count
+        if dropped:
+            log.info("Dropped the logs of the %d builds that ended first: all logs together were larger than they may be", dropped)
 
     async def _drop_logs(self, before: datetime) -> None:
         while await self._store.drop_logs(before, _BUILDS_AT_ONCE):

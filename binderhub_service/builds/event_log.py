@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import Unavailable
+from ..errors import BinderError, Unavailable
 from ..models import Batch, Build, Event, Kind, Phase, iso, now
 from ..store.store import Store
 
@@ -18,6 +18,7 @@ _BATCH_SECONDS = 0.05
 _FIRST_RETRY_SECONDS = 0.1
 _LAST_RETRY_SECONDS = 5.0
 _MAX_WAITING_EVENTS = 1000
+_MAX_WAITING_BYTES = 1024 * 1024
 _KEPT_BYTES = 4 * 1024 * 1024  # of the newest events; who is further behind reads from the store
 _PAGE_EVENTS = 500
 _ORDER = list(Phase)
@@ -43,6 +44,7 @@ class EventLog:
     Attributes:
         typical_seconds: how long such builds took before, if that is known.
         resumed: whether it was running already when the service started.
+        unstored: why lines of the log were lost that could not be stored; the build is to end then.
         followers: how many follow now.
     """
 
@@ -51,6 +53,7 @@ class EventLog:
         self._store = store
         self._cursor = cursor
         self._waiting: list[Event] = []
+        self._waiting_bytes = 0
         self._recent: list[Event] = []
         self._recent_bytes = 0
         self._over = False
@@ -61,6 +64,7 @@ class EventLog:
         self._flushing: asyncio.Task[None] | None = None
         self._log_bytes = log_bytes
         self.resumed = False
+        self.unstored: BinderError | None = None
         self.typical_seconds: float | None = None
         self.followers = 0
 
@@ -110,6 +114,7 @@ class EventLog:
     def _add(self, kind: Kind, data: str, cursor: str | None) -> None:
         self._last_number += 1
         self._waiting.append(Event(self._last_number, kind, data))
+        self._waiting_bytes += len(data)
         if cursor is not None:
             self._cursor = cursor
         if self._flushing is None or self._flushing.done():
@@ -121,7 +126,7 @@ class EventLog:
 
     async def flush_if_full(self) -> None:
         """Store what waits if it has become much; the builder waits meanwhile, so memory stays bounded."""
-        if len(self._waiting) >= _MAX_WAITING_EVENTS:
+        if len(self._waiting) >= _MAX_WAITING_EVENTS or self._waiting_bytes >= _MAX_WAITING_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
@@ -135,21 +140,32 @@ class EventLog:
 
     async def _flush(self) -> None:
         async with self._writing:
-            batch, self._waiting = self._waiting, []
-            if not batch:
-                return
-            record, cursor = replace(self.build, last_event=batch[-1].number), self._cursor
+            batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
             wait_seconds = _FIRST_RETRY_SECONDS
-            while True:
+            while batch:
+                record = replace(self.build, last_event=batch[-1].number)
                 try:
-                    await self._store.record(record, batch, cursor)
+                    await self._store.record(record, batch, self._cursor)
                     break
-                except Unavailable:
+                except Unavailable as error:
+                    if error.code == "disk_full" and any(event.kind is Kind.LOG for event in batch):
+                        batch = self._lose_lines(batch, error)
+                        continue
                     log.warning("The event log of build %s cannot be stored now; trying again in %g s", record.id, wait_seconds)
                     await asyncio.sleep(wait_seconds)
                     wait_seconds = min(2 * wait_seconds, _LAST_RETRY_SECONDS)
-            self.update(last_event=record.last_event)
-            self._show(batch)
+            if batch:
+                self.update(last_event=batch[-1].number)
+                self._show(batch)
+
+    def _lose_lines(self, batch: Sequence[Event], why: BinderError) -> list[Event]:
+        """Return a batch without its lines of the log, for which there is no space; nobody has seen their numbers."""
+        self.unstored = why
+        kept = [event for event in batch if event.kind is not Kind.LOG]
+        first = self.build.last_event + 1
+        numbered = [replace(event, number=number) for number, event in enumerate([*kept, *self._waiting], first)]
+        self._waiting, self._last_number = numbered[len(kept) :], first + len(numbered) - 1
+        return numbered[: len(kept)]
 
     def _show(self, batch: Sequence[Event]) -> None:
         self._over = batch[-1].kind is Kind.END

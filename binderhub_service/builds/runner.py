@@ -11,6 +11,7 @@ from ..common.redact import redact
 from ..errors import BinderError, BuildFailed, Unavailable
 from ..images import Images
 from ..models import Build, Image, Kind, Phase, Report
+from ..store.space import Space
 from .event_log import EventLog
 from .limits import BuildLimits
 
@@ -24,12 +25,13 @@ _LINE_CHARACTERS = 100  # what a line costs beside its length
 
 
 class BuildRunner:
-    """Makes images by a builder, each within its time."""
+    """Makes images by a builder, each within its time, as long as there is space for what is told of them."""
 
-    def __init__(self, *, images: Images, builder: Builder, limits: BuildLimits) -> None:
+    def __init__(self, *, images: Images, builder: Builder, limits: BuildLimits, space: Space) -> None:
         self._images = images
         self._builder = builder
         self._limits = limits
+        self._space = space
 
     async def image(self, event_log: EventLog) -> Image:
         """Follow the builder to its end, tell what it reports, and return the image.
@@ -37,6 +39,7 @@ class BuildRunner:
         Raises:
             BinderError: there will be none; the builder does nothing any more.
         """
+        await self._space.check()
         await self._follow_builder(event_log)
         return await self._confirm(event_log)
 
@@ -56,7 +59,10 @@ class BuildRunner:
                 async with aclosing(self._builder.run(event_log.build, event_log.cursor)) as reports:
                     async for report in reports:
                         await self._record(event_log, report, turn)
+                        await self._check_space(event_log)
                         await event_log.flush_if_full()
+                    await event_log.flush()
+                    await self._check_space(event_log)
         except TimeoutError as error:
             if not timeout.expired():
                 raise
@@ -66,6 +72,16 @@ class BuildRunner:
                 code="build_timeout",
                 hint="Make the environment smaller, or ask an administrator for more time.",
             ) from error
+
+    async def _check_space(self, event_log: EventLog) -> None:
+        """End a build of which no more can be stored."""
+        try:
+            if event_log.unstored:
+                raise event_log.unstored
+            await self._space.check()
+        except Unavailable:
+            await self.stop(event_log.build)
+            raise
 
     async def _confirm(self, event_log: EventLog) -> Image:
         """Ask the image store, which alone may say that a build is ready; several times if it does not answer."""

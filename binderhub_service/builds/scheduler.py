@@ -14,6 +14,7 @@ from ..builders import Builder
 from ..errors import INTERNAL_ERROR, BinderError, BuildFailed
 from ..images import Images
 from ..models import Build, Image, Kind, Phase, State, iso, now
+from ..store.space import Space
 from ..store.store import Store
 from .active import ActiveBuild, ActiveBuilds
 from .event_log import EventLog
@@ -44,11 +45,19 @@ class BuildScheduler:
     """
 
     def __init__(
-        self, *, store: Store, images: Images, builder: Builder, limits: BuildLimits, active: ActiveBuilds, observer: Observer | None = None
+        self,
+        *,
+        store: Store,
+        images: Images,
+        builder: Builder,
+        limits: BuildLimits,
+        active: ActiveBuilds,
+        space: Space,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._builder = builder
-        self._runner = BuildRunner(images=images, builder=builder, limits=limits)
+        self._runner = BuildRunner(images=images, builder=builder, limits=limits, space=space)
         self._limits = limits
         self._observer = observer
         self._queue = Queue()

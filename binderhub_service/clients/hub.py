@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
@@ -41,6 +42,12 @@ async def ask_hub(
         raise Unavailable("The hub did not answer.", code="hub_unavailable", hint="Try again in a moment.") from error
     finally:
         client.close()
+
+
+def server_path(user_name: str, server: str) -> str:
+    """Return the path of a person's server in the hub's API; the default server has no name."""
+    user = f"/users/{quote(user_name, safe='@~')}"
+    return f"{user}/servers/{quote(server, safe='@~')}" if server else f"{user}/server"
 
 
 def object_of(answer: HTTPResponse) -> dict[str, Any]:

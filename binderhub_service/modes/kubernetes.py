@@ -94,6 +94,26 @@ class KubernetesMode(Repo2dockerMode):
         help="""Which nodes, and the neighbourhood of which pods, builds seek. Default: none. Example: ``{"nodeAffinity": {...}}``."""
     ).tag(config=True)
     priority_class = Unicode("", help="""The priority class of build pods. Default: the cluster's own. Example: ``builds``.""").tag(config=True)
+    scheduler = Unicode("", help="""The scheduler of build pods. Default: the cluster's own. Example: ``hub-user-scheduler``.""").tag(config=True)
+    runtime_class = Unicode("", help="""The runtime class of build pods. Default: the nodes' own runtime. Example: ``gvisor``.""").tag(config=True)
+    topology_spread = ListTrait(
+        Dict(),
+        help="""How build pods are spread over nodes. Default: as the cluster does. Example: ``[{"maxSkew": 1, "topologyKey": "zone", ...}]``.""",
+    ).tag(config=True)
+    extra_pod_spec = Dict(
+        help="""More of a build pod's specification; it wins over what other settings come to, but containers and volumes stay.
+
+        Default: none. Example: ``{"dnsPolicy": "Default"}``.
+        """,
+    ).tag(config=True)
+    ca_bundle = Dict(
+        Unicode(),
+        help="""Where the certificates are that all steps of a build believe instead of the image's own.
+
+        A ConfigMap (``configMap``) or Secret (``secret``) in `namespace`, and which entry of it (``key``, ``ca.crt``). The bundle has to be whole:
+        what is not in it is not believed. What a Dockerfile runs does not see it. Default: none. Example: ``{"configMap": "company-ca"}``.
+        """,
+    ).tag(config=True)
     annotations = Dict(Unicode(), help="""More annotations of build pods. Default: none. Example: ``{"team": "data"}``.""").tag(config=True)
     labels = Dict(Unicode(), help="""More labels of build pods. Default: none. Example: ``{"team": "data"}``.""").tag(config=True)
     extra_volumes = ListTrait(Dict(), help="""More volumes of build pods. Default: none. Example: ``[{"name": "data", "emptyDir": {}}]``.""").tag(
@@ -115,8 +135,12 @@ class KubernetesMode(Repo2dockerMode):
     ).tag(config=True)
     storage_driver = Enum(
         ["vfs", "overlay"],
-        default_value="vfs",
-        help="""How builds keep layers: ``vfs`` works everywhere; ``overlay`` is faster, and needs a cluster that allows it. Default: ``vfs``.""",
+        default_value="overlay",
+        help="""How builds keep layers.
+
+        ``vfs`` works everywhere and keeps a whole copy for each layer: many times the space. Where a node does not allow ``overlay``, a build falls
+        back to ``vfs``, and its log says so. Default: ``overlay``.
+        """,
     ).tag(config=True)
     environment = Dict(
         Unicode(),
@@ -136,6 +160,20 @@ class KubernetesMode(Repo2dockerMode):
     ).tag(config=True)
     cpu_request = Float(0, min=0, help="""How many processors are set aside for a build; 0 for none. Default: 0. Example: 0.5.""").tag(config=True)
     cpu_limit = Float(0, min=0, help="""How many processors a build may use; 0 for all of its node. Default: 0. Example: 2.""").tag(config=True)
+    ephemeral_storage_request_bytes = Integer(
+        0,
+        min=0,
+        help="""How much of its node's disk is set aside for a build; 0 for as much as its limit.
+
+        In bytes. Default: 0; the Helm chart sets 2 GiB. Example: ``2 * 1024**3``.
+        """,
+    ).tag(config=True)
+    extra_requests = Dict(
+        Unicode(), help="""What else is set aside for a build, as a pod says it. Default: none. Example: ``{"hugepages-2Mi": "4Mi"}``."""
+    ).tag(config=True)
+    extra_limits = Dict(Unicode(), help="""What else a build may use, as a pod says it. Default: none. Example: ``{"nvidia.com/gpu": "1"}``.""").tag(
+        config=True
+    )
     ephemeral_storage_limit_bytes = Integer(
         0,
         min=0,

@@ -109,7 +109,9 @@ class Limits(Configurable):
         min=0,
         help="""How much must stay free on the disk of `BinderService.state_dir`.
 
-        A build that finds less, before or while it runs, fails with ``disk_full``. In bytes. Default: 1 GB.
+        A build that finds less, before or while it runs, fails with ``disk_full``; `/health` says so, and builds go on by themselves when there is
+        more again. What SQLite has taken and will use again counts as free. In bytes. Default: 1 GB; the Helm chart sets a twentieth of the
+        service's volume.
         """,
     ).tag(config=True)
 
@@ -237,6 +239,16 @@ class Cleaning(Configurable):
         """,
     ).tag(config=True)
 
+    log_bytes = Integer(
+        2 * _GIGABYTE,
+        min=0,
+        help="""How much the logs of all builds together may take.
+
+        Beyond it, the logs of the builds that ended first go, looked at every minute; their records stay. In bytes. Default: 2 GB; the Helm chart
+        sets half of the service's volume. Example: ``500 * 1024**2``.
+        """,
+    ).tag(config=True)
+
     build_seconds = Float(
         365 * _DAY_SECONDS,
         min=0,
@@ -258,4 +270,10 @@ class Cleaning(Configurable):
 
     def budget(self) -> Budget:
         """Return the settings as `cleaning` takes them."""
-        return Budget(image_bytes=self.image_bytes, image_seconds=self.image_seconds, log_seconds=self.log_seconds, build_seconds=self.build_seconds)
+        return Budget(
+            image_bytes=self.image_bytes,
+            image_seconds=self.image_seconds,
+            log_seconds=self.log_seconds,
+            log_bytes=self.log_bytes,
+            build_seconds=self.build_seconds,
+        )

@@ -123,9 +123,19 @@ class CachingStore(Store):
     async def drop_logs(self, before: datetime, limit: int) -> int:
         """Drop event logs, and forget what was remembered of any."""
         dropped = await super().drop_logs(before, limit)
+        self._drop_pages()
+        return dropped
+
+    async def drop_oldest_logs(self, keep_bytes: int, limit: int) -> int:
+        """Drop event logs, and forget what was remembered of any."""
+        dropped = await super().drop_oldest_logs(keep_bytes, limit)
+        if dropped:
+            self._drop_pages()
+        return dropped
+
+    def _drop_pages(self) -> None:
         self._pages.drop_all()
         self._reading.clear()  # nobody joins a reading that began before
-        return dropped
 
     async def forget_builds(self, before: datetime, limit: int) -> int:
         """Forget builds, and what was remembered of any."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ..errors import Unavailable
 
 _CONNECT_SECONDS = 5
 _KEEPALIVE_SECONDS = {"idle": 30, "interval": 10, "count": 3}
 _BY_LIBPQ = {"psycopg", "psycopg2"}
+_JOURNAL_BYTES = 4 * 1024 * 1024  # SQLite gives back what its journal has taken beyond that
+_DISK_FULL = "53100"  # PostgreSQL's SQLSTATE
 # The server's side: a statement ends before the call that waits for it, and a client whose machine is gone is noticed within a minute.
 _SESSION = (
     "SET statement_timeout = {statement}",
@@ -108,9 +111,16 @@ def _why(error: Exception) -> str:
     return f"needs the package {error.name}, which is not installed" if isinstance(error, ImportError) else "cannot be read"
 
 
+def is_full(error: DBAPIError) -> bool:
+    """Say whether the database has no space left for what it was to store."""
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return state == _DISK_FULL or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
 def prepare_sqlite(connection: Any, _record: object) -> None:
-    """Tell a new connection to SQLite how to write."""
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+    """Tell a new connection to SQLite how to write; to delete must take little space, as it is what makes space."""
+    small = ("secure_delete=FAST", f"journal_size_limit={_JOURNAL_BYTES}")
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON", *small):
         connection.execute(f"PRAGMA {pragma}")
 
 

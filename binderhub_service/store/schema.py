@@ -30,6 +30,7 @@ builds = sa.Table(
     sa.Column("cursor", sa.String(255), nullable=False),
     sa.Column("digest", sa.String(80), nullable=False, server_default=""),
     sa.Column("first_of", sa.Text, nullable=False, server_default=""),
+    sa.Column("log_bytes", sa.BigInteger, nullable=False, server_default="0"),
 )
 sa.Index("builds_by_image", builds.c.image, builds.c.state, builds.c.id)
 sa.Index("builds_by_state", builds.c.state, builds.c.id)

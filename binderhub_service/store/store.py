@@ -19,12 +19,12 @@ from sqlalchemy.exc import DataError, DBAPIError
 from ..errors import InvalidRequest, Unavailable
 from ..models import Batch, Build, Event, Image, Kind, Phase, Source, State
 from .calls import Calls
-from .engine import Database
+from .engine import Database, is_full
 from .lease import Lease
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
-_SCHEMA_HEAD = "0011"
+_SCHEMA_HEAD = "0012"
 _TYPICAL_BUILDS = 10
 _KEPT_USES = 10_000
 LIMIT_SECONDS = 20.0
@@ -99,6 +99,14 @@ class Store:
         """Raise `Unavailable` unless the database answers, and is new or of a schema that this version knows; nothing is changed."""
         await self._run(lambda: _check_schema(self._engine))
 
+    async def check_write(self) -> None:
+        """Raise `Unavailable` unless something can be written soon; nothing of it stays."""
+        await self._run(lambda: _write_something(self._engine), min(self._limit_seconds, _CHECK_SECONDS))
+
+    async def reusable_bytes(self) -> int:
+        """Return how much of its file SQLite will use again before it takes more of the disk; 0 for other databases."""
+        return await self._run(lambda: _free_pages_bytes(self._engine)) if self._engine.dialect.name == "sqlite" else 0
+
     async def create(self, build: Build, requester: str = "") -> None:
         """Add a build and its first requester.
 
@@ -121,7 +129,9 @@ class Store:
         def transaction(connection: sa.Connection) -> None:
             known = connection.execute(sa.select(builds.c.last_event).where(builds.c.id == build.id)).scalar_one()
             rows = [_event_row(build, event) for event in new_events if event.number > known]
-            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build) | {"cursor": cursor}))
+            log_bytes = sum(len(row["data"]) for row in rows if row["kind"] == Kind.LOG.value)
+            more = {"cursor": cursor, "log_bytes": builds.c.log_bytes + log_bytes}
+            connection.execute(builds.update().where(builds.c.id == build.id).values(_row_from(build) | more))
             if rows:
                 connection.execute(events.insert(), rows)
 
@@ -181,9 +191,8 @@ class Store:
 
     async def log_bytes(self, build_id: str) -> int:
         """Return how much log of a build is stored, as JSON."""
-        query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(events.c.data)), 0).label("bytes"))
-        rows = await self._read(query.where(events.c.build_id == build_id, events.c.kind == Kind.LOG.value))
-        return int(rows[0]["bytes"])
+        rows = await self._read(sa.select(builds.c.log_bytes).where(builds.c.id == build_id))
+        return int(rows[0]["log_bytes"]) if rows else 0
 
     async def drop_logs(self, before: datetime, limit: int) -> int:
         """Drop the event logs of builds that ended before a time, but for their last event; return how many builds that were.
@@ -193,12 +202,38 @@ class Store:
         """
         with_logs = sa.exists().where(events.c.build_id == builds.c.id, events.c.kind != Kind.END.value)
         rows = await self._read(sa.select(builds.c.id).where(builds.c.finished < before, with_logs).limit(limit))
-        ids = [row["id"] for row in rows]
-        if ids:
-            await self._write(
-                lambda connection: _execute(connection, events.delete().where(events.c.build_id.in_(ids), events.c.kind != Kind.END.value))
-            )
+        await self._drop_logs_of([row["id"] for row in rows])
+        return len(rows)
+
+    async def drop_oldest_logs(self, keep_bytes: int, limit: int) -> int:
+        """Drop the event logs of builds that ended first, but for their last event, until all logs together are small enough.
+
+        Args:
+            keep_bytes: how much log may stay, as JSON; the logs of builds that go on count, and stay.
+            limit: at most so many builds at once.
+
+        Returns:
+            Of how many builds the log was dropped.
+        """
+        total = int((await self._read(sa.select(sa.func.coalesce(sa.func.sum(builds.c.log_bytes), 0).label("bytes"))))[0]["bytes"])
+        if total <= keep_bytes:
+            return 0
+        query = sa.select(builds.c.id, builds.c.log_bytes).where(builds.c.finished.is_not(None), builds.c.log_bytes > 0)
+        ids = []
+        for row in await self._read(query.order_by(builds.c.finished).limit(limit)):
+            if total > keep_bytes:
+                ids.append(row["id"])
+                total -= row["log_bytes"]
+        await self._drop_logs_of(ids)
         return len(ids)
+
+    async def _drop_logs_of(self, ids: Sequence[str]) -> None:
+        def transaction(connection: sa.Connection) -> None:
+            connection.execute(events.delete().where(events.c.build_id.in_(ids), events.c.kind != Kind.END.value))
+            connection.execute(builds.update().where(builds.c.id.in_(ids)).values(log_bytes=0))
+
+        if ids:
+            await self._write(transaction)
 
     async def forget_builds(self, before: datetime, limit: int) -> int:
         """Forget builds that ended before a time, with their event logs and requesters; return how many that were.
@@ -304,6 +339,10 @@ class Store:
             raise InvalidRequest("The database cannot hold or look for such a value.") from error
         except DBAPIError as error:
             self._note(str(error.orig).strip().partition("\n")[0])
+            if is_full(error):
+                raise Unavailable(
+                    "The disk of the service's database is full.", code="disk_full", hint="Ask an administrator to make space, then ask again."
+                ) from error
             raise Unavailable("The service's database did not answer.", code="store_unavailable", hint=_HINT) from error
         finally:
             self._on_answer(time.perf_counter() - begun)
@@ -332,6 +371,21 @@ def _execute(connection: sa.Connection, statement: sa.Delete) -> None:
 def _select_one(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         connection.execute(sa.select(sa.literal(1)))
+
+
+def _write_something(engine: sa.Engine) -> None:
+    """Write a row and remove it: a transaction that is rolled back may never reach the disk. A database without tables is left alone."""
+    with engine.begin() as connection:
+        if not sa.inspect(connection).has_table(images.name):
+            return
+        connection.execute(images.insert().values(name="", last_used=datetime.now(UTC)))
+        connection.execute(images.delete().where(images.c.name == ""))
+
+
+def _free_pages_bytes(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        count, size = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in ("freelist_count", "page_size"))
+        return count * size
 
 
 def _is_current(engine: sa.Engine) -> bool:

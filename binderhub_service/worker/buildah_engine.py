@@ -1,7 +1,7 @@
 """buildah as an engine of repo2docker (``--engine=buildah``): builds in a chroot, without a daemon and without privileges.
 
 Runs inside repo2docker. What buildah keeps where, and which registries speak plain http, say the variables that buildah
-itself knows (``STORAGE_DRIVER``, ``CONTAINERS_REGISTRIES_CONF``). Memory is limited by whatever runs it; ``cache_from`` and
+itself knows (``CONTAINERS_STORAGE_CONF``, ``CONTAINERS_REGISTRIES_CONF``). Memory is limited by whatever runs it; ``cache_from`` and
 ``container_limits`` are ignored.
 """
 

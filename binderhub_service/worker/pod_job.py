@@ -41,11 +41,11 @@ class PodSettings(ImageSettings):
     Attributes:
         image_prefix: comes before every image's name: the registry and what else, e.g. ``registry.example.org/project/binder-``.
         plain_http_registries: registries (host and port) that speak no TLS.
-        storage_driver: how buildah keeps layers: ``vfs`` works everywhere, ``overlay`` where the cluster's operator allows it.
+        storage_driver: how buildah keeps layers; where a node does not allow ``overlay``, ``vfs`` takes its place.
         repo2docker_version: what the builder image holds.
         engine_host: a Docker daemon that builds instead, e.g. ``tcp://engine:2375``; empty to build in the pod.
     """
 
     plain_http_registries: tuple[str, ...] = ()
-    storage_driver: str = "vfs"
+    storage_driver: str = "overlay"
     engine_host: str = ""

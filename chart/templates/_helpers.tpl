@@ -67,29 +67,18 @@ binder.instance: {{ .Release.Name }}
 {{- $_ := set $values "registry" (pick .Values.registry "prefix" "imagePrefix" "plainHttp") -}}
 {{- $_ := set $values "pullSecret" (include "binder.registry.secret" .) -}}
 {{- $_ := set $values "own" .Values.service.own -}}
+{{- $_ := set $values "volume" (pick .Values.service.state "storage" "persistent") -}}
+{{- $_ := set $values "hasExtraConfig" (not (empty .Values.service.extraConfig)) -}}
 {{- toJson $values -}}
 {{- end }}
 
-{{- /* Refuses what would come up and not work. */}}
-{{- define "binder.check" -}}
-{{- if not .Values.jupyterhub.enabled -}}
-{{- fail "jupyterhub.enabled must be true: this chart is a JupyterHub." -}}
+{{- /* What the hub's image is pulled with, in all forms in which zero-to-jupyterhub takes it; a list as JSON, empty if there is none. */}}
+{{- define "binder.pull-secrets" -}}
+{{- $hub := .Values.jupyterhub -}}
+{{- $names := list -}}
+{{- if ($hub.imagePullSecret | default dict).create -}}{{- $names = append $names (dict "name" (printf "%simage-pull-secret" (include "jupyterhub.fullname.dash" .))) -}}{{- end -}}
+{{- range concat ($hub.imagePullSecrets | default list) ($hub.hub.image.pullSecrets | default list) -}}
+{{- $names = append $names (ternary . (dict "name" .) (kindIs "map" .)) -}}
 {{- end -}}
-{{- if and .Values.registry.existingSecret .Values.registry.username -}}
-{{- fail "Set registry.username and registry.password, or registry.existingSecret, not both." -}}
-{{- end -}}
-{{- if and .Values.registry.username (not .Values.registry.prefix) -}}
-{{- fail "registry.username needs registry.prefix, which says whose login it is." -}}
-{{- end -}}
-{{- if and .Values.database.existingSecret .Values.database.url -}}
-{{- fail "Set database.url or database.existingSecret, not both." -}}
-{{- end -}}
-{{- if not .Values.service.own -}}
-{{- $mounted := toJson .Values.jupyterhub.hub.extraVolumes -}}
-{{- range $key, $name := dict "registry.existingSecret" .Values.registry.existingSecret "database.existingSecret" .Values.database.existingSecret -}}
-{{- if and $name (not (contains (quote $name) $mounted)) -}}
-{{- fail (printf "%s: the hub's pod mounts no Secret %s; call it binder-%s, or name it in jupyterhub.hub.extraVolumes." $key $name ($key | splitList "." | first)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- with $names }}{{ toJson . }}{{ end -}}
 {{- end }}

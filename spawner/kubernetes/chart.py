@@ -25,18 +25,25 @@ from traitlets.config import Config
 from ..configure import configure as configure_hub
 
 FOLDER = Path("/etc/binder")
-STATE = "/srv/jupyterhub/binder"
+STATE = "/srv/binder/state"  # the volume itself belongs to root
 PORT = 8585
 HUB_PORT = 8081
 WATCH_SECONDS = 5.0
+# How many builds run at a time: as many as the nodes take.
+RUNNING = 32
+# What the hub itself needs to know; the rest is for the service.
+OF_THE_HUB = ("release", "namespace", "buildNamespace", "baseUrl", "registry", "pullSecret", "own", "public")
 # What zero-to-jupyterhub runs every server as unless told otherwise.
 DEFAULT_USER_ID = 1000
 # Values of `builder` that a trait of the service takes as they are.
 BUILDER_TRAITS = {
     "nodeSelector": "node_selector",
-    "tolerations": "tolerations",
     "affinity": "affinity",
+    "topologySpreadConstraints": "topology_spread",
     "priorityClassName": "priority_class",
+    "schedulerName": "scheduler",
+    "runtimeClassName": "runtime_class",
+    "extraPodSpec": "extra_pod_spec",
     "annotations": "annotations",
     "labels": "labels",
     "extraEnv": "environment",
@@ -46,16 +53,14 @@ BUILDER_TRAITS = {
     "storageDriver": "storage_driver",
     "gitCredentials": "git_credentials",
 }
-_QUANTITY = re.compile(r"([0-9.]+)(m|[kKMGTPE]i?)?")
+# The service's traits of what `builder.resources` names.
+AMOUNTS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
+_QUANTITY = re.compile(r"([0-9]+(?:[.][0-9]+)?)(m|k|[MGTPE]|[KMGTPE]i)?")
 _LETTERS = "KMGTPE"
 
 
 def configure(c: Config, folder: Path = FOLDER) -> None:
-    """Add what the chart's values say to the configuration `c` of a JupyterHub that runs in a pod.
-
-    Raises:
-        ValueError: a value that cannot be left out is missing.
-    """
+    """Add what the chart's values say to the configuration `c` of a JupyterHub that runs in a pod."""
     values = read_values(folder)
     own = bool(values["own"])
     if own:
@@ -88,10 +93,8 @@ def _leave_images_their_user(c: Config) -> None:
 
 
 def read_values(folder: Path) -> dict[str, Any]:
-    """Return the values that the chart mounts; raises `ValueError` if no registry is named."""
+    """Return the values that the chart mounts."""
     values: dict[str, Any] = json.loads((folder / "values.json").read_text())
-    if not values["registry"]["prefix"]:
-        raise ValueError("No registry is set: name in registry.prefix where images are pushed to, and upgrade the release.")
     return values
 
 
@@ -109,6 +112,8 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
         "namespace": values["buildNamespace"],
         "instance": values["release"],
         "owner": "binder-builds",
+        "tolerations": [*builder["dedicatedTolerations"], *builder["tolerations"]],
+        "ca_bundle": _ca_bundle(builder["caBundle"]),
         **_resources(builder["resources"]),
     }
     if registry["plainHttp"]:
@@ -118,7 +123,15 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
         "BinderService": {"state_dir": STATE, "mode": "kubernetes"},
         "KubernetesMode": mode,
         "UrlGuard": {"public_only": guard["publicOnly"], "exceptions": guard["exceptions"]},
+        "Limits": {"running": RUNNING},
+        "Cleaning": {},
     }
+    if values["volume"]["persistent"]:
+        volume_bytes = int(amount(values["volume"]["storage"]))
+        ours["Limits"]["free_bytes"] = volume_bytes // 20
+        ours["Cleaning"]["log_bytes"] = volume_bytes // 2
+    if values["hasExtraConfig"]:
+        ours["BinderService"]["config_file"] = str(folder / "extra_config.py")
     database = folder / "database" / "url"
     if database.exists():
         ours["BinderService"]["database_url"] = database.read_text().strip()
@@ -140,15 +153,21 @@ def amount(quantity: str | float) -> float:
     return number * float((1024 if unit.endswith("i") else 1000) ** power)
 
 
-def _resources(resources: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
-    requests, limits = resources.get("requests", {}), resources.get("limits", {})
-    return {
-        "cpu_request": amount(requests.get("cpu", 0)),
-        "cpu_limit": amount(limits.get("cpu", 0)),
-        "memory_request_bytes": int(amount(requests.get("memory", 0))),
-        "memory_limit_bytes": int(amount(limits.get("memory", 0))),
-        "ephemeral_storage_limit_bytes": int(amount(limits.get("ephemeral-storage", 0))),
-    }
+def _ca_bundle(given: Mapping[str, str]) -> dict[str, str]:
+    """Return where the bundle is; {} if none is named."""
+    return {name: value for name, value in given.items() if value} if given["configMap"] or given["secret"] else {}
+
+
+def _resources(resources: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the traits of all amounts: processors, bytes, and whatever else nodes have, as texts."""
+    found: dict[str, Any] = {}
+    for kind, trait in (("requests", "request"), ("limits", "limit")):
+        given = resources.get(kind, {})
+        for name, of in AMOUNTS.items():
+            number = amount(given.get(name, 0))
+            found |= {f"{of}_{trait}": number} if name == "cpu" else {f"{of}_{trait}_bytes": int(number)}
+        found[f"extra_{kind}"] = {name: str(value) for name, value in given.items() if name not in AMOUNTS}
+    return found
 
 
 def _service_in_hub(values: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
@@ -168,14 +187,20 @@ def become_service() -> None:
 
 
 def end_hub_on_change(path: Path = FOLDER / "values.json", hub: int | None = None) -> None:
-    """Wait until the mounted values are others, and end the hub that started this process, so that it begins anew with them.
+    """Wait until mounted values that matter to the hub are others, and end the hub that started this process, so that it begins anew with them.
 
-    Helm restarts a hub whose own values changed, but does not know that these are its own as well.
+    Helm restarts a hub whose own values changed, but does not know that these are its own as well. A Deployment of the service's own is restarted
+    by Helm when others change.
     """
-    before = path.read_bytes()
-    while path.read_bytes() == before:
+    before = _for_hub(path)
+    while _for_hub(path) == before:
         time.sleep(WATCH_SECONDS)
     os.kill(hub or os.getppid(), signal.SIGTERM)
+
+
+def _for_hub(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text())
+    return {name: values[name] for name in OF_THE_HUB} if values["own"] else values
 
 
 if __name__ == "__main__":

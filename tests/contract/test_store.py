@@ -105,7 +105,7 @@ async def test_the_record_changes_together_with_its_events(store: Store) -> None
 async def test_a_record_whose_events_cannot_be_stored_does_not_change(store: Store) -> None:
     first = build(1)
     await add(store, first)
-    broken = Event(1, Kind.LOG, None)  # type: ignore[arg-type]  # the database refuses it
+    broken = Event(1, Kind.PHASE, None)  # type: ignore[arg-type]  # the database refuses it
     with pytest.raises(Unavailable):
         await store.record(replace(first, state=State.RUNNING, last_event=1), [broken], "cursor")
     assert await store.unfinished() == [(first, "")]
@@ -288,3 +288,21 @@ async def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path: Path) ->
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     engine.dispose()
     await store.close()
+
+
+async def test_the_oldest_logs_go_beyond_a_budget_and_those_of_builds_that_go_on_stay(store: Store) -> None:
+    for number in (1, 2, 3):
+        made = build(number)
+        await add(store, made)
+        done = replace(ended(made), finished=DAY + timedelta(seconds=number), last_event=11) if number < 3 else replace(made, last_event=10)
+        await store.record(done, lines(1, 10) + ([Event(11, Kind.END, "{}")] if number < 3 else []), "")
+    each = await store.log_bytes("b00000001")
+    assert each == 10 * len('{"text": "line 1"}') + 1
+    assert await store.drop_oldest_logs(3 * each, 20) == 0
+    assert await store.drop_oldest_logs(2 * each, 20) == 1
+    assert [await store.log_bytes(f"b0000000{number}") for number in (1, 2, 3)] == [0, each, each]
+    assert [event.kind for event in await store.events("b00000001", 0, 20)] == [Kind.END]
+    assert await store.drop_oldest_logs(0, 20) == 1
+    assert await store.log_bytes("b00000003") == each
+    await store.check_write()
+    assert await store.uses() == {}

@@ -30,6 +30,11 @@ _MOUNTS = {
     "build": {"work": WORK, "image": IMAGE, "job": JOB.parent, "storage": STORAGE},
     "push": {"work": WORK, "image": IMAGE, "job": JOB.parent, "registry": LOGINS.parent},
 }
+_CA_FOLDER = "/etc/binder-ca"
+_CA_FILE = f"{_CA_FOLDER}/ca.crt"
+# What Python, Go (buildah), git and requests read the certificates from.
+_CA_VARIABLES = ("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_OUR_PARTS = ("containers", "initContainers", "volumes")
 _WRITABLE = {("fetch", "work"), ("build", "image"), ("build", "storage")}  # code that breaks out of `build` changes no plan
 
 
@@ -67,7 +72,10 @@ def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = ""
         "nodeSelector": dict(settings.node_selector),
         "tolerations": list(settings.tolerations),
         "affinity": dict(settings.affinity),
+        "topologySpreadConstraints": list(settings.topology_spread),
         "priorityClassName": settings.priority_class,
+        "schedulerName": settings.scheduler,
+        "runtimeClassName": settings.runtime_class,
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
     }
     metadata: dict[str, Any] = {"name": pod_name(build.id), "labels": _labels(build, settings), "annotations": _annotations(build, settings)}
@@ -75,8 +83,12 @@ def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = ""
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata | ({"ownerReferences": [owner]} if owner_uid else {}),
-        "spec": spec | {name: value for name, value in wanted.items() if value},
+        "spec": spec | {name: value for name, value in wanted.items() if value} | _extra(settings),
     }
+
+
+def _extra(settings: KubernetesSettings) -> dict[str, Any]:
+    return {name: value for name, value in settings.extra_pod_spec.items() if name not in _OUR_PARTS}
 
 
 def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins: Sequence[Login], pod_uid: str) -> dict[str, Any]:
@@ -112,15 +124,37 @@ def _container(step: str, settings: KubernetesSettings) -> dict[str, Any]:
         "name": step,
         "image": settings.builder_image,
         "command": ["python3", "-m", MODULE, step],
-        "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(settings.environment.items())],
+        "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(_environment(settings).items())],
         "resources": _resources(settings),
-        "volumeMounts": mounts + (list(settings.extra_volume_mounts) if step == "build" else []),
+        "volumeMounts": [*mounts, *_ca_mounts(settings), *(settings.extra_volume_mounts if step == "build" else ())],
         "securityContext": _build_rights(settings) if step == "build" else _plain_rights(),
         "terminationMessagePath": str(TERMINATION_MESSAGE),
     }
     if settings.image_pull_policy:
         container["imagePullPolicy"] = settings.image_pull_policy
     return container
+
+
+def _environment(settings: KubernetesSettings) -> dict[str, str]:
+    certificates = dict.fromkeys(_CA_VARIABLES, _CA_FILE) if settings.ca_bundle else {}
+    return {**certificates, **settings.environment}
+
+
+def _ca_mounts(settings: KubernetesSettings) -> list[dict[str, Any]]:
+    return [{"name": "ca", "mountPath": _CA_FOLDER, "readOnly": True}] if settings.ca_bundle else []
+
+
+def _ca_volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
+    bundle = settings.ca_bundle
+    if not bundle:
+        return []
+    items = [{"key": bundle.get("key", "ca.crt"), "path": "ca.crt"}]
+    source = (
+        {"secret": {"secretName": bundle["secret"], "items": items}}
+        if "secret" in bundle
+        else {"configMap": {"name": bundle["configMap"], "items": items}}
+    )
+    return [{"name": "ca", **source}]
 
 
 def _plain_rights() -> dict[str, Any]:
@@ -145,12 +179,20 @@ def _build_rights(settings: KubernetesSettings) -> dict[str, Any]:
 
 
 def _resources(settings: KubernetesSettings) -> dict[str, dict[str, str]]:
-    requests = {"memory": settings.memory_request_bytes, "cpu": settings.cpu_request}
+    requests = {
+        "memory": settings.memory_request_bytes,
+        "cpu": settings.cpu_request,
+        "ephemeral-storage": settings.ephemeral_storage_request_bytes,
+    }
     limits = {"memory": settings.memory_limit_bytes, "cpu": settings.cpu_limit, "ephemeral-storage": settings.ephemeral_storage_limit_bytes}
     return {
-        "requests": {name: f"{amount:g}" if name == "cpu" else str(amount) for name, amount in requests.items() if amount},
-        "limits": {name: f"{amount:g}" if name == "cpu" else str(amount) for name, amount in limits.items() if amount},
+        "requests": {**_amounts(requests), **settings.extra_requests},
+        "limits": {**_amounts(limits), **settings.extra_limits},
     }
+
+
+def _amounts(amounts: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{amount:g}" if name == "cpu" else str(amount) for name, amount in amounts.items() if amount}
 
 
 def _volumes(build: Build, settings: KubernetesSettings) -> list[dict[str, Any]]:
@@ -165,4 +207,4 @@ def _volumes(build: Build, settings: KubernetesSettings) -> list[dict[str, Any]]
     ]
     storage = {"name": "storage", **(settings.cache_volume or {"emptyDir": limit})}
     own = [{"name": name, "emptyDir": limit} for name in ("work", "image")]
-    return [*secrets, *own, storage, *(dict(volume) for volume in settings.extra_volumes)]
+    return [*secrets, *own, storage, *_ca_volumes(settings), *(dict(volume) for volume in settings.extra_volumes)]

@@ -28,6 +28,12 @@ class KubernetesSettings:
         environment: variables of all steps, e.g. proxies, taken literally; everybody who builds can read them.
         memory_request_bytes: of each step; 0 to ask for none. The same holds for the others.
         ephemeral_storage_limit_bytes: how much disk a pod may use; 0 for any amount.
+        extra_requests: amounts of anything else that nodes have, as Kubernetes writes them, e.g. ``{"hugepages-2Mi": "4Mi"}``.
+        extra_limits: the same as limits, e.g. ``{"nvidia.com/gpu": "1"}``.
+        topology_spread: how pods are spread over nodes.
+        extra_pod_spec: more of the pod's specification; never its containers and volumes.
+        ca_bundle: a ConfigMap (``configMap``) or a Secret (``secret``) beside the pods, and its entry (``key``) with the certificates that all
+            steps believe; empty for the image's own.
         deadline_seconds: after how long Kubernetes ends a pod; 0 for never.
         seccomp_profile: of the step `build`, which makes a user namespace; the container runtime's own profile forbids that.
         security_context: replaces entries of the step `build`'s security context.
@@ -45,6 +51,11 @@ class KubernetesSettings:
     tolerations: Sequence[Mapping[str, Any]] = ()
     affinity: Mapping[str, Any] = field(default_factory=dict)
     priority_class: str = ""
+    scheduler: str = ""
+    runtime_class: str = ""
+    topology_spread: Sequence[Mapping[str, Any]] = ()
+    extra_pod_spec: Mapping[str, Any] = field(default_factory=dict)
+    ca_bundle: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     extra_volumes: Sequence[Mapping[str, Any]] = ()
@@ -55,7 +66,10 @@ class KubernetesSettings:
     memory_limit_bytes: int = 0
     cpu_request: float = 0.0
     cpu_limit: float = 0.0
+    ephemeral_storage_request_bytes: int = 0
     ephemeral_storage_limit_bytes: int = 0
+    extra_requests: Mapping[str, str] = field(default_factory=dict)
+    extra_limits: Mapping[str, str] = field(default_factory=dict)
     deadline_seconds: int = 0
     seccomp_profile: Mapping[str, Any] = field(default_factory=lambda: {"type": "Unconfined"})
     security_context: Mapping[str, Any] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from ..job import Job, ProcessLimits
 from ..pod_job import STORAGE, PodSettings
 from ..reporter import Finished, Reporter
 from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
+from .buildah_storage import choose_storage
 from .image_check import PROGRAM, judge
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
 from .repo2docker_call import build_command, write_configuration
@@ -41,6 +42,7 @@ class BuildahBuild:
         self._reporter = reporter
         self._aside = made / "aside"
         self._aside.mkdir(exist_ok=True)
+        self._storage_conf = self._aside / "storage.conf"
         self._environment = dict(environment) | self._variables()
         self._guard = Guard(job.limits, made)
 
@@ -49,9 +51,16 @@ class BuildahBuild:
         work = Path(self._job.root)
         if plan.found:
             return
+        self._reporter.log(*choose_storage(self._settings.storage_driver, self._storage_conf, self._storage_info))
         if plan.key and self._make_environment(plan, work / ENVIRONMENT):
             return
         self._make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
+
+    def _storage_info(self) -> str:
+        """Return what buildah says about its storage; empty if it cannot use it."""
+        said = _Kept(None)
+        finished = self._reporter.run(("buildah", "info"), cwd=self._aside, environment=self._environment, guard=self._guard, translate=said.keep)
+        return "" if finished.status else said.text
 
     def _make_environment(self, plan: Plan, folder: Path) -> bool:
         """Make an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""
@@ -118,7 +127,7 @@ class BuildahBuild:
         registries.write_text("\n".join([_SEARCHED, *plain]))
         return {
             "CONTAINERS_REGISTRIES_CONF": str(registries),
-            "STORAGE_DRIVER": self._settings.storage_driver,
+            "CONTAINERS_STORAGE_CONF": str(self._storage_conf),  # it heeds no variable with the driver's name
             "TMPDIR": str(self._aside),
         }
 

@@ -111,7 +111,7 @@ class Release(HubProcess):
 
     def kill(self) -> None:
         """Delete the pod in which the service runs, without a warning."""
-        component = "binder-service" if self.values.get("service", {}).get("own") else "hub"
+        component = "binder-service" if self.values["service"].get("own", True) else "hub"
         before = self.starts(component)
         kubectl("delete", "pod", before[0], self._there, "--grace-period=0", "--force")
         wait_for(lambda: self.starts(component)[0] not in {before[0], ""}, "another pod", every_seconds=0.5)
@@ -148,7 +148,7 @@ class Release(HubProcess):
         return {
             "registry": {"prefix": f"{registry()}/{self.namespace}", "plainHttp": True},
             "builder": {"image": named(builder_image()), "resources": {"requests": little}},
-            "service": {"resources": {"requests": little}, "state": {"storageClassName": storage_class}},
+            "service": {"resources": {"requests": little}, "state": {"storageClassName": storage_class, "storage": "1Gi"}},
             "urlGuard": {"exceptions": [os.environ["KUBE_TEST_HOST"]]},
             "jupyterhub": {
                 "hub": {

@@ -52,7 +52,7 @@ def private(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def release(chart: Path, place: str, storage_class: str, builds: str, database: PostgreSQL, private: OwnRegistry) -> Iterator[Release]:
     name, password = LOGIN
     more = {
-        "service": {"own": True, "state": {"persistent": False}},
+        "service": {"state": {"persistent": False}},
         "database": {"url": database.url},
         "registry": {"prefix": f"{private.host}/people", "username": name, "password": password},
         "builder": {"namespace": builds},

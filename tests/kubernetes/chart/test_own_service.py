@@ -1,15 +1,19 @@
-"""The chart with the service in a Deployment of its own."""
+"""The chart with the service in a Deployment of its own, as the example of a public hub has it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import pytest
+import yaml
 
-from tests.harness.git_server import GitServer
+from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
-from tests.kubernetes.chart.helm import REASON
+from tests.kubernetes.chart.helm import CHART, REASON
 from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
 from tests.kubernetes.kubectl import found
 
@@ -18,13 +22,19 @@ pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow,
 
 @pytest.fixture(scope="module")
 def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
-    with Release(chart, place, storage_class, {"service": {"own": True}}) as release:
+    """The example, but for its registry and for what builds ask of nodes, which are this cluster's."""
+    public = yaml.safe_load((CHART / "examples" / "public.yaml").read_text())
+    with Release(chart, place, storage_class, {name: value for name, value in public.items() if name not in {"registry", "builder"}}) as release:
         yield release
 
 
-def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_launched(release: Release, git_server: GitServer) -> None:
+@pytest.fixture(scope="module")
+def repository(git_server: GitServer) -> Repository:
+    return git_server.create("chart/own", {"Dockerfile": little_dockerfile(15)})
+
+
+def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_launched(release: Release, repository: Repository) -> None:
     assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy", "binder-service"}
-    repository = git_server.create("chart/own", {"Dockerfile": little_dockerfile(15)})
     alice = release.token("alice")
     build = release.build(repository.url, alice)
     before = release.read_to(build["id"], alice, BEFORE)
@@ -35,6 +45,16 @@ def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_la
     told = release.launch("alice", {"repo": repository.url})
     assert told[-1].get("ready"), (told[-3:], release.log())
     release.stop_server("alice")
+
+
+def test_a_visitor_launches_where_everybody_has_one_server(release: Release, repository: Repository) -> None:
+    reply = httpx.get(f"{release.service_url}/build/git/{quote(repository.url, safe='')}/main", headers={"Accept": "text/event-stream"}, timeout=180)
+    events = [json.loads(line.removeprefix("data: ")) for line in reply.text.splitlines() if line.startswith("data: ")]
+    assert events[-1]["phase"] == "ready", (events[-3:], release.log())
+    user = events[-1]["url"].partition("/user/")[2].strip("/")
+    assert list(release.servers(user)) == [""]
+    release.stop_server(user)
+    release.api("DELETE", f"/users/{user}")
 
 
 def test_nothing_is_left_of_it_when_it_is_removed(release: Release) -> None:

@@ -25,7 +25,10 @@ def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
     about = chart / "Chart.yaml"
     content = about.read_text()
     about.write_text(yaml.safe_dump({**yaml.safe_load(content), "version": "0.0.1"}))
-    release = Release(chart, place, storage_class, {"config": {"Limits": {"running": 2}}})
+    in_hub = yaml.safe_load((chart / "examples" / "in-hub.yaml").read_text())
+    lists = {name: in_hub["jupyterhub"]["hub"][name] for name in ("extraVolumes", "extraVolumeMounts")}
+    values = {"service": in_hub["service"], "jupyterhub": {"hub": lists}, "config": {"Limits": {"running": 2}}}
+    release = Release(chart, place, storage_class, values)
     with release:
         about.write_text(content)
         yield release

@@ -22,7 +22,8 @@ OWNER = "binder-builds"
 @pytest.fixture
 def role(tmp_path: Path) -> list[dict[str, list[str]]]:
     """The rules of the chart's Role."""
-    rules: list[dict[str, list[str]]] = by_name(template(packed(tmp_path)))["Role", OWNER]["rules"]
+    made = by_name(template(packed(tmp_path), {"registry": {"prefix": "registry.example.org/x"}}))
+    rules: list[dict[str, list[str]]] = made["Role", OWNER]["rules"]
     return rules
 
 

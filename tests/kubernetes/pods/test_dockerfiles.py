@@ -37,6 +37,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
     repository = new_repository({**dockerfile(*more), "notes.md": "x"})
     build = builder_pods.ask(repository.url, repository.rev("main"))
     made = await builder_pods.build(build, limits=ProcessLimits(log_bytes=1_000_000), storage_driver=storage)
+    assert f"Layers are kept by {storage}." in made.log
     assert made.error is None, (made.error, made.text)
     assert made.phases == ["fetching", "building", "pushing"]
     assert "by bash" in made.log

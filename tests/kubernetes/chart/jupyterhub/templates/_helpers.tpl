@@ -19,7 +19,9 @@ component: {{ .component }}
 
 {{- define "stand-in.token" -}}
 {{- $secret := lookup "v1" "Secret" .Release.Namespace (include "jupyterhub.hub.fullname" .) -}}
-{{- if and $secret $secret.data -}}
+{{- if .Values.proxy.secretToken -}}
+{{- .Values.proxy.secretToken -}}
+{{- else if and $secret $secret.data -}}
 {{- index $secret.data "hub.config.ConfigurableHTTPProxy.auth_token" | b64dec -}}
 {{- else -}}
 {{- randAlphaNum 64 -}}

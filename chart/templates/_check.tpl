@@ -1,0 +1,102 @@
+{{- /* Returns which of `.names` has most pairs of letters in common with `.name`, whatever their case; empty if it is not half of them. */}}
+{{- define "binder.nearest" -}}
+{{- $name := lower .name -}}
+{{- $pairs := int (max 1 (sub (len $name) 1)) -}}
+{{- $best := "" -}}
+{{- $most := div $pairs 2 -}}
+{{- range $candidate := .names -}}
+{{- $common := 0 -}}
+{{- range $i := until $pairs -}}
+{{- if contains (substr $i (int (add $i 2)) $name) (lower $candidate) -}}{{- $common = add $common 1 -}}{{- end -}}
+{{- end -}}
+{{- $longer := int (sub (len $candidate) (len $name)) -}}
+{{- $common = sub $common (div (ternary $longer (mul -1 $longer) (gt $longer 0)) 4) -}}
+{{- if gt $common $most -}}{{- $most = $common -}}{{- $best = $candidate -}}{{- end -}}
+{{- end -}}
+{{- with $best }} Did you mean {{ . }}?{{ end -}}
+{{- end }}
+
+{{- /* Refuses names in `config` that are no settings; their types are checked by the schema. */}}
+{{- define "binder.check.config" -}}
+{{- $known := .Files.Get "files/settings.json" | fromJson -}}
+{{- range $class, $settings := .Values.config -}}
+{{- if not (hasKey $known $class) -}}
+{{- fail (printf "config: there is no class %s with settings.%s" $class (include "binder.nearest" (dict "name" $class "names" (keys $known | sortAlpha)))) -}}
+{{- end -}}
+{{- $names := index $known $class -}}
+{{- range $setting, $_ := $settings -}}
+{{- if and $names (not (has $setting $names)) -}}
+{{- fail (printf "config: %s has no setting %s.%s" $class $setting (include "binder.nearest" (dict "name" $setting "names" $names))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "binder.check.registry" -}}
+{{- $registry := .Values.registry -}}
+{{- if not $registry.prefix -}}
+{{- fail "registry.prefix is not set: name where images are pushed to, e.g. ghcr.io/example." -}}
+{{- end -}}
+{{- if and $registry.existingSecret $registry.username -}}
+{{- fail "Set registry.username and registry.password, or registry.existingSecret, not both." -}}
+{{- end -}}
+{{- if ne (empty $registry.username) (empty $registry.password) -}}
+{{- fail (printf "registry.%s is set without registry.%s: a login has both." (ternary "password" "username" (empty $registry.username)) (ternary "username" "password" (empty $registry.username))) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Zero-to-jupyterhub's lists replace ours where an operator sets them. */}}
+{{- define "binder.check.hub" -}}
+{{- $hub := .Values.jupyterhub.hub -}}
+{{- $names := list -}}
+{{- range $hub.extraVolumes -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $mounted := dict -}}
+{{- range $hub.extraVolumeMounts -}}{{- $_ := set $mounted (trimSuffix "/" .mountPath) .name -}}{{- end -}}
+{{- $volume := index $mounted "/etc/binder" | default "binder" -}}
+{{- if not (has $volume $names) -}}
+{{- fail "jupyterhub.hub.extraVolumes is a list of your own, which replaces the chart's: add the entry `binder` of chart/values.yaml to it." -}}
+{{- end -}}
+{{- if not (hasKey $mounted "/etc/binder") -}}
+{{- fail "jupyterhub.hub.extraVolumeMounts is a list of your own, which replaces the chart's: add {name: binder, mountPath: /etc/binder, readOnly: true} to it." -}}
+{{- end -}}
+{{- if not .Values.service.own -}}
+{{- if not (has (index $mounted "/srv/binder") $names) -}}
+{{- fail "service.own is false, and the hub's pod has no volume for the service: take the two lists of chart/examples/in-hub.yaml, which mount the claim binder-state at /srv/binder." -}}
+{{- end -}}
+{{- $text := toJson $hub.extraVolumes -}}
+{{- range $key, $name := dict "registry.existingSecret" .Values.registry.existingSecret "database.existingSecret" .Values.database.existingSecret "service.state.existingClaim" .Values.service.state.existingClaim -}}
+{{- if and $name (not (contains (quote $name) $text)) -}}
+{{- fail (printf "%s: the hub's pod mounts nothing called %s; name it in jupyterhub.hub.extraVolumes." $key $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := tuple "extraEnv" "extraVolumes" "extraVolumeMounts" "extraFiles" "extraPodSpec" -}}
+{{- if index $.Values.service $key -}}
+{{- fail (printf "service.%s is for a Deployment of its own (service.own: true); in the hub's pod set jupyterhub.hub.%s." $key $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (toString (default "" $hub.image.tag)) -}}
+{{- fail "jupyterhub.hub.image.tag is empty: name the tag of your image of the hub." -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Refuses what would come up and not work. */}}
+{{- define "binder.check" -}}
+{{- if not .Values.jupyterhub.enabled -}}
+{{- fail "jupyterhub.enabled must be true: this chart is a JupyterHub." -}}
+{{- end -}}
+{{- include "binder.check.config" . -}}
+{{- include "binder.check.registry" . -}}
+{{- if and .Values.database.existingSecret .Values.database.url -}}
+{{- fail "Set database.url or database.existingSecret, not both." -}}
+{{- end -}}
+{{- with .Values.builder.caBundle -}}
+{{- if and .configMap .secret -}}
+{{- fail "Set builder.caBundle.configMap or builder.caBundle.secret, not both." -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.service.extraConfig (dig "BinderService" "config_file" "" .Values.config) -}}
+{{- fail "Set service.extraConfig or config.BinderService.config_file, not both." -}}
+{{- end -}}
+{{- include "binder.check.hub" . -}}
+{{- end }}
