@@ -57,6 +57,7 @@ bench: prepare
 
 docs: prepare
 	$(in_env) $(test_env)/bin/python scripts/references.py
+	$(in_env) $(test_env)/bin/python chart/make_schema.py
 
 clean:
 	rm -rf .venv .venv-test* .proxy .npm-clients build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

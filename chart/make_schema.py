@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jupyterhub.services.auth import HubOAuth
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitType, Unicode
-from traitlets.config import Application, Configurable
+from traitlets.config import Configurable
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -22,8 +21,10 @@ from binderhub_service.app import classes_with_settings  # noqa: E402  # the clo
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 
 SCHEMA, SETTINGS = HERE / "values.schema.json", HERE / "files" / "settings.json"
-# Whose settings are another project's.
-FREE = ("EventLogger",)
+# Classes of other projects, and what an application has of theirs; which settings these have depends on what is installed.
+FREE = ("EventLogger", "HubAuth", "HubOAuth")
+OF_APPLICATIONS = ("log_datefmt", "log_format", "log_level")
+OWN = "binderhub_service."
 KINDS: dict[type[TraitType[Any, Any]], str] = {
     Unicode: "string",
     Int: "integer",
@@ -46,14 +47,19 @@ def closed(part: Any) -> Any:
 
 def sections() -> Iterator[type[Configurable]]:
     """Yield the classes that `config` may name."""
-    for cls in [*classes_with_settings([KubernetesMode]), HubOAuth]:
-        yield from (base for base in cls.mro() if issubclass(base, Configurable) and base is not Application and base.class_traits(config=True))
+    for cls in classes_with_settings([KubernetesMode]):
+        yield from (base for base in cls.mro() if base.__module__.startswith(OWN) and issubclass(base, Configurable))
 
 
 def traits() -> dict[str, dict[str, TraitType[Any, Any]]]:
     """Return all settings by class and name."""
-    by_name = {cls.__name__: cls.class_traits(config=True) for cls in sections()}
-    return {name: dict(sorted(by_name[name].items())) for name in sorted(by_name)}
+    by_name = {cls.__name__: _own_traits(cls) for cls in sections()}
+    return {name: by_name[name] for name in sorted(by_name) if by_name[name]}
+
+
+def _own_traits(cls: type[Configurable]) -> dict[str, TraitType[Any, Any]]:
+    every = cls.class_traits(config=True)
+    return {name: every[name] for name in sorted(every) if name in OF_APPLICATIONS or (every[name].this_class or cls).__module__.startswith(OWN)}
 
 
 def kind_of(trait: TraitType[Any, Any]) -> dict[str, Any]:
