@@ -59,7 +59,7 @@ async def check_launch_rate(handler: ServiceHandler, link: str, build_token: str
 
     Args:
         link: what is launched, as it stands in a link behind ``v2/``.
-        build_token: the page's; one that has ended, or is none, does not help.
+        build_token: the page's; an ended or wrong token does not help.
 
     Raises:
         TooMany, Unavailable: as `check_rate`.
