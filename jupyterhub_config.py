@@ -37,5 +37,6 @@ if not public:
 # Servers from repositories, and no others: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
 mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
 legacy = {"binder_build": True, "registry": True, "boatyard": True} if os.environ.get("LEGACY") else {}
-settings = {"service_port": port + 3, "service": {"LegacyApis": legacy}}
+# Who runs this as root has been told what that means (scripts/run.py).
+settings = {"as_root": True, "service_port": port + 3, "service": {"LegacyApis": legacy}}
 configure(c, state_dir=state, mode=mode, registry=registry, public=public, required=True, **settings)

@@ -45,8 +45,11 @@ WELCOME = """
     Open this link to sign in. It works once; `make link` prints a new one.
 
         {link}
-
+{as_root}
 Ctrl-C ends the hub."""
+AS_ROOT = """
+    You are root, and so is whatever a repository runs here: it may do everything on this machine. MODE=docker runs it in containers.
+"""
 
 PUBLIC_WELCOME = """
     Everybody who can reach this hub launches servers here, without a login:
@@ -275,7 +278,8 @@ def _stop_now(number: int, frame: FrameType | None) -> None:
 def welcome(venv: Path, state: Path, port: int, mode: str, legacy: str = "", *, is_public: bool) -> str:
     """Return what to say when the hub is up; a sign-in link is made where people sign in."""
     if not is_public:
-        return WELCOME.format(link=new_link(venv, state, port))
+        as_root = AS_ROOT if mode == "embedded" and os.geteuid() == 0 else ""
+        return WELCOME.format(link=new_link(venv, state, port), as_root=as_root)
     return PUBLIC_WELCOME.format(port=port, warning=EMBEDDED_WARNING if mode == "embedded" else "")
 
 

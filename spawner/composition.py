@@ -14,6 +14,10 @@ from traitlets.utils.importstring import import_item
 from .composed import ComposedSpawner
 from .mixin import RepoSpawner
 
+NO_INTERNAL_SSL = (
+    "JupyterHub.internal_ssl is set, but the service binder speaks plain http with hub and proxy: leave internal_ssl out, and let the service listen "
+    "on loopback or in a network of the hub's own."
+)
 # What a hub starts servers with that sets no spawner class.
 HUBS_DEFAULT: type[Spawner] = LocalProcessSpawner
 # What a class replaces that starts servers in another way than the one it stands on.
@@ -41,6 +45,23 @@ def compose(c: Config, own: str, *, required: bool) -> None:
         c.JupyterHub.spawner_class = composed_class(_class_of(given), import_item(own), required=required)
     if app is not None:
         _compose_later_ones(app, c, own, required=required)
+
+
+def refuse_internal_ssl(c: Config) -> None:
+    """Refuse certificates between the parts of the hub, which the service does not have; where they are set later, the hub ends with the sentence.
+
+    Raises:
+        ValueError: they are set already.
+    """
+    if c.JupyterHub.get("internal_ssl") is True:
+        raise ValueError(NO_INTERNAL_SSL)
+    if JupyterHub.initialized():
+        JupyterHub.instance().observe(_refuse, names="internal_ssl")
+
+
+def _refuse(change: Any) -> None:
+    if change["new"]:
+        raise TraitError(NO_INTERNAL_SSL)
 
 
 def composed_class(theirs: type[Spawner], own: type[RepoSpawner], *, required: bool = False) -> type[Spawner]:

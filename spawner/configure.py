@@ -16,7 +16,7 @@ from traitlets.config.loader import LazyConfigValue
 
 from binderhub_service.common.credentials import hide_in_logs
 
-from .composition import compose
+from .composition import compose, refuse_internal_ssl
 from .public import open_to_everybody
 from .start import SINGLEUSER
 
@@ -29,6 +29,11 @@ MODES = {
     "docker": "spawner.docker.spawner.DockerRepoSpawner",
     "kubernetes": "spawner.kubernetes.spawner.BinderSpawner",
 }
+
+RUNS_AS_ROOT = (
+    "This hub runs as root, and so would the builds and the servers of embedded mode, with all that repositories run: run the hub as another user, "
+    "use mode 'docker', or allow it knowingly by as_root=True."
+)
 
 CUSTOM_SCOPES = {
     "custom:binder:build": {"description": "Ask for images to be built from repositories."},
@@ -71,6 +76,7 @@ def configure(
     service: Mapping[str, Mapping[str, Any]] | None = None,
     public: bool = False,
     required: bool = False,
+    as_root: bool = False,
 ) -> None:
     """Add servers from repositories, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
 
@@ -96,12 +102,17 @@ def configure(
         public: let everybody in without a login, each with a temporary user of the hub who goes with the server. In embedded mode they run code as
             the hub's own user: never for strangers. It implies `required`.
         required: have no servers but those from repositories, so that everybody has to name one. Default: False.
+        as_root: let embedded mode run builds, and servers from repositories, as root where the hub runs as root, so that whatever a repository
+            runs may do everything on this machine. Default: False, which refuses that.
 
     Raises:
         ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, the hub's spawner class
-            cannot be composed, or docker mode cannot work here.
+            cannot be composed, the hub runs as root or has ``internal_ssl``, or docker mode cannot work here.
     """
     _check_mode(mode, registry, network, namespace)
+    if mode == "embedded" and os.geteuid() == 0 and not as_root:
+        raise ValueError(RUNS_AS_ROOT)
+    refuse_internal_ssl(c)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
     required = required or public
@@ -175,7 +186,7 @@ def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _use_processes(c: Config, state: Path) -> None:
     c.ProcessSpawner.images_dir = str(state / "images")
     c.ProcessSpawner.users_dir = str(state / "people")
-    if os.geteuid() == 0:  # servers are processes of the hub's own user, and Jupyter refuses to run as root unless told
+    if os.geteuid() == 0:  # which was allowed; Jupyter refuses to run as root unless told
         c.ProcessSpawner.args.append("--allow-root")
 
 

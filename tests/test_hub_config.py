@@ -6,6 +6,8 @@ import json
 import os
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ c.Authenticator.admin_users = {{"grace"}}
 c.Authenticator.allowed_users = {{"ada"}}
 c.JupyterHub.custom_scopes = {{"custom:mine:use": {{"description": "An operator's own scope"}}}}
 c.JupyterHub.services = [{{"name": "test", "admin": True, "api_token": "{ADMIN_TOKEN}"}}, {{"name": "roleless", "api_token": "{ROLELESS_TOKEN}"}}]
-configure(c, state_dir="state")
+configure(c, state_dir="state", as_root=True)
 port = c.JupyterHub.services[-1]["url"].rsplit(":")[-1]
 c.JupyterHub.services[-1].update(api_token="{SERVICE_TOKEN}", command=[sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"])
 c.JupyterHub.spawner_class = "simple"
@@ -68,7 +70,9 @@ def user_scopes_of(c: Config) -> list[str]:
 
 
 @pytest.fixture
-def c() -> Config:
+def c(monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A configuration with nothing in it, of a hub that does not run as root."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     return Config()
 
 
@@ -109,13 +113,32 @@ def test_a_spawner_class_that_is_none_is_refused_by_name(c: Config, tmp_path: Pa
             configure(c, state_dir=tmp_path)
 
 
-@pytest.mark.parametrize(("user_id", "arguments"), [(0, ["--allow-root"]), (1000, [])])
-def test_servers_of_a_hub_that_runs_as_root_are_told_that_it_is_all_right(
-    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_id: int, arguments: list[str]
+def test_a_hub_that_runs_as_root_is_refused_in_embedded_mode_unless_that_is_allowed(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user_id)
     configure(c, state_dir=tmp_path)
-    assert value(c.ProcessSpawner.args, []) == arguments
+    assert "args" not in c.ProcessSpawner
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refused, allowed, elsewhere = Config(), Config(), Config()
+    with pytest.raises(ValueError, match=re.escape("This hub runs as root, and so would the builds and the servers")):
+        configure(refused, state_dir=tmp_path)
+    assert refused == Config()
+    configure(allowed, state_dir=tmp_path, as_root=True)
+    assert value(allowed.ProcessSpawner.args, []) == ["--allow-root"]
+    configure(elsewhere, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me")
+
+
+def test_certificates_between_the_hubs_parts_are_refused_in_a_sentence(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.internal_ssl = True
+    with pytest.raises(ValueError, match=r"JupyterHub.internal_ssl is set, but the service binder speaks plain http"):
+        configure(c, state_dir=tmp_path)
+    late = "from spawner import configure\nconfigure(c, state_dir='state', as_root=True)\nc.JupyterHub.internal_ssl = True\n"
+    (tmp_path / "late.py").write_text(late)
+    command = [sys.executable, "-m", "jupyterhub", "-f", "late.py"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "JupyterHub.internal_ssl is set, but" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_what_the_operator_set_before_stays(c: Config, tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_the_next_start_needs_no_network_and_installs_nothing(prepared: Path, po
     with running(prepared, port, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, http_proxy=nowhere, https_proxy=nowhere) as run:
         assert sign_in(run.link(NEXT_START_SECONDS)) == 302
         assert "nstalling" not in run.output()
+        assert run.output().count("You are root") == (os.geteuid() == 0)
 
 
 def test_make_link_prints_a_new_link_and_the_old_one_stops_working(prepared: Path, port: int) -> None:

@@ -74,7 +74,7 @@ async def test_a_git_that_will_not_do_is_said(service: Service, tmp_path: Path, 
 async def test_the_hubs_file_of_settings_is_looked_at(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "jupyterhub_config.py"
     more = {"BinderService": {"database_url": "mssql+pymssql://h/x"}}
-    file.write_text(f"from spawner import configure\nconfigure(c, state_dir={str(tmp_path / 'state')!r}, service={json.dumps(more)})\n")
+    file.write_text(f"from spawner import configure\nconfigure(c, state_dir={str(tmp_path / 'state')!r}, as_root=True, service={json.dumps(more)})\n")
     status, said = await check(service, f"--hub-config={file}")
     assert (status, "needs the package pymssql" in said["database"]) == (1, True)
 

@@ -76,7 +76,7 @@ def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: 
 def _for_tests(more: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments of `configure` by which all servers are from repositories, and a commit is seen by the next request after it was pushed."""
     service = {**more.get("service", {})}
-    return {"required": True, **more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}
+    return {"required": True, "as_root": True, **more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}
 
 
 def free_ports(count: int) -> list[int]:
