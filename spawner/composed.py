@@ -123,6 +123,7 @@ class ComposedSpawner(_NextInLine):
             return super().start()
         repository = self._repository
         self._pass_on(repository)
+        repository.server = self.server  # the same object, on which the hub notes where the server answers
         hand_over(self, self._settings, repository)
         own_timeout_seconds = self.start_timeout
         starting = repository.start()

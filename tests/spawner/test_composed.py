@@ -271,6 +271,7 @@ async def test_a_repository_in_the_section_becomes_a_server_with_what_hub_and_ho
         spawner = hub.user("alice").spawner
         assert spawner.orm_spawner.user_options == {"repo": REPO, "ref": "v1", "path": "a.ipynb"}
         assert spawner.get_state()["binder"] == {"id": "b1", "image": "img"}
+        assert spawner._repository.server is spawner.server
         await hub.user("alice").stop()
         assert "binder" not in spawner.get_state()
         assert field((await browser.get("spawn")).text, "repo") == REPO, "as the hub shows what was started last"
