@@ -63,11 +63,11 @@ def repository(git_server: GitServer) -> Repository:
     return git_server.create("clients/plain", {"README.md": "hello"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def public_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """A hub for everybody, without a login; its users go with it."""
     pytest.importorskip("jupyterhub_idle_culler", reason="a public hub needs the package jupyterhub-idle-culler")
-    with HubProcess(tmp_path_factory.mktemp("public"), more={"public": True}) as hub:
+    with HubProcess(tmp_path_factory.mktemp("public"), more={"public": True, "service": {"Pages": {"launch_on_visit": True}}}) as hub:
         yield hub
         for user in hub.api("GET", "/users").json():
             hub.stop_servers(user["name"])
@@ -140,3 +140,17 @@ def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Rep
         page.evaluate("async (options) => { await window.thebe.bootstrap(options); }", options)
         page.locator(".thebe-run-button").click()
         expect(page.locator(".jp-OutputArea")).to_contain_text("42", timeout=BUILD_MS)
+
+
+@pytest.mark.timeout(300)
+def test_a_link_on_a_public_hub_launches_by_itself_once_a_person_has_opened_it(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
+    link = f"{public_hub.service_url}/v2/{spec_of(repository)}?urlpath=/api/status"
+    before = [user["name"] for user in public_hub.api("GET", "/users").json()]
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_content(f'<img src="{link}"><iframe src="{link}"></iframe><a href="{link}">Launch</a>')
+        page.wait_for_load_state("networkidle")
+        assert [user["name"] for user in public_hub.api("GET", "/users").json()] == before, "what a page loads or frames launches nothing"
+        page.get_by_role("link").click()
+        page.wait_for_url("**/user/**", timeout=BUILD_MS)
+        assert "/user/clients-plain-" in page.url

@@ -56,6 +56,8 @@ class BinderBuildHandler(StreamHandler):
             return
         if not protocol.accepts_events(self.request.headers.get("Accept", "")):
             raise InvalidRequest("Missing Accept header: this address answers with text/event-stream only.")
+        if self.request.method != "GET":
+            raise web.HTTPError(405)
         await super().prepare()
         if is_visitor(self):
             check_own_page(self, self.page_host)
