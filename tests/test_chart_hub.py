@@ -138,7 +138,7 @@ def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_th
     assert c.RepoSpawner.binder_url == f"{url}/ours/services/binder/"
     assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
     assert c.KubeSpawner.image_pull_secrets == ["others", "binder-registry"]
-    assert services["binder-values"]["command"][1:] == ["-m", "spawner.kubernetes.chart", "watch"]
+    assert services["binder-values"]["command"][1:4] == ["-m", "spawner.kubernetes.chart", "watch"]
 
 
 def test_logins_of_git_servers_reach_the_service_and_no_other_part_of_the_hub(tmp_path: Path) -> None:
@@ -188,7 +188,10 @@ def test_the_hub_is_ended_when_its_values_change_and_not_before(tmp_path: Path, 
     mounted(tmp_path, own=True)
     monkeypatch.setattr(chart, "WATCH_SECONDS", 0.01)
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as hub:
-        watch = threading.Thread(target=chart.end_hub_on_change, args=(tmp_path / "values.json", hub.pid))
+        c = Config()
+        c.JupyterHub.services = []
+        *_, mark = configured(tmp_path, c)["binder-values"]["command"]
+        watch = threading.Thread(target=chart.end_hub_on_change, args=(mark, tmp_path, hub.pid))
         watch.start()
         mounted(tmp_path, own=True, config={"Limits": {"running": 3}})
         watch.join(0.2)

@@ -3,12 +3,13 @@
 The chart mounts what it knows at `FOLDER` and calls `configure` in its ``extraConfig``. A sub-chart's values cannot depend on
 those of the chart around it, so whatever depends on them is decided here, when the hub starts.
 
-``python3 -m spawner.kubernetes.chart service`` becomes the service, where it has a pod of its own; ``python3 -m spawner.kubernetes.chart watch`` runs
+``python3 -m spawner.kubernetes.chart service`` becomes the service, where it has a pod of its own; ``... watch MARK`` runs
 beside a hub and ends it, for Kubernetes to start it again, when the mounted values have changed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,7 @@ STATE = "/srv/binder/state"  # the volume itself belongs to root
 PORT = 8585
 HUB_PORT = 8081
 WATCH_SECONDS = 5.0
+WATCH = (sys.executable, "-m", "spawner.kubernetes.chart", "watch")
 # How many builds run at a time: as many as the nodes take.
 RUNNING = 32
 # What the hub itself needs to know; the rest is for the service.
@@ -80,7 +82,7 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     _leave_images_their_user(c)
     if values["pullSecret"]:
         c.KubeSpawner.image_pull_secrets = [*c.KubeSpawner.get("image_pull_secrets", []), values["pullSecret"]]
-    c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [sys.executable, "-m", "spawner.kubernetes.chart", "watch"]})
+    c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [*WATCH, _mark(values)]})
 
 
 def _leave_images_their_user(c: Config) -> None:
@@ -186,22 +188,25 @@ def become_service() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "binderhub_service"])  # noqa: S606  ourselves
 
 
-def end_hub_on_change(path: Path = FOLDER / "values.json", hub: int | None = None) -> None:
+def end_hub_on_change(mark: str, folder: Path = FOLDER, hub: int | None = None) -> None:
     """Wait until mounted values that matter to the hub are others, and end the hub that started this process, so that it begins anew with them.
 
     Helm restarts a hub whose own values changed, but does not know that these are its own as well. A Deployment of the service's own is restarted
     by Helm when others change.
+
+    Args:
+        mark: of the values that the hub has read, which may be others by the time that this process has started.
     """
-    before = _for_hub(path)
-    while _for_hub(path) == before:
+    while _mark(read_values(folder)) == mark:
         time.sleep(WATCH_SECONDS)
     os.kill(hub or os.getppid(), signal.SIGTERM)
 
 
-def _for_hub(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text())
-    return {name: values[name] for name in OF_THE_HUB} if values["own"] else values
+def _mark(values: Mapping[str, Any]) -> str:
+    """Return what is different for values that are different to the hub."""
+    its = {name: values[name] for name in OF_THE_HUB} if values["own"] else values
+    return hashlib.sha256(json.dumps(its, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":
-    become_service() if sys.argv[1:] == ["service"] else end_hub_on_change()
+    become_service() if sys.argv[1:] == ["service"] else end_hub_on_change(sys.argv[2])
