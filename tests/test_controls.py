@@ -37,6 +37,9 @@ ADDRESSES = [
     ("*coin*", "https://git.example.org/a/bitcoin-demo", True),
     ("quay.io/jupyter/*", "docker://quay.io/jupyter/base-notebook:1", True),
     ("git.example.org:8080", "https://git.example.org:8080/x", True),
+    ("git.example.org:8080", "https://git.example.org/x", False),
+    ("git.example.org", "https://git.example.org:8080/x", True),
+    ("git.example.org/o", "git://git.example.org:9418/o/r", True),
     ("git.example.org/[ab]", "https://git.example.org/a", True),
     ("git.example.org/[ab", "https://git.example.org/a", False),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from ..models import Control, now
 MAX_PATTERN_CHARACTERS = 500
 MAX_TEXT_CHARACTERS = 1000
 _MOST = 1000
+_PORT = re.compile(r"^([^/]{1,300}):\d{1,5}(?=/|$)")
 _ASK = "Ask an administrator of the hub."
 
 
@@ -153,9 +155,11 @@ def _with_reason(sentence: str, reason: str) -> str:
 
 
 def _matches(control: Control, addresses: Iterable[str]) -> bool:
-    """Say whether a pattern matches an address, or a folder that the address lies in, as a host and an account are."""
+    """Say whether a pattern matches an address, or a folder that the address lies in, as a host and an account are; with or without its port."""
     pattern = _plain(control.pattern)
-    return any(fnmatchcase(_plain(address), one) for address in addresses for one in (pattern, f"{pattern}/*"))
+    plain = [_plain(address) for address in addresses]
+    forms = {*plain, *(_PORT.sub(r"\1", address) for address in plain)}
+    return any(fnmatchcase(form, one) for form in forms for one in (pattern, f"{pattern}/*"))
 
 
 def _plain(address: str) -> str:
