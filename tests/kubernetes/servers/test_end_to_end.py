@@ -27,7 +27,10 @@ pytestmark = [
 CONFIG = """
 import os
 os.environ["KUBECONFIG"] = {kubeconfig!r}
-c.JupyterHub.spawner_class = "spawner.kubernetes.spawner.BinderSpawner"
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+c.KubeSpawner.image = {image!r}
+c.KubeSpawner.fs_gid = 100
+c.KubeSpawner.cmd = ["jupyterhub-singleuser", "--debug"]
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
 c.JupyterHub.hub_connect_ip = {host!r}
 c.JupyterHub.cleanup_servers = False
@@ -39,7 +42,7 @@ c.KubeSpawner.profile_list = [
     {{"display_name": "Nowhere", "kubespawner_override": {{"node_selector": {{"no": "such-node"}}}}}},
 ]
 c.Spawner.start_timeout = 120
-c.Spawner.http_timeout = 10
+c.Spawner.http_timeout = 60
 """
 
 
@@ -61,8 +64,10 @@ def service_url() -> Iterator[str]:
 @pytest.fixture
 def hub(tmp_path_factory: pytest.TempPathFactory, place: Place, service_url: str) -> Iterator[HubProcess]:
     """A hub on this machine."""
-    config = CONFIG.format(kubeconfig=str(place.kubeconfig), host=os.environ["KUBE_TEST_HOST"], namespace=place.namespace)
-    with HubProcess(tmp_path_factory.mktemp("hub"), config=config, more={"service_url": service_url, "service_token": "t" * 32}) as hub:
+    image = by_digest(singleuser_image())
+    config = CONFIG.format(kubeconfig=str(place.kubeconfig), host=os.environ["KUBE_TEST_HOST"], namespace=place.namespace, image=image)
+    more = {"mode": "kubernetes", "registry": "registry.example.org", "service_url": service_url, "service_token": "t" * 32, "required": False}
+    with HubProcess(tmp_path_factory.mktemp("hub"), config=config, more=more) as hub:
         yield hub
         hub.stop_servers()
         sys.stdout.write(hub.log())
@@ -92,6 +97,15 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: P
     assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
     assert not any("node affinity" in str(event.get("message")) for event in events)
     assert "unhandled user_options" not in hub.log()
+    with hub.login("eve") as browser:
+        form = browser.get(f"{hub.url}/hub/spawn").text
+        assert form.count('value="nowhere"') == 1, "the operator's form offers profiles, and the section does not again"
+        assert 'name="binder-repo"' in form
+    assert hub.launch("eve", {"profile": "here"})[-1].get("ready")
+    assert "url changed" not in hub.log()
+    [ordinary] = [pod for pod in pods(place) if pod["metadata"]["annotations"]["hub.jupyter.org/username"] == "eve"]
+    assert ordinary["spec"]["containers"][0]["args"] == ["jupyterhub-singleuser", "--debug"]
+    assert [mount["mountPath"] for mount in ordinary["spec"]["containers"][0]["volumeMounts"]] == ["/home/jovyan"]
     hub.stop_servers()
     assert pods(place) == []
 
