@@ -24,7 +24,7 @@ from .providers import Provider, provider_class, shipped_providers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of, wrong_settings
 from .state_lock import state_errors_converted
-from .store.store import LIMIT_SECONDS
+from .store.sql_store import LIMIT_SECONDS
 
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.

@@ -122,11 +122,11 @@ class SlowStore(CachingStore):
     """Gives its answers only when `answering` is set, though they were read before."""
 
     answering: asyncio.Event | None = None
-    read = 0
+    reads = 0
 
-    async def _read(self, query):  # type: ignore[no-untyped-def]
-        found = await super()._read(query)
-        self.read += 1
+    async def read(self, query):  # type: ignore[no-untyped-def]
+        found = await super().read(query)
+        self.reads += 1
         if self.answering:
             await self.answering.wait()
         return found
@@ -143,10 +143,10 @@ async def slow(tmp_path: Path) -> AsyncIterator[SlowStore]:
 @asynccontextmanager
 async def while_reading(store: SlowStore, ask: Awaitable[Any]) -> AsyncIterator[None]:
     """Do something between an answer of the database and its arrival."""
-    held, before = asyncio.Event(), store.read
+    held, before = asyncio.Event(), store.reads
     store.answering = held
     asking = asyncio.ensure_future(ask)
-    await until(lambda: store.read > before, "the answer")
+    await until(lambda: store.reads > before, "the answer")
     store.answering = None
     yield
     held.set()

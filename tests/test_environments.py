@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import BuildFailed
+from binderhub_service.worker.definition import Definition
 from binderhub_service.worker.environment_files import REPO2DOCKER_FILES
-from binderhub_service.worker.environments import Definition, definition_in
+from binderhub_service.worker.environments import definition_in
 
 SOME = "six==1.16.0\n"
 PROJECT = "[project]\nname = 'p'\nversion = '1'\ndependencies = ['six']\n"

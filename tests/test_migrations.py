@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import binderhub_service.store.store as store_module
+from binderhub_service.store import schema_version
 from binderhub_service.store.schema import metadata
 from binderhub_service.store.store import Store
 from tests.harness.records import build
@@ -19,7 +19,7 @@ from tests.harness.records import build
 
 def scripts() -> ScriptDirectory:
     config = Config()
-    config.set_main_option("script_location", str(Path(store_module.__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(Path(schema_version.__file__).with_name("migrations")))
     return ScriptDirectory.from_config(config)
 
 
@@ -50,7 +50,7 @@ async def test_a_conditional_index_is_conditional_in_the_database(tmp_path: Path
 
 
 def test_the_code_knows_the_newest_revision_and_there_is_only_one() -> None:
-    assert scripts().get_heads() == [store_module._SCHEMA_HEAD]
+    assert scripts().get_heads() == [schema_version.SCHEMA_HEAD]
 
 
 async def test_opening_twice_changes_nothing(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-import binderhub_service.store.store as store_module
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.errors import InvalidRequest, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
+from binderhub_service.store import schema_version
 from binderhub_service.store.store import Store
 from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, until, whole
 from tests.postgresql import PostgreSQL
@@ -47,7 +47,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def migrate(engine: sa.Engine, revision: str) -> None:
     """Run migrations up to a revision, and no further."""
     config = Config()
-    config.set_main_option("script_location", str(Path(store_module.__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(Path(schema_version.__file__).with_name("migrations")))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -137,7 +137,7 @@ async def test_a_database_of_the_first_release_keeps_every_build_and_event(datab
             before = content(connection, "askers")
         async with opened(database_url) as store:
             with engine.connect() as connection:
-                assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == store_module._SCHEMA_HEAD
+                assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == schema_version.SCHEMA_HEAD
                 assert content(connection) == before
             failed = await store.get("b00000002")
             assert failed
@@ -187,7 +187,7 @@ async def test_every_migration_leads_back_as_well(database_url: str) -> None:
     with first_release(database_url) as engine:
         migrate(engine, "head")
         config = Config()
-        config.set_main_option("script_location", str(Path(store_module.__file__).with_name("migrations")))
+        config.set_main_option("script_location", str(Path(schema_version.__file__).with_name("migrations")))
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.downgrade(config, "0001")

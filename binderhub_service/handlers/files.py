@@ -6,16 +6,14 @@ import asyncio
 from typing import Any
 
 from ..builds.access import check_may_build
-from ..clients.contents import ContentWriter
 from ..errors import BodyTooLarge, InvalidRequest
 from .base import ApiHandler
-from .streamed import StreamedBody
+from .streamed import KeptBody
 
 
-class FilesHandler(StreamedBody, ApiHandler):
+class FilesHandler(KeptBody, ApiHandler):
     """``files``: takes one, whatever its content type says."""
 
-    _writer: ContentWriter | None = None
     _problem: BodyTooLarge | None = None
 
     async def admit(self) -> None:
@@ -44,19 +42,6 @@ class FilesHandler(StreamedBody, ApiHandler):
         digest = await asyncio.to_thread(self._writer.keep)
         self.set_status(201)
         self.finish_json({"sha256": digest, "bytes": self._writer.bytes, "upload": f"upload:{digest}", "dockerfile": f"dockerfile:{digest}"})
-
-    def on_finish(self) -> None:
-        """Remove what is not kept."""
-        self._end()
-
-    def on_connection_close(self) -> None:
-        """Remove what has come of a file whose sender has gone."""
-        super().on_connection_close()
-        self._end()
-
-    def _end(self) -> None:
-        if self._writer:
-            self._writer.discard()
 
 
 def file_api_routes(prefix: str) -> list[tuple[Any, ...]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from tornado import web
 
+from ..clients.contents import ContentWriter
+
 
 @web.stream_request_body
 class StreamedBody(web.RequestHandler):
@@ -31,3 +33,22 @@ class StreamedBody(web.RequestHandler):
         if not self._is_admitted:
             self.set_header("Connection", "close")
         return super().finish(chunk)
+
+
+class KeptBody(StreamedBody):
+    """A body that is written to the disk as it comes; what is not kept in the end is removed."""
+
+    _writer: ContentWriter | None = None
+
+    def on_finish(self) -> None:
+        """Remove what is not kept."""
+        self._end()
+
+    def on_connection_close(self) -> None:
+        """Remove what has come of a body whose sender has gone."""
+        super().on_connection_close()
+        self._end()
+
+    def _end(self) -> None:
+        if self._writer:
+            self._writer.discard()

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from ..models import Batch, Build, Event, Kind, State
-from .store import LIMIT_SECONDS, Store
+from .sql_store import LIMIT_SECONDS
+from .store import Store
 
 _KEPT_BUILDS = 2000
 _KEPT_EVENT_BYTES = 8 * 1024 * 1024

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from ..errors import NotFound
 from ..models import Control
+from .rows import utc
 from .schema import controls
-from .store import Store, utc
+from .store import Store
 
 
 class ControlTable:

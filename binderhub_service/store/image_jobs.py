@@ -8,8 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ..models import ImageJob
+from .rows import utc
 from .schema import image_jobs
-from .store import Store, utc
+from .store import Store
 
 
 class ImageJobTable:

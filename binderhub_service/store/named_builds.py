@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from ..models import NamedBuild, Template
 from . import templates
+from .rows import utc
 from .schema import named_builds
-from .store import Store, utc
+from .store import Store
 
 
 class NamedBuildTable:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from .rows import utc
 from .schema import rates
-from .store import Store, utc
+from .store import Store
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from ..errors import Conflict, NotFound
 from ..models import Template, now
+from .rows import utc
 from .schema import templates
-from .store import Store, utc
+from .store import Store
 
 
 class TemplateTable:

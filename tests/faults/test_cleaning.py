@@ -189,7 +189,7 @@ async def test_a_log_goes_after_its_time_and_everything_else_stays(home: RealBui
     young = await made(home, new_repository({"requirements.txt": "# young\n"}, "young"))
     before = {build.id: await whole(home.builds.follow(build.id, ADMIN)) for build in (old, young)}
     finished = now() - timedelta(hours=50)
-    await home.store._write(lambda connection: _set_finished(connection, old.id, finished))
+    await home.store.write(lambda connection: _set_finished(connection, old.id, finished))
     record = await home.builds.get(old.id, ADMIN)
     await cleaner(home, log_seconds=10 * HOUR_SECONDS).clean()
     assert await whole(home.builds.follow(old.id, ADMIN)) == before[old.id][-1:], "the end and its number"

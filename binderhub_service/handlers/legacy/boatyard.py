@@ -11,7 +11,6 @@ from tornado import web
 
 from ...builds.access import BUILD_SCOPE
 from ...builds.image_jobs import SourceFailed, login_of
-from ...clients.contents import ContentWriter
 from ...clients.download import download
 from ...clients.reference import Reference
 from ...common.addresses import checked_address
@@ -20,6 +19,7 @@ from ...errors import INTERNAL_ERROR, BinderError, BodyTooLarge, NotAllowed, Not
 from ...models import Caller
 from ...providers.github import GitHubProvider
 from ..base import error_from
+from ..streamed import KeptBody
 from . import boatyard_protocol as protocol
 from .base import LegacyHandler, parse_json
 from .boatyard_page import boatyard_page_routes
@@ -92,10 +92,9 @@ class BoatyardHandler(LegacyHandler):
             self.reply(error.status, {"Error": error.message})
 
 
-class BoatyardBuildHandler(BoatyardHandler):
+class BoatyardBuildHandler(KeptBody, BoatyardHandler):
     """``/api/v1/build``."""
 
-    _writer: ContentWriter | None = None
     _form: Form | None = None
     _problem: BaseException | None = None
 
@@ -193,19 +192,6 @@ class BoatyardBuildHandler(BoatyardHandler):
 
     def _github(self) -> str:
         return next((provider.url.rstrip("/") for provider in self.context.providers if type(provider) is GitHubProvider), "https://github.com")
-
-    def on_finish(self) -> None:
-        """Remove what is not kept."""
-        self._end()
-
-    def on_connection_close(self) -> None:
-        """Remove what has come of a form whose sender has gone."""
-        super().on_connection_close()
-        self._end()
-
-    def _end(self) -> None:
-        if self._writer:
-            self._writer.discard()
 
 
 class JobStatusHandler(BoatyardHandler):

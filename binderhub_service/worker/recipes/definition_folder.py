@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..environments import Definition
+from ..definition import Definition
 
 
 def write_files_alone(definition: Definition, content: Path, folder: Path) -> Path:

@@ -21,8 +21,9 @@ from ...images.environments import MADE, MANIFEST
 from ...images.locks import locked
 from ...images.trees import make_read_only, make_writable
 from ...models import Phase
+from ..definition import Definition
 from ..environment_job import EnvironmentSettings
-from ..environments import Definition, definition_in
+from ..environments import definition_in
 from ..guards import Guard, disk_full, size_of
 from ..job import Job, write_in_one_step
 from ..reporter import Reporter

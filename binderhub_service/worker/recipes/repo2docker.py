@@ -16,9 +16,10 @@ from ...errors import BinderError, BuildFailed
 from ...images.build_artifacts import BuildArtifacts
 from ...images.locks import locked
 from ...models import Phase
+from ..definition import Definition
 from ..docker_job import DockerSettings
 from ..environment_files import REPO2DOCKER_FILES
-from ..environments import Definition, definition_in
+from ..environments import definition_in
 from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...common import labels
-from ..environments import Definition
+from ..definition import Definition
 from ..image_settings import ImageSettings
 from ..job import Job
 from ..reporter import Reporter
