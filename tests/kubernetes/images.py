@@ -1,4 +1,7 @@
-"""Images for tests on the cluster, built by this machine's buildah and pushed to the cluster's registry."""
+"""Images for tests on the cluster, built by this machine's buildah and pushed to the cluster's registry.
+
+As a program: build those of which several tests need the same, so that none of them waits for it.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,14 @@ def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args
     return image
 
 
+def python_image() -> str:
+    """Return what those that are no product begin with: Python, and uv in ``/opt/uv``."""
+    return built("python", Path(__file__).parent / "python", BASE=debian())
+
+
 def singleuser_image() -> str:
     """Return an image that servers start from."""
-    return built("singleuser", Path(__file__).parent / "singleuser", BASE=debian())
+    return built("singleuser", Path(__file__).parent / "singleuser", BASE=python_image())
 
 
 def builder_image() -> str:
@@ -64,7 +72,7 @@ def hub_image() -> str:
 
 def hub_base_image() -> str:
     """Return what stands in for zero-to-jupyterhub's images of the hub and of the proxy."""
-    return built("hub-base", Path(__file__).parent / "chart/hub_base", BASE=debian())
+    return built("hub-base", Path(__file__).parent / "chart/hub_base", BASE=python_image())
 
 
 def _built_of_project(name: str, base: str) -> str:
@@ -98,3 +106,8 @@ def _buildah(*arguments: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DOCKER_CONFIG"}  # buildah wants a file to be in it
     done = subprocess.run(["buildah", *arguments], env=environment, capture_output=True, text=True)
     assert not done.returncode, f"buildah {' '.join(arguments)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+
+
+if __name__ == "__main__":
+    for make in (builder_image, singleuser_image, hub_image):
+        make()

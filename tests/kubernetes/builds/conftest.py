@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
-from tests.kubernetes.images import built, debian
+from tests.kubernetes.images import built, python_image
 from tests.kubernetes.kubectl import fresh_namespace
 
 
 @pytest.fixture(scope="session")
 def stand_in(cluster: None) -> str:
     """The image that stands in for the builder image."""
-    return built("stand-in-builder", Path(__file__).parent / "stand_in", BASE=debian())
+    return built("stand-in-builder", Path(__file__).parent / "stand_in", BASE=python_image())
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ class Place:
     kubeconfig: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A namespace and a hub's rights in it; KubeSpawner of this process has them, too."""
     with fresh_namespace() as namespace:

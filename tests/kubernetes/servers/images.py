@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 
 from tests.docker.servers.engine import FAKE_SERVER
-from tests.kubernetes.images import MANIFEST, built, debian
+from tests.kubernetes.images import MANIFEST, built, python_image
 
 FAKE_DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends git python3 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 jovyan
 COPY --chmod=755 jupyterhub-singleuser /fake/
 ENV PATH=/fake:$PATH
@@ -45,7 +45,7 @@ def by_digest(image: str) -> str:
 
 def fake_image() -> str:
     """Return an image whose server starts at once, with content in its home, for Dockerfiles to begin with."""
-    return made("fake-server", FAKE_DOCKERFILE, {"jupyterhub-singleuser": FAKE_SERVER, "a.txt": "theirs"}, BASE=debian())
+    return made("fake-server", FAKE_DOCKERFILE, {"jupyterhub-singleuser": FAKE_SERVER, "a.txt": "theirs"}, BASE=python_image())
 
 
 def made(name: str, dockerfile: str, files: Mapping[str, str | bytes] | None = None, **build_args: str) -> str:
