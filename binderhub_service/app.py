@@ -167,7 +167,8 @@ class BinderService(Application):
         hide_in_logs(self.log.name, "binderhub_service", "tornado.access", "tornado.application", "tornado.general")
         for name in ("binderhub_service", "tornado"):
             logger = logging.getLogger(name)
-            logger.setLevel(self.log.level)
+            # What the handlers would leave out is not even written.
+            logger.setLevel(min((handler.level for handler in self.log.handlers), default=self.log.level))
             logger.handlers = self.log.handlers
 
     def _read_settings(self, arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ..errors import NotAllowed, NotFound, TooMany, Unavailable
@@ -16,6 +17,7 @@ from .limits import BuildLimits
 _RETRY_WAITS_SECONDS = (0.5, 1.5)
 _RETRY_AFTER_SECONDS = 10
 _MAX_KEPT = 10_000
+_KEPT_PLACES = 10_000
 
 _Question = tuple[str, str, str]
 _Ask = Callable[[], Awaitable[Any]]
@@ -58,6 +60,7 @@ class Resolver:
     def __init__(self, providers: Sequence[Provider], limits: BuildLimits) -> None:
         self._providers = providers
         self._limits = limits
+        self._place = lru_cache(_KEPT_PLACES)(self._place_of)  # a refusal is not kept, and so no address with a credential
         self._tasks: dict[_Question, asyncio.Task[Any]] = {}
         self._kept = _KnownRefs(limits.ref_seconds)
         self._by_person: Counter[str] = Counter()
@@ -75,8 +78,8 @@ class Resolver:
             InvalidRequest, NotFound, Unavailable: from the provider.
         """
         check_permitted(request, self._providers)
-        provider = provider_for(request, self._providers)
-        question = (provider.name, self.repository_of(request), request.ref)
+        provider, repository = self._place(request)
+        question = (provider.name, repository, request.ref)
         source: Source = await self._answer(question, lambda: provider.resolve(request), person, fresh=fresh)
         return source
 
@@ -87,8 +90,8 @@ class Resolver:
             NotAllowed, TooMany, InvalidRequest, NotFound, Unavailable: as `resolve`.
         """
         self._check_one_permitted(request, names)
-        provider = provider_for(request, self._providers)
-        question = (provider.name, self.repository_of(request), "\n".join(["", *names]))  # no ref has a line feed in it
+        provider, repository = self._place(request)
+        question = (provider.name, repository, "\n".join(["", *names]))  # no ref has a line feed in it
         found: frozenset[str] = await self._answer(question, lambda: provider.names_among(request, names), person)
         return found
 
@@ -114,11 +117,16 @@ class Resolver:
         Raises:
             InvalidRequest: from the provider.
         """
-        return provider_for(request, self._providers).canonical_repo(request)
+        return self._place(request)[1]
+
+    def _place_of(self, request: Request) -> tuple[Provider, str]:
+        """Return who is asked about a request, and the canonical address of its repository; the same for ever."""
+        provider = provider_for(request, self._providers)
+        return provider, provider.canonical_repo(request)
 
     def is_renamed_head(self, request: Request) -> bool:
         """Say whether the request's ref, where it is not there, probably means the default branch; asks nobody."""
-        return request.ref in provider_for(request, self._providers).renamed_heads
+        return request.ref in self._place(request)[0].renamed_heads
 
     def _check_one_permitted(self, request: Request, names: Sequence[str]) -> None:
         """Check that the operator lets the repository be used at one of the names; raises `NotAllowed`."""

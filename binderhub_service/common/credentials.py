@@ -9,7 +9,7 @@ import logging
 import re
 from urllib.parse import parse_qsl, unquote
 
-from .redact import HIDDEN, redact
+from .redact import HIDDEN, has_known_token, redact
 from .refusal import Refused
 
 _DECODINGS = 3
@@ -18,11 +18,15 @@ _SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|api[_-]?key|auth")
 _KEYLESS = frozenset({"ssh", "git+ssh"})
 _PROTOCOL = re.compile(r"[^A-Za-z+]")
 _WORD = re.compile(r"[^\s\"'<>]+")
+# Nothing of it can be a login or a query; most refs and addresses are like that.
+_PLAIN = re.compile(r"(?:[A-Za-z]++://)?[A-Za-z0-9._/-]*+(?::[0-9]++[A-Za-z0-9._/-]*+)?")
 _SPEC = re.compile(r"(?i)(?:https?|ssh|git|ftp)(?::|%(?:25)*3a)")
 
 
 def has_credentials(text: str) -> bool:
     """Say whether an address, or a text that may hold one, carries a token or a password; percent-escaped ones, too."""
+    if len(text) <= _LONGEST_CHARACTERS and _PLAIN.fullmatch(text) and "authorization" not in text.lower():
+        return has_known_token(text)
     for _ in range(_DECODINGS):
         if _has_plain_credentials(text):
             return True

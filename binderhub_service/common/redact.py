@@ -54,6 +54,11 @@ def redact(text: str) -> str:
     return f"{_redact(text[:MAX_CHARACTERS], *_CUT)} ... ({left_out} more characters are left out)"
 
 
+def has_known_token(text: str) -> bool:
+    """Say whether a text holds a token that can be told by its beginning."""
+    return _WHOLE[1].search(text) is not None
+
+
 def _redact(text: str, url_credentials: re.Pattern[str], known_tokens: re.Pattern[str]) -> str:
     text = url_credentials.sub(partial(_hide_url_credentials, text), text)
     text = _IN_QUERY.sub(lambda match: match["name"] + HIDDEN, text)
