@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ..errors import Unavailable
 
+log = logging.getLogger("binderhub_service")
 SCHEMA_HEAD = "0012"
 
 
@@ -33,6 +37,22 @@ def check(engine: sa.Engine) -> None:
 def _newer_schema() -> Unavailable:
     sentence = "The service's database was made by a newer version of this service, so this version does not use it."
     return Unavailable(sentence, code="service_starting", hint="Install that version again, or name another database.")
+
+
+def keep_copy(engine: sa.Engine, file: Path) -> None:
+    """Keep a copy of an SQLite file that is about to be migrated, for the way back: ``FILE.schema-NUMBER``. Without space for it, the log says so."""
+    schema = _schema_of(engine)
+    if schema is None or schema >= SCHEMA_HEAD:
+        return
+    copy, aside = (file.with_name(f"{file.name}.schema-{schema}{ending}") for ending in ("", ".part"))
+    try:
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(aside)) as target:
+            source.backup(target)
+        aside.replace(copy)
+        log.info("The database is brought from schema %s to %s; as it was it is kept in %s", schema, SCHEMA_HEAD, copy)
+    except (OSError, sqlite3.Error) as error:
+        aside.unlink(missing_ok=True)
+        log.warning("The database is brought from schema %s to %s without a copy of what it was: %s", schema, SCHEMA_HEAD, error)
 
 
 def migrate(engine: sa.Engine) -> None:

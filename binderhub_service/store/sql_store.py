@@ -67,6 +67,8 @@ class SqlStore:
             Unavailable: the database cannot be asked, or another service uses it.
         """
         if not await self._run(lambda: schema_version.is_current(self._engine)):
+            if file := self.file:
+                await self._run(lambda: schema_version.keep_copy(self._engine, file), _MIGRATION_SECONDS)
             await self._run(lambda: schema_version.migrate(self._engine), _MIGRATION_SECONDS)
         if self._database.is_postgresql:
             await self._run(lambda: self._lease.begin(self._engine))
