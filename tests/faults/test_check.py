@@ -15,7 +15,7 @@ from tests.fake_hub import FakeHub
 from tests.faults.service import ROOT, Service
 from tests.faults.test_wrong_settings import WRONG
 
-ALL = ["git", "token", "settings", "state directory", "database", "JupyterHub API", "store", "builder", "tasks"]
+ALL = ["git", "token", "settings", "state directory", "database", "JupyterHub API", "store", "disk", "builder", "tasks"]
 NOTHING = "sets up no service of this kind: it calls no configure(), or the service runs elsewhere."
 BROKEN_FILES = {
     "": NOTHING,
