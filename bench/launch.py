@@ -195,7 +195,7 @@ class _Requester:
 
 def _hub(folder: Path, port: int, config: Sequence[str] = ()) -> HubProcess:
     folder.mkdir()
-    return HubProcess(folder, config="\n".join([f"c.Spawner.port = {port}", *config]))
+    return HubProcess(folder, config="\n".join([f"c.Spawner.port = {port}", *config]), more={"required": not config})
 
 
 def _plain_config(server: Server) -> list[str]:
