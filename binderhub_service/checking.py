@@ -9,9 +9,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth
-from traitlets.config.loader import LazyConfigValue, PyFileConfigLoader
+from traitlets.config.loader import Config, LazyConfigValue, PyFileConfigLoader
 
 from .app import CONFIG_VARIABLE, OF_A_BROKEN_FILE, BinderService
 from .assembly import Assembly
@@ -124,6 +125,15 @@ def take_settings_of_hub(file: Path) -> None:
     if not ours:
         raise SystemExit(f"{file} sets up no service of this kind: it calls no configure(), or the service runs elsewhere.")
     os.environ.update(ours[0])
+    os.environ.setdefault("JUPYTERHUB_API_URL", _api_url(config.JupyterHub))
+
+
+def _api_url(hub: Config) -> str:
+    """Return where a hub with these settings has its API; what is not set has JupyterHub's defaults."""
+    ip, port = hub.get("hub_connect_ip") or hub.get("hub_ip"), hub.get("hub_port", 8081)
+    address = urlsplit(hub.get("hub_connect_url") or hub.get("hub_bind_url") or f"http://{ip or ''}:{port}")
+    base_url = str(hub.get("base_url") or urlsplit(hub.get("bind_url", "")).path).strip("/")
+    return "/".join(part for part in (f"{address.scheme}://{address.hostname or '127.0.0.1'}:{address.port or 8081}", base_url, "hub/api") if part)
 
 
 async def _found(name: str, attempt: Callable[[], Awaitable[None]]) -> Finding:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from binderhub_service.checking import take_settings_of_hub
 from tests.fake_hub import FakeHub
 from tests.faults.service import ROOT, Service
 from tests.faults.test_wrong_settings import WRONG
@@ -85,3 +86,22 @@ async def test_a_hubs_file_that_sets_nothing_up_is_refused_in_a_sentence(tmp_pat
     file.write_text(text)
     status, _, complaint = await ended({}, f"--hub-config={file}")
     assert (status, complaint.strip()) == (1, f"{file} {BROKEN_FILES[text].format(file=file)}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "url"),
+    [
+        ("", "http://127.0.0.1:8081/hub/api"),
+        ("c.JupyterHub.hub_port = 9081; c.JupyterHub.base_url = '/jupyter/'", "http://127.0.0.1:9081/jupyter/hub/api"),
+        ("c.JupyterHub.hub_bind_url = 'http://:9081'; c.JupyterHub.bind_url = 'http://:8000/lab'", "http://127.0.0.1:9081/lab/hub/api"),
+        ("c.JupyterHub.hub_bind_url = 'http://:8081'; c.JupyterHub.hub_connect_url = 'http://hub:8081'", "http://hub:8081/hub/api"),
+        ("c.JupyterHub.hub_ip = '0.0.0.0'; c.JupyterHub.hub_connect_ip = '10.0.0.1'", "http://10.0.0.1:8081/hub/api"),
+    ],
+)
+def test_the_hubs_api_is_asked_where_its_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, url: str) -> None:
+    monkeypatch.delenv("JUPYTERHUB_API_URL", raising=False)
+    monkeypatch.setenv("BINDERHUB_SERVICE_CONFIG", "")
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(f"{lines}\nc.JupyterHub.services = [{{'name': 'binder', 'environment': {{'BINDERHUB_SERVICE_CONFIG': '{{}}'}}}}]\n")
+    take_settings_of_hub(file)
+    assert os.environ.pop("JUPYTERHUB_API_URL") == url
