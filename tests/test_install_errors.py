@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from binderhub_service.worker.recipes.install_errors import install_error, python_error
+from binderhub_service.worker.recipes.uv_output import UvOutput
 
 NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: "
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
@@ -78,6 +79,10 @@ SAID = {
         "It said: ImportError: cannot import name 'Feature' from 'setuptools'.",
     ),
     "an index that is away": ("error: Failed to fetch: `http://127.0.0.1:1/six/`\n  cause: tcp connect error\n", "could not be reached."),
+    "a module of Python's own": (
+        f"{NO_SOLUTION}Because glob was not found in the package registry and you require glob, {UNSATISFIABLE}\n",
+        "The requirement glob does not exist in the package index. It is part of Python itself: remove it.",
+    ),
     "something new": ("error: the moon is full\n", "The requirements could not be installed."),
 }
 
@@ -88,6 +93,24 @@ def test_what_uv_says_becomes_a_sentence_with_the_cause(case: str) -> None:
     error = install_error(said)
     assert expected in f"{error.message} {error.hint}"
     assert "secret" not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    "beginning", ["\x1b[31merror\x1b[0m: Failed to build `numpy==1.19.2`", "  \x1b[31m\N{MULTIPLICATION SIGN}\x1b[0m Failed to build `numpy==1.19.2`"]
+)
+def test_what_could_not_be_built_is_named_however_much_its_build_has_printed(beginning: str) -> None:
+    printed = [beginning, "  cause: The build backend returned an error", *(f"         line {number}" for number in range(200))]
+    output = UvOutput()
+    for line in printed:
+        assert output.lines(line) == (line,)
+    error = install_error(output.said("\n".join(printed[-50:])))
+    assert error.message == "The requirement numpy==1.19.2 could not be built from source. It said: line 199."
+
+
+def test_a_short_error_is_read_once() -> None:
+    output = UvOutput()
+    output.lines("error: the moon is full")
+    assert output.said("one\nerror: the moon is full") == "one\nerror: the moon is full"
 
 
 def test_a_python_that_is_not_there_is_named() -> None:

@@ -13,7 +13,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-BACKEND = "def build_wheel(*a, **k):\n    raise SystemExit('there is no compiler here')\nget_requires_for_build_wheel = lambda *a: []\n"
+BACKEND = (
+    "def build_wheel(*a, **k):\n    raise SystemExit('a line\\n' * 200 + 'there is no compiler here')\nget_requires_for_build_wheel = lambda *a: []\n"
+)
 
 
 class PackageIndex:

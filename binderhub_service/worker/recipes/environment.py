@@ -33,6 +33,7 @@ from .definition_folder import files_rewritten, write_files_alone
 from .editables import import_roots
 from .install_errors import install_error, python_error
 from .uv import uv_environment
+from .uv_output import UvOutput
 
 SIZE = ".size.json"
 FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
@@ -44,7 +45,6 @@ _IMPORTED_LATER = "import jupyterlab.labapp, jupyterlab.extensions, jupyter_lsp.
 # What builds a package that only has a setup.py.
 _BACKEND = ("setuptools", "wheel")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -250,10 +250,11 @@ class _Installer:
 
     def _uv(self, error_from: Callable[[str], BuildFailed], *arguments: str) -> None:
         command = (self._settings.uv, "--color", "always", *arguments)
-        finished = self._reporter.run(command, cwd=self._folder, environment=self._for_uv, guard=self._guard)
+        output = UvOutput()
+        finished = self._reporter.run(command, cwd=self._folder, environment=self._for_uv, guard=self._guard, translate=output.lines)
         if finished.status:
-            tail = _COLOURS.sub("", finished.tail)
-            raise disk_full() if _NO_SPACE.search(tail) else error_from(tail)
+            said = output.said(finished.tail)
+            raise disk_full() if _NO_SPACE.search(said) else error_from(said)
 
     def _post_build(self, script: str) -> None:
         self._reporter.log(f"Running {script}")

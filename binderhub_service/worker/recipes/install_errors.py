@@ -6,6 +6,7 @@ The messages are those of uv 0.9 to 0.13; an unknown message gives the plainest 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -125,7 +126,7 @@ def _unknown_package(tail: str) -> BuildFailed | None:
     return match and BuildFailed(
         f"The requirement {match['name']} does not exist in the package index.",
         code="requirement_not_found",
-        hint="Check its spelling, or remove it.",
+        hint="It is part of Python itself: remove it." if match["name"] in sys.stdlib_module_names else "Check its spelling, or remove it.",
     )
 
 
