@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from ..session import Session
 from .calling import as_json, asked, connected, run
-from .output import local_time, show_json, show_table
+from .lists import show_list
+from .output import local_time
 
 _KINDS = ("ban-repository", "allow-repository", "ban-person", "pause", "announcement")
 _kind = click.argument("kind", type=click.Choice(_KINDS))
@@ -23,12 +27,8 @@ def control() -> None:
 @connected
 def list_controls(session: Session, as_json: bool) -> None:
     """List all that is switched, with the reasons."""
-    found = run(session, asked(session, "GET", "controls"))
-    if as_json:
-        show_json(found)
-        return
-    rows = ([one["kind"], one["pattern"], one["text"], one["set_by"], local_time(one["set_at"])] for one in found)
-    show_table(["CONTROL", "PATTERN", "TEXT", "SET BY", "SET"], rows)
+    titles = ("CONTROL", "PATTERN", "TEXT", "SET BY", "SET")
+    show_list(session, "controls", titles, _row, as_json=as_json)
 
 
 @control.command(name="set")
@@ -52,3 +52,7 @@ def set_control(session: Session, kind: str, pattern: str, text: str) -> None:
 def remove_control(session: Session, kind: str, pattern: str) -> None:
     """Switch something off; PATTERN as it is listed."""
     run(session, asked(session, "DELETE", f"controls/{kind}", params={"pattern": pattern}))
+
+
+def _row(one: Mapping[str, Any]) -> list[str]:
+    return [one["kind"], one["pattern"], one["text"], one["set_by"], local_time(one["set_at"])]

@@ -1,6 +1,9 @@
-"""`binder images` and `binder templates`."""
+"""`binder images` and `binder templates`; and how a list is shown."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -16,12 +19,8 @@ _MEGABYTE = 10**6
 @connected
 def images(session: Session, as_json: bool) -> None:
     """List images, most recently used first; for administrators of the hub."""
-    found = run(session, asked(session, "GET", "images"))
-    if as_json:
-        show_json(found)
-        return
-    rows = ([one["name"], f"{one['bytes'] / _MEGABYTE:.0f} MB", local_time(one["last_used"]), ", ".join(one["used_by"])] for one in found)
-    show_table(["IMAGE", "SIZE", "LAST USED", "SERVERS"], rows)
+    titles = ("IMAGE", "SIZE", "LAST USED", "SERVERS")
+    show_list(session, "images", titles, _image_row, as_json=as_json)
 
 
 @click.command()
@@ -29,8 +28,23 @@ def images(session: Session, as_json: bool) -> None:
 @connected
 def templates(session: Session, as_json: bool) -> None:
     """List templates, by name; `binder launch --template NAME` launches one."""
-    found = run(session, asked(session, "GET", "templates"))
+    titles = ("TEMPLATE", "IMAGE", "CHANGED")
+    show_list(session, "templates", titles, lambda one: [one["name"], one["image"], local_time(one["modified"])], as_json=as_json)
+
+
+def show_list(session: Session, path: str, titles: Sequence[str], row: Callable[[Mapping[str, Any]], Sequence[str]], *, as_json: bool) -> None:
+    """Show the list that the service answers with.
+
+    Args:
+        path: what stands behind ``api/``.
+        row: makes an entry a row below the titles.
+    """
+    found = run(session, asked(session, "GET", path))
     if as_json:
         show_json(found)
-        return
-    show_table(["TEMPLATE", "IMAGE", "CHANGED"], ([one["name"], one["image"], local_time(one["modified"])] for one in found))
+    else:
+        show_table(titles, map(row, found))
+
+
+def _image_row(image: Mapping[str, Any]) -> list[str]:
+    return [image["name"], f"{image['bytes'] / _MEGABYTE:.0f} MB", local_time(image["last_used"]), ", ".join(image["used_by"])]
