@@ -109,9 +109,7 @@ def configure(
         ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, the hub's spawner class
             cannot be composed, the hub runs as root or has ``internal_ssl``, or docker mode cannot work here.
     """
-    _check_mode(mode, registry, network, namespace)
-    if mode == "embedded" and os.geteuid() == 0 and not as_root:
-        raise ValueError(RUNS_AS_ROOT)
+    _check_mode(mode, registry, network, namespace, as_root=as_root)
     refuse_internal_ssl(c)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
@@ -124,15 +122,9 @@ def configure(
         settings["BinderService"]["auth_enabled"] = False
         open_to_everybody(c, SERVICE, f"{_base_url(c)}services/{SERVICE}/")
     hide_in_logs(*LOGGERS)
-    c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
-    _give_users(c, USER_SCOPES)
-    started = {"api_token": service_token} if service_url else _started_by_hub(mode, settings)
-    # The service is part of this hub, so nobody is asked whether they trust it with their name.
-    allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
-    c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
+    _add_service(c, url, {"api_token": service_token} if service_url else _started_by_hub(mode, settings))
     if "LaunchQuota" in settings or service_url:  # whose settings are not known here
         c.JupyterHub.load_roles.append({"name": f"{SERVICE}-counts-servers", "scopes": list(COUNT_SCOPES), "services": [SERVICE]})
-    c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{_base_url(c)}services/{SERVICE}/"
     if mode == "docker":
@@ -145,6 +137,21 @@ def configure(
         _keep_apart(c)
 
 
+def _add_service(c: Config, url: str, started: Mapping[str, Any]) -> None:
+    """Add the service, its scopes and role, and the users' right to use it.
+
+    Args:
+        url: where it is.
+        started: how the hub starts it, or the token with which it comes.
+    """
+    c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
+    _give_users(c, USER_SCOPES)
+    # The service is part of this hub, so nobody is asked whether they trust it with their name.
+    allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
+    c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
+    c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
+
+
 def _keep_apart(c: Config) -> None:
     """Keep from servers from repositories what the operator has set for all spawners, meaning the program of ordinary servers and their folder."""
     for name, value in (("cmd", [SINGLEUSER]), ("notebook_dir", "")):
@@ -152,10 +159,12 @@ def _keep_apart(c: Config) -> None:
             c.RepoSpawner[name] = value
 
 
-def _check_mode(mode: str, registry: str, network: str, namespace: str) -> None:
-    """Raise `ValueError` unless there is such a mode, and it has what it needs and nothing that it does not know."""
+def _check_mode(mode: str, registry: str, network: str, namespace: str, *, as_root: bool) -> None:
+    """Raise `ValueError` unless there is such a mode, it has what it needs and nothing that it does not know, and may run as this user."""
     if mode not in MODES:
         raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
+    if mode == "embedded" and os.geteuid() == 0 and not as_root:
+        raise ValueError(RUNS_AS_ROOT)
     if mode == "embedded" and (registry or network):
         raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
     if mode == "kubernetes" and not registry:
