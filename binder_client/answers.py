@@ -31,7 +31,15 @@ class ServiceError(Exception):
 
 
 class Away(Exception):
-    """The service did not answer, is starting or stopping, or something in front of it answered; asking again may help."""
+    """The service did not answer, is starting or stopping, or something in front of it answered; asking again may help.
+
+    Args:
+        reason: the service's own sentence about it; empty if it gave none.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def refusal(response: httpx.Response) -> ServiceError | Away:
@@ -40,9 +48,9 @@ def refusal(response: httpx.Response) -> ServiceError | Away:
         error = json_object(response.text)["error"]
         code, message, hint = error["code"], error["message"], error.get("hint")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return Away(f"HTTP {response.status_code}") if response.status_code in _AWAY else nonsense(response)
+        return Away() if response.status_code in _AWAY else nonsense(response)
     if code in _AWAY_CODES and response.status_code in _AWAY:
-        return Away(f"{code}: {message}")
+        return Away(str(message))
     retry_after = response.headers.get("Retry-After", "")
     return ServiceError(response.status_code, str(code), str(message), str(hint or ""), int(retry_after) if retry_after.isdecimal() else None)
 
@@ -58,7 +66,13 @@ def nonsense(response: httpx.Response) -> ServiceError:
     return ServiceError(response.status_code, "unexpected_answer", message, "Ask an administrator to look at its log.")
 
 
-def unavailable() -> ServiceError:
-    """Return the error for a service that does not answer."""
+def unavailable(cause: BaseException | None) -> ServiceError:
+    """Return the error for a service that does not answer, with the reason that it gave itself."""
     hint = "Try again in a minute; if it stays away, ask an administrator to look at its log."
-    return ServiceError(0, "service_unavailable", "The build service does not answer.", hint)
+    return ServiceError(0, "service_unavailable", away_sentence(cause), hint)
+
+
+def away_sentence(cause: BaseException | None) -> str:
+    """Return what people should know of a service that does not answer."""
+    reason = cause.reason if isinstance(cause, Away) else ""
+    return f"The build service does not answer: {reason}" if reason else "The build service does not answer."

@@ -17,7 +17,7 @@ import httpx_sse
 
 from binderhub_service.common.json_object import json_object
 
-from .answers import Away, nonsense, refusal, unavailable
+from .answers import Away, away_sentence, nonsense, refusal, unavailable
 from .patience import Patience
 
 KEEP_ALIVE_SECONDS = 15
@@ -41,6 +41,7 @@ class BuildClient:
         patience_seconds: how long the service may be away, each time, before that is an error; a hub restarts a service meanwhile.
         keep_alive_seconds: how often the service writes at least something into an event log that is being followed.
         is_neighbour: whether the proxies that the environment names are not meant for the service.
+        on_away: called with a sentence each time that the service is away and will be asked again.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class BuildClient:
         patience_seconds: float = 120,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         is_neighbour: bool = True,
+        on_away: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._on_away = on_away
         self._patience_seconds = patience_seconds
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/") + "/api/",
@@ -94,7 +97,7 @@ class BuildClient:
         try:
             await self._ask("DELETE", f"builds/{quote(build_id, safe='')}/ask")
         except Away as error:
-            raise unavailable() from error
+            raise unavailable(error) from error
 
     async def ask(self, method: str, path: str, **more: Any) -> Any:
         """Ask whatever the service can be asked, and return the JSON that it answers; None where there is nothing to say.
@@ -149,6 +152,7 @@ class BuildClient:
             except (Away, httpx.TransportError) as error:
                 cause = error
             on_away()
+            self._on_away(away_sentence(cause))
             await patience.wait(cause)
 
     async def _read(self, build_id: str, after: int, patience: Patience) -> AsyncGenerator[BuildEvent, None]:
@@ -173,6 +177,7 @@ class BuildClient:
             try:
                 return await self._ask(method, path, **more)
             except Away as error:
+                self._on_away(away_sentence(error))
                 await patience.wait(error)
 
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:

@@ -42,6 +42,6 @@ class Patience:
         self._connected_at = None
         left_seconds = self._end - asyncio.get_running_loop().time()
         if left_seconds <= 0:
-            raise unavailable() from cause
+            raise unavailable(cause) from cause
         await asyncio.sleep(min(self._wait_seconds, left_seconds))
         self._wait_seconds = min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)

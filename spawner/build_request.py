@@ -11,6 +11,7 @@ from typing import Any
 from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 
+from .notices import notices_of
 from .options import RepoOptions
 from .progress import SERVER_PERCENT, StartProgress
 from .rejection import Rejection, build_failed, service_refused
@@ -85,7 +86,9 @@ class BuildRequest:
         return page_of(self._service, self.build)
 
     async def _ask(self, client: BuildClient) -> dict[str, Any]:
-        """Ask for the build of what the options mean."""
+        """Ask for the build of what the options mean; what everybody should know is shown first."""
+        for notice in await notices_of(client):
+            self._progress.tell(notice)
         self.options = await _located(client, self.options)
         return await client.ensure(self.options.repo, self.options.ref, self.options.provider)
 

@@ -71,7 +71,7 @@ def parted(form_data: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Sequence[A
     return section, {name: values for name, values in form_data.items() if not name.startswith(PREFIX)}
 
 
-def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str = "", **places: str) -> str:
+def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str = "", notices: Sequence[str] = (), **places: str) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
@@ -79,6 +79,7 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str 
         choices: what the operator lets people choose besides.
         beside: what the fields stand beside: nothing, another ``form``, in which names may be the same and the repository may be left out, or
             another form that has the ``choices``, too.
+        notices: what the person should know, in sentences.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
@@ -100,6 +101,7 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str 
         beside=beside,
         prefix=PREFIX if beside else "",
         problem=shown,
+        notices=notices,
         **places,
     )
 

@@ -20,6 +20,7 @@ from .build_request import BuildRequest
 from .build_token import build_token
 from .choices import NO_CHOICES, Choices
 from .log_name import log_name
+from .notices import notices_for_form
 from .options import IMAGE_PROVIDER, RepoOptions, options_from_form, options_from_json
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import LAST_WORD_SECONDS
@@ -111,6 +112,7 @@ class RepoSpawner(_NextInLine):
             self.user_options,
             choices,
             beside,
+            await notices_for_form(self, self.binder_url),
             service=self._public_service(),
             hub=self.hub.base_url,
             user=self.user.name,
@@ -245,7 +247,8 @@ class RepoSpawner(_NextInLine):
             log=self.log,
         )
         with build_token(self, self.build_timeout + self.service_patience + PREPARE_SECONDS) as token:
-            async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience) as client:
+            waits = self._repo_progress.wait_for_service
+            async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience, on_away=waits) as client:
                 build = await request.image(client)
         self._repo_options = request.options
         return build

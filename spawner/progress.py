@@ -32,6 +32,7 @@ class StartProgress:
         self._head: list[dict[str, Any]] = []
         self._tail: deque[dict[str, Any]] = deque(maxlen=TAIL_EVENTS)
         self._count = 0
+        self._waits_because = ""
         self._changed = asyncio.Event()
 
     @property
@@ -41,6 +42,7 @@ class StartProgress:
 
     def tell(self, message: str, percent: int = 0) -> None:
         """Add an event: `message` as plain text, and how much is done; the bar never goes back."""
+        self._waits_because = ""
         self.percent = max(self.percent, percent)
         event = {"progress": self.percent, "message": plain(message)}
         if self._count < HEAD_EVENTS:
@@ -49,6 +51,12 @@ class StartProgress:
             self._tail.append(event)
         self._count += 1
         self._wake()
+
+    def wait_for_service(self, sentence: str) -> None:
+        """Say that the service is away, and that the start waits for it; once, until something else happens."""
+        if self._waits_because != sentence:
+            self.tell(f"{sentence} Waiting for it.")
+            self._waits_because = sentence
 
     def hear(self, kind: str, data: Mapping[str, Any]) -> None:
         """Add what an event of a build means to people, if it means anything."""

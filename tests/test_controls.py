@@ -143,6 +143,14 @@ async def test_an_announcement_is_a_text_on_every_page(service: Service) -> None
     assert "noon" not in (await service.client.get(PREFIX)).text
 
 
+async def test_everybody_hears_of_an_announcement_and_a_pause(service: Service) -> None:
+    assert (await service.ask("GET", "/notices")).json() == {"notices": []}
+    await put(service, "pause")
+    await put(service, "announcement", text="Down at noon.")
+    paused = "No new builds are begun at the moment. What is built already can be launched."
+    assert (await service.ask("GET", "/notices")).json() == {"notices": ["Down at noon.", paused]}
+
+
 async def test_controls_are_for_administrators_and_say_who_set_them(service: Service) -> None:
     for who in ("alice", "narrow-admin", "robot"):
         for method, path in (("GET", "/controls"), ("PUT", "/controls/pause"), ("DELETE", "/controls/pause")):

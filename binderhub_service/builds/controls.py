@@ -18,6 +18,8 @@ MAX_TEXT_CHARACTERS = 1000
 _MOST = 1000
 _PORT = re.compile(r"^([^/]{1,300}):\d{1,5}(?=/|$)")
 _ASK = "Ask an administrator of the hub."
+_PAUSED = "No new builds are begun at the moment"
+_WHILE_PAUSED = "What is built already can be launched."
 
 
 class ControlKind(StrEnum):
@@ -100,6 +102,12 @@ class Controls:
         """What is announced to everybody; may be empty."""
         return next((control.text for control in self._of(ControlKind.ANNOUNCEMENT)), "")
 
+    @property
+    def notices(self) -> list[str]:
+        """What everybody should know before they ask for a repository, in sentences."""
+        pauses = [f"{_with_reason(_PAUSED, control.text)} {_WHILE_PAUSED}" for control in self._of(ControlKind.PAUSE)]
+        return [*([self.announcement] if self.announcement else []), *pauses]
+
     def check_person(self, name: str) -> None:
         """Raise `NotAllowed` if this person may ask for nothing."""
         for control in self._of(ControlKind.BAN_PERSON):
@@ -119,8 +127,7 @@ class Controls:
     def check_may_begin(self) -> None:
         """Raise `Unavailable` while no build may begin."""
         for control in self._of(ControlKind.PAUSE):
-            hint = "What is built already can be launched. Try again later."
-            raise Unavailable(_with_reason("No new builds are begun at the moment", control.text), code="builds_paused", hint=hint)
+            raise Unavailable(_with_reason(_PAUSED, control.text), code="builds_paused", hint=f"{_WHILE_PAUSED} Try again later.")
 
     def _of(self, kind: ControlKind) -> list[Control]:
         return [control for control in self._known if control.kind == kind]

@@ -1,4 +1,4 @@
-"""``api/controls``, for administrators: bans, a pause of builds, an announcement."""
+"""``api/controls``, for administrators: bans, a pause of builds, an announcement; ``api/notices``, what of that everybody should know."""
 
 from __future__ import annotations
 
@@ -43,6 +43,14 @@ class OneControlHandler(ApiHandler):
         self.finish()
 
 
+class NoticesHandler(ApiHandler):
+    """``notices``."""
+
+    async def get(self) -> None:
+        """Tell what is announced, and that no build begins."""
+        self.finish_json({"notices": self.context.controls.notices})
+
+
 def control_json(control: Control) -> dict[str, Any]:
     """Return a control as the wire writes it."""
     return asdict(control) | {"set_at": iso(control.set_at)}
@@ -50,4 +58,8 @@ def control_json(control: Control) -> dict[str, Any]:
 
 def control_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`."""
-    return [(rf"{prefix}api/controls/?", ControlsHandler), (rf"{prefix}api/controls/([a-z-]+)", OneControlHandler)]
+    return [
+        (rf"{prefix}api/controls/?", ControlsHandler),
+        (rf"{prefix}api/controls/([a-z-]+)", OneControlHandler),
+        (rf"{prefix}api/notices/?", NoticesHandler),
+    ]

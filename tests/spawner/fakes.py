@@ -95,6 +95,7 @@ class FakeService:
         resumes: the `Last-Event-ID` of every connection that followed an event log, 0 if it had none.
         withdrawn: ids of the builds that a requester did not need any more.
         refusal: status, body and headers to answer asks with, instead of a build.
+        notices: what it tells everybody.
         drops: after which events to cut the connection, each once.
         keep_alives: whether the event log has comments in it.
         forgets_resumes: whether every connection hears the event log from its first event on.
@@ -107,6 +108,7 @@ class FakeService:
         self.resumes: list[int] = []
         self.withdrawn: list[str] = []
         self.refusal: tuple[int, object, dict[str, str]] | None = None
+        self.notices: list[str] = []
         self.drops: list[int] = []
         self.keep_alives = False
         self.forgets_resumes = False
@@ -139,7 +141,7 @@ class FakeService:
             (api + "builds/([^/]+)/events", _Events, more),
             (api + "builds/([^/]+)/ask", _Ask, more),
         ]
-        routes.append((PREFIX + "health", _Health, more))
+        routes += [(PREFIX + "health", _Health, more), (api + "notices", _Notices, more)]
         sockets = bind_sockets(self.port, "127.0.0.1", reuse_port=False)
         self.port = sockets[0].getsockname()[1]
         self._server = HTTPServer(web.Application(routes))
@@ -208,6 +210,11 @@ class _Addresses(_Handler):
             self.finish({"error": {"code": "ref_not_found", "message": f"The repository {repo} has no such branch.", "hint": None}})
             return
         self.finish({"repo": repo, "ref": "feature/x", "path": pasted["path"] or rest})
+
+
+class _Notices(_Handler):
+    def get(self) -> None:
+        self.finish({"notices": self.service.notices})
 
 
 class _Health(_Handler):

@@ -168,6 +168,17 @@ async def test_the_form_tells_the_script_where_everything_is(hub: Hub) -> None:
     assert 'src="/services/binder/static/form.js"' in text
 
 
+async def test_the_form_says_what_the_service_tells_everybody_and_that_it_is_away(hub: Hub, service: FakeService) -> None:
+    service.notices = ["Down at <b>noon</b> {{ 1 }}.", "No new builds are begun at the moment."]
+    async with hub.browser("alice") as browser:
+        page = (await browser.get("spawn")).text
+        assert "Down at &lt;b&gt;noon&lt;/b&gt; &#123;&#123; 1 &#125;&#125;.</div>" in page
+        assert "No new builds are begun at the moment.</div>" in page
+        await service.stop()
+        assert "The build service does not answer. Try again in a minute" in (await browser.get("spawn")).text
+    assert "Build for the server alice" not in hub.tokens("alice")
+
+
 async def test_what_was_typed_is_still_there_after_a_refusal(hub: Hub) -> None:
     async with hub.browser("alice") as browser:
         form = {"repo": "not a repo", "ref": "v{1}", "path": "a.ipynb"}
@@ -508,6 +519,22 @@ async def test_a_service_that_is_away_is_a_sentence_and_no_failure_of_the_hub(hu
     await until(lambda: not spawner_of(hub, "alice").pending, "the refusal")
     assert "does not answer" in (await progress(hub, "alice"))[-1]["message"]
     await until(lambda: hub.app.tornado_application.settings["failure_count"] == 0, "the count of failures")
+
+
+async def test_a_start_says_what_the_service_tells_everybody_and_that_it_waits_for_it(hub: Hub, service: FakeService) -> None:
+    service.notices = ["Down at noon."]
+    service.refusal = (503, {"error": {"code": "service_starting", "message": "The database is away.", "hint": None}}, {})
+    hub.add("alice")
+    hub.user("alice").spawner.service_patience = 60
+    await start(hub, "alice", {"repo": REPO})
+    seen: list[dict[str, Any]] = []
+    watching = asyncio.create_task(progress(hub, "alice", seen))
+    waits = "The build service does not answer: The database is away. Waiting for it."
+    await until(lambda: waits in texts(seen) and len(service.asks) > 2, "the wait")
+    service.on_ask = lambda build: build.ready()
+    service.refusal = None
+    await watching
+    assert [text for text in texts(seen) if text in {"Down at noon.", waits}] == ["Down at noon.", waits]
 
 
 async def test_a_build_that_takes_too_long_goes_on_without_the_server(hub: Hub, service: FakeService) -> None:
