@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from binderhub_service.errors import Unavailable
+from binderhub_service.store.engine import Database
 from binderhub_service.store.store import Store
 from tests.harness.records import build, until
 from tests.postgresql import PostgreSQL, new_server
@@ -160,3 +161,15 @@ async def test_services_in_schemas_of_their_own_share_a_database(server: Postgre
     engine.dispose()
     async with opened(server.url), opened(f"{server.url}&options=-csearch_path%3Dother") as other:
         await other.check()
+
+
+def test_the_server_gives_up_a_client_that_is_gone_within_a_minute_whether_it_waits_for_it_or_sends_to_it(server: PostgreSQL) -> None:
+    database = Database(server.url, LIMIT_SECONDS, lambda cursor: None)
+    names = [*(f"tcp_keepalives_{name}" for name in ("idle", "interval", "count")), "tcp_user_timeout"]
+    with database.engine.connect() as connection:
+        idle, interval, count, unanswered = (
+            int(connection.execute(sa.text("SELECT setting FROM pg_settings WHERE name = :name"), {"name": name}).scalar_one()) for name in names
+        )
+    database.engine.dispose()
+    assert 0 < idle + interval * count <= 60
+    assert 0 < unanswered <= 60_000

@@ -16,6 +16,8 @@ from ..errors import Unavailable
 
 _CONNECT_SECONDS = 5
 _KEEPALIVE_SECONDS = {"idle": 30, "interval": 10, "count": 3}
+# A client that is gone while an answer is on its way to it is asked for no sign of life, but sent the answer again, for a quarter of an hour.
+_UNANSWERED_MILLISECONDS = 60_000
 _BY_LIBPQ = {"psycopg", "psycopg2"}
 _JOURNAL_BYTES = 4 * 1024 * 1024  # SQLite gives back what its journal has taken beyond that
 _DISK_FULL = "53100"  # PostgreSQL's SQLSTATE
@@ -23,6 +25,7 @@ _DISK_FULL = "53100"  # PostgreSQL's SQLSTATE
 _SESSION = (
     "SET statement_timeout = {statement}",
     *(f"SET tcp_keepalives_{name} = {value}" for name, value in _KEEPALIVE_SECONDS.items()),
+    f"SET tcp_user_timeout = {_UNANSWERED_MILLISECONDS}",
 )
 
 

@@ -20,7 +20,7 @@ from tests.spawner.servers import START_SECONDS, Servers, until
 pytestmark = [
     pytest.mark.filterwarnings("default"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(600),  # an engine may have to make the image that its servers begin with
+    pytest.mark.timeout(900),  # an engine may have to make the image that its servers begin with
 ]
 
 

@@ -19,7 +19,7 @@ from tests.kubernetes.kubectl import found, fresh_namespace, reason_to_skip
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
-    pytest.mark.timeout(900),  # the first test may build the images
+    pytest.mark.timeout(1200),  # the first test may build the images
 ]
 BUILD_SECONDS = 300
 PASSWORD = "s3cret"

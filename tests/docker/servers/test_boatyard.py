@@ -20,7 +20,7 @@ from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
 from tests.legacy.conftest import KEY, Api
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)), pytest.mark.timeout(900)]
 JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TOO_LITTLE = "Insufficient Information.  Must provide at least an Image Name and a Dockerfile/Tarurl."
 BUILD_SECONDS = 180

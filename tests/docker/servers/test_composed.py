@@ -19,7 +19,7 @@ from tests.spawner.servers import START_SECONDS, Servers, until
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # a whole hub runs in here
     pytest.mark.asyncio,
-    pytest.mark.timeout(600),  # the engine may have to make the image that servers begin with
+    pytest.mark.timeout(900),  # the engine may have to make the image that servers begin with
 ]
 
 

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
     pytest.mark.filterwarnings("default"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(600),  # the first test builds the image that the others begin with
+    pytest.mark.timeout(900),  # the first test builds the image that the others begin with
 ]
 
 

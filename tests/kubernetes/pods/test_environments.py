@@ -12,7 +12,7 @@ from tests.kubernetes.images import debian
 from tests.kubernetes.kubectl import run
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, repositories
 
-pytestmark = pytest.mark.timeout(600)  # the first test may build the image
+pytestmark = pytest.mark.timeout(1200)  # the first test may build the image
 New = Callable[..., Repository]
 
 

@@ -22,7 +22,7 @@ from tests.spawner.fakes import REPO, FakeService
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
-    pytest.mark.timeout(600),  # the first test may build the image
+    pytest.mark.timeout(1200),  # the first test may build the image
 ]
 CONFIG = """
 import os

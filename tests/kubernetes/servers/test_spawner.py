@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
     pytest.mark.filterwarnings("default"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(300),  # the first test may build images
+    pytest.mark.timeout(1200),  # the first test may build images
 ]
 CPUS = {
     "half": {"display_name": "Half", "kubespawner_override": {"cpu_limit": 0.5}},
