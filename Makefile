@@ -13,6 +13,9 @@ REGISTRY ?=
 LEGACY ?=
 # Anything: let everybody who reaches the hub in without a login, each with a temporary user. In embedded mode never for strangers.
 PUBLIC ?=
+# With PUBLIC: names under which the hub is reached, e.g. through a tunnel, with commas between; addresses always work.
+HOSTS  ?= localhost
+export HOSTS
 TESTS  ?= tests
 # How many processes run tests side by side; 0: all in one.
 JOBS   ?= 3

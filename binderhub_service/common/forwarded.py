@@ -1,12 +1,14 @@
-"""Whose request is it, if it came through proxies, and is it from a network that is kept out; pure.
+"""Whose request is it, if it came through proxies, is it from a network that is kept out, and was it sent to us by our name; pure.
 
-Facts: every proxy appends the address that it was asked from to ``X-Forwarded-For``.
+Facts: every proxy appends the address that it was asked from to ``X-Forwarded-For``. A page of a site whose name leads to the site first and
+to this machine later (DNS rebinding) is of the same origin as this service, and names its own site in ``Host``; it cannot name an address there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -54,6 +56,19 @@ def client_of(address: str) -> str:
     except ValueError:
         return address
     return str(known) if known.version == 4 else str(IPv6Network((known, _OF_ONE_CLIENT), strict=False))
+
+
+def is_ours(host: str, names: Collection[str]) -> bool:
+    """Say whether a request's ``Host`` is an address or one of our names.
+
+    Args:
+        names: names of hosts in small letters; none if every name is ours.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        return not names or name in names or bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def parsed(address: str) -> Address:

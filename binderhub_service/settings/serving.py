@@ -135,6 +135,16 @@ class Server(Configurable):
         """,
     ).tag(config=True)
 
+    hosts = ListTrait(
+        Unicode(),
+        help="""Names of hosts under which the service may be asked, besides addresses; what is sent to other names is refused with 403.
+
+        On a hub that lets everybody in, pages of a foreign site whose name is made to lead to this machine (DNS rebinding) could start servers
+        otherwise. Where a name of the hub is missing here, people who come by it are refused. Default: every name; ``localhost`` where
+        ``make run PUBLIC=1`` runs. Example: ``["binder.example.org"]``.
+        """,
+    ).tag(config=True)
+
     @validate("trusted_proxies", "ban_networks")
     def _check_networks(self, proposal: Any) -> Any:
         for network in proposal["value"]:
@@ -151,7 +161,8 @@ class Server(Configurable):
     def limits(self) -> ServerLimits:
         """Return the settings as `server` takes them."""
         trusted = tuple(map(ip_network, self.trusted_proxies))
-        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds, trusted)
+        hosts = frozenset(name.lower() for name in self.hosts)
+        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds, trusted, hosts)
 
 
 class LegacyApis(Configurable):
