@@ -219,6 +219,15 @@ class BinderService(Application):
         """The state directory, absolute."""
         return Path(self.state_dir).absolute()
 
+    @property
+    def database(self) -> str:
+        """Where builds are stored, as an SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.state / 'service.sqlite'}"
+
+    def lock_files(self, database: Path | None) -> list[Path]:
+        """Return the files whose locks let one service alone have the state, and the database if that is a file."""
+        return [self.state / "service.lock", *([database.with_name(f"{database.name}.lock")] if database else [])]
+
     async def make_state_private(self) -> None:
         """Make the state directory, readable to nobody else; what an earlier version left readable becomes private as well.
 

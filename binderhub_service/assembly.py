@@ -65,8 +65,7 @@ class Assembly:
 
     async def make_store(self, metrics: Metrics) -> Store:
         """Return the store, which is not open yet; raises `Unavailable` if the settings name no database that can be used."""
-        url = self._settings.database_url or f"sqlite:///{self._settings.state / 'service.sqlite'}"
-        return CachingStore(url, metrics.note_store, self._settings.database_timeout_seconds)
+        return CachingStore(self._settings.database, metrics.note_store, self._settings.database_timeout_seconds)
 
     def make_providers(self, git_logins: Path | None = None) -> list[Provider]:
         """Return the providers, in the order of lists.

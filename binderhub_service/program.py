@@ -1,4 +1,7 @@
-"""The command line: without a command the service serves, with ``serve NAME`` an older service's API alone, with ``check`` it tries what it needs."""
+"""The command line: without a command the service serves, with ``serve NAME`` an older service's API alone, with ``check`` it tries what it needs.
+
+The other commands are those of `administration`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import administration
 from .api_port import is_served, pass_on, socket_of
 from .app import BinderService
 from .checking import check, take_settings_of_hub
@@ -27,14 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_check(given[1:]))
     if given[:1] == ["serve"]:
         sys.exit(_serve_alone(given[1:]))
+    if given and given[0] in administration.COMMANDS:
+        sys.exit(administration.run(given[0], given[1:], _settings_of_command))
     asyncio.run(Serving(_settings(given)).serve())
 
 
 def _check(given: list[str]) -> int:
+    return asyncio.run(check(_settings_of_command(given)))
+
+
+def _settings_of_command(given: list[str]) -> BinderService:
+    """Return the settings of a command beside the service, which may be those that a hub's file gives it."""
     named = [argument for argument in given if argument.startswith(f"{_HUB_CONFIG}=")]
     for argument in named:
         take_settings_of_hub(Path(argument.partition("=")[2]).absolute())
-    return asyncio.run(check(_settings([argument for argument in given if argument not in named])))
+    return _settings([argument for argument in given if argument not in named])
 
 
 def _serve_alone(given: list[str]) -> int:

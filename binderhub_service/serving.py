@@ -92,12 +92,12 @@ class Serving:
             await listener.when_available(self._settings.check_settings)
             await listener.when_available(self._settings.make_state_private)
             store = await listener.when_available(lambda: self._assembly.make_store(metrics))
-            for path in (self._settings.state / "service.lock", *([store.file.with_name(f"{store.file.name}.lock")] if store.file else [])):
+            for path in self._settings.lock_files(store.file):
                 lock = StateLock(path)
                 stack.callback(lock.release)
                 await listener.when_available(lock.take)
             stack.push_async_callback(store.close)
-            await listener.when_available(store.open)
+            await listener.when_available(lambda: store.open(self._settings.state))
             tasks.start("watch of the database", self._end_when(loss_of_database(store), _end_at_once))
 
             async def put_together() -> tuple[AppContext, bytes]:

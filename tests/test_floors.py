@@ -21,7 +21,7 @@ FILES = sorted(SERVICE.rglob("*.py"))
 FLOORS = [
     ["__main__"],
     ["program"],
-    ["serving", "checking"],
+    ["serving", "checking", "administration"],
     ["assembly"],
     ["app"],
     ["handlers", "modes"],

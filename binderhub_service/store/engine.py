@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,6 +113,20 @@ def _why(error: Exception) -> str:
     if isinstance(error, NoSuchModuleError):
         return f"names a kind of database that SQLAlchemy does not know ({str(error).rpartition(':')[2]})"
     return f"needs the package {error.name}, which is not installed" if isinstance(error, ImportError) else "cannot be read"
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Return the file that a database is, if it is SQLite's."""
+    name = url.database
+    is_file = url.get_backend_name() == "sqlite" and name and not name.startswith((":", "file:"))
+    return Path(name).absolute() if name and is_file else None
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy an SQLite database as it is at this moment, with what is in its journal only, to one file; raises `sqlite3.Error` or `OSError`."""
+    with contextlib.closing(sqlite3.connect(source)) as read, contextlib.closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+        written.execute("PRAGMA journal_mode=DELETE")
 
 
 def is_full(error: DBAPIError) -> bool:

@@ -20,6 +20,12 @@ _GENERATION = "SELECT generation FROM lease"
 _HINT = "Try again in a moment; nothing was lost."
 
 
+def is_free(cursor: Any) -> bool:
+    """Take the lock for a connection that lasts for a command; say whether it was free."""
+    cursor.execute(_LOCK)
+    return bool(cursor.fetchone()[0])
+
+
 class Lease:
     """One service's right to write.
 
@@ -37,8 +43,7 @@ class Lease:
         Raises:
             Unavailable: another session has it, or another service has had it since.
         """
-        cursor.execute(_LOCK)
-        is_ours = bool(cursor.fetchone()[0])
+        is_ours = is_free(cursor)
         if self._generation is not None:
             cursor.execute(_GENERATION)
             self.lost = self.lost or cursor.fetchone()[0] != self._generation

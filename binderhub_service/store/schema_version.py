@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ..errors import Unavailable
+from ..errors import InvalidRequest, Unavailable
 
-log = logging.getLogger("binderhub_service")
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 SCHEMA_HEAD = "0012"
 
 
 def is_current(engine: sa.Engine) -> bool:
     """Say whether a database has the schema of this version."""
-    return _schema_of(engine) == SCHEMA_HEAD
+    return schema_of(engine) == SCHEMA_HEAD
 
 
-def _schema_of(engine: sa.Engine) -> str | None:
+def schema_of(engine: sa.Engine) -> str | None:
     """Return the number of the schema that a database has; None for a new one."""
     with engine.connect() as connection:
         known = sa.inspect(connection).has_table("alembic_version")
@@ -29,7 +31,7 @@ def _schema_of(engine: sa.Engine) -> str | None:
 
 def check(engine: sa.Engine) -> None:
     """Raise `Unavailable` if a database has a schema that this version does not know; nothing is changed."""
-    schema = _schema_of(engine)
+    schema = schema_of(engine)
     if schema and schema > SCHEMA_HEAD:
         raise _newer_schema()
 
@@ -39,27 +41,34 @@ def _newer_schema() -> Unavailable:
     return Unavailable(sentence, code="service_starting", hint="Install that version again, or name another database.")
 
 
-def keep_copy(engine: sa.Engine, file: Path) -> None:
-    """Keep a copy of an SQLite file that is about to be migrated, for the way back: ``FILE.schema-NUMBER``. Without space for it, the log says so."""
-    schema = _schema_of(engine)
-    if schema is None or schema >= SCHEMA_HEAD:
-        return
-    copy, aside = (file.with_name(f"{file.name}.schema-{schema}{ending}") for ending in ("", ".part"))
-    try:
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(aside)) as target:
-            source.backup(target)
-        aside.replace(copy)
-        log.info("The database is brought from schema %s to %s; as it was it is kept in %s", schema, SCHEMA_HEAD, copy)
-    except (OSError, sqlite3.Error) as error:
-        aside.unlink(missing_ok=True)
-        log.warning("The database is brought from schema %s to %s without a copy of what it was: %s", schema, SCHEMA_HEAD, error)
-
-
-def migrate(engine: sa.Engine) -> None:
-    """Run Alembic, which is imported only then; raises `Unavailable` if it does not know the schema that it finds."""
+def migrate(engine: sa.Engine, schema: str = "head") -> None:
+    """Bring a database to a schema; raises `Unavailable` if this version does not know its own."""
     from alembic import command
-    from alembic.config import Config
     from alembic.util import CommandError
+
+    try:
+        with _alembic(engine) as config:
+            command.upgrade(config, schema)
+    except CommandError as error:
+        raise _newer_schema() from error
+
+
+def downgrade(engine: sa.Engine, schema: str) -> None:
+    """Bring a database back to a former schema, or without a number to the one before; raises `InvalidRequest` if there is none."""
+    from alembic import command
+
+    has = int(schema_of(engine) or 0)
+    former = [f"{number:04}" for number in range(1, has)]
+    if not former or (schema and schema not in former):
+        raise InvalidRequest(f"The database has schema {has:04}; those before it are: {', '.join(former) or 'none'}.")
+    with _alembic(engine) as config:
+        command.downgrade(config, schema or former[-1])
+
+
+@contextmanager
+def _alembic(engine: sa.Engine) -> Iterator[Config]:
+    """Give the configuration of Alembic, which is imported only then, for one transaction."""
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
@@ -67,10 +76,7 @@ def migrate(engine: sa.Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise _newer_schema() from error
+        yield config
 
 
 def analyze(engine: sa.Engine) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from ..errors import InvalidRequest, Unavailable
 from . import schema_version
+from .backup import keep_copy
 from .calls import Calls
-from .engine import Database, is_full
+from .engine import Database, is_full, sqlite_file
 from .lease import Lease
 from .schema import images
 
@@ -40,6 +41,7 @@ class SqlStore:
 
     def __init__(self, url: str, on_answer: Callable[[float], None] = lambda seconds: None, limit_seconds: float = LIMIT_SECONDS) -> None:
         self._lease = Lease()
+        self._url = url
         self._database = Database(url, limit_seconds, self._lease.take)
         self._engine = self._database.engine
         self._calls = Calls(self._database.cut)
@@ -56,19 +58,22 @@ class SqlStore:
     @property
     def file(self) -> Path | None:
         """The file that the database is, if it is SQLite's."""
-        name = self._engine.url.database
-        is_file = self._engine.dialect.name == "sqlite" and name and not name.startswith((":", "file:"))
-        return Path(name).absolute() if name and is_file else None
+        return sqlite_file(self._engine.url)
 
-    async def open(self) -> None:
+    async def open(self, copies: Path | None = None) -> None:
         """Bring the schema, and what the database knows about the size of its tables, up to date; from then on it is this store's.
+
+        What an SQLite database was before is kept beside it, for the way back.
+
+        Args:
+            copies: where what another database was is kept; None to keep none.
 
         Raises:
             Unavailable: the database cannot be asked, or another service uses it.
         """
         if not await self._run(lambda: schema_version.is_current(self._engine)):
-            if file := self.file:
-                await self._run(lambda: schema_version.keep_copy(self._engine, file), _MIGRATION_SECONDS)
+            if place := self.file or (copies and copies / "database"):
+                await self._run(lambda: keep_copy(self._url, place), _MIGRATION_SECONDS)
             await self._run(lambda: schema_version.migrate(self._engine), _MIGRATION_SECONDS)
         if self._database.is_postgresql:
             await self._run(lambda: self._lease.begin(self._engine))

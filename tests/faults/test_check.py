@@ -1,4 +1,4 @@
-"""``binderhub-service check``: an operator's question before anybody else asks."""
+"""The commands beside the service: ``check``, an operator's question before anybody else asks, and those that look after its state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.checking import take_settings_of_hub
+from binderhub_service.store.schema_version import SCHEMA_HEAD
 from tests.fake_hub import FakeHub
 from tests.faults.service import ROOT, Service
 from tests.faults.test_wrong_settings import WRONG
@@ -105,3 +106,30 @@ def test_the_hubs_api_is_asked_where_its_settings_say(tmp_path: Path, monkeypatc
     file.write_text(f"{lines}\nc.JupyterHub.services = [{{'name': 'binder', 'environment': {{'BINDERHUB_SERVICE_CONFIG': '{{}}'}}}}]\n")
     take_settings_of_hub(file)
     assert os.environ.pop("JUPYTERHUB_API_URL") == url
+
+
+def command(service: Service, *arguments: str) -> tuple[int, str]:
+    """Return the exit status of a command with a service's settings, and all that it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "binderhub_service", *arguments],
+        env={**os.environ, **service.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_the_commands_say_in_a_sentence_what_they_did_or_why_not(service: Service, fake_hub: FakeHub, tmp_path: Path) -> None:
+    fake_hub.add("binder", "of-the-service")
+    await service.start()
+    file = tmp_path / "kept"
+    assert command(service, "backup", str(file)) == (0, f"The database, of schema {SCHEMA_HEAD}, is in {file}.\n")
+    assert file.stat().st_mode & 0o077 == 0
+    refused = f"A service runs with {service.state}. Stop the hub, or whatever starts the service, then try again.\n"
+    assert command(service, "restore", str(file)) == (1, refused)
+    await service.stop()
+    assert command(service, "restore", str(file))[0] == 0
+    await service.start()
+    await service.stop()
+    assert (service.state / "service.sqlite.before-restore").exists()
