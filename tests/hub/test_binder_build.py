@@ -38,9 +38,12 @@ def test_a_stream_leads_from_a_request_to_a_server(hub: HubProcess, alice: str, 
     assert [event["phase"] for event in events].count("ready") == 1
     server = str(events[-1]["url"]).rstrip("/").rpartition("/")[2]
     assert hub.servers("alice")[server]["ready"]
-    code = "import os; print(os.environ['BINDER_REQUEST'], os.environ['BINDER_PERSISTENT_REQUEST'], os.environ['BINDER_REPO_URL'])"
-    spec = quote(plain.url, safe="")
-    assert run_code(f"{hub.url}/user/alice/{server}", alice, code) == f"v2/git/{spec}/main v2/git/{spec}/{plain.rev('main')} {plain.url}\n"
+    code = "import json, os; print(json.dumps({name: value for name, value in os.environ.items() if name.startswith('BINDER_')}))"
+    spec, seen = quote(plain.url, safe=""), json.loads(run_code(f"{hub.url}/user/alice/{server}", alice, code))
+    assert {name: seen[f"BINDER_{name}"] for name in ("REQUEST", "PERSISTENT_REQUEST", "REPO_URL")} == {
+        "REQUEST": f"v2/git/{spec}/main", "PERSISTENT_REQUEST": f"v2/git/{spec}/{plain.rev('main')}", "REPO_URL": plain.url,
+    }  # fmt: skip
+    assert {f"BINDER_{name}": events[-1][f"binder_{name.lower()}"] for name in ("REF_URL", "LAUNCH_HOST", "CLIENT_IP")}.items() <= seen.items()
     again = told(httpx.get(address_of(hub, plain), headers=EVENTS | {"Authorization": f"token {alice}"}, timeout=200))
     assert again[-1]["url"] == events[-1]["url"], "the same request comes back to the same server"
     hub.stop_server("alice", server)
