@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 _LONGEST_NAME = 200
+_KEPT_KEYS = 10_000
 
 
 # The provider of images that are there already.
@@ -224,10 +225,13 @@ class Account:
 
         The name alone where there is no time. No user's name has a slash, so no name is another account's key.
         """
-        if self.created is None:
-            return self.name
-        name = self.name if len(self.name) <= _LONGEST_NAME else hashlib.sha256(self.name.encode()).hexdigest()
-        return f"{name}/{self.created.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        return self.name if self.created is None else _account_key(self.name, self.created)
+
+
+@lru_cache(_KEPT_KEYS)
+def _account_key(name: str, created: datetime) -> str:
+    short = name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
+    return f"{short}/{created.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 @dataclass(frozen=True)

@@ -351,6 +351,19 @@ async def test_what_is_there_is_found_without_building(real_builds: RealBuilds) 
     assert real_builds.builder.runs == [first.id]
 
 
+async def test_who_asks_for_what_is_there_waits_for_nobody_else_who_does(real_builds: RealBuilds, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await real_builds.end_of(await real_builds.ask())
+    both = asyncio.Barrier(2)
+
+    async def exists(name: str) -> Image | None:
+        async with asyncio.timeout(10):
+            await both.wait()
+        return real_builds.images.there.get(name)
+
+    monkeypatch.setattr(real_builds.images, "exists", exists)
+    assert [build.id for build in await asyncio.gather(real_builds.ask(), real_builds.ask(BOB))] == [first.id] * 2
+
+
 async def test_another_image_of_the_same_name_is_recorded_anew(real_builds: RealBuilds) -> None:
     done = await real_builds.end_of(await real_builds.ask())
     real_builds.images.there[done.image.name] = replace(done.image, digest="sha256:another")

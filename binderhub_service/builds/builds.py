@@ -104,7 +104,7 @@ class Builds:
                 raise
             return replace(known, notice=_instead_of_an_answer(error, known)), False
         build, is_new = await self._ensure(source, caller, force=force, may_begin=may_begin)
-        return replace(build, notice=notice), is_new
+        return replace(build, notice=notice) if notice else build, is_new
 
     async def _source(self, request: Request, caller: Caller, *, fresh: bool, as_named: bool) -> tuple[Source, str]:
         """Return the source that a request means, and a notice if it is not the one of the ref that is named."""
@@ -120,7 +120,8 @@ class Builds:
             return replace(source, ref=request.ref), f"{error.message} So this is its default branch; the link or the name is an old one."
 
     async def _resolved(self, request: Request, caller: Caller, *, fresh: bool) -> Source:
-        return replace(await self._resolver.resolve(request, caller.name, fresh=fresh), first_of=request.first_of)
+        source = await self._resolver.resolve(request, caller.name, fresh=fresh)
+        return replace(source, first_of=request.first_of) if request.first_of else source
 
     async def ensure_source(self, source: Source, caller: Caller) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""

@@ -116,6 +116,8 @@ class Controls:
 
     def check_repository(self, *addresses: str) -> None:
         """Raise `NotAllowed` if the repository with these addresses may not be used."""
+        if not self._known:
+            return
         for control in self._of(ControlKind.BAN_REPOSITORY):
             if _matches(control, addresses):
                 raise _refused("This repository may not be used here", control.text)

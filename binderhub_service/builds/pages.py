@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from ..common.addresses import check_text
 from ..common.credentials import refuse_credentials
@@ -14,6 +15,8 @@ from ..common.refusal import Refused
 from ..errors import InvalidRequest, NotFound
 from ..models import Request
 from .resolver import Resolver
+
+_KEPT_ADDRESSES = 500  # a badge's source may be as large as a request
 
 
 async def located(request: Request, path: str, person: str, resolver: Resolver, *, shorthand: bool = False) -> tuple[Request, str]:
@@ -32,11 +35,7 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
     if request.provider:
         return request, path
     try:
-        refuse_credentials(request.repo)
-        check_text(link_in(request.repo.strip()))
-        pasted = take_apart(request.repo, request.ref, path, shorthand=shorthand)
-        refuse_credentials(pasted.repo, pasted.ref, pasted.path, "/".join(pasted.page))
-        names = _candidates(pasted)
+        pasted, names = _read(request.repo, request.ref, path, shorthand=shorthand)
     except Refused as refused:
         raise InvalidRequest.of(refused) from refused
     ref, path = pasted.ref, pasted.path
@@ -50,10 +49,21 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
                 hint="Open the page once more and copy its address, or type the branch and the file into their own fields.",
             )
         path = path or rest
-    try:
-        return replace(request, repo=pasted.repo, ref=check_ref(ref)), check_path(path)
-    except Refused as refused:
-        raise InvalidRequest.of(refused) from refused
+        try:
+            ref, path = check_ref(ref), check_path(path)
+        except Refused as refused:
+            raise InvalidRequest.of(refused) from refused
+    return replace(request, repo=pasted.repo, ref=ref), path
+
+
+@lru_cache(_KEPT_ADDRESSES)  # most asks are for what was asked for before; what is refused is not kept, and so no credential
+def _read(repo: str, ref: str, path: str, *, shorthand: bool) -> tuple[Pasted, list[str]]:
+    """Return what was pasted and typed, checked, and all names of refs that a page's address may begin with; raises `Refused`."""
+    refuse_credentials(repo)
+    check_text(link_in(repo.strip()))
+    pasted = take_apart(repo, ref, path, shorthand=shorthand)
+    refuse_credentials(pasted.repo, pasted.ref, pasted.path, "/".join(pasted.page))
+    return replace(pasted, ref=check_ref(pasted.ref), path=check_path(pasted.path)), _candidates(pasted)
 
 
 def _candidates(pasted: Pasted) -> list[str]:

@@ -70,6 +70,10 @@ class BuildScheduler:
         """Return all builds that wait or run."""
         return [active.build for active in self._active.unfinished()]
 
+    def is_making(self, image: str) -> bool:
+        """Say whether a build is making an image, or is being ended."""
+        return self._active.making(image) is not None
+
     async def joinable(self, image: str) -> Build | None:
         """Return the build that is making an image; a build that is being ended is waited for, not joined."""
         active = self._active.making(image)

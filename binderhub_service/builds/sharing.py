@@ -19,7 +19,7 @@ _USE_NOTED_SECONDS = 60
 
 
 class SharedBuilds:
-    """Decides what happens to an image; one decision at a time for each image."""
+    """Decides what happens to an image; one decision at a time for each image. Who asks for an image that is there needs none."""
 
     def __init__(self, *, store: Store, images: Images, scheduler: BuildScheduler, limits: BuildLimits) -> None:
         self._store = store
@@ -45,6 +45,10 @@ class SharedBuilds:
             Unavailable: the image store or the database could not be asked; then nothing was begun.
         """
         name = self._images.name_for(source)
+        ready = None if force else await self._at_hand(name)
+        if ready is not None:
+            await self._note_use(ready, requester)
+            return ready, False
         async with self._decision(name):
             build = await self._scheduler.joinable(name)
             if build is not None:
@@ -95,12 +99,23 @@ class SharedBuilds:
 
     async def _found(self, source: Source, image: Image, requester: Account) -> Build:
         """Return the build that made an image, or the record of a build that had nothing to do."""
-        await self._store.note_use(image.name, now(), _USE_NOTED_SECONDS)
         ready = await self._store.newest_ready(image.name)
         if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
-            return await self._scheduler.found(_new_build(source, image, requester), image, requester.key)
-        await self._store.set_requester(ready.id, requester.key, wants=True)
+            ready = await self._scheduler.found(_new_build(source, image, requester), image, requester.key)
+        await self._note_use(ready, requester)
         return ready
+
+    async def _at_hand(self, name: str) -> Build | None:
+        """Return the build that made an image which is there as it was made, and of which nothing is being decided; else None."""
+        if name in self._deciding or self._scheduler.is_making(name):
+            return None
+        ready = await self._store.newest_ready(name)
+        image = await self._images.exists(name) if ready else None
+        return ready if ready and image and image.digest == ready.image.digest else None
+
+    async def _note_use(self, ready: Build, requester: Account) -> None:
+        await self._store.note_use(ready.image.name, now(), _USE_NOTED_SECONDS)
+        await self._store.set_requester(ready.id, requester.key, wants=True)
 
 
 def _new_build(source: Source, image: Image, owner: Account, *, force: bool = False) -> Build:

@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         if self.request.method not in {"GET", "HEAD", "OPTIONS"}:
             self.check_xsrf_cookie()
 
-    @property
+    @cached_property
     def caller(self) -> Caller:
         """Who is asking; an administrator only with a token that was not narrowed to less."""
         user: Mapping[str, Any] = self.current_user
@@ -185,8 +186,12 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
 
     def finish_json(self, value: object) -> None:
         """Finish the answer with `value` as JSON."""
+        self.finish_json_text(json.dumps(value))
+
+    def finish_json_text(self, text: str) -> None:
+        """Finish the answer with a text that is JSON."""
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(value))
+        self.finish(text)
 
 
 class ApiHandler(ServiceHandler):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+from cachetools import LRUCache
 from tornado.iostream import StreamClosedError
 
 from ..builds.access import check_may_build
@@ -23,6 +25,9 @@ KEEPALIVE_SECONDS = 15.0
 _DEFAULT_LIMIT = 50
 _LARGEST_LIMIT = 200
 _LARGEST_NUMBER = 2**31 - 1
+_KEPT_ANSWERS = 2000
+# What is answered for builds that have ended, by id, each with the record that it was made of.
+_answers: LRUCache[str, tuple[Build, str]] = LRUCache(_KEPT_ANSWERS)
 
 
 class BuildHandler(ApiHandler):
@@ -30,7 +35,12 @@ class BuildHandler(ApiHandler):
 
     def finish_build(self, build: Build) -> None:
         """Answer with a build."""
-        self.finish_json(build_json(build, self.context.builds.queue_status(build.id)))
+        known, answer = _answers.get(build.id, (None, ""))
+        if known is not build:
+            answer = json.dumps(build_json(build, self.context.builds.queue_status(build.id)))
+            if build.state.ended and not build.notice:
+                _answers[build.id] = (build, answer)
+        self.finish_json_text(answer)
 
     def number_argument(self, name: str, default: int, smallest: int, largest: int) -> int:
         """Return a query argument that is a whole number in a range.

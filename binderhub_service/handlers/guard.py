@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -14,14 +15,21 @@ from ..errors import BinderError, InvalidRequest
 from .base import ServiceHandler
 from .pages import PageHandler
 
+_KEPT_ADDRESSES = 1000
+_LONGEST_KEPT_CHARACTERS = 2000
+
 
 class RefusedAddress(Matcher):
     """Matches requests whose address no handler may see."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the arguments of `RefusedAddressHandler`; None for an address that is fine."""
-        refused = refusal_of(request.path, request.query)
-        return {"target_kwargs": {"refused": refused}} if refused else None
+        is_short = len(request.path) + len(request.query) <= _LONGEST_KEPT_CHARACTERS
+        try:
+            (_check_kept if is_short else _check)(request.path, request.query)
+        except InvalidRequest as refused:
+            return {"target_kwargs": {"refused": refused}}
+        return None
 
 
 class RefusedAddressHandler(PageHandler):
@@ -44,6 +52,14 @@ class RefusedAddressHandler(PageHandler):
             ServiceHandler.render_error(self, error)
         else:
             super().render_error(error)
+
+
+def _check(path: str, query: str) -> None:
+    if refused := refusal_of(path, query):
+        raise refused
+
+
+_check_kept = lru_cache(_KEPT_ADDRESSES)(_check)  # what is refused is not kept, and so no credential
 
 
 def refusal_of(path: str, query: str) -> InvalidRequest | None:

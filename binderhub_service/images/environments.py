@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from cachetools import LRUCache
 
 from .. import names
 from ..common.json_object import json_object
@@ -31,6 +32,7 @@ from .trees import remove_tree
 MADE = ".made"
 MANIFEST = "image.json"
 _SHAPE = {"key": str, "environment": str, "content": str, "environment_bytes": int, "content_bytes": int}
+_KEPT_MANIFESTS = 2000
 _KEY = re.compile(r"\w[\w.-]*")  # it becomes a path
 
 
@@ -46,7 +48,9 @@ class EnvironmentImages(Images):
         root = root.resolve()  # paths are compared, and a path over a link is another path
         self._images = root / "images"
         self._environments = root / "environments"
+        self._images_path = str(self._images)
         self._settings = settings
+        self._manifests: LRUCache[str, tuple[tuple[int, ...], dict[str, Any]]] = LRUCache(_KEPT_MANIFESTS)
 
     def name_for(self, source: Source) -> str:
         """Return slug, commit and the settings' digest in one path segment."""
@@ -54,7 +58,11 @@ class EnvironmentImages(Images):
 
     async def exists(self, name: str) -> Image | None:
         """Return the image if its checkout and its environment are there."""
-        return self._read(self._images / name)
+        manifest = self._manifest(name)
+        if manifest is None:
+            return None
+        there = os.path.exists(f"{manifest['environment']}/bin/python") and os.path.isdir(manifest["content"])  # noqa: PTH110, PTH112  # asked often
+        return Image(name=name, environment=manifest["key"]) if there else None
 
     async def all(self) -> list[StoredImage]:
         """Return all images; an environment's size is divided among the images that share it."""
@@ -73,12 +81,20 @@ class EnvironmentImages(Images):
         """Remove directories that no link leads to and no server runs from."""
         await asyncio.to_thread(self._tidy, build_ids)
 
-    def _read(self, link: Path) -> Image | None:
-        manifest = _manifest(link)
-        if manifest is None:
-            return None
-        there = os.path.exists(f"{manifest['environment']}/bin/python") and os.path.isdir(manifest["content"])  # noqa: PTH110, PTH112  # asked often
-        return Image(name=link.name, environment=manifest["key"]) if there else None
+    def _manifest(self, name: str) -> dict[str, Any] | None:
+        """Return what `_manifest` returns; a file that has not changed since it was read is not read again."""
+        try:
+            found = os.stat(f"{self._images_path}/{name}/{MANIFEST}")  # noqa: PTH116  # asked often
+        except OSError:
+            return _manifest(self._images / name)
+        version = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._manifests.get(name)
+        if known and known[0] == version:
+            return known[1]
+        manifest = _manifest(self._images / name)
+        if manifest is not None:
+            self._manifests[name] = (version, manifest)
+        return manifest
 
     def _links(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for link in self._images.glob("*"):

@@ -218,6 +218,12 @@ async def test_what_has_lost_a_part_is_not_there(directories: EnvironmentImageSt
     assert await directories.images.exists("a") is None
 
 
+async def test_an_image_that_was_made_again_is_the_newer_one(directories: EnvironmentImageStore) -> None:
+    for key in ("one", "two", "one"):
+        directories.put("a", key)
+        assert await key_of(directories, "a") == key
+
+
 async def test_deleting_leaves_no_directory(directories: EnvironmentImageStore) -> None:
     directories.put("a")
     await directories.images.delete("a")
@@ -293,6 +299,7 @@ SPOILT = [
 async def test_an_image_whose_description_is_spoilt_is_none_and_stops_nobody(tmp_path: Path, content: bytes) -> None:
     store = EnvironmentImageStore(tmp_path)
     store.put("spoilt")
+    assert await store.images.exists("spoilt")
     store.put("whole")
     (tmp_path / "images" / "spoilt" / "image.json").write_bytes(content)
     assert await store.images.exists("spoilt") is None
