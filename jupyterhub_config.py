@@ -37,7 +37,7 @@ if not public:
 # Servers from repositories, and no others: as processes (embedded mode), or as containers (docker mode, where the hub listens to containers, too).
 mode, registry = os.environ.get("MODE", "embedded"), os.environ.get("REGISTRY", "")
 legacy = {"binder_build": True, "registry": True, "boatyard": True} if os.environ.get("LEGACY") else {}
-# Nobody's login stands between a public hub and a foreign site's page whose name leads here, so names of this machine's alone are answered.
+# Nobody's login stands between a public hub and a foreign site's page whose name leads here, so servers start under this machine's names alone.
 hosts = [name for name in os.environ.get("HOSTS", "localhost").split(",") if name] if public else []
 # Who runs this as root has been told what that means (scripts/run.py).
 settings = {"as_root": True, "service_port": port + 3, "service": {"LegacyApis": legacy, "Server": {"hosts": hosts}}}

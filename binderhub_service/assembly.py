@@ -161,6 +161,7 @@ class Assembly:
             cors_allow_origin=self._settings.cors_allow_origin,
             is_api_only=self._settings.enable_api_only_mode,
             banned=Server(parent=self._settings).banned(),
+            hosts=Server(parent=self._settings).names(),
         )
 
     def _make_cleaner(self, store: Store, images: Images, builds: Builds, contents: Contents) -> Cleaner:

@@ -55,6 +55,7 @@ class AppContext:
         rates: knows how often somebody may ask.
         legacy: which of those APIs there are.
         banned: networks that are refused, with their labels.
+        hosts: the names under which something may be started or changed, besides addresses; none if every name is right.
     """
 
     prefix: str
@@ -85,3 +86,4 @@ class AppContext:
     is_api_only: bool = False
     hub_origin: str = ""
     banned: Mapping[Network, str] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()

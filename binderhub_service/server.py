@@ -19,8 +19,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
 from . import __version__
-from .common.forwarded import Network, client_address, is_ours
-from .errors import BinderError, BodyTooLarge, NotAllowed, Unavailable
+from .common.forwarded import Network, client_address
+from .errors import BinderError, BodyTooLarge, Unavailable
 
 T = TypeVar("T")
 log = logging.getLogger("binderhub_service")
@@ -46,7 +46,6 @@ class ServerLimits:
         header_bytes: how large its headers may be together.
         idle_seconds: how long a connection may wait for its next request, or for the end of the headers.
         trusted_proxies: networks of proxies in front of the hub's, whose word about clients is believed.
-        hosts: the names under which the service is asked, besides addresses; none if every name is right.
     """
 
     body_bytes: int = 64 * 1024
@@ -54,7 +53,6 @@ class ServerLimits:
     header_bytes: int = 64 * 1024
     idle_seconds: float = 120
     trusted_proxies: tuple[Network, ...] = ()
-    hosts: frozenset[str] = frozenset()
 
 
 class BoundedServer(httputil.HTTPServerConnectionDelegate):
@@ -156,7 +154,6 @@ class _Request(httputil.HTTPMessageDelegate):
         self._wants_page = False
         self._is_the_hubs = False
         self._too_large = False
-        self._is_ours = True
         self._closes = False
         self._received = 0
         self._limit_bytes = listener.limits.body_bytes
@@ -177,8 +174,7 @@ class _Request(httputil.HTTPMessageDelegate):
         if self._too_large and "Expect" in headers:  # who sends it waits for a word before the body
             self._closes = True
             self.finish()
-        self._is_ours = is_ours(headers.get("Host", ""), self._listener.limits.hosts)
-        if self._too_large or not self._is_ours or self._listener.application is None:
+        if self._too_large or self._listener.application is None:
             return None
         self._note_client(headers.get("X-Forwarded-For", "") if self._listener.is_behind_proxy else "")
         self._application = self._listener.application.start_request(self._server_conn, self._connection)
@@ -197,8 +193,6 @@ class _Request(httputil.HTTPMessageDelegate):
         limit = self._limit_bytes
         if self._too_large:
             self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
-        elif not self._is_ours:
-            self._refuse(NotAllowed("This service is not asked under that name.", hint="An administrator names its hosts in Server.hosts."))
         elif self._application:
             self._application.finish()
         elif self._start.path == self._listener.alive or (self._is_the_hubs and self._start.path == self._listener.home):

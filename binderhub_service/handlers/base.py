@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado import web
 
-from ..common.forwarded import label_of
+from ..common.forwarded import is_ours, label_of
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
 from ..models import Account, Build, Caller, iso
 from .visitors import is_visitor, visitor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..context import AppContext
 
 log = logging.getLogger("binderhub_service")
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _ADMIN_SCOPE = "admin-ui"  # part of the hub's admin role, and of every token of an administrator that may all they may
 
 
@@ -75,10 +76,11 @@ def allow_origins(handler: web.RequestHandler, hub_origin: str, others: str = ""
 class ServiceHandler(HubOAuthenticated, web.RequestHandler):
     """A handler that knows the service's parts and who is asking.
 
-    Subclasses set `public` where no login is needed.
+    Subclasses set `public` where no login is needed, and `starts_by_get` where a GET starts something.
     """
 
     public = False
+    starts_by_get = False
     _account: Account
 
     @property
@@ -118,10 +120,13 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
             self._account = await self.account_of(self.current_user, self.hub_auth.get_token(self))
 
     def check_network(self) -> None:
-        """Raise `NotAllowed` if the request comes from a network that the operator keeps out."""
+        """Raise `NotAllowed` if a request comes from a network that the operator keeps out, or would change something under a foreign name."""
         label = label_of(self.request.remote_ip or "", self.context.banned)
         if label is not None:
             raise NotAllowed(f"Requests from {label} are not allowed")
+        changes = self.starts_by_get or self.request.method not in _SAFE_METHODS
+        if changes and not is_ours(self.request.host, self.context.hosts):
+            raise NotAllowed("Nothing is started or changed under this name of the hub.", hint="An administrator adds its name to Server.hosts.")
 
     async def account_of(self, user: Mapping[str, Any], token: str) -> Account:
         """Return the account of somebody whom the hub knows by a token, or of a visitor."""
@@ -153,7 +158,7 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
         """Raise 403 unless somebody with access to this service is asking."""
         if not self.current_user:
             raise web.HTTPError(403)
-        if self.request.method not in {"GET", "HEAD", "OPTIONS"}:
+        if self.request.method not in _SAFE_METHODS:
             self.check_xsrf_cookie()
 
     @cached_property

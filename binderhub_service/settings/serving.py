@@ -137,10 +137,10 @@ class Server(Configurable):
 
     hosts = ListTrait(
         Unicode(),
-        help="""Names of hosts under which the service may be asked, besides addresses; what is sent to other names is refused with 403.
+        help="""Names of hosts under which the service starts and changes something, besides addresses; under other names that is refused with 403.
 
         On a hub that lets everybody in, pages of a foreign site whose name is made to lead to this machine (DNS rebinding) could start servers
-        otherwise. Where a name of the hub is missing here, people who come by it are refused. Default: every name; ``localhost`` where
+        otherwise. Where a name of the hub is missing here, people who come by it can only look. Default: every name; ``localhost`` where
         ``make run PUBLIC=1`` runs. Example: ``["binder.example.org"]``.
         """,
     ).tag(config=True)
@@ -158,11 +158,14 @@ class Server(Configurable):
         """Return the networks that are refused, with their labels."""
         return {ip_network(network): label for network, label in self.ban_networks.items()}
 
+    def names(self) -> frozenset[str]:
+        """Return `hosts` in small letters."""
+        return frozenset(name.lower() for name in self.hosts)
+
     def limits(self) -> ServerLimits:
         """Return the settings as `server` takes them."""
         trusted = tuple(map(ip_network, self.trusted_proxies))
-        hosts = frozenset(name.lower() for name in self.hosts)
-        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds, trusted, hosts)
+        return ServerLimits(self.body_bytes, self.body_seconds, self.header_bytes, self.idle_seconds, trusted)
 
 
 class LegacyApis(Configurable):

@@ -44,6 +44,7 @@ class RefusedAsBinderHub(BinderError):
 class BinderBuildHandler(StreamHandler):
     """``build/<provider>/<spec>``: always status 200, since clients cannot read the text of another answer."""
 
+    starts_by_get = True
     _has_ended = False
     _build_token = ""
     _proof = ""
