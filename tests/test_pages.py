@@ -162,6 +162,7 @@ async def site() -> AsyncIterator[Site]:
             controls=SimpleNamespace(announcement=""),
             temporary=None,
             banned={},
+            hosts=frozenset(),
             build_tokens=BuildTokens(SECRET),
             rates=SimpleNamespace(take_of_token=no_digest),
         )
