@@ -16,7 +16,7 @@ from bench import hub_api
 from bench.measure import Row, cpu_seconds, median
 from bench.service import PREFIX, Service
 from tests.harness.git_server import GitServer
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 
 CLIENTS = 50

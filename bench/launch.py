@@ -22,7 +22,7 @@ from bench.measure import Row, median, percentile, seconds_of
 from binderhub_service.modes.embedded import find_uv
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 
 ROUNDS = 5
 ASKS = 30

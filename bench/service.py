@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx
 
 from bench.hub_api import TOKEN
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.processes import end_builds
 from tests.harness.waiting import wait_for
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.processes import assert_none_left
 from tests.harness.waiting import wait_for
 
@@ -38,7 +38,7 @@ class BareHub:
 
     def browser(self) -> httpx.Client:
         """Return a client that keeps cookies and follows no redirect; close it when done."""
-        return httpx.Client(base_url=self.url, headers={"Sec-Fetch-Mode": "navigate"}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"Sec-Fetch-Mode": "navigate"}, timeout=60)
 
     def answers(self) -> bool:
         """Whether the hub answers through its proxy."""

@@ -103,7 +103,7 @@ def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]
 
 @pytest.fixture
 def hub(shared_hub: HubProcess) -> Iterator[HubProcess]:
-    """The hub that tests share: alice and bob may use the service, eve may not, root-admin may everything.
+    """The hub that tests share: alice and bob may use the service, eve may not, root-admin is an administrator.
 
     What the hub logged during a test is shown when the test fails.
     """

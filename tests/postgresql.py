@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
+
+from tests.harness.ports import free_ports
 
 VARIABLE = "BINDER_TEST_POSTGRESQL"
 _ANSWER_SECONDS = 60
@@ -42,8 +43,7 @@ class PostgreSQL:
         self._directory = directory
         self._data = directory / "data"
         self._address = address
-        with socket.create_server((address, 0)) as free:
-            self._port = free.getsockname()[1]
+        [self._port] = free_ports(1, address)
         self.url = f"postgresql+psycopg://binder:{PASSWORD}@{address}:{self._port}/postgres?connect_timeout=2"
         password = directory / "password"
         password.write_text(PASSWORD)

@@ -50,8 +50,9 @@ from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
 from binderhub_service.tasks import Tasks
 from tests.fake_hub import FakeHub, serving
-from tests.harness.records import TableProvider, commit, until
+from tests.harness.records import TableProvider, commit
 from tests.harness.sse import Sent, read
+from tests.harness.waiting import until, within
 
 PREFIX = "/services/binder/"
 API = f"{PREFIX}api"
@@ -96,7 +97,7 @@ class Service:
             yield reply
 
     async def events(self, build_id: str, **more: Any) -> list[Sent]:
-        async with self.stream(build_id, **more) as reply, asyncio.timeout(10):
+        async with self.stream(build_id, **more) as reply, within():
             return list(read([line async for line in reply.aiter_lines()]))
 
     async def finished(self, who: str = "alice", **asked: Any) -> dict[str, Any]:
@@ -176,7 +177,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             attempts=Attempts(delay_seconds=0.01),
             hub_origin=getattr(request, "param", ""),
         )
-        async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
+        async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
             yield Service(client, context, provider, builder, images, hub, store)
             if builder.gate:
                 builder.gate.set()
@@ -480,7 +481,7 @@ async def test_silence_is_broken_by_comments(service: Service, gate: asyncio.Eve
     monkeypatch.setattr(handlers, "KEEPALIVE_SECONDS", 0.05)
     build = await service.build()
     comments: list[str] = []
-    async with service.stream(build["id"]) as reply, asyncio.timeout(10):
+    async with service.stream(build["id"]) as reply, within():
         lines: list[str] = []
         async for line in reply.aiter_lines():
             lines.append(line)
@@ -504,7 +505,7 @@ async def test_a_client_that_goes_away_is_followed_no_further_and_the_build_goes
 async def test_the_log_is_text_and_whole_also_while_it_grows(service: Service, gate: asyncio.Event) -> None:
     build = await service.build()
     path = f"/builds/{build['id']}/log"
-    async with asyncio.timeout(5):
+    async with within():
         while not (reply := await service.ask("GET", path)).text:
             await asyncio.sleep(0.02)
     assert reply.headers["Content-Type"].startswith("text/plain")

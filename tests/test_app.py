@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from binderhub_service.providers import provider_for
 from binderhub_service.settings import Cleaning, Limits, Server
 from binderhub_service.tasks import Tasks
 from tests.harness.git_server import GitServer, Repository
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 
 CLASSES = [BinderService, Limits, Cleaning, Server]
@@ -289,10 +289,7 @@ Running = Callable[[dict[str, Any]], "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_ports(1)[0]
 
 
 @pytest.fixture
@@ -322,7 +319,7 @@ def running(tmp_path: Path, port: int) -> Iterator[Running]:
 
 def answer_of(process: subprocess.Popen[bytes], port: int, log: Path) -> httpx.Response | None:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/services/binder/health", timeout=10)
+        return httpx.get(f"http://127.0.0.1:{port}/services/binder/health", timeout=60)
     except httpx.TransportError:
         assert process.poll() is None, log.read_text()
         return None

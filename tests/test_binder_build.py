@@ -36,7 +36,7 @@ def events_of(reply: httpx.Response) -> list[dict[str, Any]]:
 
 async def ask(client: httpx.AsyncClient, link: str = LINK, who: str = "alice", **headers: str) -> list[dict[str, Any]]:
     token = {"Authorization": f"token token-of-{who}"} if who else {}
-    return events_of(await client.get(link, headers={"Accept": "text/event-stream"} | token | headers, timeout=10))
+    return events_of(await client.get(link, headers={"Accept": "text/event-stream"} | token | headers, timeout=60))
 
 
 def let_start(service: Service, *told: dict[str, Any]) -> None:
@@ -236,7 +236,7 @@ async def test_a_launch_waits_in_the_visible_queue_where_the_operator_chose_that
     async with (
         serving(make_application(context, SECRET)) as url,
         httpx.AsyncClient(base_url=url) as client,
-        client.stream("GET", LINK, headers=headers, timeout=10) as reply,
+        client.stream("GET", LINK, headers=headers, timeout=60) as reply,
     ):
         async for line in reply.aiter_lines():
             if line.startswith("data: "):

@@ -21,7 +21,8 @@ from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State, now
 from binderhub_service.providers.image import ImageProvider
 from binderhub_service.store.store import Store
-from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, DAY, READER, TableProvider, commit, until, whole
+from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, DAY, READER, TableProvider, commit, whole
+from tests.harness.waiting import until, within
 
 REPO = "https://git.example.org/o/r"
 MAIN = Request(REPO, "main")
@@ -80,7 +81,7 @@ class RealBuilds:
         return build
 
     async def end_of(self, build: Build) -> Build:
-        async with asyncio.timeout(10):
+        async with within():
             await whole(self.builds.follow(build.id, ADMIN))
         await until(lambda: build.id in self.builder.forgotten, "the very end")
         return await self.builds.get(build.id, ADMIN)
@@ -90,7 +91,7 @@ class RealBuilds:
 
     async def reach(self, build: Build, state: State) -> None:
         """Wait until a build is in a state, as everybody may see it."""
-        async with asyncio.timeout(10):
+        async with within():
             while (await self.builds.get(build.id, ADMIN)).state is not state:
                 await asyncio.sleep(0.005)
 
@@ -114,7 +115,7 @@ def real_builds(make: Callable[..., RealBuilds]) -> RealBuilds:
 
 @pytest.fixture
 def gated(make: Callable[..., RealBuilds]) -> RealBuilds:
-    """A house whose builds wait at a gate, `house.builder.gate`, one at a time."""
+    """Builds that wait at a gate, `gated.builder.gate`, one at a time."""
     return make(builder=FakeBuilder(gate=asyncio.Event()), limits=BuildLimits(running=1))
 
 
@@ -507,7 +508,7 @@ async def test_a_running_build_is_stopped_and_the_next_begins(gated: RealBuilds)
 
 async def test_a_build_is_cancelled_before_it_took_its_first_step(gated: RealBuilds) -> None:
     build = await gated.ask()
-    async with asyncio.timeout(5):
+    async with within():
         done = await gated.builds.cancel(build.id, ADMIN)
     assert done.state is State.CANCELLED
     assert_whole(await gated.event_log(build))
@@ -740,7 +741,7 @@ async def test_followers_get_the_same_event_log_whenever_they_come(make: Callabl
 
 async def test_the_event_log_so_far_does_not_wait_for_more(gated: RealBuilds) -> None:
     build = await gated.ask()
-    async with asyncio.timeout(5):
+    async with within():
         while "made by nobody" not in told(await whole(gated.builds.events_so_far(build.id, ALICE))):
             await asyncio.sleep(0.01)
     open_gate(gated)
@@ -827,7 +828,7 @@ async def test_closing_at_the_very_end_of_a_build_waits_for_it(real_builds: Real
     closing = asyncio.create_task(real_builds.builds.close())
     await asyncio.sleep(0)
     leave.set()
-    async with asyncio.timeout(5):
+    async with within():
         await closing
     assert real_builds.builder.forgotten == [build.id]
 
@@ -907,5 +908,5 @@ async def test_an_ask_that_the_database_did_not_take_leaves_nothing_in_the_way(r
             patch.setattr(real_builds.store, name, away)
             with contextlib.suppress(Unavailable):
                 await real_builds.ask(ref="r")
-        async with asyncio.timeout(5):
+        async with within():
             assert (await real_builds.end_of(await real_builds.ask(BOB, "r"))).state is State.READY, name

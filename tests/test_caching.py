@@ -14,7 +14,8 @@ import pytest
 
 from binderhub_service.models import Build, Event, Kind, State, now
 from binderhub_service.store.caching import CachingStore
-from tests.harness.records import build, until
+from tests.harness.records import build
+from tests.harness.waiting import until
 
 
 class CountingStore(CachingStore):

@@ -166,6 +166,6 @@ def test_a_logger_hides_what_its_arguments_hold() -> None:
 @pytest.mark.parametrize("unit", ["a", "@", ":", "://", "%25", "a:b@", "=", "&@", "https://a:", "?"])
 def test_a_long_line_costs_little(unit: str) -> None:
     line = unit * (200_000 // len(unit))
-    began = time.perf_counter()
+    began = time.thread_time()
     hide_in_line(line)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1

@@ -24,7 +24,7 @@ FOR_PEOPLE = ["", "about", "builds", "v2/git/o/main", "nothing"]
 async def changed(service: Service, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the service's parts with other settings."""
     application = make_application(replace(service.context, **settings), SECRET)
-    async with serving(application) as url, httpx.AsyncClient(base_url=url, headers=ELSEWHERE, timeout=20) as client:
+    async with serving(application) as url, httpx.AsyncClient(base_url=url, headers=ELSEWHERE, timeout=60) as client:
         yield client
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 
 import pytest
@@ -12,6 +11,7 @@ from binderhub_service.endings import is_token_refused, loss_of_database, refusa
 from binderhub_service.errors import Unavailable
 from tests.fake_hub import serving
 from tests.harness.hub import HubProcess
+from tests.harness.waiting import in_time
 
 
 class Answers(web.RequestHandler):
@@ -57,7 +57,7 @@ async def test_the_service_ends_when_its_token_is_refused_for_good_and_not_befor
     async def is_refused() -> bool:
         return answers.pop(0)
 
-    why = await asyncio.wait_for(refusal_of_token(is_refused, 0), 10)
+    why = await in_time(refusal_of_token(is_refused, 0))
     assert answers == []
     assert "refused this service's own token 5 times on end" in why
     assert caplog.text.count("The hub refuses this service's own token") == 3
@@ -84,7 +84,7 @@ async def test_a_silent_database_is_said_once_and_a_lost_one_ends_the_service(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("binderhub_service.endings._DATABASE_SECONDS", 0)
-    why = await asyncio.wait_for(loss_of_database(Database(True, False, False, True, True)), 10)
+    why = await in_time(loss_of_database(Database(True, False, False, True, True)))
     assert "Another service has taken the database over" in why
     assert caplog.text.count("The database did not answer.") == 1
     assert caplog.text.count("answers again") == 1

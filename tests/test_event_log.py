@@ -15,7 +15,8 @@ from binderhub_service.builds.event_log import _BATCH_SECONDS, EventLog, follow_
 from binderhub_service.errors import Unavailable
 from binderhub_service.models import Build, Event, Kind, State
 from binderhub_service.store.store import Store
-from tests.harness.records import build, until, whole
+from tests.harness.records import build, whole
+from tests.harness.waiting import until, within
 
 
 class CountingStore(Store):
@@ -95,7 +96,7 @@ async def test_what_is_told_while_a_batch_is_written_is_stored_soon_too(store: C
     await asyncio.sleep(2 * _BATCH_SECONDS)
     tell(event_log, "b")
     store.held.set()
-    await until(lambda: sum(store.batches) == 2, "the second line", seconds=3)
+    await until(lambda: sum(store.batches) == 2, "the second line")
 
 
 async def test_nothing_is_seen_before_it_is_stored(store: CountingStore, event_log: EventLog) -> None:
@@ -131,7 +132,7 @@ async def test_a_follower_that_has_seen_the_end_waits_for_nothing(store: Countin
     tell(event_log, "a")
     end(event_log)
     await event_log.flush()
-    async with asyncio.timeout(3):
+    async with within():
         assert await whole(event_log.follow(2)) == []
         assert await whole(event_log.follow(99)) == []
 
@@ -142,7 +143,7 @@ async def test_a_follower_from_beyond_the_end_leaves_at_the_end(store: CountingS
     tell(event_log, "a")
     end(event_log)
     await event_log.flush()
-    async with asyncio.timeout(3):
+    async with within():
         assert await waiting == []
 
 

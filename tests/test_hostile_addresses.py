@@ -16,11 +16,11 @@ from tornado import web
 
 from binderhub_service.handlers.application import make_application
 from binderhub_service.server import BoundedServer, ServerLimits
+from tests.harness.waiting import within
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 
 __all__ = ["hub_auth", "service"]  # fixtures
 
-ANSWER_SECONDS = 20
 AT_ONCE = 8
 HOSTILE = [
     b"%00",
@@ -102,7 +102,7 @@ async def status_of(port: int, method: str, address: bytes, token: str) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     credentials = f"Authorization: token {token}\r\n" if token else ""
     writer.write(f"{method} ".encode() + address + f" HTTP/1.1\r\nHost: h\r\n{credentials}Connection: close\r\nContent-Length: 0\r\n\r\n".encode())
-    async with asyncio.timeout(ANSWER_SECONDS):
+    async with within():
         line = await reader.readline()
     writer.close()
     with contextlib.suppress(ConnectionError):

@@ -25,7 +25,8 @@ from binderhub_service.models import Image
 from binderhub_service.providers import shipped_providers
 from binderhub_service.providers.ls_remote import LsRemote
 from binderhub_service.server import BoundedServer, ServerLimits
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
+from tests.harness.waiting import within
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 
 __all__ = ["hub_auth", "service"]  # fixtures
@@ -154,7 +155,7 @@ class Target:
         lines = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in everything.items())
         try:
             writer.write(b"GET " + target + b" HTTP/1.0\r\n" + lines + b"\r\n")
-            async with asyncio.timeout(20):
+            async with within():
                 answer = await reader.read()
         except ConnectionError:
             answer = b""
@@ -244,7 +245,6 @@ def check_calls(target: Target, folder: Path) -> None:
     assert target.looked_up <= {"api.github.com", "gitlab.com"}, "only the forges' own APIs are asked without git"
 
 
-@pytest.mark.timeout(300)
 async def test_hostile_requests_do_no_harm(target: Target, tmp_path: Path) -> None:
     wrong: dict[str, list[str]] = {}
     statuses: Counter[int] = Counter()

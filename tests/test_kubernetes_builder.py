@@ -17,7 +17,7 @@ from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, FakeCluster
 from tests.harness.following import followed
 from tests.harness.records import build as a_build
-from tests.harness.records import until
+from tests.harness.waiting import until, within
 
 BUILD = a_build()
 POD = f"build-{BUILD.id}"
@@ -105,7 +105,7 @@ async def test_another_reason_has_its_own_time_and_its_own_line(fake: FakeCluste
 
 async def test_an_image_without_a_possible_name_is_not_waited_for(fake: FakeCluster, make: Any) -> None:
     await fake.put(POD, phase="Pending", **statuses({"waiting": {"reason": "InvalidImageName"}}))
-    async with asyncio.timeout(10):
+    async with within():
         _, error = await followed(make(), BUILD)
     assert error
     assert error.code == "builder_image_pull_failed"
@@ -131,7 +131,7 @@ async def test_a_pod_that_the_cluster_rejects_before_any_step_ends_the_build(fak
 async def test_a_pod_whose_node_is_gone_ends_the_build(fake: FakeCluster, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("binderhub_service.builders.kubernetes.cluster._WAITS_SECONDS", ())
     await fake.put(POD, phase="Running", metadata={"deletionTimestamp": "2026-03-01T12:00:00Z"}, **statuses({"running": {}}))
-    async with asyncio.timeout(10):
+    async with within():
         _, error = await followed(make(), BUILD, "fetch:1")
     assert error
     assert error.code == "builder_lost"

@@ -13,7 +13,7 @@ from binderhub_service.builders.kubernetes import watch as watches
 from binderhub_service.builders.kubernetes.watch import FollowedPod, PodWatch
 from binderhub_service.errors import Unavailable
 from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
-from tests.harness.records import until
+from tests.harness.waiting import until
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ async def watch(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def becomes(pod: FollowedPod, phase: str) -> None:
-    assert await pod.until(lambda now: now is not None and now["status"]["phase"] == phase, 5), pod.now
+    assert await pod.until(lambda now: now is not None and now["status"]["phase"] == phase, 60), pod.now
 
 
 async def goes(pod: FollowedPod) -> None:
-    assert await pod.until(lambda now: now is None, 5), pod.now
+    assert await pod.until(lambda now: now is None, 60), pod.now
 
 
 async def test_a_pod_is_followed_from_what_it_is_now(fake: FakeCluster, watch: PodWatch) -> None:

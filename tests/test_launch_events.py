@@ -159,7 +159,7 @@ def test_an_example_posts_to_an_address(collector: tuple[str, Queue[dict[str, An
     url, got = collector
     monkeypatch.setenv("EVENTS_URL", url)
     Assembly(service_of("post_to_url.py")).make_events().note_launch(LAUNCH)
-    assert got.get(timeout=10)["spec"] == "o/r/main"
+    assert got.get(timeout=60)["spec"] == "o/r/main"
 
 
 def test_without_a_handler_what_tells_them_is_not_even_imported() -> None:

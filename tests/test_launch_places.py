@@ -10,7 +10,7 @@ import pytest
 
 from binderhub_service.builds.launch_places import LaunchPlaces
 from binderhub_service.builds.launch_quota import HubServer, LaunchLimits, QuotaReached, WantedServer
-from tests.harness.records import until
+from tests.harness.waiting import until
 
 LOOK_SECONDS = 0.01
 

@@ -17,6 +17,7 @@ from binderhub_service.launches import Launches
 from binderhub_service.models import Request
 from binderhub_service.providers import shipped_providers
 from spawner import RepoSpawner
+from tests.harness.waiting import within
 from tests.spawner.fakes import FakeService, Hub, running_hub
 
 SHA = "9fceb02d0ae598e95dc970b74767f19372d61af8"
@@ -135,7 +136,7 @@ async def test_fifty_real_names_of_repositories_and_refs_each_get_a_server_of_th
     launched = await asyncio.gather(*(launches.launch(token, "alice", Request(repo, ref), "") for repo, ref in ASKS))
     assert not any(one.already_running for one in launched)
     spawners = hub.user("alice").spawners
-    async with asyncio.timeout(30):
+    async with within():
         while any(spawners[one.server].pending for one in launched):
             await asyncio.sleep(0.02)
     failed = [ask for ask, one in zip(ASKS, launched, strict=True) if not spawners[one.server].ready]

@@ -41,7 +41,7 @@ def public(service: Service, **limits: Any) -> AppContext:
 
 @asynccontextmanager
 async def served(context: AppContext) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, headers=EVENTS, timeout=20) as client:
+    async with serving(make_application(context, SECRET)) as url, httpx.AsyncClient(base_url=url, headers=EVENTS, timeout=60) as client:
         yield client
 
 

@@ -34,7 +34,7 @@ KEY = "e" * 32
 
 
 @dataclass
-class Bench:
+class LastStep:
     """The last step of a build over a registry, and what it told."""
 
     work: Path
@@ -144,65 +144,65 @@ def layout(work: Path, name: str, seed: str = "", media_type: str = OCI_MANIFEST
 
 async def test_an_image_is_there_with_all_its_parts(work: Path, registry: OwnRegistry) -> None:
     folder = layout(work, "whole")
-    bench = Bench(work, registry.host)
-    await bench.push(Plan("", "w"))
-    manifest = bench.get(bench.image)
+    step = LastStep(work, registry.host)
+    await step.push(Plan("", "w"))
+    manifest = step.get(step.image)
     assert f"sha256:{hashlib.sha256(manifest.content).hexdigest()}" == json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
     for part in (manifest.json()["config"], *manifest.json()["layers"]):
-        assert bench.get(bench.image, "blobs", part["digest"]).content == (folder / "blobs" / part["digest"].replace(":", "/")).read_bytes()
-    assert bench.told == ["", f"Pushing {bench.image}", "Pushed."]
+        assert step.get(step.image, "blobs", part["digest"]).content == (folder / "blobs" / part["digest"].replace(":", "/")).read_bytes()
+    assert step.told == ["", f"Pushing {step.image}", "Pushed."]
 
 
 @pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])
 async def test_content_is_one_layer_on_top_of_the_environment(work: Path, registry: OwnRegistry, media_type: str) -> None:
     layout(work, "environment", media_type, media_type)
-    bench = Bench(work, registry.host)
+    step = LastStep(work, registry.host)
     plan = Plan(KEY, "w", start="start")
-    await bench.push(plan, force=True)
-    base, manifest = bench.get(bench.environment), bench.get(bench.image)
+    await step.push(plan, force=True)
+    base, manifest = step.get(step.environment), step.get(step.image)
     assert manifest.headers["content-type"] == media_type
     assert manifest.json()["layers"][:-1] == base.json()["layers"]
     kinds = {layer["mediaType"] for layer in manifest.json()["layers"]}
     assert len(kinds) == 1
-    files = bench.layer(bench.image)
+    files = step.layer(step.image)
     assert set(files) == {"home/jovyan/notes.md", "home/jovyan/link", "home/jovyan/start"}
     assert {entry.uid for entry in files.values()} == {1000}
     assert files["home/jovyan/link"].linkname == "/etc/passwd"
     assert files["home/jovyan/start"].mode & 0o111 == 0o111
-    labels = bench.config(bench.image)["config"]["Labels"]
+    labels = step.config(step.image)["config"]["Labels"]
     assert labels["old"] == "1"
     assert (labels["binder.commit"], labels["binder.environment"], labels["binder.build"]) == ("1" * 40, KEY, "1")
-    assert len(bench.config(bench.image)["rootfs"]["diff_ids"]) == 2
+    assert len(step.config(step.image)["rootfs"]["diff_ids"]) == 2
 
 
 async def test_a_found_environment_is_not_pushed_again(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "found")
-    bench = Bench(work, registry.host)
-    await bench.push(Plan(KEY, "w"), force=True)
-    other = Bench(work / "other", registry.host)
+    step = LastStep(work, registry.host)
+    await step.push(Plan(KEY, "w"), force=True)
+    other = LastStep(work / "other", registry.host)
     (other.work / "content").mkdir(parents=True)
-    await other.push(Plan(KEY, "w", found=True), image=f"{bench.prefix}r:{'2' * 40}", commit="2" * 40)
+    await other.push(Plan(KEY, "w", found=True), image=f"{step.prefix}r:{'2' * 40}", commit="2" * 40)
     assert other.told.count("Pushed.") == 1
-    assert bench.get(f"{bench.prefix}r:{'2' * 40}").json()["layers"][:-1] == bench.get(bench.environment).json()["layers"]
+    assert step.get(f"{step.prefix}r:{'2' * 40}").json()["layers"][:-1] == step.get(step.environment).json()["layers"]
 
 
 async def test_what_another_build_pushed_meanwhile_stays(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "first")
-    bench = Bench(work, registry.host)
-    await bench.push(Plan(KEY, "w"), force=True)
-    before = bench.get(bench.environment).content
+    step = LastStep(work, registry.host)
+    await step.push(Plan(KEY, "w"), force=True)
+    before = step.get(step.environment).content
     (work / "image" / "environment").rename(work / "image" / "old")
     layout(work, "environment", "second")
-    await bench.push(Plan(KEY, "w"))
-    assert bench.get(bench.environment).content == before
-    await bench.push(Plan(KEY, "w"), force=True)
-    assert bench.get(bench.environment).content != before
+    await step.push(Plan(KEY, "w"))
+    assert step.get(step.environment).content == before
+    await step.push(Plan(KEY, "w"), force=True)
+    assert step.get(step.environment).content != before
 
 
 async def test_an_environment_that_is_gone_is_said(work: Path, registry: OwnRegistry) -> None:
-    bench = Bench(work, registry.host)
+    step = LastStep(work, registry.host)
     with pytest.raises(BinderError) as caught:
-        await bench.push(Plan("f" * 32, "w", found=True))
+        await step.push(Plan("f" * 32, "w", found=True))
     assert caught.value.code == "environment_missing"
 
 
@@ -215,7 +215,7 @@ def _link(path: Path) -> None:
 async def test_nothing_is_believed_that_code_of_a_repository_may_have_written(work: Path, registry: OwnRegistry, harm: str) -> None:
     """A link could lead to a login that only this step has."""
     folder = layout(work, "whole")
-    bench = Bench(work, registry.host)
+    step = LastStep(work, registry.host)
     index = folder / "index.json"
     if harm == "a blob":
         _link(max((folder / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size))
@@ -228,19 +228,19 @@ async def test_nothing_is_believed_that_code_of_a_repository_may_have_written(wo
     else:
         _link(folder / harm)
     with pytest.raises(BinderError) as caught:
-        await bench.push(Plan("", "w"), image=f"{bench.prefix}harm:{'1' * 40}")
+        await step.push(Plan("", "w"), image=f"{step.prefix}harm:{'1' * 40}")
     assert caught.value.code in {"image_unusable", "builder_lost"}
-    assert bench.get(f"{bench.prefix}harm:{'1' * 40}").status_code == 404
+    assert step.get(f"{step.prefix}harm:{'1' * 40}").status_code == 404
 
 
 @pytest.mark.parametrize("tokens", [False, True])
 async def test_a_registry_that_asks_who_is_there_is_told(work: Path, tokens: bool) -> None:
     layout(work, "environment", str(tokens))
     with OwnRegistry(work / "registry", login=LOGIN, tokens=tokens).running() as registry:
-        bench = Bench(work, registry.host, LOGIN)
-        await bench.push(Plan(KEY, "w"))
-        assert bench.told.count("Pushed.") == 2
-        wrong = Bench(work, registry.host, ("me", "wrong"))
+        step = LastStep(work, registry.host, LOGIN)
+        await step.push(Plan(KEY, "w"))
+        assert step.told.count("Pushed.") == 2
+        wrong = LastStep(work, registry.host, ("me", "wrong"))
         with pytest.raises(BinderError) as caught:
             await wrong.push(Plan(KEY, "w"), force=True)
         assert caught.value.code == "registry_login_failed"
@@ -251,14 +251,14 @@ async def test_a_registry_that_takes_nothing_is_said(work: Path) -> None:
     layout(work, "whole")
     with OwnRegistry(work / "registry", denies_push=True).running() as registry:
         with pytest.raises(BinderError) as caught:
-            await Bench(work, registry.host).push(Plan("", "w"))
+            await LastStep(work, registry.host).push(Plan("", "w"))
         assert caught.value.code == "push_denied"
 
 
 async def test_a_registry_that_is_away_is_said(work: Path) -> None:
     layout(work, "whole")
     with pytest.raises(BinderError) as caught:
-        await Bench(work, "127.0.0.1:1").push(Plan("", "w"))
+        await LastStep(work, "127.0.0.1:1").push(Plan("", "w"))
     assert caught.value.code == "registry_unavailable"
 
 
@@ -303,9 +303,9 @@ def _once(matches: Callable[[httpx.Request], bool], status: int, text: str = "")
 @pytest.mark.parametrize(("method", "status"), [("PATCH", 404), ("PATCH", 416), ("PATCH", 502), ("PUT", 404), ("POST", 503)])
 async def test_an_upload_that_the_registry_loses_is_begun_again(work: Path, registry: OwnRegistry, method: str, status: int) -> None:
     layout(work, "whole", f"{method} {status}")
-    bench = Bench(work, registry.host, transport=Trouble(_once(lambda request: request.method == method, status)))
-    await bench.push(Plan("", "w"))
-    assert bench.get(bench.image).status_code == 200
+    step = LastStep(work, registry.host, transport=Trouble(_once(lambda request: request.method == method, status)))
+    await step.push(Plan("", "w"))
+    assert step.get(step.image).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -322,12 +322,12 @@ async def test_nothing_is_seen_of_an_image_that_could_not_be_pushed(
 ) -> None:
     layout(work, "whole", f"{method} {status}")
     trouble = Trouble(lambda request: httpx.Response(status, text=text) if request.method == method else None)
-    bench = Bench(work, registry.host, transport=trouble)
-    name = f"{bench.prefix}half:{method.lower()}-{status}"
+    step = LastStep(work, registry.host, transport=trouble)
+    name = f"{step.prefix}half:{method.lower()}-{status}"
     with pytest.raises(BinderError) as caught:
-        await bench.push(Plan("", "w"), image=name)
+        await step.push(Plan("", "w"), image=name)
     assert caught.value.code == code
-    assert bench.get(name).status_code == 404
+    assert step.get(name).status_code == 404
 
 
 async def test_a_registry_that_moves_no_blobs_between_repositories_is_given_them(work: Path, registry: OwnRegistry) -> None:
@@ -337,15 +337,15 @@ async def test_a_registry_that_moves_no_blobs_between_repositories_is_given_them
         return httpx.Response(202, headers={"Location": "/nowhere"}) if "mount=" in str(request.url) else None
 
     trouble = Trouble(without_mount)
-    bench = Bench(work, registry.host, transport=trouble)
-    image = f"{bench.prefix}other:{'1' * 40}"
-    await bench.push(Plan(KEY, "w"), image=image, force=True)
-    assert bench.get(image, "blobs", bench.get(image).json()["layers"][0]["digest"]).status_code == 200
+    step = LastStep(work, registry.host, transport=trouble)
+    image = f"{step.prefix}other:{'1' * 40}"
+    await step.push(Plan(KEY, "w"), image=image, force=True)
+    assert step.get(image, "blobs", step.get(image).json()["layers"][0]["digest"]).status_code == 200
     assert any("mount=" in asked for asked in trouble.asked)
 
 
 async def test_blobs_of_the_environment_are_not_sent_twice(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "mount")
     trouble = Trouble(lambda request: None)
-    await Bench(work, registry.host, transport=trouble).push(Plan(KEY, "w"), force=True)
+    await LastStep(work, registry.host, transport=trouble).push(Plan(KEY, "w"), force=True)
     assert len([asked for asked in trouble.asked if asked.startswith("PATCH")]) == 4, "two of the environment, a layer and a configuration on top"

@@ -15,7 +15,8 @@ from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.models import Request
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.ls_remote import LsRemote
-from tests.harness.records import TableProvider, until
+from tests.harness.records import TableProvider
+from tests.harness.waiting import until
 
 LIMITS = BuildLimits(resolving=5, resolving_per_user=3)
 

@@ -35,8 +35,6 @@ fcntl.flock(lock, fcntl.LOCK_EX)
 time.sleep(600)
 """
 
-pytestmark = pytest.mark.timeout(400)
-
 
 class Run:
     """`make run` in the copy, as in a terminal: a process group of its own that gets Ctrl-C."""

@@ -22,7 +22,7 @@ from binderhub_service.server import BoundedServer, ServerLimits
 from binderhub_service.settings import Server
 from binderhub_service.state_lock import HubProcess, StateLock
 from binderhub_service.tasks import Tasks
-from tests.harness.records import until
+from tests.harness.waiting import in_time, until, within
 
 PREFIX = "/services/binder/"
 LIMITS = ServerLimits(body_bytes=1000, body_seconds=5, header_bytes=4096, idle_seconds=1)
@@ -98,7 +98,7 @@ async def test_a_body_of_any_size_is_refused_in_a_sentence(url: str, announced: 
 async def test_who_asks_before_sending_much_is_refused_at_once(url: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with within():
         answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -127,7 +127,7 @@ async def test_many_large_bodies_take_no_memory(url: str) -> None:
 async def test_who_sends_slowly_or_too_much_is_cut_off(url: str, sent: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     writer.write(sent)
-    async with asyncio.timeout(10):
+    async with within():
         await reader.read()
     writer.close()
 
@@ -164,7 +164,7 @@ async def test_a_port_that_is_taken_is_waited_for() -> None:
     await until(lambda: str(port) in listener.reason, "the reason")
     other.close()
     await other.wait_closed()
-    server = await asyncio.wait_for(listening, 10)
+    server = await in_time(listening)
     server.stop()
 
 
@@ -180,7 +180,7 @@ async def test_one_service_has_the_state_and_the_next_one_takes_over(tmp_path: P
     waiting = asyncio.create_task(listener.when_available(two.take))
     await until(lambda: "Another service" in listener.reason, "the reason")
     one.release()
-    await asyncio.wait_for(waiting, 10)
+    await in_time(waiting)
     two.release()
 
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from binderhub_service.errors import Unavailable
 from binderhub_service.store.engine import Database
 from binderhub_service.store.store import Store
-from tests.harness.records import build, until
+from tests.harness.records import build
+from tests.harness.waiting import until
 from tests.postgresql import PostgreSQL, new_server
 
 LIMIT_SECONDS = 2.0

@@ -21,7 +21,8 @@ from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
 from binderhub_service.store import schema_version
 from binderhub_service.store.store import Store
-from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, until, whole
+from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, whole
+from tests.harness.waiting import in_time, until
 from tests.postgresql import PostgreSQL
 
 REPO = "https://git.example.org/o/r"
@@ -155,7 +156,7 @@ async def test_unfinished_builds_of_the_first_release_end_with_their_whole_event
         async with opened(database_url) as store, builds_on(store) as builds:
             assert await builds.resume() == 2
             for number in (4, 5):
-                event_log = await asyncio.wait_for(whole(builds.follow(f"b{number:08d}", ALICE)), 20)
+                event_log = await in_time(whole(builds.follow(f"b{number:08d}", ALICE)))
                 assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
                 assert [event.kind for event in event_log].count(Kind.END) == 1
                 assert event_log[-1].payload["state"] == "ready"
@@ -221,12 +222,12 @@ async def test_a_locked_database_refuses_new_asks_and_loses_nothing_accepted(tmp
         assert not (await store.get(accepted.id)).state.ended  # type: ignore[union-attr]  # it is there
         other.execute("ROLLBACK")
         other.close()
-        event_log = await asyncio.wait_for(whole(builds.follow(accepted.id, ALICE)), 20)
+        event_log = await in_time(whole(builds.follow(accepted.id, ALICE)))
         assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
         assert event_log[-1].payload["state"] == "ready"
         refused, is_new = await builds.ensure(Request(REPO, "ref-3"), ALICE)
         assert is_new
-        await asyncio.wait_for(whole(builds.follow(refused.id, ALICE)), 20)
+        await in_time(whole(builds.follow(refused.id, ALICE)))
         assert len(await builds.list(ADMIN)) == 2, "what was refused left nothing behind"
 
 
@@ -247,20 +248,20 @@ async def test_an_absent_postgresql_refuses_new_asks_and_loses_nothing_accepted(
         await asyncio.sleep(0.5)
         assert not following.done(), "nobody sees an end that is not stored"
         own_postgresql.start()
-        event_log = await asyncio.wait_for(following, 30)
+        event_log = await in_time(following)
         assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
         assert event_log[-1].payload["state"] == "ready"
         await store.check()
         again, is_new = await builds.ensure(Request(REPO, "ref-3"), ALICE)
         assert is_new
-        await asyncio.wait_for(whole(builds.follow(again.id, ALICE)), 20)
+        await in_time(whole(builds.follow(again.id, ALICE)))
         assert len(await builds.list(ADMIN)) == 2, "what was refused left nothing behind"
 
 
 async def test_a_service_finds_everything_again_when_postgresql_was_restarted_under_it(own_postgresql: PostgreSQL) -> None:
     async with opened(own_postgresql.url) as store, builds_on(store) as builds:
         build, _ = await builds.ensure(Request(REPO, "ref-2"), ALICE)
-        event_log = await asyncio.wait_for(whole(builds.follow(build.id, ALICE)), 20)
+        event_log = await in_time(whole(builds.follow(build.id, ALICE)))
         own_postgresql.stop()
         own_postgresql.start()
         assert await whole(builds.follow(build.id, ALICE)) == event_log

@@ -15,7 +15,7 @@ from tests.harness.hub_config import PASSWORD
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 @contextmanager
@@ -24,6 +24,7 @@ def chromium() -> Iterator[Any]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
+    playwright.expect.set_options(timeout=WAIT_MS)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=FLAGS)
         yield browser

@@ -107,7 +107,6 @@ def spec_of(repository: Repository) -> str:
     return f"git/{quote(repository.url, safe='')}/main"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_no_servers_afterwards")
 def test_binderhub_client_runs_a_cell(hub: HubProcess, alice: str, page_of: Callable[..., Any], repository: Repository) -> None:
     page = page_of("alice")
@@ -128,7 +127,6 @@ def test_binderhub_client_runs_a_cell(hub: HubProcess, alice: str, page_of: Call
     assert page.evaluate(run, [events[-1]["url"], alice]) == "42\n"
 
 
-@pytest.mark.timeout(300)
 def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
     with browser.new_context(base_url=public_hub.url) as context:
         page = context.new_page()
@@ -142,7 +140,6 @@ def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Rep
         expect(page.locator(".jp-OutputArea")).to_contain_text("42", timeout=BUILD_MS)
 
 
-@pytest.mark.timeout(300)
 def test_a_link_on_a_public_hub_launches_by_itself_once_a_person_has_opened_it(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
     link = f"{public_hub.service_url}/v2/{spec_of(repository)}?urlpath=/api/status"
     before = [user["name"] for user in public_hub.api("GET", "/users").json()]

@@ -19,12 +19,12 @@ from tests.harness.build_directory import BuildDirectory
 from tests.harness.following import texts, up_to
 from tests.harness.git_server import GitServer
 from tests.harness.records import build as a_build
-from tests.harness.records import until
+from tests.harness.waiting import until
 
 LINES = ["first", "second", "<script>third</script>", "fourth: é"]
 
 
-class Bench(ABC):
+class BuilderCase(ABC):
     """How the suite uses a kind of builder: builds that tell `LINES`, wait at a gate, and end."""
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Bench(ABC):
         """Say whether a build's image is there."""
 
 
-class FakeBench(Bench):
+class FakeCase(BuilderCase):
     def __init__(self) -> None:
         self._gate = asyncio.Event()
         self._made: set[str] = set()
@@ -66,7 +66,7 @@ class FakeBench(Bench):
         return build.id in self._made
 
 
-class ProcessBench(Bench):
+class ProcessCase(BuilderCase):
     def __init__(self, build_directory: BuildDirectory, git: GitServer, name: str, gate: Path) -> None:
         self._build_directory = build_directory
         self._git = git
@@ -90,11 +90,11 @@ class ProcessBench(Bench):
 
 
 @pytest.fixture(params=["fake", "process"])
-async def bench(request: pytest.FixtureRequest, git_server: GitServer, build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[Bench]:
+async def case(request: pytest.FixtureRequest, git_server: GitServer, build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[BuilderCase]:
     if request.param == "fake":
-        yield FakeBench()
+        yield FakeCase()
     else:
-        yield ProcessBench(build_directory, git_server, request.node.originalname, tmp_path / "gate")
+        yield ProcessCase(build_directory, git_server, request.node.originalname, tmp_path / "gate")
 
 
 async def every(builder: Builder, build: Build, after: str = "") -> list[Report]:
@@ -105,125 +105,125 @@ def told(reports: Sequence[Report]) -> list[str]:
     return [text for text in texts(reports) if text in LINES]
 
 
-async def test_a_build_tells_what_happens_and_ends_when_the_image_is_made(bench: Bench) -> None:
-    build = bench.ask()
-    bench.open_gate()
-    assert not await bench.is_made(build)
-    reports = await every(bench.builder(), build)
-    assert await bench.is_made(build)
+async def test_a_build_tells_what_happens_and_ends_when_the_image_is_made(case: BuilderCase) -> None:
+    build = case.ask()
+    case.open_gate()
+    assert not await case.is_made(build)
+    reports = await every(case.builder(), build)
+    assert await case.is_made(build)
     assert told(reports) == LINES
     assert "building" in [report.data["phase"] for report in reports if report.kind is Kind.PHASE]
     assert {report.kind for report in reports} == {Kind.PHASE, Kind.LOG}
 
 
-async def test_the_image_is_not_there_before_the_end(bench: Bench) -> None:
-    build = bench.ask()
-    builder = bench.builder()
+async def test_the_image_is_not_there_before_the_end(case: BuilderCase) -> None:
+    build = case.ask()
+    builder = case.builder()
     await up_to(builder, build, LINES[-1])
-    assert not await bench.is_made(build)
-    bench.open_gate()
+    assert not await case.is_made(build)
+    case.open_gate()
     await every(builder, build)
 
 
-async def test_a_follower_that_comes_back_gets_the_rest_and_nothing_twice(bench: Bench) -> None:
-    build = bench.ask()
-    builder = bench.builder()
+async def test_a_follower_that_comes_back_gets_the_rest_and_nothing_twice(case: BuilderCase) -> None:
+    build = case.ask()
+    builder = case.builder()
     first = await up_to(builder, build, LINES[1])
     second = await up_to(builder, build, LINES[2], after=first[-1].cursor)
-    bench.open_gate()
+    case.open_gate()
     third = await every(builder, build, after=second[-1].cursor)
     assert told(first + second + third) == LINES
     cursors = [report.cursor for report in first + second + third]
     assert len(set(cursors)) == len(cursors)
     assert all(cursors)
-    assert await bench.is_made(build)
+    assert await case.is_made(build)
 
 
-async def test_after_a_restart_another_builder_goes_on_with_the_same_build(bench: Bench) -> None:
-    build = bench.ask()
-    first = await up_to(bench.builder(), build, LINES[0])
-    bench.open_gate()
-    rest = await every(bench.builder(), build, after=first[-1].cursor)
+async def test_after_a_restart_another_builder_goes_on_with_the_same_build(case: BuilderCase) -> None:
+    build = case.ask()
+    first = await up_to(case.builder(), build, LINES[0])
+    case.open_gate()
+    rest = await every(case.builder(), build, after=first[-1].cursor)
     assert told(first + rest) == LINES
-    assert await bench.is_made(build)
+    assert await case.is_made(build)
 
 
-async def test_a_build_that_ended_while_nobody_looked_is_told_to_its_end(bench: Bench) -> None:
-    build = bench.ask()
-    first = await up_to(bench.builder(), build, LINES[-1])
-    bench.open_gate()
-    whole = await every(bench.builder(), build)
-    again = await every(bench.builder(), build)
+async def test_a_build_that_ended_while_nobody_looked_is_told_to_its_end(case: BuilderCase) -> None:
+    build = case.ask()
+    first = await up_to(case.builder(), build, LINES[-1])
+    case.open_gate()
+    whole = await every(case.builder(), build)
+    again = await every(case.builder(), build)
     assert whole[: len(first)] == first
     assert again == whole, "as often as anybody asks"
-    assert await bench.is_made(build)
+    assert await case.is_made(build)
 
 
-async def test_two_builders_on_one_build_tell_the_same(bench: Bench) -> None:
-    build = bench.ask()
-    one, two = (asyncio.create_task(every(bench.builder(), build)) for _ in range(2))
+async def test_two_builders_on_one_build_tell_the_same(case: BuilderCase) -> None:
+    build = case.ask()
+    one, two = (asyncio.create_task(every(case.builder(), build)) for _ in range(2))
     await asyncio.sleep(0)
-    bench.open_gate()
+    case.open_gate()
     assert told(await one) == LINES
     assert await two == await one
 
 
-async def test_a_failure_says_its_code_to_every_follower_even_late(bench: Bench) -> None:
-    build = bench.ask(fails=True)
-    bench.open_gate()
-    for builder in (bench.builder(), bench.builder()):
+async def test_a_failure_says_its_code_to_every_follower_even_late(case: BuilderCase) -> None:
+    build = case.ask(fails=True)
+    case.open_gate()
+    for builder in (case.builder(), case.builder()):
         with pytest.raises(BuildFailed) as caught:
             await every(builder, build)
         assert caught.value.code == "post_build_failed"
         assert caught.value.message
         assert caught.value.hint
-    assert not await bench.is_made(build)
+    assert not await case.is_made(build)
 
 
-async def test_a_stopped_build_makes_nothing(bench: Bench) -> None:
-    build = bench.ask()
-    builder = bench.builder()
+async def test_a_stopped_build_makes_nothing(case: BuilderCase) -> None:
+    build = case.ask()
+    builder = case.builder()
     await up_to(builder, build, LINES[0])
     await builder.stop(build)
-    bench.open_gate()
-    assert not await bench.is_made(build)
+    case.open_gate()
+    assert not await case.is_made(build)
 
 
-async def test_another_builder_may_stop_it(bench: Bench) -> None:
-    build = bench.ask()
-    await up_to(bench.builder(), build, LINES[0])
-    await bench.builder().stop(build)
-    assert not await bench.is_made(build)
+async def test_another_builder_may_stop_it(case: BuilderCase) -> None:
+    build = case.ask()
+    await up_to(case.builder(), build, LINES[0])
+    await case.builder().stop(build)
+    assert not await case.is_made(build)
 
 
-async def test_stopping_what_does_not_run_does_nothing(bench: Bench) -> None:
-    build = bench.ask()
-    builder = bench.builder()
+async def test_stopping_what_does_not_run_does_nothing(case: BuilderCase) -> None:
+    build = case.ask()
+    builder = case.builder()
     await builder.stop(build)
-    bench.open_gate()
+    case.open_gate()
     await every(builder, build)
     await builder.stop(build)
-    assert await bench.is_made(build)
+    assert await case.is_made(build)
 
 
-async def test_a_build_can_be_forgotten_more_than_once(bench: Bench) -> None:
-    build = bench.ask()
-    bench.open_gate()
-    builder = bench.builder()
+async def test_a_build_can_be_forgotten_more_than_once(case: BuilderCase) -> None:
+    build = case.ask()
+    case.open_gate()
+    builder = case.builder()
     await every(builder, build)
     await builder.forget(build)
     await builder.forget(build)
-    assert await bench.is_made(build), "only the builder's own records are gone"
+    assert await case.is_made(build), "only the builder's own records are gone"
     await builder.close()
 
 
-async def test_followers_do_not_wait_for_each_other(bench: Bench) -> None:
-    build = bench.ask()
-    slow = bench.builder().run(build)
+async def test_followers_do_not_wait_for_each_other(case: BuilderCase) -> None:
+    build = case.ask()
+    slow = case.builder().run(build)
     async with aclosing(slow):
         await anext(slow)
-        quick = asyncio.create_task(every(bench.builder(), build))
-        bench.open_gate()
-        await until(quick.done, "the quick one", seconds=30)
+        quick = asyncio.create_task(every(case.builder(), build))
+        case.open_gate()
+        await until(quick.done, "the quick one")
         rest = [report async for report in slow]
     assert (await quick)[1:] == rest

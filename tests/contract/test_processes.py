@@ -24,7 +24,7 @@ from tests.harness.build_directory import BuildDirectory
 from tests.harness.gate import BEFORE, Gate
 from tests.harness.git_server import Repository
 from tests.harness.processes import processes_of
-from tests.harness.records import until
+from tests.harness.waiting import until
 
 SECRET = "sekret-value"
 NewRepository = Callable[..., Repository]

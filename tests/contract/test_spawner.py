@@ -14,13 +14,13 @@ import pytest_asyncio
 from spawner.docker.spawner import DockerRepoSpawner
 from spawner.local.spawner import ProcessSpawner
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, JUPYTER_DOCKERFILE, JUPYTER_IMAGE, TestEngine, reason_to_skip
+from tests.harness.waiting import until
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, make_environment, make_image, running_hub
-from tests.spawner.servers import START_SECONDS, Servers, until
+from tests.spawner.servers import START_SECONDS, Servers
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(900),  # an engine may have to make the image that its servers begin with
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
@@ -23,9 +22,7 @@ from binderhub_service.store.store import Store
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.build_directory import BuildDirectory
 from tests.harness.records import ADMIN, ALICE, whole
-from tests.harness.waiting import wait_for
-
-END_SECONDS = 60
+from tests.harness.waiting import wait_for, within
 
 
 @dataclass
@@ -61,7 +58,7 @@ class RealBuilds:
 
     async def end(self, build: Build) -> Ended:
         """Wait for a build's end; check that its event log has no gap and one end."""
-        async with asyncio.timeout(END_SECONDS):
+        async with within():
             event_log = await whole(self.builds.follow(build.id, ADMIN))
         assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
         assert [event.number for event in event_log if event.kind is Kind.END] == [len(event_log)]
@@ -76,7 +73,7 @@ class RealBuilds:
 async def real_builds(
     build_directory: BuildDirectory, database: Path, limits: BuildLimits, processes: ProcessLimits, git_seconds: float = 30
 ) -> AsyncIterator[RealBuilds]:
-    """Yield a house with limits, on a new database."""
+    """Yield builds with limits, on a new database."""
     store = Store(f"sqlite:///{database}")
     await store.open()
     builder = build_directory.builder(processes)

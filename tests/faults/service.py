@@ -18,11 +18,11 @@ import psutil
 
 from tests.faults.program import UV_VARIABLE
 from tests.harness import sse
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
+from tests.harness.waiting import within
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "/services/binder/"
-START_SECONDS = 60
 REPLY_SECONDS = 60
 
 
@@ -90,7 +90,7 @@ class Service:
 
     async def answers(self) -> None:
         """Wait until it serves; while it waits for something, it answers 503."""
-        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+        async with within(), httpx.AsyncClient() as client:
             while True:
                 assert self.is_running(), f"the service ended while it started: {self.log()}"
                 with contextlib.suppress(httpx.TransportError):

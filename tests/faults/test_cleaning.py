@@ -32,8 +32,8 @@ HOUR_SECONDS = 3600
 
 
 @pytest.fixture
-async def home(build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[RealBuilds]:
-    """A house without limits."""
+async def unlimited(build_directory: BuildDirectory, tmp_path: Path) -> AsyncIterator[RealBuilds]:
+    """Builds without limits."""
     async with real_builds(build_directory, tmp_path / "database", BuildLimits(), ProcessLimits()) as made:
         yield made
 
@@ -63,95 +63,96 @@ def server_of(environment: Path, user: str, server: str) -> Iterator[subprocess.
         process.wait()
 
 
-def cleaner(home: RealBuilds, **budget: float) -> Cleaner:
-    return Cleaner(store=home.store, images=home.build_directory.images, builds=home.builds, budget=Budget(**budget))  # type: ignore[arg-type]  # numbers
+def cleaner(unlimited: RealBuilds, **budget: float) -> Cleaner:
+    return Cleaner(store=unlimited.store, images=unlimited.build_directory.images, builds=unlimited.builds, budget=Budget(**budget))  # type: ignore[arg-type]  # numbers
 
 
-async def made(home: RealBuilds, repository: Repository, ref: str = "", *, used_hours_ago: float = 0) -> Build:
+async def made(unlimited: RealBuilds, repository: Repository, ref: str = "", *, used_hours_ago: float = 0) -> Build:
     """Make an image that was last asked for some hours ago."""
-    ended = await home.make(repository.url, ref)
+    ended = await unlimited.make(repository.url, ref)
     assert ended.build.state is State.READY, ended.log
-    await used(home, ended.build, used_hours_ago)
+    await used(unlimited, ended.build, used_hours_ago)
     return ended.build
 
 
-async def used(home: RealBuilds, build: Build, hours_ago: float) -> None:
+async def used(unlimited: RealBuilds, build: Build, hours_ago: float) -> None:
     """Pretend that an image was last asked for some hours ago, and made then, too."""
     moment = now() - timedelta(hours=hours_ago)
-    home.store._uses.clear()
-    await home.store.note_use(build.image.name, moment, 0)
-    manifest = home.build_directory.root / "images" / build.image.name / "image.json"
+    unlimited.store._uses.clear()
+    await unlimited.store.note_use(build.image.name, moment, 0)
+    manifest = unlimited.build_directory.root / "images" / build.image.name / "image.json"
     os.utime(manifest, (moment.timestamp(), moment.timestamp()))
 
 
-async def there(home: RealBuilds) -> set[str]:
-    return {image.name for image in await home.build_directory.images.all()}
+async def there(unlimited: RealBuilds) -> set[str]:
+    return {image.name for image in await unlimited.build_directory.images.all()}
 
 
-def environment_of(home: RealBuilds, build: Build) -> Path:
-    return Path(home.build_directory.manifest(build)["environment"])
+def environment_of(unlimited: RealBuilds, build: Build) -> Path:
+    return Path(unlimited.build_directory.manifest(build)["environment"])
 
 
-async def test_beyond_the_bytes_the_least_recently_used_go_first_and_no_more_than_must(home: RealBuilds, new_repository: NewRepository) -> None:
+async def test_beyond_the_bytes_the_least_recently_used_go_first_and_no_more_than_must(unlimited: RealBuilds, new_repository: NewRepository) -> None:
     builds = [
-        await made(home, new_repository({"requirements.txt": f"# {hours}\n"}, f"project-{hours}"), used_hours_ago=hours) for hours in (5, 30, 2, 20)
+        await made(unlimited, new_repository({"requirements.txt": f"# {hours}\n"}, f"project-{hours}"), used_hours_ago=hours)
+        for hours in (5, 30, 2, 20)
     ]
-    sizes = {image.name: image.bytes for image in await home.build_directory.images.all()}
+    sizes = {image.name: image.bytes for image in await unlimited.build_directory.images.all()}
     budget = sizes[builds[0].image.name] + sizes[builds[2].image.name]
-    gone = await cleaner(home, image_bytes=budget).clean()
+    gone = await cleaner(unlimited, image_bytes=budget).clean()
     assert gone == [builds[1].image.name, builds[3].image.name], "30 hours, then 20 hours"
-    assert await there(home) == {builds[0].image.name, builds[2].image.name}
-    assert home.build_directory.half_made() == [], "their directories are gone"
-    assert await cleaner(home, image_bytes=budget).clean() == []
+    assert await there(unlimited) == {builds[0].image.name, builds[2].image.name}
+    assert unlimited.build_directory.half_made() == [], "their directories are gone"
+    assert await cleaner(unlimited, image_bytes=budget).clean() == []
 
 
-async def test_beyond_the_age_all_go_whatever_their_size(home: RealBuilds, new_repository: NewRepository) -> None:
-    old = await made(home, new_repository({"requirements.txt": "# old\n"}, "old"), used_hours_ago=50)
-    young = await made(home, new_repository({"requirements.txt": "# young\n"}, "young"), used_hours_ago=40)
-    assert await cleaner(home, image_seconds=45 * HOUR_SECONDS).clean() == [old.image.name]
-    assert await there(home) == {young.image.name}
-    again = await home.make(old.source.url)
+async def test_beyond_the_age_all_go_whatever_their_size(unlimited: RealBuilds, new_repository: NewRepository) -> None:
+    old = await made(unlimited, new_repository({"requirements.txt": "# old\n"}, "old"), used_hours_ago=50)
+    young = await made(unlimited, new_repository({"requirements.txt": "# young\n"}, "young"), used_hours_ago=40)
+    assert await cleaner(unlimited, image_seconds=45 * HOUR_SECONDS).clean() == [old.image.name]
+    assert await there(unlimited) == {young.image.name}
+    again = await unlimited.make(old.source.url)
     assert (again.build.state, again.build.id != old.id) == (State.READY, True), "what was removed is made again"
 
 
-async def test_asking_for_an_image_keeps_it(home: RealBuilds, new_repository: NewRepository) -> None:
-    build = await made(home, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
-    home.store._uses.clear()
-    await home.builds.ensure(Request(build.source.url), ALICE)
-    assert await cleaner(home, image_seconds=HOUR_SECONDS, image_bytes=1).clean() == [], "its server may be starting"
-    assert await there(home) == {build.image.name}
+async def test_asking_for_an_image_keeps_it(unlimited: RealBuilds, new_repository: NewRepository) -> None:
+    build = await made(unlimited, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
+    unlimited.store._uses.clear()
+    await unlimited.builds.ensure(Request(build.source.url), ALICE)
+    assert await cleaner(unlimited, image_seconds=HOUR_SECONDS, image_bytes=1).clean() == [], "its server may be starting"
+    assert await there(unlimited) == {build.image.name}
 
 
 async def test_an_image_that_a_server_runs_from_stays_until_the_server_ends(
-    home: RealBuilds, new_repository: NewRepository, serve: Callable[[Path, str, str], subprocess.Popen[bytes]]
+    unlimited: RealBuilds, new_repository: NewRepository, serve: Callable[[Path, str, str], subprocess.Popen[bytes]]
 ) -> None:
-    build = await made(home, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
-    process = serve(environment_of(home, build), "alice", "work")
-    [image] = await home.build_directory.images.all()
+    build = await made(unlimited, new_repository({"requirements.txt": "# 1\n"}), used_hours_ago=50)
+    process = serve(environment_of(unlimited, build), "alice", "work")
+    [image] = await unlimited.build_directory.images.all()
     assert image.used_by == ("alice/work",)
-    assert await cleaner(home, image_bytes=1, image_seconds=1).clean() == []
+    assert await cleaner(unlimited, image_bytes=1, image_seconds=1).clean() == []
     with pytest.raises(Conflict) as caught:
-        await home.builds.delete_image(build.image.name)
+        await unlimited.builds.delete_image(build.image.name)
     assert caught.value.code == "image_in_use"
-    assert subprocess.run([environment_of(home, build) / "bin" / "python", "-c", "import base"]).returncode == 0
+    assert subprocess.run([environment_of(unlimited, build) / "bin" / "python", "-c", "import base"]).returncode == 0
     process.kill()
     process.wait()
-    assert await cleaner(home, image_bytes=1, image_seconds=1).clean() == [build.image.name]
+    assert await cleaner(unlimited, image_bytes=1, image_seconds=1).clean() == [build.image.name]
 
 
-async def test_an_image_that_is_built_anew_stays(home: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
+async def test_an_image_that_is_built_anew_stays(unlimited: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
     repository = new_repository({"postBuild": gate.post_build})
     gate.open()
-    build = await made(home, repository, used_hours_ago=50)
+    build = await made(unlimited, repository, used_hours_ago=50)
     gate._open.unlink()
     gate._reached.unlink()
-    again, _ = await home.builds.ensure(Request(repository.url), ALICE, force=True)
+    again, _ = await unlimited.builds.ensure(Request(repository.url), ALICE, force=True)
     await asyncio.to_thread(gate.wait_until_reached)
-    assert await cleaner(home, image_bytes=1, image_seconds=1).clean() == []
+    assert await cleaner(unlimited, image_bytes=1, image_seconds=1).clean() == []
     with pytest.raises(Conflict):
-        await home.builds.delete_image(build.image.name)
+        await unlimited.builds.delete_image(build.image.name)
     gate.open()
-    assert (await home.end(again)).build.state is State.READY
+    assert (await unlimited.end(again)).build.state is State.READY
 
 
 @pytest.mark.parametrize("behind_a_link", [False, True], ids=["", "behind a link"])
@@ -165,39 +166,39 @@ async def test_an_environment_that_is_shared_goes_with_its_last_image(
     if behind_a_link:
         (tmp_path / "elsewhere").mkdir()
         build_directory.root.symlink_to(tmp_path / "elsewhere")
-    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), ProcessLimits()) as home:
+    async with real_builds(build_directory, tmp_path / "database", BuildLimits(), ProcessLimits()) as unlimited:
         repository = new_repository({"requirements.txt": "# shared\n"})
-        first = await made(home, repository, used_hours_ago=50)
+        first = await made(unlimited, repository, used_hours_ago=50)
         second_commit = repository.commit({"other": "file"})
-        second = await made(home, repository, second_commit, used_hours_ago=1.5)
-        environment = environment_of(home, first)
-        assert environment.resolve() == environment_of(home, second).resolve()
-        assert await cleaner(home, image_seconds=10 * HOUR_SECONDS).clean() == [first.image.name]
+        second = await made(unlimited, repository, second_commit, used_hours_ago=1.5)
+        environment = environment_of(unlimited, first)
+        assert environment.resolve() == environment_of(unlimited, second).resolve()
+        assert await cleaner(unlimited, image_seconds=10 * HOUR_SECONDS).clean() == [first.image.name]
         assert await build_directory.images.exists(second.image.name)
         assert (environment / "bin" / "python").exists()
-        process = serve(environment_of(home, second), "bob", "")
-        await used(home, second, 50)
-        assert await cleaner(home, image_seconds=10 * HOUR_SECONDS).clean() == []
+        process = serve(environment_of(unlimited, second), "bob", "")
+        await used(unlimited, second, 50)
+        assert await cleaner(unlimited, image_seconds=10 * HOUR_SECONDS).clean() == []
         process.kill()
         process.wait()
-        assert await cleaner(home, image_seconds=10 * HOUR_SECONDS).clean() == [second.image.name]
+        assert await cleaner(unlimited, image_seconds=10 * HOUR_SECONDS).clean() == [second.image.name]
         assert not environment.exists()
 
 
-async def test_a_log_goes_after_its_time_and_everything_else_stays(home: RealBuilds, new_repository: NewRepository) -> None:
-    old = await made(home, new_repository({"requirements.txt": "# old\n"}, "old"))
-    young = await made(home, new_repository({"requirements.txt": "# young\n"}, "young"))
-    before = {build.id: await whole(home.builds.follow(build.id, ADMIN)) for build in (old, young)}
+async def test_a_log_goes_after_its_time_and_everything_else_stays(unlimited: RealBuilds, new_repository: NewRepository) -> None:
+    old = await made(unlimited, new_repository({"requirements.txt": "# old\n"}, "old"))
+    young = await made(unlimited, new_repository({"requirements.txt": "# young\n"}, "young"))
+    before = {build.id: await whole(unlimited.builds.follow(build.id, ADMIN)) for build in (old, young)}
     finished = now() - timedelta(hours=50)
-    await home.store.write(lambda connection: _set_finished(connection, old.id, finished))
-    record = await home.builds.get(old.id, ADMIN)
-    await cleaner(home, log_seconds=10 * HOUR_SECONDS).clean()
-    assert await whole(home.builds.follow(old.id, ADMIN)) == before[old.id][-1:], "the end and its number"
-    assert await whole(home.builds.follow(old.id, ADMIN, after=before[old.id][-1].number)) == []
-    assert [event for event in await whole(home.builds.events_so_far(old.id, ADMIN)) if event.kind is Kind.LOG] == []
-    assert await home.builds.get(old.id, ADMIN) == record
-    assert await whole(home.builds.follow(young.id, ADMIN)) == before[young.id]
-    build, is_new = await home.builds.ensure(Request(old.source.url), ALICE)
+    await unlimited.store.write(lambda connection: _set_finished(connection, old.id, finished))
+    record = await unlimited.builds.get(old.id, ADMIN)
+    await cleaner(unlimited, log_seconds=10 * HOUR_SECONDS).clean()
+    assert await whole(unlimited.builds.follow(old.id, ADMIN)) == before[old.id][-1:], "the end and its number"
+    assert await whole(unlimited.builds.follow(old.id, ADMIN, after=before[old.id][-1].number)) == []
+    assert [event for event in await whole(unlimited.builds.events_so_far(old.id, ADMIN)) if event.kind is Kind.LOG] == []
+    assert await unlimited.builds.get(old.id, ADMIN) == record
+    assert await whole(unlimited.builds.follow(young.id, ADMIN)) == before[young.id]
+    build, is_new = await unlimited.builds.ensure(Request(old.source.url), ALICE)
     assert (build.id, is_new) == (old.id, False), "its image is there as before"
 
 
@@ -205,12 +206,12 @@ def _set_finished(connection: sa.Connection, build_id: str, moment: object) -> N
     connection.execute(builds_table.update().where(builds_table.c.id == build_id).values(finished=moment))
 
 
-async def test_the_log_of_a_build_that_goes_on_stays_however_long_it_takes(home: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
-    build = await home.ask(new_repository({"postBuild": gate.post_build}).url)
+async def test_the_log_of_a_build_that_goes_on_stays_however_long_it_takes(unlimited: RealBuilds, new_repository: NewRepository, gate: Gate) -> None:
+    build = await unlimited.ask(new_repository({"postBuild": gate.post_build}).url)
     await asyncio.to_thread(gate.wait_until_reached)
-    await cleaner(home, log_seconds=0.001).clean()
+    await cleaner(unlimited, log_seconds=0.001).clean()
     gate.open()
-    event_log = (await home.end(build)).event_log
+    event_log = (await unlimited.end(build)).event_log
     assert event_log[0].number == 1
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from tests.fake_hub import FakeHub
 from tests.faults.service import PREFIX, Service
-from tests.harness.records import until
+from tests.harness.waiting import until
 from tests.postgresql import PostgreSQL, new_server
 
 
@@ -92,7 +92,7 @@ async def test_a_second_service_on_the_database_waits_and_the_first_ends_when_th
     await on_database.start()
     try:
         second.spawn()
-        await until(lambda: "Another service uses the same database" in second.log(), "that the second one waits", 60)
+        await until(lambda: "Another service uses the same database" in second.log(), "that the second one waits")
         async with client_of(second) as client:
             reply = await client.get("api/builds")
             assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_starting")
@@ -101,7 +101,7 @@ async def test_a_second_service_on_the_database_waits_and_the_first_ends_when_th
         end_sessions(server)
         await second.answers()
         on_database.resume()
-        await until(lambda: not on_database.is_running(), "the end of the first", 30)
+        await until(lambda: not on_database.is_running(), "the end of the first")
         assert "Another service has taken the database over" in on_database.log()
     finally:
         second.kill()

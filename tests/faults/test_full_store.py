@@ -21,7 +21,8 @@ from binderhub_service.store.space import Space
 from tests.faults.real_builds import fill, small_disk
 from tests.faults.service import PREFIX, Service
 from tests.harness.git_server import Repository
-from tests.harness.records import ADMIN, ALICE, TableProvider, commit, until, whole
+from tests.harness.records import ADMIN, ALICE, TableProvider, commit, whole
+from tests.harness.waiting import until, within
 
 MEGABYTE = 1024**2
 LOUD = [base64.b64encode(os.urandom(30_000)).decode() for _ in range(1000)]  # 40 MB
@@ -51,9 +52,9 @@ async def test_a_build_whose_log_finds_no_space_ends_with_its_code_and_the_next_
         async def ended(ref: str) -> tuple[Build, list[Any]]:
             build, _ = await builds.ensure(Request("https://git.example.org/o/r", ref), ALICE)
             if not keep_megabytes:
-                await until(lambda: build.id in builder.stopped or ref != "main", "that the build is stopped", 30)
+                await until(lambda: build.id in builder.stopped or ref != "main", "that the build is stopped")
                 ballast.write_bytes(b"")
-            async with asyncio.timeout(30):
+            async with within():
                 event_log = await whole(builds.follow(build.id, ADMIN))
             return await builds.get(build.id, ADMIN), event_log
 
@@ -95,7 +96,7 @@ async def test_a_service_on_a_full_disk_says_so_and_goes_on_by_itself(
             metrics = (await client.get("metrics")).text
             assert "binder_store_writable 1.0" in metrics
             assert "binder_free_bytes" in metrics
-            async with asyncio.timeout(20):
+            async with within():
                 while not all(check["ok"] for check in (await client.get("health")).json()["checks"] if check["service"] in told_full):
                     await asyncio.sleep(0.2)
         await service.stop()

@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from binderhub_service.images.environments import EnvironmentImages
 from tests.faults.service import Service, log_of
 from tests.harness.git_server import GitServer, Repository
+from tests.harness.waiting import within
 
 KILLS = int(os.environ.get("BINDER_TEST_KILLS", "24"))
 SEED = int(os.environ.get("BINDER_TEST_SEED", "942071"))
 RUNNING = 2
 STEPS = 4
-WAIT_SECONDS = 30
 PHASES = ("resolve", "queue", "fetch", "build", "confirm", "cancel")
 TARGETS = ("service", "process", "both", "stop")
 # What every environment goes through: it is marked complete at the very end, and says so if anybody else makes it now.
@@ -173,7 +172,7 @@ class Rounds:
             "confirm": lambda: (directory / "exit.json").exists(),
             "cancel": lambda: (directory / "pid").exists(),
         }
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with within():
             while not signs[moment.phase]():
                 if (await self.service.get(builds[0]["id"]))["state"] in {"ready", "failed"}:
                     return  # it was too quick
@@ -209,7 +208,7 @@ class Rounds:
 
     async def check_ended(self, build_id: str, *, may_be_lost: bool, may_be_cancelled: bool) -> None:
         """Check that a build ends as it may, once, with its whole event log."""
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with within():
             event_log = await self.service.event_log(build_id)
         build = await self.service.get(build_id)
         self.seen[build["state"]] += 1
@@ -227,7 +226,7 @@ class Rounds:
     async def ask_again(self, repositories: list[Repository]) -> None:
         """Check that whatever became of the first ask, the next one is answered by an image."""
         for repository in repositories:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with within():
                 build, _ = await self.service.finished(repository.url)
             self.accepted[build["id"]] = build
             assert build["state"] == "ready", build
@@ -268,7 +267,6 @@ def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-@pytest.mark.timeout(300)
 async def test_whatever_is_killed_whenever_every_build_ends_once_with_its_whole_event_log(
     service: Service, git_server: GitServer, tmp_path: Path
 ) -> None:

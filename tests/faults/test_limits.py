@@ -30,7 +30,7 @@ CUT = "The log is cut here, at {} bytes. The build goes on."
 
 @pytest.fixture
 def make_real_builds(build_directory: BuildDirectory, tmp_path: Path) -> MakeRealBuilds:
-    """Makes a house: ``make_house(limits, processes, git_seconds=...)``."""
+    """Makes builds: ``make_real_builds(limits, processes, git_seconds=...)``."""
 
     @asynccontextmanager
     async def make(limits: BuildLimits = BuildLimits(), processes: ProcessLimits = ProcessLimits(), **more: Any) -> AsyncIterator[RealBuilds]:  # noqa: B008  # frozen
@@ -109,7 +109,6 @@ async def test_a_log_within_the_limit_is_whole(make_real_builds: MakeRealBuilds,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_a_build_that_prints_500_megabytes_costs_bounded_memory(service: Service, new_repository: NewRepository) -> None:
     limit = 5 * MEGABYTE
     service.settings["Limits"] = {"log_bytes": limit}

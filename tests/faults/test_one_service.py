@@ -10,7 +10,7 @@ import httpx
 
 from tests.fake_hub import FakeHub
 from tests.faults.service import PREFIX, Service
-from tests.harness.records import until
+from tests.harness.waiting import until, within
 
 
 async def text_of(client: httpx.AsyncClient) -> str:
@@ -28,7 +28,7 @@ async def test_a_second_service_waits_says_why_and_takes_over(service: Service, 
     try:
         second.spawn()
         async with httpx.AsyncClient(base_url=f"{second.address}{PREFIX}") as client:
-            async with asyncio.timeout(60):
+            async with within():
                 while "Another service uses the same state" not in (reply := await text_of(client)):
                     await asyncio.sleep(0.1)
             assert "service_starting" in reply
@@ -45,5 +45,5 @@ async def test_a_service_ends_with_the_hub_that_started_it(service: Service) -> 
     await service.start()
     hub.kill()
     hub.wait()
-    await until(lambda: not service.is_running(), "the end of the service", 15)
+    await until(lambda: not service.is_running(), "the end of the service")
     assert "builds go on" in service.log()

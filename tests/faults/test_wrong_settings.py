@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.service import PREFIX, START_SECONDS, Service
+from tests.faults.service import PREFIX, REPLY_SECONDS, Service
+from tests.harness.waiting import within
 
 WRONG: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     "a database's kind": ({"BinderService": {"database_url": "postgres://u:s3cret@h/x"}}, "BinderService.database_url names a kind of database"),
@@ -27,7 +28,7 @@ async def test_a_service_that_cannot_start_says_why_and_goes_on_answering(servic
     service.settings = {**settings, "BinderService": {"state_dir": str(service.state), **settings.get("BinderService", {})}}
     service.spawn()
     said = ""
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(timeout=START_SECONDS) as client:
+    async with within(), httpx.AsyncClient(timeout=REPLY_SECONDS) as client:
         while why not in said:
             assert service.is_running(), service.log()
             with contextlib.suppress(httpx.TransportError):
@@ -44,7 +45,7 @@ async def test_what_a_database_says_is_in_the_log_once(service: Service) -> None
     service.state.mkdir(mode=0o700)
     (service.state / "service.sqlite").write_bytes(b"no database " * 1000)
     service.spawn()
-    async with asyncio.timeout(START_SECONDS):
+    async with within():
         while "did not answer" not in service.log():
             await asyncio.sleep(0.1)
     await service.stop()

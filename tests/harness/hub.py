@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ class HubProcess:
     Attributes:
         url: the hub's public address with its base URL, without a slash at the end.
         state: the directory given to `configure`.
-        admin_token: of a hub service that may everything.
+        admin_token: of a hub service that may do everything.
 
     Args:
         config: more lines of its configuration.
@@ -129,9 +130,11 @@ class HubProcess:
     def service_pid(self) -> int | None:
         """Return the service's process id; None while there is none."""
         assert self._process
-        children = psutil.Process(self._process.pid).children()
-        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-        return next((child.pid for child in alive if "binderhub_service" in child.cmdline()), None)
+        for child in psutil.Process(self._process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                if child.status() != psutil.STATUS_ZOMBIE and "binderhub_service" in child.cmdline():
+                    return child.pid
+        return None
 
     def kill_service(self) -> int:
         """Kill the service without a warning and return the process id it had."""
@@ -140,11 +143,9 @@ class HubProcess:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def kill_service_and_wait(self) -> None:
-        """Kill the service, and wait until the hub, which looks after it every 30 s, has started it again."""
-        self.kill_service()
-        wait_for(lambda: not self.service_is_up(), "the end of the service", 10)
-        wait_for(self.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+    def wait_for_another_service(self, killed_pid: int) -> None:
+        """Wait until the hub, which looks after its service, has started it again and it answers."""
+        wait_for(lambda: self.service_pid() not in {None, killed_pid} and self.service_is_up(), "the hub to start the service again", RESTART_SECONDS)
 
     # Asking, with tokens
 

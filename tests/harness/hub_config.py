@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.harness.ports import free_ports
 
 PEOPLE = ("alice", "bob", "eve")
 ADMIN = "root-admin"
@@ -14,9 +15,13 @@ PASSWORD = "password of everybody"
 ADMIN_PASSWORD = "password of the administrator, which has to be long"
 
 TEMPLATE = """\
+from jupyterhub.services.service import _ServiceSpawner
+
 from spawner import configure
 
 c = get_config()  # noqa: F821
+# The hub starts a service again that has ended; it looks every two seconds, and not every thirty. There is no setting for it.
+_ServiceSpawner.poll_interval = 2
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base_url}"
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
@@ -46,7 +51,7 @@ if outsiders:
 
 
 def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: str, more: Mapping[str, Any] | None = None) -> tuple[Path, str, str]:
-    """Write the configuration into `directory`; return its file, the hub's public URL and a token that may everything.
+    """Write the configuration into `directory`; return its file, the hub's public URL and a token of an administrator.
 
     Args:
         more: arguments of `configure`.
@@ -77,14 +82,3 @@ def _for_tests(more: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments of `configure` by which all servers are from repositories, and a commit is seen by the next request after it was pushed."""
     service = {**more.get("service", {})}
     return {"required": True, "as_root": True, **more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return that many different ports on loopback that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -114,11 +114,3 @@ class TableProvider(Provider):
 async def whole(batches: AsyncGenerator[Sequence[Event]]) -> list[Event]:
     """Return all events of batches that end."""
     return [event async for batch in batches for event in batch]
-
-
-async def until(condition: Any, what: str, seconds: float = 10) -> None:
-    """Let the loop run until `condition()` is true."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
-    assert condition(), what

@@ -18,7 +18,7 @@ import pytest
 
 from binderhub_service.clients.credentials import Login
 from binderhub_service.clients.engine import Engine, EngineAddress
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.token_server import TokenServer
 from tests.harness.waiting import wait_for
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 # Times are what a machine needs that does nothing else; in a whole run many tests, pods and builds share it.
 SHARED_BY = 3
+# After this it will not come any more.
+HANGS_SECONDS = 60 * SHARED_BY
 
 
 def wait_for(condition: Callable[[], T], what: str, timeout_seconds: float = 60, every_seconds: float = 0.05) -> T:
@@ -19,3 +22,24 @@ def wait_for(condition: Callable[[], T], what: str, timeout_seconds: float = 60,
             raise TimeoutError(f"waited {timeout_seconds * SHARED_BY} s in vain for {what}")
         time.sleep(every_seconds)
     return answer
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Let the loop run until `condition()` is true; fail saying `what` did not come."""
+    deadline, pause_seconds = time.monotonic() + HANGS_SECONDS, 0.005
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {HANGS_SECONDS} s in vain for {what}")
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(1.5 * pause_seconds, 0.02)
+
+
+def within() -> asyncio.Timeout:
+    """Return a context that ends what hangs. Time that a test is about is measured by the test, not by this."""
+    return asyncio.timeout(HANGS_SECONDS)
+
+
+async def in_time(coming: Awaitable[T]) -> T:
+    """Return what is awaited, unless it hangs."""
+    async with within():
+        return await coming

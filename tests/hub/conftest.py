@@ -1,14 +1,22 @@
-"""Builds that several tests of the wire read."""
+"""A hub with narrow limits, and builds that several tests of the wire read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
+
+
+@pytest.fixture(scope="session")
+def strict_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub that stops after one failed start, and whose service launches no server."""
+    config, quota = "c.Spawner.consecutive_failure_limit = 1", {"LaunchQuota": {"total_quota": 0}}
+    with HubProcess(tmp_path_factory.mktemp("strict"), config=config, more={"service": quota}) as hub:
+        yield hub
 
 
 @pytest.fixture(scope="session")

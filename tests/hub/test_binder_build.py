@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
@@ -30,7 +29,6 @@ def told(reply: httpx.Response) -> list[dict[str, object]]:
     return [json.loads(line.removeprefix("data: ")) for line in reply.text.splitlines() if line.startswith("data: ")]
 
 
-@pytest.mark.timeout(300)
 def test_a_stream_leads_from_a_request_to_a_server(hub: HubProcess, alice: str, plain: Repository) -> None:
     reply = httpx.get(address_of(hub, plain), headers=EVENTS | {"Authorization": f"token {alice}"}, timeout=200)
     events = told(reply)
@@ -74,8 +72,8 @@ def test_a_page_of_the_service_asks_in_the_name_of_who_is_signed_in(hub: HubProc
     assert "Could not resolve ref" in str(event["message"])
 
 
-def test_a_hub_that_is_full_says_so_before_anything_is_built(start_hub: Callable[..., HubProcess], plain: Repository) -> None:
-    hub = start_hub(more={"service": {"LaunchQuota": {"total_quota": 0}}})
+def test_a_hub_that_is_full_says_so_before_anything_is_built(strict_hub: HubProcess, plain: Repository) -> None:
+    hub = strict_hub
     alice = hub.token("alice")
     [event] = told(httpx.get(address_of(hub, plain), headers=EVENTS | {"Authorization": f"token {alice}"}, timeout=60))
     assert (event["phase"], event["message"]) == ("failed", "Too many users on this BinderHub! Try again soon.\n")

@@ -33,13 +33,6 @@ BODIES = [
 RAW = [b"%ed%a0%80", b"%ff", b"%00", b"%c0%80", b"%0d%0aX:1", b"http%3A%2F%2F%5B", b"a" * 5000]
 
 
-@pytest.fixture(scope="module")
-def strict_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub that stops after one failed start."""
-    with HubProcess(tmp_path_factory.mktemp("strict"), config="c.Spawner.consecutive_failure_limit = 1") as hub:
-        yield hub
-
-
 def test_no_options_stop_a_hub_that_gives_up_after_one_failure(strict_hub: HubProcess) -> None:
     hub = strict_hub
     for number, body in enumerate(BODIES):
@@ -100,7 +93,7 @@ def test_a_credential_in_a_link_reaches_no_log_of_the_hub_though_nobody_is_signe
     hub = strict_hub
     for login in (LOGINS[0], LOGINS[-1], SECRET):
         address = quote(f"https://{login}@host.invalid/o/r", safe="")
-        with httpx.Client(follow_redirects=True, timeout=30) as client:
+        with httpx.Client(follow_redirects=True, timeout=60) as client:
             page = client.get(f"{hub.url}/hub/{path}?repo={address}&ref=main")
             assert page.url.path.endswith("/hub/login"), "the hub asks who is there, and keeps the link meanwhile"
             form = {"username": "alice", "password": PASSWORD, "_xsrf": hub.xsrf(client, "/hub/")}

@@ -61,7 +61,6 @@ def user_of(ready: dict[str, str]) -> str:
     return ready["url"].partition("/user/")[2].partition("/")[0]
 
 
-@pytest.mark.timeout(300)
 def test_a_launch_without_a_login_leads_to_a_server_that_its_token_opens(public: HubProcess, plain: Repository) -> None:
     with httpx.Client() as client:
         ready, last_id = launched(client, address_of(public, plain))
@@ -83,7 +82,6 @@ def test_a_launch_without_a_login_leads_to_a_server_that_its_token_opens(public:
         assert user_of(denied) != user
 
 
-@pytest.mark.timeout(300)
 def test_a_browser_that_asks_again_has_its_own_launch_and_another_has_not(public: HubProcess, plain: Repository) -> None:
     with httpx.Client() as browser:
         browser.get(f"{public.service_url}/")
@@ -92,7 +90,6 @@ def test_a_browser_that_asks_again_has_its_own_launch_and_another_has_not(public
     assert user_of(first) == user_of(again)
 
 
-@pytest.mark.timeout(300)
 def test_a_launch_that_fails_leaves_no_user(public: HubProcess, git_server: GitServer) -> None:
     broken = git_server.create("public/broken", {"start": "#!/bin/sh\nexit 1\n", "README.md": "x"})
     before = temporary(public)
@@ -101,7 +98,6 @@ def test_a_launch_that_fails_leaves_no_user(public: HubProcess, git_server: GitS
     wait_for(lambda: temporary(public) == before, "the user to be removed", 60)
 
 
-@pytest.mark.timeout(300)
 def test_a_launch_whose_client_went_away_leaves_no_user(public: HubProcess, plain: Repository) -> None:
     before = temporary(public)
     with httpx.stream("GET", address_of(public, plain), headers=EVENTS, timeout=60) as reply:
@@ -130,7 +126,6 @@ def test_visitors_see_their_own_builds_only_and_need_no_login(public: HubProcess
         assert httpx.get(f"{public.url}/", follow_redirects=True).status_code == 200
 
 
-@pytest.mark.timeout(300)
 def test_the_form_launches_without_javascript(public: HubProcess, plain: Repository) -> None:
     link = f"{public.service_url}/v2/git/{quote(plain.url, safe='')}/main?filepath=README.md"
     with httpx.Client(timeout=120) as browser:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psutil
-import pytest
 
 from tests.harness.gate import AFTER, BEFORE, Gate
 from tests.harness.git_server import Repository
-from tests.harness.hub import RESTART_SECONDS, HubProcess
+from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
 
 
-@pytest.mark.timeout(300)
 def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
     hub: HubProcess, alice: str, admin: str, gate: Gate, new_repository: Callable[..., Repository]
 ) -> None:
@@ -24,11 +22,10 @@ def test_a_service_killed_in_the_middle_goes_on_with_the_same_build(
     process = int((hub.state / "builds" / build["id"] / "pid").read_text().split()[0])
 
     before = hub.read_to(build["id"], alice, BEFORE)
-    hub.kill_service()
-    wait_for(lambda: not hub.service_is_up(), "the end of the service")
+    killed = hub.kill_service()
     assert psutil.pid_exists(process), "the build does not notice"
     gate.open()
-    wait_for(hub.service_is_up, "the hub to start the service again", RESTART_SECONDS)
+    hub.wait_for_another_service(killed)
 
     event_log = hub.read_on(build["id"], alice, before)
     assert event_log[-1].data["state"] == "ready"

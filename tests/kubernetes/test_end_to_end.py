@@ -19,7 +19,6 @@ from tests.kubernetes.kubectl import found, fresh_namespace, reason_to_skip
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
-    pytest.mark.timeout(1200),  # the first test may build the images
 ]
 BUILD_SECONDS = 300
 PASSWORD = "s3cret"
@@ -125,12 +124,12 @@ def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: 
 
 def test_a_service_killed_during_a_build_goes_on_with_the_same_pod(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
     line = f"standing in the build {secrets.token_hex(8)}"
-    repository = git_server.create(f"long-{secrets.token_hex(4)}", {"Dockerfile": f"{dockerfile}RUN echo {line} && sleep 20 && echo went on\n"})
+    repository = git_server.create(f"long-{secrets.token_hex(4)}", {"Dockerfile": f"{dockerfile}RUN echo {line} && sleep 10 && echo went on\n"})
     alice = hub.token("alice")
     assert hub.start_server("alice", {"repo": repository.url}).is_success
     build = hub.build(repository.url, alice)
     seen = hub.read_to(build["id"], alice, line)
-    hub.kill_service_and_wait()
+    hub.wait_for_another_service(hub.kill_service())
     event_log = hub.read_on(build["id"], alice, seen)
     lines = [str(event.data.get("text")) for event in event_log]
     assert len(lines) - len(set(lines) - {"None"}) == lines.count("None"), "no line twice"

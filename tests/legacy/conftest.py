@@ -15,7 +15,7 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import free_ports
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 
 KEY = "the-key-of-clients-that-know-no-hub"

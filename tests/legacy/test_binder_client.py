@@ -39,7 +39,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(300)
 def test_the_client_builds_follows_and_reads_templates(legacy_hub: HubProcess, client: Path, git_server: GitServer) -> None:
     repository = git_server.create("binder-client/example", {"README.md": "hello"}).url.removesuffix(".git")
     address = urlsplit(f"{legacy_hub.service_url}/binder-build")

@@ -334,7 +334,7 @@ class Hub:
     @asynccontextmanager
     async def browser(self, name: str) -> AsyncIterator[httpx.AsyncClient]:
         """Give a browser in which the person is signed in; forms need ``params={"_xsrf": browser.cookies["_xsrf"]}``."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as browser:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as browser:
             await browser.get("login")
             answer = await browser.post("login", params=xsrf(browser), data={"username": name, "password": "x"})
             assert answer.status_code == 302, answer.text
@@ -345,7 +345,7 @@ class Hub:
     async def api(self, name: str) -> AsyncIterator[httpx.AsyncClient]:
         """Give a client of the hub's REST API for the person."""
         token = self.user(name).new_api_token(note="test")
-        async with httpx.AsyncClient(base_url=self.url + "api/", headers={"Authorization": f"token {token}"}, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self.url + "api/", headers={"Authorization": f"token {token}"}, timeout=60) as client:
             yield client
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.harness.waiting import until
 from tests.spawner.fakes import REPO, FakeBuild, FakeService, Hub, ask_server
 
 START_SECONDS = 40
@@ -76,12 +76,3 @@ class Servers:
 
 def _path(server: str) -> str:
     return f"users/alice/servers/{server}" if server else "users/alice/server"
-
-
-async def until(condition: Callable[[], object], what: str, seconds: int = START_SECONDS + 20) -> None:
-    """Wait until something is so."""
-    for _ in range(20 * seconds):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError(what)

@@ -96,7 +96,7 @@ async def test_an_ask_waits_for_a_service_that_restarts(service: FakeService, cl
 
 
 async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> None:
-    async with BuildClient(service.url, "t", patience_seconds=0.5, keep_alive_seconds=10) as client:
+    async with BuildClient(service.url, "t", patience_seconds=1, keep_alive_seconds=10) as client:
         build = service.build_of(REPO, "main")
         following = asyncio.create_task(progress(client, build.id))
         await asyncio.sleep(1.3)

@@ -24,8 +24,8 @@ from spawner.build_token import SCOPES
 from spawner.composed import ComposedSpawner
 from spawner.composition import composed_class
 from spawner.local.spawner import ProcessSpawner
+from tests.harness.waiting import until
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, ask_server, make_environment, make_image, running_hub, xsrf
-from tests.spawner.servers import until
 
 # Whole hubs run in here; their warnings are their own.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.asyncio(loop_scope="module")]
@@ -110,7 +110,7 @@ class Seen:
 
 
 @dataclass
-class Place:
+class ComposedHub:
     """A hub with the operator's class composed, and what was seen in it without that."""
 
     hub: Hub
@@ -143,7 +143,7 @@ def _neutral(value: Any) -> Any:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=[ProcessesOfTheirs, UnitsOfTheirs])
-async def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def composed_hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ComposedHub]:
     """One hub of each kind of class for all tests."""
     folder = tmp_path_factory.mktemp("hub")
     service = FakeService()
@@ -182,24 +182,24 @@ async def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         before = await seen(hub, {"size": "big", "repo": "theirs", "path": "theirs, too"})
         await hub.clear()
     async with running_hub(folder / "after", composed_class(request.param, ProcessSpawner), settings) as hub:
-        yield Place(hub, service, folder, before)
+        yield ComposedHub(hub, service, folder, before)
     await service.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def service(place: Place) -> FakeService:
-    await place.service.begin_anew()
-    place.service.on_ask = lambda build: build.ready()
-    return place.service
+async def service(composed_hub: ComposedHub) -> FakeService:
+    await composed_hub.service.begin_anew()
+    composed_hub.service.on_ask = lambda build: build.ready()
+    return composed_hub.service
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def hub(place: Place, service: FakeService) -> AsyncIterator[Hub]:
+async def hub(composed_hub: ComposedHub, service: FakeService) -> AsyncIterator[Hub]:
     """The composed hub: alice may build, eve may not."""
-    add(place.hub, "alice")
-    place.hub.add("eve")
-    yield place.hub
-    await place.hub.clear()
+    add(composed_hub.hub, "alice")
+    composed_hub.hub.add("eve")
+    yield composed_hub.hub
+    await composed_hub.hub.clear()
 
 
 def add(hub: Hub, name: str) -> None:
@@ -233,17 +233,17 @@ def field(page: str, name: str) -> str:
     return found[1]
 
 
-async def test_who_uses_no_repository_sees_the_same_but_for_the_section(hub: Hub, place: Place) -> None:
+async def test_who_uses_no_repository_sees_the_same_but_for_the_section(hub: Hub, composed_hub: ComposedHub) -> None:
     after = await seen(hub, {"size": "big", "repo": "theirs", "path": "theirs, too", "binder-repo": " ", "binder-ref": ""})
     section = after.form[after.form.index('<fieldset class="mt-4">') :].partition("</script>")[0] + "</script>"
     assert 'name="binder-repo"' in section
     assert " required" not in section
     after.form = after.form.replace(section, "")
-    assert after == place.before
-    assert place.service.asks == []
+    assert after == composed_hub.before
+    assert composed_hub.service.asks == []
 
 
-async def test_who_may_not_build_sees_what_was_there_before_and_starts_it(hub: Hub, place: Place) -> None:
+async def test_who_may_not_build_sees_what_was_there_before_and_starts_it(hub: Hub, composed_hub: ComposedHub) -> None:
     async with hub.browser("eve") as browser:
         assert "binder-form" not in (await browser.get("spawn")).text
         told = await started(hub, lambda: browser.post("spawn", params=xsrf(browser), data={"size": "big"}), "eve")
@@ -256,12 +256,12 @@ async def test_who_may_not_build_sees_what_was_there_before_and_starts_it(hub: H
         assert "Ask an administrator of this hub for the right" in (await browser.get("spawn-pending/eve")).text
 
 
-async def test_a_repository_in_the_section_becomes_a_server_with_what_hub_and_hooks_give_to_every_server(hub: Hub, place: Place) -> None:
+async def test_a_repository_in_the_section_becomes_a_server_with_what_hub_and_hooks_give_to_every_server(hub: Hub, composed_hub: ComposedHub) -> None:
     async with hub.browser("alice") as browser:
         form = {"size": "big", "repo": "theirs", "binder-repo": REPO, "binder-ref": "v1", "binder-path": "a.ipynb"}
         told = await started(hub, lambda: browser.post("spawn", params=xsrf(browser), data=form))
         environment = told["environment"]
-        assert Path(told["cwd"]).is_relative_to(place.folder / "people" / "alice")
+        assert Path(told["cwd"]).is_relative_to(composed_hub.folder / "people" / "alice")
         assert environment["JUPYTERHUB_ROOT_DIR"] == told["cwd"]
         assert environment["BINDER_REF"] == "v1"
         assert environment["OF_THE_OPERATOR"] == "yes"
@@ -277,7 +277,7 @@ async def test_a_repository_in_the_section_becomes_a_server_with_what_hub_and_ho
         assert field((await browser.get("spawn")).text, "repo") == REPO, "as the hub shows what was started last"
 
 
-async def test_kinds_of_servers_follow_each_other_and_each_is_stopped_by_its_own(hub: Hub, place: Place) -> None:
+async def test_kinds_of_servers_follow_each_other_and_each_is_stopped_by_its_own(hub: Hub, composed_hub: ComposedHub) -> None:
     for options in ({"size": "big"}, {"repo": REPO}, {"size": "small"}, {"repo": REPO}):
         told = await started(hub, post(hub, options))
         assert ("BINDER_REPO_URL" in told["environment"]) is ("repo" in options)

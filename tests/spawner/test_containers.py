@@ -11,6 +11,7 @@ import pytest
 from docker.errors import NotFound
 
 from spawner.docker.base import PULL_THREADS, ContainerSpawner
+from tests.harness.waiting import within
 
 DIGEST = "registry.example.org/image@sha256:" + "0" * 64
 
@@ -45,7 +46,7 @@ async def test_polls_and_stops_never_wait_behind_pulls(monkeypatch: pytest.Monke
     try:
         for _ in range(PULL_THREADS):
             await asyncio.to_thread(engine.begun.acquire, timeout=10)
-        async with asyncio.timeout(10):
+        async with within():
             assert await spawner.docker("inspect_container", "c1") == {"Id": "c1"}
     finally:
         engine.go_on.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from html import unescape
 from typing import Any
 
@@ -19,6 +19,7 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from spawner import mixin
 from spawner.mixin import RepoSpawner
 from spawner.rejection import Rejection
+from tests.harness.waiting import until
 from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, ask_server, make_environment, running_hub, xsrf
 
 # A whole hub runs in here; its warnings are its own.
@@ -69,14 +70,6 @@ async def hub(shared: tuple[Hub, FakeService], service: FakeService) -> AsyncIte
     LittleSpawner.used = []
     yield shared[0]
     await shared[0].clear()
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError(what)
 
 
 async def start(hub: Hub, name: str, options: dict[str, Any] | None = None, server: str = "") -> httpx.Response:
@@ -359,13 +352,15 @@ async def test_two_browsers_both_see_the_whole_event_log(hub: Hub, service: Fake
     build = service.builds[0]
     build.phase("fetching", "Fetching the repository")
     build.log("first")
-    early = asyncio.create_task(progress(hub, "alice"))
-    await asyncio.sleep(0.2)
+    seen_early: list[dict[str, Any]] = []
+    seen_late: list[dict[str, Any]] = []
+    early = asyncio.create_task(progress(hub, "alice", seen_early))
+    await until(lambda: "first" in texts(seen_early), "the first line")
     build.phase("building", "Making the environment")
     build.log("second")
-    await asyncio.sleep(0.2)
-    late = asyncio.create_task(progress(hub, "alice"))
-    await asyncio.sleep(0.2)
+    await until(lambda: "second" in texts(seen_early), "the second line")
+    late = asyncio.create_task(progress(hub, "alice", seen_late))
+    await until(lambda: "second" in texts(seen_late), "the second line, for the other")
     build.log("third")
     build.ready()
     first, second = await early, await late
@@ -431,8 +426,9 @@ async def test_of_a_long_log_the_beginning_and_the_end_are_kept(hub: Hub, servic
         build.events.append(("log", {"text": f"line {number}"}))
     build.log("last line")
     await until(lambda: spawner_of(hub, "alice")._repo_progress._count > 5000, "the log")
-    watching = asyncio.create_task(progress(hub, "alice"))
-    await asyncio.sleep(0.3)
+    seen: list[dict[str, Any]] = []
+    watching = asyncio.create_task(progress(hub, "alice", seen))
+    await until(lambda: "last line" in texts(seen), "the last line")
     build.ready()
     messages = texts(await watching)
     left_out = next(text for text in messages if "left out" in text)

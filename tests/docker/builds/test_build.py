@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from binderhub_service.common import labels
 from binderhub_service.models import Image
 from tests.docker.builds.docker_builds import DOCKERFILE, SINGLEUSER, DockerBuilds, containers, docker, inspect
 from tests.harness.git_server import Repository
+from tests.harness.waiting import until
 
 New = Callable[..., Repository]
 FILES = {"Dockerfile": DOCKERFILE, "single": SINGLEUSER}
@@ -172,11 +172,7 @@ async def test_a_stopped_build_ends_in_the_engine_and_leaves_nothing(docker_buil
                 break
     assert _runs("sleep 54321")
     await builder.stop(build)
-    for _ in range(50):
-        if not _runs("sleep 54321"):
-            break
-        await asyncio.sleep(0.1)
-    assert not _runs("sleep 54321")
+    await until(lambda: not _runs("sleep 54321"), "the end of the step")
     assert not containers()
     assert build.id not in docker("image", "ls", "--all")
     assert await images.exists(build.image.name) is None
@@ -194,13 +190,8 @@ async def test_a_stopped_build_of_an_old_repo2docker_leaves_no_container(
             if report.data.get("text", "").startswith("begun-2"):
                 break
     await builder.stop(build)
-    for _ in range(100):
-        if not _runs("sleep 54322"):
-            break
-        await asyncio.sleep(0.1)
-    assert not _runs("sleep 54322")
-    await asyncio.sleep(0.5)
-    assert "54322" not in docker("ps", "--all", "--no-trunc")
+    await until(lambda: not _runs("sleep 54322"), "the end of the step")
+    await until(lambda: "54322" not in docker("ps", "--all", "--no-trunc"), "the end of its container")
 
 
 async def test_a_forced_build_replaces_the_image_and_the_store_says_the_new_digest(docker_builds: DockerBuilds, new_repository: New) -> None:

@@ -18,6 +18,7 @@ from binderhub_service.models import now
 from binderhub_service.names import new_build_id
 from tests.docker.builds.docker_builds import DOCKERFILE, DockerBuilds, containers, docker
 from tests.harness.git_server import Repository
+from tests.harness.waiting import within
 
 New = Callable[..., Repository]
 
@@ -102,7 +103,7 @@ async def test_what_a_killed_build_left_goes_when_the_service_starts_again(docke
     build = docker_builds.ask(images, repository.url, repository.rev("main"))
     trace = BuildArtifacts(instance_id_of(docker_builds.root), build.id)
     following = asyncio.create_task(anext(builder.run(build)))
-    async with asyncio.timeout(30):
+    async with within():
         while not (trace.container in containers() and is_there(trace)):
             await asyncio.sleep(0.1)
     await following

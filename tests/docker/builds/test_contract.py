@@ -11,7 +11,7 @@ from binderhub_service.errors import BuildFailed
 from binderhub_service.models import Build
 from tests.contract.test_builder import (  # noqa: F401  # pytest collects them here, with the fixture below
     LINES,
-    Bench,
+    BuilderCase,
     every,
     test_a_build_can_be_forgotten_more_than_once,
     test_a_build_tells_what_happens_and_ends_when_the_image_is_made,
@@ -29,7 +29,7 @@ from tests.docker.builds.docker_builds import DockerBuilds
 from tests.harness.git_server import GitServer
 
 
-class DockerBench(Bench):
+class DockerCase(BuilderCase):
     """Builds that stand at a gate inside what stands in for repo2docker."""
 
     def __init__(self, docker_builds: DockerBuilds, git: GitServer, name: str, gate: Path) -> None:
@@ -54,16 +54,16 @@ class DockerBench(Bench):
 
 
 @pytest.fixture
-async def bench(request: pytest.FixtureRequest, git_server: GitServer, stand_in_builds: DockerBuilds, tmp_path: Path) -> Bench:
-    return DockerBench(stand_in_builds, git_server, request.node.originalname, tmp_path / "gate")
+async def case(request: pytest.FixtureRequest, git_server: GitServer, stand_in_builds: DockerBuilds, tmp_path: Path) -> BuilderCase:
+    return DockerCase(stand_in_builds, git_server, request.node.originalname, tmp_path / "gate")
 
 
-async def test_a_failure_says_its_code_to_every_follower_even_late(bench: Bench) -> None:
-    build = bench.ask(fails=True)
-    bench.open_gate()
-    for builder in (bench.builder(), bench.builder()):
+async def test_a_failure_says_its_code_to_every_follower_even_late(case: BuilderCase) -> None:
+    build = case.ask(fails=True)
+    case.open_gate()
+    for builder in (case.builder(), case.builder()):
         with pytest.raises(BuildFailed) as caught:
             await every(builder, build)
         assert caught.value.code == "build_failed"
         assert caught.value.hint
-    assert not await bench.is_made(build)
+    assert not await case.is_made(build)

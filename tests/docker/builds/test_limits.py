@@ -16,7 +16,6 @@ from tests.harness.git_server import Repository
 pytestmark = [
     pytest.mark.skipif(bool(buildkit.reason_to_skip()), reason=buildkit.reason_to_skip()),
     pytest.mark.slow,
-    pytest.mark.timeout(900),  # BuildKit is compiled once a machine
 ]
 MEGABYTE = 2**20
 DOCKERFILE = """\

@@ -19,18 +19,19 @@ def content_of(image: str) -> str:
 async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: DockerBuilds, new_repository: New) -> None:
     docker_builds = stand_in_builds
     repository = new_repository({"requirements.txt": "slow\n", "old.ipynb": "1", "keep.txt": "k"})
+    begun = time.monotonic()
     first = await docker_builds.build(repository.url, repository.rev("main"))
     assert first.image, first.error
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
-    begun = time.monotonic()
+    again = time.monotonic()
     second = await docker_builds.build(repository.url, commit)
-    took = time.monotonic() - begun
+    ended = time.monotonic()
     assert second.image, second.error
     assert len(runs_of(docker_builds.repo2docker)) == 1
     assert second.image.environment == first.image.environment
     assert second.image.digest != first.image.digest
     assert any("nothing to install" in line for line in second.log)
-    assert took < 6, "the environment alone takes ten seconds"
+    assert ended - again < again - begun, "the environment alone takes ten seconds"
     lines = content_of(second.image.name).splitlines()
     assert "new.ipynb 1000 644" in lines
     assert "run.sh 1000 755" in lines

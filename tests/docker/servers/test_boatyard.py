@@ -20,7 +20,7 @@ from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
 from tests.legacy.conftest import KEY, Api
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True))]
 JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TOO_LITTLE = "Insufficient Information.  Must provide at least an Image Name and a Dockerfile/Tarurl."
 BUILD_SECONDS = 180
@@ -167,7 +167,7 @@ def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(leg
         for name, login in (("a", {}), ("b", {"username": "u", "password": PASSWORD}))
     ]
     wait_for(lambda: "begun" in logs_of(boatyard, jobs[0]), "the build to begin", BUILD_SECONDS)
-    legacy_hub.kill_service_and_wait()
+    legacy_hub.wait_for_another_service(legacy_hub.kill_service())
     assert ended(boatyard, jobs[0]) == "Finished"
     assert is_pushed(image + "a")
     assert "keeps no passwords" in ended(boatyard, jobs[1])

@@ -12,7 +12,7 @@ from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import PASSWORD as LOGIN
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True))]
 BUILD_MS = 180_000
 
 

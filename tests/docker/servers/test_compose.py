@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.docker.servers.engine import TestEngine, reason_to_skip
-from tests.harness.hub_config import free_ports
 from tests.harness.kernel import run_code
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,7 @@ def reason() -> str:
     return ""
 
 
-pytestmark = [pytest.mark.skipif(bool(reason()), reason=reason()), pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.skipif(bool(reason()), reason=reason()), pytest.mark.slow]
 
 
 class Compose:

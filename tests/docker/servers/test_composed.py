@@ -13,13 +13,13 @@ from dockerspawner import DockerSpawner
 from spawner.composition import composed_class
 from spawner.docker.spawner import DockerRepoSpawner
 from tests.docker.servers.engine import TestEngine
+from tests.harness.waiting import until
 from tests.spawner.fakes import FakeService, Hub, ask_server, running_hub
-from tests.spawner.servers import START_SECONDS, Servers, until
+from tests.spawner.servers import START_SECONDS, Servers
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # a whole hub runs in here
     pytest.mark.asyncio,
-    pytest.mark.timeout(900),  # the engine may have to make the image that servers begin with
 ]
 
 

@@ -20,7 +20,6 @@ from tests.harness.waiting import wait_for
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True)),
-    pytest.mark.timeout(900),
 ]
 NewRepository = Callable[..., Repository]
 BUILD_SECONDS = 300
@@ -192,12 +191,12 @@ def test_a_service_killed_during_a_build_goes_on_with_the_same_build(
     hub: HubProcess, alice: str, new_repository: NewRepository, jupyter_image: str
 ) -> None:
     line = f"standing in the build {secrets.token_hex(8)}"  # never cached
-    step = f"RUN echo {line} && sleep 20 && echo went on"
+    step = f"RUN echo {line} && sleep 10 && echo went on"
     repository = new_repository({"Dockerfile": f"FROM {jupyter_image}\n{step}\nCOPY --chown=jovyan . /home/jovyan/\n"})
     assert hub.start_server("alice", {"repo": repository.url}).is_success
     build = hub.build(repository.url, alice)
     seen = hub.read_to(build["id"], alice, line)
-    hub.kill_service_and_wait()
+    hub.wait_for_another_service(hub.kill_service())
     event_log = hub.read_on(build["id"], alice, seen)
     assert event_log[-1].data["state"] == "ready", event_log[-1].data
     wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +14,7 @@ import pytest_asyncio
 from spawner.docker.spawner import DockerRepoSpawner
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.registries import OwnRegistry
+from tests.harness.waiting import until
 from tests.spawner.fakes import REPO, FakeService, Hub, running_hub, xsrf
 from tests.spawner.servers import START_SECONDS, Servers
 
@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
     pytest.mark.filterwarnings("default"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(900),  # the first test builds the image that the others begin with
 ]
 
 
@@ -327,10 +326,7 @@ async def test_the_form_shows_what_is_offered_and_keeps_what_was_chosen(servers:
         assert "selected" not in answer.text.partition("<select")[2].partition("</select>")[0]
         answer = await browser.post("spawn", params=xsrf(browser), data={"repo": REPO, "ref": "", "path": "", "memory": "512M", "cpu": "1"})
         assert answer.status_code == 302, answer.text
-    for _ in range(20 * START_SECONDS):
-        if servers.spawner().ready:
-            break
-        await asyncio.sleep(0.05)
+    await until(lambda: servers.spawner().ready, "the server")
     assert limits(test_engine) == (512 * 2**20, 1)
 
 
@@ -466,6 +462,21 @@ async def test_a_running_server_is_found_again_by_what_the_hub_stored(servers: S
     await found.stop()
     assert test_engine.containers() == []
     assert await found.poll() is not None
+
+
+async def test_a_container_that_the_first_release_started_is_found_and_stopped(servers: Servers, image: str, test_engine: TestEngine) -> None:
+    """Its name, its labels and what the hub has stored about it are those of the release of 21 November 2026."""
+    name = f"{test_engine.mark}-alice"
+    labels = {"binder.build": "19aa5f2e301", "binder.repository": REPO, "binder.commit": "1" * 40, "binder.user": "alice", "binder.server": ""}
+    made = test_engine.client.create_container(image, ["jupyterhub-singleuser"], name=name, labels=labels)
+    test_engine.client.start(made)
+    spawner = servers.spawner()
+    assert spawner.object_name == name
+    spawner.load_state({"object_id": made["Id"], "object_name": name, "binder": {"id": "19aa5f2e301", "image": image}})
+    assert await spawner.poll() is None
+    assert spawner.repo_build == {"id": "19aa5f2e301", "image": image}
+    await spawner.stop()
+    assert test_engine.containers() == []
 
 
 async def test_a_server_that_ended_by_itself_leaves_no_container(servers: Servers, image: str, test_engine: TestEngine) -> None:

@@ -8,7 +8,7 @@ from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.hub import HubProcess
 from tests.legacy.conftest import KEY, Api
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip())]
 
 
 def test_a_templates_server_has_its_command_and_at_most_its_limits(legacy_hub: HubProcess, fake_image: str, session_engine: TestEngine) -> None:

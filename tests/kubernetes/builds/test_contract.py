@@ -10,7 +10,7 @@ from binderhub_service.builders import Builder
 from binderhub_service.models import Build
 from tests.contract.test_builder import (  # noqa: F401  # pytest collects them here, with the fixture below
     LINES,
-    Bench,
+    BuilderCase,
     test_a_build_can_be_forgotten_more_than_once,
     test_a_build_tells_what_happens_and_ends_when_the_image_is_made,
     test_a_build_that_ended_while_nobody_looked_is_told_to_its_end,
@@ -27,7 +27,7 @@ from tests.contract.test_builder import (  # noqa: F401  # pytest collects them 
 from tests.kubernetes.builds.pod_builds import PodBuilds
 
 
-class PodBench(Bench):
+class PodCase(BuilderCase):
     """Builds that stand at a gate inside their second step."""
 
     def __init__(self, pod_builds: PodBuilds, name: str) -> None:
@@ -49,9 +49,9 @@ class PodBench(Bench):
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, pod_builds: PodBuilds, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def case(request: pytest.FixtureRequest, pod_builds: PodBuilds, monkeypatch: pytest.MonkeyPatch) -> Iterator[BuilderCase]:
     # A late start is told when it happens, which is another event log each time.
     monkeypatch.setattr("binderhub_service.builders.kubernetes.builder._SLOW_START_SECONDS", 120)
-    bench = PodBench(pod_builds, request.node.originalname)
-    yield bench
-    bench.open_gate()
+    case = PodCase(pod_builds, request.node.originalname)
+    yield case
+    case.open_gate()

@@ -9,7 +9,7 @@ from binderhub_service.builders.kubernetes import Cluster
 from binderhub_service.builders.kubernetes.manifest import pod_manifest
 from binderhub_service.models import Kind
 from tests.harness.following import followed, texts, up_to
-from tests.harness.records import until
+from tests.harness.waiting import in_time, until
 from tests.kubernetes.builds.pod_builds import LOGIN, PodBuilds
 from tests.kubernetes.kubectl import found, kubectl
 
@@ -64,7 +64,7 @@ async def test_a_pod_that_somebody_deletes_ends_the_build(pod_builds: PodBuilds)
     following = asyncio.create_task(followed(pod_builds.builder(), build))
     await up_to(pod_builds.builder(), build, "here")
     kubectl("delete", "pod", f"build-{build.id}", f"--namespace={pod_builds.namespace}", "--grace-period=1")
-    _, error = await asyncio.wait_for(following, 30)
+    _, error = await in_time(following)
     assert error
     assert error.code == "builder_lost"
 
@@ -89,7 +89,7 @@ async def test_a_build_that_takes_more_memory_than_it_may_says_so(pod_builds: Po
 async def test_a_build_that_fits_on_no_node_says_that_it_waits_and_then_gives_up(pod_builds: PodBuilds) -> None:
     build = pod_builds.ask()
     builder = pod_builds.builder(node_selector={"binder.example.org/no": "where"}, unschedulable_seconds=2)
-    reports, error = await asyncio.wait_for(followed(builder, build), 20)
+    reports, error = await in_time(followed(builder, build))
     assert [text.partition(":")[0] for text in texts(reports)] == ["Waiting for a node of the cluster with room for the build"]
     assert error
     assert error.code == "unschedulable"
@@ -99,7 +99,7 @@ async def test_a_build_that_fits_on_no_node_says_that_it_waits_and_then_gives_up
 
 async def test_a_builder_image_that_cannot_be_pulled_is_the_operators_matter(pod_builds: PodBuilds) -> None:
     builder = pod_builds.builder(builder_image=f"{os.environ['KUBE_TEST_REGISTRY']}/there-is-no:such", image_pull_seconds=8)
-    reports, error = await asyncio.wait_for(followed(builder, pod_builds.ask()), 60)
+    reports, error = await in_time(followed(builder, pod_builds.ask()))
     assert len(texts(reports)) == 1
     assert "cannot be pulled yet" in texts(reports)[0]
     assert error
@@ -107,14 +107,14 @@ async def test_a_builder_image_that_cannot_be_pulled_is_the_operators_matter(pod
 
 
 async def test_a_build_that_takes_longer_than_the_pods_deadline_is_ended(pod_builds: PodBuilds) -> None:
-    _, error = await asyncio.wait_for(followed(pod_builds.builder(deadline_seconds=3), pod_builds.ask(seconds=90)), 60)
+    _, error = await in_time(followed(pod_builds.builder(deadline_seconds=3), pod_builds.ask(seconds=90)))
     assert error
     assert error.code == "build_timeout"
 
 
 async def test_a_build_that_takes_more_disk_than_it_may_is_evicted_and_says_why(pod_builds: PodBuilds) -> None:
     builder = pod_builds.builder(ephemeral_storage_limit_bytes=20 * 1024**2)
-    _, error = await asyncio.wait_for(followed(builder, pod_builds.ask(disk_mb=60, seconds=120)), 100)
+    _, error = await in_time(followed(builder, pod_builds.ask(disk_mb=60, seconds=120)))
     assert error
     assert error.code == "disk_limit_exceeded"
 

@@ -18,7 +18,7 @@ from tests.kubernetes.kubectl import found, fresh_namespace, kubectl
 from tests.postgresql import PASSWORD as DATABASE_PASSWORD
 from tests.postgresql import PostgreSQL, new_server
 
-pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 LOGIN = ("robot", "the-password-of-a-registry")
 
 

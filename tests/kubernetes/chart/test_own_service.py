@@ -17,7 +17,7 @@ from tests.kubernetes.chart.helm import CHART, REASON
 from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
 from tests.kubernetes.kubectl import found
 
-pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
 from tests.kubernetes.images import singleuser_image
 from tests.kubernetes.kubectl import found, kubectl
 
-pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness.own_engine import OwnEngine, own_engine
+from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 from tests.kubernetes.images import ROOT, builder_image, built, debian, registry
 
@@ -60,7 +61,7 @@ def builder_image_with_docker() -> str:
 @contextmanager
 def engine_for_pods(folder: Path) -> Iterator[EngineForPods]:
     """Give an engine that reaches nothing but the cluster's registry, and that pods reach at this machine's address."""
-    host, port = os.environ["KUBE_TEST_HOST"], _free_port()
+    host, port = os.environ["KUBE_TEST_HOST"], free_ports(1, os.environ["KUBE_TEST_HOST"])[0]
     registry_host, _, registry_port = registry().rpartition(":")
     with ExitStack() as stack:
         # With the scheme: of an address of digits, the BuildKit in Docker 20.10 does not learn it otherwise.
@@ -93,12 +94,6 @@ def _running(command: Sequence[str]) -> Iterator[None]:
 def _listens(host: str, port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex((host, port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((os.environ["KUBE_TEST_HOST"], 0))
-        return int(one.getsockname()[1])
 
 
 def _buildx() -> Path:

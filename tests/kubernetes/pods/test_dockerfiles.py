@@ -14,7 +14,6 @@ from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian, registry
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, dockerfile, is_there, repositories
 
-pytestmark = pytest.mark.timeout(1200)  # the first test may build the image
 New = Callable[..., Repository]
 LOOK = (
     "RUN env; for place in /registry /git /job /work /image /run/secrets /var/run/secrets; do ! test -e $place || echo FOUND $place; done",

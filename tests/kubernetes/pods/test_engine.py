@@ -18,7 +18,6 @@ from tests.kubernetes.pods.engine import EngineForPods, builder_image_with_docke
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
-    pytest.mark.timeout(1200),  # the first test may build the image
 ]
 New = Callable[..., Repository]
 LOGINS = (LOGIN, Login(registry(), "me", "the-password-of-the-registry"))

@@ -5,29 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import pytest
-
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import debian
 from tests.kubernetes.kubectl import run
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, repositories
 
-pytestmark = pytest.mark.timeout(1200)  # the first test may build the image
 New = Callable[..., Repository]
 
 
 async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: BuilderPods, builds_namespace: str, new_repository: New) -> None:
     builder_pods = stand_in_builds
     repository = new_repository({"requirements.txt": "numpy\n", "old.ipynb": "1", "keep.txt": "k", "start": 'exec "$@"\n'})
+    begun = time.monotonic()
     first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
     assert first.error is None, (first.error, first.text)
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
-    begun = time.monotonic()
+    again = time.monotonic()
     second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=debian())
+    ended = time.monotonic()
     assert second.error is None, (second.error, second.text)
     assert any("nothing to install" in line for line in second.log)
     assert "STEP" not in second.text
-    assert time.monotonic() - begun < 30
+    assert ended - again < again - begun
     one, two = Pushed(first.image), Pushed(second.image)
     assert one.layers[:-1] == two.layers[:-1]
     assert one.layers[-1] != two.layers[-1]

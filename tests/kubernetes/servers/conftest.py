@@ -21,7 +21,7 @@ RULES = [
 
 
 @dataclass(frozen=True)
-class Place:
+class HubNamespace:
     """Where a hub of the tests may have its servers.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
 
 
 @pytest.fixture(scope="package")
-def place(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def hub_namespace(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubNamespace]:
     """A namespace and a hub's rights in it; KubeSpawner of this process has them, too."""
     with fresh_namespace() as namespace:
         file = tmp_path_factory.mktemp("hub") / "kubeconfig"
@@ -43,7 +43,7 @@ def place(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         with pytest.MonkeyPatch.context() as context:
             context.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
             clients.load_config.cache_clear()
-            yield Place(namespace, file)
+            yield HubNamespace(namespace, file)
         clients.load_config.cache_clear()
 
 
@@ -73,9 +73,9 @@ _AUTHORITY = "certificate-authority-data"
 
 
 @pytest.fixture
-def storage_class(place: Place, tmp_path: Path) -> Iterator[str]:
+def storage_class(hub_namespace: HubNamespace, tmp_path: Path) -> Iterator[str]:
     """The name of a class of storage that has one volume: a folder of this machine that belongs to root."""
-    name = f"{place.namespace}-{tmp_path.name}"[:60].strip("-").replace("_", "-").lower()
+    name = f"{hub_namespace.namespace}-{tmp_path.name}"[:60].strip("-").replace("_", "-").lower()
     folder = tmp_path / "volume"
     folder.mkdir(mode=0o755)
     [node] = kubectl("get", "nodes", "-o=jsonpath={.items[*].metadata.name}").split()

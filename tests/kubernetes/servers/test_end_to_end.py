@@ -16,13 +16,12 @@ from tests.harness.kernel import run_code
 from tests.harness.waiting import wait_for
 from tests.kubernetes.images import singleuser_image
 from tests.kubernetes.kubectl import found, reason_to_skip
-from tests.kubernetes.servers.conftest import Place
+from tests.kubernetes.servers.conftest import HubNamespace
 from tests.kubernetes.servers.images import by_digest
 from tests.spawner.fakes import REPO, FakeService
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
-    pytest.mark.timeout(1200),  # the first test may build the image
 ]
 CONFIG = """
 import os
@@ -62,10 +61,12 @@ def service_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def hub(tmp_path_factory: pytest.TempPathFactory, place: Place, service_url: str) -> Iterator[HubProcess]:
+def hub(tmp_path_factory: pytest.TempPathFactory, hub_namespace: HubNamespace, service_url: str) -> Iterator[HubProcess]:
     """A hub on this machine."""
     image = by_digest(singleuser_image())
-    config = CONFIG.format(kubeconfig=str(place.kubeconfig), host=os.environ["KUBE_TEST_HOST"], namespace=place.namespace, image=image)
+    config = CONFIG.format(
+        kubeconfig=str(hub_namespace.kubeconfig), host=os.environ["KUBE_TEST_HOST"], namespace=hub_namespace.namespace, image=image
+    )
     more = {"mode": "kubernetes", "registry": "registry.example.org", "service_url": service_url, "service_token": "t" * 32, "required": False}
     with HubProcess(tmp_path_factory.mktemp("hub"), config=config, more=more) as hub:
         yield hub
@@ -73,11 +74,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory, place: Place, service_url: str
         sys.stdout.write(hub.log())
 
 
-def pods(place: Place) -> list[dict[str, Any]]:
-    return found("pods", place.namespace)
+def pods(hub_namespace: HubNamespace) -> list[dict[str, Any]]:
+    return found("pods", hub_namespace.namespace)
 
 
-def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: Place) -> None:
+def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, hub_namespace: HubNamespace) -> None:
     events = hub.launch("alice", {"repo": REPO, "profile": "here"})
     assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
     server = f"{hub.url}{events[-1]['url']}".rstrip("/")
@@ -85,14 +86,14 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: P
     assert run_code(server, token, "import os; print(6 * 7, os.environ['HOME'], os.getcwd(), end='')").startswith(
         "42 /home/person /home/person/default/r-"
     )
-    [running] = pods(place)
+    [running] = pods(hub_namespace)
     hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
-    wait_for(lambda: len(pods(place)) == 2, "bob's pod, for which there is no room")
+    wait_for(lambda: len(pods(hub_namespace)) == 2, "bob's pod, for which there is no room")
     hub.kill()
     hub.start()
     assert run_code(server, token, "print('still here', end='')") == "still here"
-    wait_for(lambda: len(pods(place)) == 1, "the end of the pod whose start no hub knows any more")
-    assert pods(place)[0]["metadata"]["uid"] == running["metadata"]["uid"]
+    wait_for(lambda: len(pods(hub_namespace)) == 1, "the end of the pod whose start no hub knows any more")
+    assert pods(hub_namespace)[0]["metadata"]["uid"] == running["metadata"]["uid"]
     events = hub.launch("bob", {"repo": REPO, "profile": "here"})
     assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
     assert not any("node affinity" in str(event.get("message")) for event in events)
@@ -103,17 +104,17 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, place: P
         assert 'name="binder-repo"' in form
     assert hub.launch("eve", {"profile": "here"})[-1].get("ready")
     assert "url changed" not in hub.log()
-    [ordinary] = [pod for pod in pods(place) if pod["metadata"]["annotations"]["hub.jupyter.org/username"] == "eve"]
+    [ordinary] = [pod for pod in pods(hub_namespace) if pod["metadata"]["annotations"]["hub.jupyter.org/username"] == "eve"]
     assert ordinary["spec"]["containers"][0]["args"] == ["jupyterhub-singleuser", "--debug"]
     assert [mount["mountPath"] for mount in ordinary["spec"]["containers"][0]["volumeMounts"]] == ["/home/jovyan"]
     hub.stop_servers()
-    assert pods(place) == []
+    assert pods(hub_namespace) == []
 
 
-def test_a_start_that_is_cancelled_through_the_hub_leaves_no_pod(hub: HubProcess, place: Place) -> None:
+def test_a_start_that_is_cancelled_through_the_hub_leaves_no_pod(hub: HubProcess, hub_namespace: HubNamespace) -> None:
     for _ in range(2):
         hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
-        wait_for(lambda: len(pods(place)) == 1, "bob's pod, for which there is no room")
+        wait_for(lambda: len(pods(hub_namespace)) == 1, "bob's pod, for which there is no room")
         reply = hub.api("DELETE", "/users/bob/server")
         assert reply.is_success, reply.text
-        wait_for(lambda: pods(place) == [] and hub.servers("bob") == {}, "the end of bob's pod")
+        wait_for(lambda: pods(hub_namespace) == [] and hub.servers("bob") == {}, "the end of bob's pod")
