@@ -17,6 +17,7 @@ _CALLS = {"search", "match", "fullmatch", "split", "findall", "finditer", "sub",
 _CANDIDATES = "aA0 \t\n-._/:=@,\"'`[]{}()#?&$+*\\|<>~^%;!\x00é"
 _MOST_MEMBERS = 4
 _MOST_PATHS = 40
+_SHORT = 200
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,12 @@ class Piece:
 
     text: str
     pumps: tuple[str, ...] = ()
+
+
+def is_short(pattern: re.Pattern[str]) -> bool:
+    """Say whether an expression matches short texts only, and looks no further: then it takes linear time, whatever it is given."""
+    longest = _parser.parse(pattern.pattern, pattern.flags).getwidth()[1]
+    return longest <= _SHORT and not re.search(r"\(\?<?[=!]", pattern.pattern)
 
 
 def worst_inputs(pattern: re.Pattern[str], size: int) -> list[str]:
