@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from jupyterhub.services.auth import HubOAuth
 
 from .accounts import HubAccounts
 from .app import BinderService
+from .builders import Builder
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.controls import Controls
@@ -24,13 +26,14 @@ from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
-from .health import Health, check_hub
+from .health import Check, Health, check_hub
 from .hub_users import HubUsers
 from .images import Images
 from .launch_events import Events
 from .launches import Launches
 from .metrics import Metrics
 from .modes import mode_class
+from .modes.base import Mode
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
@@ -51,6 +54,20 @@ EMBEDDED_AND_PUBLIC = (
     "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "
     "read and write. Never let strangers reach it: use docker mode or Kubernetes for them."
 )
+
+
+@dataclass(frozen=True)
+class Base:
+    """Builds, and what they are made with."""
+
+    mode: Mode
+    images: Images
+    builder: Builder
+    providers: list[Provider]
+    contents: Contents
+    controls: Controls
+    space: Space
+    builds: Builds
 
 
 class Assembly:
@@ -93,39 +110,24 @@ class Assembly:
 
     def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics, tasks: Tasks) -> AppContext:
         """Put everything together."""
-        limits = Limits(parent=self._settings)
-        mode = mode_class(self._settings.mode)(parent=self._settings)
-        images, builder = mode.make(self._settings.state, limits.for_processes(UrlGuard(parent=self._settings).rules()))
-        providers = self.make_providers(keep_secret(self._settings.state / "git-credentials", mode.git_credentials))
-        contents = Contents(self._settings.state, ContentLimits(limits.file_bytes, Cleaning(parent=self._settings).file_seconds))
-        for provider in providers:
-            provider.find_digest = images.finder()
-            provider.contents = contents if mode.builds_files else None
         events = self.make_events()
-        controls = Controls(ControlTable(store))
-        space = Space(self._settings.state, limits.free_bytes, store.reusable_bytes)
-        builds = Builds(
-            store=store,
-            providers=providers,
-            images=images,
-            builder=builder,
-            limits=limits.for_builds(),
-            space=space,
-            observer=Observers(metrics, events),
-            controls=controls,
-        )
-        metrics.watch(builds, providers, tasks, space)
-        own = {
-            "JupyterHub API": lambda: check_hub(hub_auth.api_url),
-            "store": store.check_write,
-            "disk": space.check,
-            "builder": builder.check,
-            "tasks": tasks.check,
-        }
+        base = self._make_base(store, Observers(metrics, events))
+        builds, providers, contents = base.builds, base.providers, base.contents
+        metrics.watch(builds, providers, tasks, base.space)
         servers = HubServers(hub_auth.api_url, hub_auth.api_token)
         accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)
         named_builds = NamedBuilds(NamedBuildTable(store), builds)
+        checks: dict[str, Check] = {
+            **base.images.checks(),
+            "JupyterHub API": lambda: check_hub(hub_auth.api_url),
+            "store": store.check_write,
+            "disk": base.space.check,
+            "builder": base.builder.check,
+            "tasks": tasks.check,
+        }
+        quota = LaunchQuota(parent=self._settings).quota()
+        health = Health(checks, advice={"accounts": accounts.check}, quota=quota, servers=servers.count, builds=lambda: builds.counts()["running"])
         return AppContext(
             prefix=hub_auth.base_url,
             hub_prefix=hub_auth.hub_host + hub_auth.hub_prefix,
@@ -133,9 +135,9 @@ class Assembly:
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=accounts,
-            cleaner=self._make_cleaner(store, images, builds, contents),
+            cleaner=self._make_cleaner(store, base.images, builds, contents),
             contents=contents,
-            controls=controls,
+            controls=base.controls,
             providers=providers,
             launches=self._make_launches(hub_auth, providers, launcher, servers),
             attempts=launcher.attempts(),
@@ -144,15 +146,9 @@ class Assembly:
             pages=Pages(parent=self._settings).page_settings(),
             metrics=metrics,
             events=events,
-            health=Health(
-                {**images.checks(), **own},
-                advice={"accounts": accounts.check},
-                quota=LaunchQuota(parent=self._settings).quota(),
-                servers=servers.count,
-                builds=lambda: builds.counts()["running"],
-            ),
-            builder_info={"mode": self._settings.mode, **mode.builder_info()},
-            image_jobs=ImageJobs(ImageJobTable(store), builds, images),
+            health=health,
+            builder_info={"mode": self._settings.mode, **base.mode.builder_info()},
+            image_jobs=ImageJobs(ImageJobTable(store), builds, base.images),
             named_builds=named_builds,
             templates=Templates(TemplateTable(store), named_builds),
             rates=Rates(RateLimiter(parent=self._settings).limits(), RateTable(store), cookie_secret(self._settings.state)),
@@ -163,6 +159,31 @@ class Assembly:
             banned=Server(parent=self._settings).banned(),
             hosts=Server(parent=self._settings).names(),
         )
+
+    def _make_base(self, store: Store, observer: Observers) -> Base:
+        """Make what builds are made with."""
+        settings = self._settings
+        limits = Limits(parent=settings)
+        mode = mode_class(settings.mode)(parent=settings)
+        images, builder = mode.make(settings.state, limits.for_processes(UrlGuard(parent=settings).rules()))
+        providers = self.make_providers(keep_secret(settings.state / "git-credentials", mode.git_credentials))
+        contents = Contents(settings.state, ContentLimits(limits.file_bytes, Cleaning(parent=settings).file_seconds))
+        for provider in providers:
+            provider.find_digest = images.finder()
+            provider.contents = contents if mode.builds_files else None
+        controls = Controls(ControlTable(store))
+        space = Space(settings.state, limits.free_bytes, store.reusable_bytes)
+        builds = Builds(
+            store=store,
+            providers=providers,
+            images=images,
+            builder=builder,
+            limits=limits.for_builds(),
+            space=space,
+            observer=observer,
+            controls=controls,
+        )
+        return Base(mode, images, builder, providers, contents, controls, space, builds)
 
     def _make_cleaner(self, store: Store, images: Images, builds: Builds, contents: Contents) -> Cleaner:
         budget = Cleaning(parent=self._settings).budget()

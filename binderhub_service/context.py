@@ -1,4 +1,4 @@
-"""What handlers work with, put together in `app`."""
+"""What handlers work with, put together in `assembly`."""
 
 from __future__ import annotations
 

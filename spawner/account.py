@@ -11,8 +11,8 @@ ACCOUNT_LABEL, HOME_LABEL = "binder.account", "binder.home"
 
 
 @dataclass(frozen=True)
-class Account:
-    """An account of the hub.
+class HomeOwner:
+    """An account of the hub, to which homes belong.
 
     The hub numbers accounts anew when the last one is deleted, so an account is its number and when it was made.
 
@@ -49,12 +49,12 @@ class Account:
         return f"The files of an earlier account named {self.name} are not yours, so you have a new home; an administrator of this hub has the old."
 
 
-def account_of(number: int, name: str, created: datetime) -> Account:
+def account_of(number: int, name: str, created: datetime) -> HomeOwner:
     """Return an account as the hub's database has it: with a time in UTC that does not say so."""
-    return Account(number, name, created if created.tzinfo else created.replace(tzinfo=UTC))
+    return HomeOwner(number, name, created if created.tzinfo else created.replace(tzinfo=UTC))
 
 
-def account_of_user(user: Any) -> Account:
+def account_of_user(user: Any) -> HomeOwner:
     """Return the account of a user of jupyterhub's, with the time as the database keeps it.
 
     The hub itself holds another one until it is restarted, where the database keeps whole seconds, as MySQL does.

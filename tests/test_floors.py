@@ -28,7 +28,7 @@ FLOORS = [
     ["context", "settings"],
     ["event_logger"],
     ["accounts", "health", "launch_events", "launch_progress", "build_tokens", "launches", "metrics", "running_servers", "temporary_users"],
-    ["hub_users"],
+    ["hub_users", "hub_starts"],
     ["binderhub_metrics"],
     ["builds"],
     ["store", "builders"],
@@ -51,7 +51,7 @@ RESERVED = {
     "jupyter_events": ("event_logger",),
     "jwt": ("build_tokens",),
     "traitlets": ("app", "checking", "settings", "settings_check", "modes", "providers"),
-    "jupyterhub": ("app", "assembly", "checking", "serving", "handlers", "modes", "launches"),
+    "jupyterhub": ("app", "assembly", "checking", "serving", "handlers", "modes"),
 }
 
 

@@ -21,6 +21,7 @@ from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.providers.ls_remote import LsRemote
 from spawner.options import options_from_json
 from tests.fake_hub import Asked, FakeHub
+from tests.harness.waiting import in_time
 
 REPO = "https://github.com/o/r"
 SERVER = server_name(REPO, "main")
@@ -71,7 +72,7 @@ async def test_a_launch_is_answered_while_the_hub_waits_for_the_start(hub: FakeH
     assert (await launches.launch("t", "alice", REQUEST, "")).server == SERVER
     assert starts(hub) == [], "the hub has not answered"
     hub.starts_go_on.set()
-    await asyncio.wait_for(asyncio.gather(*launches._unread, return_exceptions=True), 5)
+    await in_time(asyncio.gather(*launches._starts._unread, return_exceptions=True))
     assert len(starts(hub)) == 1
 
 

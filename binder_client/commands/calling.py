@@ -50,7 +50,7 @@ class Unusable(Stop):
     exit_code = 2
 
 
-class Refused(Stop):
+class CallRefused(Stop):
     """The hub or its build service refuses, or does not answer."""
 
     exit_code = 3
@@ -110,7 +110,7 @@ def _stop(session: Session, error: ServiceError) -> NoReturn:
         sentence = f"{error.message[:-1]} at {session.hub.url}{_reason(error)}. {error.hint}"
     elif error.code == UNKNOWN_TOKEN or error.status in {401, 403}:
         sentence = asyncio.run(_about_token(session)) or sentence
-    raise Refused(sentence) from error
+    raise CallRefused(sentence) from error
 
 
 async def asked(session: Session, method: str, path: str, **more: Any) -> Any:

@@ -10,7 +10,7 @@ import click
 from ..hub_api import Person
 from ..session import Session
 from .builds import check_ended, followed_build, of_repository
-from .calling import Failed, Refused, Unusable, as_json, connected, person_of, run
+from .calling import CallRefused, Failed, Unusable, as_json, connected, person_of, run
 from .output import say, show_json, show_page
 
 no_browser = click.option("--no-browser", is_flag=True, help="Print the address only.")
@@ -94,15 +94,15 @@ def chosen_server(person: Person, server: str | None, *, only_ready: bool = Fals
         Stop: there is no such server, or more than one.
     """
     if person.servers is None:
-        raise Refused("The token may not see your servers: it lacks the permission read:servers!user.")
+        raise CallRefused("The token may not see your servers: it lacks the permission read:servers!user.")
     names = [name for name, state in person.servers.items() if state.get("ready") or not only_ready]
     waiting = [name for name in person.servers if name not in names]
     if server in waiting or (server is None and waiting and not names):
-        raise Refused(f"The server {_shown(waiting[0] if server is None else server)} is not there yet, or not any more: try again in a moment.")
+        raise CallRefused(f"The server {_shown(waiting[0] if server is None else server)} is not there yet, or not any more: try again in a moment.")
     if server is not None and server not in names:
-        raise Refused(f"No server {_shown(server)} of yours runs.{_list(names)}")
+        raise CallRefused(f"No server {_shown(server)} of yours runs.{_list(names)}")
     if server is None and not names:
-        raise Refused("No server of yours runs.")
+        raise CallRefused("No server of yours runs.")
     if server is None and len(names) > 1:
         raise Unusable(f"More than one server of yours runs: name one.{_list(names)}")
     return names[0] if server is None else server

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+
+from cachetools import TTLCache
 
 from ..errors import NotAllowed, NotFound, TooMany, Unavailable
 from ..models import Request, Source
@@ -27,20 +29,14 @@ class _KnownRefs:
     """What providers answered a moment ago: commits, names, and that something is not there; never that they could not be asked."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._answers: OrderedDict[_Question, tuple[float, Any]] = OrderedDict()
+        self._answers: TTLCache[_Question, Any] = TTLCache(_MAX_KEPT, seconds)
 
     def put(self, question: _Question, answer: Any) -> None:
-        self._answers.pop(question, None)
-        self._answers[question] = (asyncio.get_running_loop().time() + self._seconds, answer)
-        if len(self._answers) > _MAX_KEPT:
-            self._answers.popitem(last=False)
+        self._answers[question] = answer
 
     def get(self, question: _Question) -> Any:
         """Return the answer that is known, or None; raise `NotFound` if it is known that there is none."""
-        until, answer = self._answers.get(question, (0.0, None))
-        if answer is None or asyncio.get_running_loop().time() >= until:
-            return None
+        answer = self._answers.get(question)
         if isinstance(answer, NotFound):
             raise NotFound(answer.message, code=answer.code, hint=answer.hint)
         return answer

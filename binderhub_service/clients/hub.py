@@ -44,10 +44,15 @@ async def ask_hub(
         client.close()
 
 
+def escaped(name: str) -> str:
+    """Return a user's or a server's name as the hub writes it in URLs."""
+    return quote(name, safe="@~")
+
+
 def server_path(user_name: str, server: str) -> str:
     """Return the path of a person's server in the hub's API; the default server has no name."""
-    user = f"/users/{quote(user_name, safe='@~')}"
-    return f"{user}/servers/{quote(server, safe='@~')}" if server else f"{user}/server"
+    user = f"/users/{escaped(user_name)}"
+    return f"{user}/servers/{escaped(server)}" if server else f"{user}/server"
 
 
 def object_of(answer: HTTPResponse) -> dict[str, Any]:

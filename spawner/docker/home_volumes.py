@@ -8,7 +8,7 @@ from typing import Any
 
 from docker.errors import NotFound
 
-from ..account import ACCOUNT_LABEL, HOME_LABEL, Account
+from ..account import ACCOUNT_LABEL, HOME_LABEL, HomeOwner
 
 
 class HomeVolumes:
@@ -25,7 +25,7 @@ class HomeVolumes:
         self._ask = ask
         self._kind = kind
 
-    async def of(self, account: Account, usual: str) -> tuple[str, str]:
+    async def of(self, account: HomeOwner, usual: str) -> tuple[str, str]:
         """Return the name of the account's volume, which is made if there is none, and what is to be said about it, or nothing.
 
         Args:
@@ -40,7 +40,7 @@ class HomeVolumes:
         await self._ask("create_volume", name, labels={ACCOUNT_LABEL: account.key, HOME_LABEL: self._kind})
         return name, "" if found is None else account.not_theirs
 
-    async def remove(self, account: Account, usual: str) -> None:
+    async def remove(self, account: HomeOwner, usual: str) -> None:
         """Remove the account's volume, and nobody else's."""
         names = await self._labelled(account)
         found = await self._found(usual)
@@ -49,7 +49,7 @@ class HomeVolumes:
         for name in names:
             await self._ask("remove_volume", name)
 
-    async def _labelled(self, account: Account) -> list[str]:
+    async def _labelled(self, account: HomeOwner) -> list[str]:
         wanted = {"label": [f"{ACCOUNT_LABEL}={account.key}", f"{HOME_LABEL}={self._kind}"]}
         found = await self._ask("volumes", filters=wanted)
         return sorted((volume["Name"] for volume in found.get("Volumes") or ()), key=lambda name: (len(name), name))
@@ -62,7 +62,7 @@ class HomeVolumes:
         return found
 
 
-def _is_of(account: Account, volume: Mapping[str, Any]) -> bool:
+def _is_of(account: HomeOwner, volume: Mapping[str, Any]) -> bool:
     return account.owns(str((volume.get("Labels") or {}).get(ACCOUNT_LABEL, "")), _time(volume.get("CreatedAt")))
 
 

@@ -15,7 +15,7 @@ from traitlets import Dict, Enum, Instance, Unicode
 from traitlets import List as ListTrait
 
 from .. import start
-from ..account import Account, account_of_user
+from ..account import HomeOwner, account_of_user
 from ..choices import Choices, Offered
 from ..local import working_copy
 from ..mixin import RepoSpawner
@@ -120,7 +120,7 @@ class DockerRepoSpawner(RepoSpawner, ContainerSpawner):
         return HomeVolumes(self.docker, f"{kind} {self.name}" if "servername" in kind else kind)
 
     @property
-    def _account(self) -> Account:
+    def _account(self) -> HomeOwner:
         return account_of_user(self.user)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
 
-from ..account import ACCOUNT_LABEL, HOME_LABEL, Account, account_of_user
+from ..account import ACCOUNT_LABEL, HOME_LABEL, HomeOwner, account_of_user
 
 NOT_FOUND = 404
 _LONGEST_NAME = 253
@@ -23,7 +23,7 @@ class ClaimSpawner(KubeSpawner):
     """
 
     @property
-    def account(self) -> Account:
+    def account(self) -> HomeOwner:
         """Whose server it is."""
         return account_of_user(self.user)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from binderhub_service.common.private import private_folder
 
-from ..account import Account
+from ..account import HomeOwner
 from .working_copy import home_of
 
 _OWNERS, _DELETED = ".owners", ".deleted"
@@ -27,7 +27,7 @@ class Homes:
     def __init__(self, users_dir: Path) -> None:
         self._dir = users_dir
 
-    def of(self, account: Account) -> tuple[Path, str]:
+    def of(self, account: HomeOwner) -> tuple[Path, str]:
         """Return the account's home, which need not be there yet, and what is to be said about it, or nothing.
 
         A home of the layout without owners is the account's if something was done in it since the account was made.
@@ -42,7 +42,7 @@ class Homes:
         own = usual.with_name(f"{usual.name}.{account.key}")
         return self._give(own, account), account.not_theirs
 
-    def give_up(self, account: Account, what: str) -> None:
+    def give_up(self, account: HomeOwner, what: str) -> None:
         """Do with a deleted account's home what was decided.
 
         Args:
@@ -66,11 +66,11 @@ class Homes:
         except OSError:
             return None
 
-    def _known(self, account: Account) -> Path | None:
+    def _known(self, account: HomeOwner) -> Path | None:
         records = sorted((self._dir / _OWNERS).glob("*")) if (self._dir / _OWNERS).is_dir() else []
         return next((self._dir / record.name for record in records if self._owner(record) == account.key), None)
 
-    def _is_anothers(self, home: Path, account: Account) -> bool:
+    def _is_anothers(self, home: Path, account: HomeOwner) -> bool:
         if self._owner(home) is not None:
             return True
         if not home.is_dir():
@@ -78,7 +78,7 @@ class Homes:
         changed = max(path.lstat().st_ctime for path in (home, *home.iterdir()))
         return datetime.fromtimestamp(changed, UTC) < account.created
 
-    def _give(self, home: Path, account: Account) -> Path:
+    def _give(self, home: Path, account: HomeOwner) -> Path:
         private_folder(self._dir)
         private_folder(self._dir / _OWNERS)
         self._record(home).write_text(account.key, encoding="ascii")

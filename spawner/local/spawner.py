@@ -17,7 +17,7 @@ from traitlets import Enum, Unicode, default
 from binderhub_service.common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
 from binderhub_service.common.server_program import server_command
 
-from ..account import Account, account_of_user
+from ..account import HomeOwner, account_of_user
 from ..mixin import RepoSpawner
 from ..rejection import Rejection, script_ended
 from . import image_home, leftover, working_copy
@@ -113,7 +113,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         return Homes(Path(self.users_dir))
 
     @property
-    def _account(self) -> Account:
+    def _account(self) -> HomeOwner:
         return account_of_user(self.user)
 
     @default("interrupt_timeout")

@@ -13,7 +13,7 @@ import pytest
 from docker.errors import NotFound
 from docker.utils import kwargs_from_env
 
-from spawner.account import Account, account_of
+from spawner.account import HomeOwner, account_of
 from spawner.docker.home_volumes import HomeVolumes
 from tests.docker.servers.engine import reason_to_skip
 
@@ -76,7 +76,7 @@ def homes(engine: Any, name: str) -> HomeVolumes:
     return HomeVolumes(ask, f"{name}'s hub, {{username}}")
 
 
-def account(name: str = "alice", number: int = 1, created: datetime = LONG_AGO) -> Account:
+def account(name: str = "alice", number: int = 1, created: datetime = LONG_AGO) -> HomeOwner:
     return account_of(number, name, created)
 
 
@@ -91,7 +91,7 @@ async def test_a_home_follows_an_account_that_is_renamed(homes: HomeVolumes, nam
 
 
 @pytest.mark.parametrize("later", [account(created=LATER), account(number=2)])
-async def test_who_takes_a_name_gets_a_home_of_their_own_and_is_told(homes: HomeVolumes, name: str, later: Account) -> None:
+async def test_who_takes_a_name_gets_a_home_of_their_own_and_is_told(homes: HomeVolumes, name: str, later: HomeOwner) -> None:
     await homes.of(account(), name)
     own, said = await homes.of(later, name)
     assert own == f"{name}.{later.key}"

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, registry
 
-from spawner.account import Account, account_of, account_of_user
+from spawner.account import HomeOwner, account_of, account_of_user
 from spawner.local.homes import Homes
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=9)
@@ -23,7 +23,7 @@ def homes(tmp_path: Path) -> Homes:
     return Homes(tmp_path / "people")
 
 
-def account(name: str = "alice", number: int = 1, created: datetime = LONG_AGO) -> Account:
+def account(name: str = "alice", number: int = 1, created: datetime = LONG_AGO) -> HomeOwner:
     return account_of(number, name, created)
 
 
@@ -50,7 +50,7 @@ def test_an_accounts_time_is_the_databases_and_not_what_the_hub_holds_until_it_i
         user = SimpleNamespace(db=session, orm_user=person, name="alice")
         assert person.created.microsecond == 5, "what the hub holds"
         found = account_of_user(_AsTheHubsUser(user))
-    assert found == Account(1, "alice", LONG_AGO.replace(microsecond=0))
+    assert found == HomeOwner(1, "alice", LONG_AGO.replace(microsecond=0))
 
 
 class _AsTheHubsUser:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -13,32 +11,19 @@ from tornado import web
 
 from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
-from ...launch_events import Launch
-from ...launch_progress import LaunchFailed, follow_launch
-from ...launches import Launched, StartFailed
-from ...models import Build, Kind, Phase, Request, Source
-from ...providers import Provider, check_permitted
+from ...models import Build, Kind, Phase, Source
 from ...temporary_users import Visit
 from ..base import error_from
-from ..launch_users import LaunchUser, check_is_person, user_for
+from ..launch_users import check_is_person
 from ..streams import StreamHandler
 from ..visitors import check_own_page, is_visitor
 from . import protocol
 from .admission import check_rate, checked_build_token
-from .protocol import Told
+from .asked import AskedSpec, RefusedAsBinderHub, asked_of
+from .launch import BinderLaunch
 
 KEEPALIVE_SECONDS = 25.0
-_TOO_MANY = 429
-_FIRST_OF_OURS = 500
 _GIT_SERVERS = frozenset({"git_server_timeout", "git_server_unavailable", "provider_timeout", "provider_unavailable"})
-
-
-class RefusedAsBinderHub(BinderError):
-    """A refusal in BinderHub's words, for which it sends no status."""
-
-    def __init__(self, message: str, end: str = "\n") -> None:
-        super().__init__(message)
-        self.event: Told = {"phase": "failed", "message": message + end}
 
 
 class BinderBuildHandler(StreamHandler):
@@ -47,7 +32,6 @@ class BinderBuildHandler(StreamHandler):
     starts_by_get = True
     _has_ended = False
     _build_token = ""
-    _proof = ""
     _unexpected = INTERNAL_ERROR
 
     async def prepare(self) -> None:
@@ -104,21 +88,18 @@ class BinderBuildHandler(StreamHandler):
         yield protocol.frame(last)
 
     async def _events(self, prefix: str) -> AsyncGenerator[bytes]:
-        spec = self._spec
-        provider = self._provider(prefix)
-        request = self._request(provider, spec)
+        asked = asked_of(self.context.providers, prefix, self._spec)
         is_build_only = self.get_query_argument("build_only", "").lower() == "true"
         if not is_build_only:
             check_is_person(self)
         try:
-            build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
+            build, is_new = await self._ensure(asked, is_build_only=is_build_only)
         except RefusedAsBinderHub as refusal:
-            if getattr(refusal.__cause__, "code", "") != "ref_not_found" or request.ref not in provider.renamed_heads:
+            if getattr(refusal.__cause__, "code", "") != "ref_not_found" or asked.request.ref not in asked.provider.renamed_heads:
                 raise
-            told = protocol.renamed_head(str(refusal), request.ref)
-            spec = f"{spec.removesuffix(request.ref)}HEAD"
-            request = self._request(provider, spec)
-            build, is_new = await self._ensure(request, f"{prefix}:{spec}", is_build_only=is_build_only)
+            told = protocol.renamed_head(str(refusal), asked.request.ref)
+            asked = asked.at_head()
+            build, is_new = await self._ensure(asked, is_build_only=is_build_only)
             yield protocol.frame(told)
         is_new = is_new or not build.state.ended
         if is_new:
@@ -133,10 +114,9 @@ class BinderBuildHandler(StreamHandler):
             yield protocol.frame(protocol.ready_image(build.image.reference, is_new=is_new))
             return
         yield protocol.frame(protocol.built(build.image.reference, is_new=is_new))
-        with self.context.metrics.binderhub.launching():
-            async with AsyncExitStack() as stack, aclosing(self._launch(stack, request, build, provider, spec)) as events:
-                async for event in events:
-                    yield protocol.frame(event, build.id, build.last_event, self._proof)
+        async with aclosing(self._launch(asked, build)) as frames:
+            async for frame in frames:
+                yield frame
 
     # --- the request -------------------------------------------------------------------------------------------------
 
@@ -157,29 +137,13 @@ class BinderBuildHandler(StreamHandler):
     def _resumed_from(self) -> tuple[str, int]:
         return protocol.resumed_from(self.request.headers.get("Last-Event-ID", ""))
 
-    def _provider(self, prefix: str) -> Provider:
-        for provider in self.context.providers:
-            if provider.name == prefix:
-                return provider
-        raise RefusedAsBinderHub(f"No provider found for prefix {prefix}")
-
-    def _request(self, provider: Provider, spec: str) -> Request:
-        try:
-            provider.check_complete(spec)
-            request = provider.request_from_spec(spec)
-            named = Request(repo=request.repo, ref=request.ref, provider=provider.name)
-            check_permitted(named, self.context.providers, spec)
-        except NotAllowed as error:
-            raise RefusedAsBinderHub(error.message, end="") from error
-        except InvalidRequest as error:
-            raise RefusedAsBinderHub(error.message) from error
-        return named
-
     def _check_may_only_build(self) -> None:
         if not self.context.is_api_only:
             raise InvalidRequest("Building but not launching is not permitted unless the service is in API-only mode (enable_api_only_mode).")
 
-    async def _ensure(self, request: Request, asked: str, *, is_build_only: bool) -> tuple[Build, bool]:
+    async def _ensure(self, asked: AskedSpec, *, is_build_only: bool) -> tuple[Build, bool]:
+        request = asked.request
+
         async def check_may_begin(source: Source) -> None:
             if is_build_only:
                 self._check_may_only_build()
@@ -222,99 +186,14 @@ class BinderBuildHandler(StreamHandler):
                 yield b"".join(frames)
         self._unexpected = INTERNAL_ERROR
 
-    # --- the launch --------------------------------------------------------------------------------------------------
-
-    async def _launch(self, stack: AsyncExitStack, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
-        """Yield the launch's events; a server of this link that starts or runs already is joined.
-
-        Args:
-            stack: the launch's user is let go when it is closed.
-        """
-        binderhub, attempts = self.context.metrics.binderhub, self.context.attempts
-        user: LaunchUser | None = None
-        yield protocol.told("launching", protocol.LAUNCHING)
-        for attempt in range(1, attempts.count + 1):
-            begun = time.monotonic()
-            try:
-                user = user or await self._enter_user(stack, build)
-                async with aclosing(self._attempt(user, request, build, provider, spec)) as events:
-                    async for event in events:
-                        yield event
-            except BinderError as error:
-                is_quota = isinstance(error, QuotaReached)
-                may_retry = not is_quota and (error.status >= _FIRST_OF_OURS or error.status == _TOO_MANY) and attempt < attempts.count
-                if not is_quota:
-                    binderhub.note_attempt("retry" if may_retry else "failure", -1, time.monotonic() - begun)
-                if not may_retry:
-                    binderhub.note_launch(error.metric_status if isinstance(error, QuotaReached) else "failure", provider.name, build.source.url)
-                    if user:
-                        await user.discard()
-                    raise RefusedAsBinderHub(error.message) if is_quota else error from error
-            else:
-                binderhub.note_attempt("success", attempt - 1, time.monotonic() - begun)
-                binderhub.note_launch("success", provider.name, build.source.url)
-                self._note_launch(build, provider, spec)
-                return
-            yield protocol.told("launching", f"Launch attempt {attempt} failed, retrying...")
-            await asyncio.sleep(attempts.delay_seconds * 2 ** (attempt - 1))
-
-    async def _enter_user(self, stack: AsyncExitStack, build: Build) -> LaunchUser:
-        """Return the user whose server it will be; raises `LaunchFailed` if the hub makes no temporary one."""
-        try:
-            user = await stack.enter_async_context(user_for(self, self._visit, build.source.url))
-        except Unavailable as error:
-            raise LaunchFailed(f"Failed to create temporary user for {build.image.reference}: {error.message}", hint=error.hint) from error
-        self._proof = user.proof
-        return user
-
-    async def _attempt(self, user: LaunchUser, request: Request, build: Build, provider: Provider, spec: str) -> AsyncGenerator[Told]:
-        """Yield the events of one attempt to start the server, from its place in the queue to ``ready``."""
-        launches, token, user_name = self.context.launches, user.token, user.user_name
-        wanted = launches.wanted(user_name, request, build.source.url)
-        if launches.places and launches.places.waits:
-            async with aclosing(launches.places.wait(wanted)) as waiting:
-                async for position, estimate_seconds in waiting:
-                    yield protocol.told("waiting", protocol.place("launch", position, estimate_seconds))
-        about, image, seconds = self._about(build, provider, spec), build.image.reference, self.context.attempts.launch_seconds
-        try:
-            launched = await launches.launch(token, user_name, request, "", about=about, image=image, repo_url=build.source.url)
-        except (StartFailed, Unavailable) as error:
-            raise LaunchFailed(f"Failed to launch image {image}: {error.message}", hint=error.hint) from error
-        try:
-            async with aclosing(follow_launch(self.context.hub_api_url, token, user_name, launched.server, image, seconds)) as messages:
-                async for message in messages:
-                    yield protocol.told("launching", message)
-        except BinderError:
-            if launches.places:
-                launches.places.give_back(wanted)
-            raise
-        ready = self._ready(launched, await user.deliver(), build, about)
-        self._has_ended = True
-        yield ready
-
-    def _about(self, build: Build, provider: Provider, spec: str) -> dict[str, str]:
-        """Return what BinderHub tells of a launch, to the server and to the client."""
-        return {
-            "binder_ref_url": provider.ref_url(build.source),
-            "binder_launch_host": self.context.pages.badge_base_url or f"{self._site}{self.prefix}",
-            "binder_request": f"v2/{provider.name}/{spec}",
-            "binder_persistent_request": f"v2/{provider.name}/{provider.resolved_spec(build.source)}",
-            "binder_client_ip": self.request.remote_ip or "",
-        }
-
-    @property
-    def _site(self) -> str:
-        return f"{self.request.protocol}://{self.request.host}"
-
-    def _ready(self, launched: Launched, token: str, build: Build, about: Mapping[str, str]) -> Told:
-        return protocol.ready_server(f"{self._site}{launched.url}", token, build.image.reference, build.source.url, about)
-
-    def _note_launch(self, build: Build, provider: Provider, spec: str) -> None:
-        headers = self.request.headers
-        request_origin = headers.get("Origin") or headers.get("Sec-Fetch-Site", "")
-        has_token = bool(self._build_token)
-        launch = Launch(provider.event_name, spec, build.source.commit, "success", has_token, self.request.host, request_origin)
-        self.context.events.note_launch(launch)
+    async def _launch(self, asked: AskedSpec, build: Build) -> AsyncGenerator[bytes]:
+        """Yield the launch's events; the launch's user is let go in the end."""
+        launch = BinderLaunch(self, self._visit, asked, build, has_build_token=bool(self._build_token))
+        with self.context.metrics.binderhub.launching():
+            async with AsyncExitStack() as stack, aclosing(launch.events(stack)) as events:
+                async for event in events:
+                    self._has_ended = self._has_ended or event["phase"] == "ready"
+                    yield protocol.frame(event, build.id, build.last_event, launch.proof)
 
 
 def binder_build_routes(prefix: str) -> list[tuple[Any, ...]]:
