@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sys
@@ -55,6 +56,17 @@ def _certificates_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as context:
         context.setattr("httpx._transports.default.create_ssl_context", read_once(httpx.create_ssl_context))
         yield
+
+
+@pytest.fixture
+def loggers_stay() -> Iterator[None]:
+    """After a test that reads the service's settings, loggers are as they were: the settings' own handlers see every line of all tests to come."""
+    loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado")]
+    before = [(logger.level, logger.handlers) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers = handlers
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import stat
 import subprocess
@@ -36,16 +35,11 @@ CLASSES = [BinderService, Limits, Cleaning, Server]
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, loggers_stay: None) -> Iterator[None]:
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
-    loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado")]
-    before = [(logger.level, logger.handlers) for logger in loggers]
     BinderService.clear_instance()
     yield
     BinderService.clear_instance()
-    for logger, (level, handlers) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.handlers = handlers
 
 
 def service(*arguments: str) -> BinderService:

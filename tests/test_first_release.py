@@ -30,7 +30,7 @@ from binderhub_service.worker.processes import MARK
 from spawner.docker.spawner import DockerRepoSpawner
 from spawner.local.working_copy import copy_of, home_of, place
 from tests.harness.records import ADMIN, ALICE, BOB, TableProvider, whole
-from tests.harness.waiting import in_time
+from tests.harness.waiting import in_time, until
 
 LEFT = Path(__file__).parent / "first_release"
 READY, FAILED, CANCELLED, RUNNING, LOST = (f"19aa5f2e30{number}0000000{number}" for number in range(1, 6))
@@ -151,7 +151,7 @@ async def test_a_running_build_goes_on_and_one_whose_process_was_killed_ends_wit
     assert event_log[-1].payload["state"] == "ready"
     build = await builds.get(RUNNING, BOB)
     assert await images.exists(build.image.name)
-    assert not (state / "builds" / RUNNING).exists()
+    await until(lambda: not (state / "builds" / RUNNING).exists(), "the removal of the build's directory")
 
 
 def test_everything_has_the_name_that_it_had() -> None:
