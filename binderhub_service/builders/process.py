@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..images.environments import MADE
+from ..images.layout import MADE
 from ..images.trees import remove_tree
 from ..worker.environment_job import EnvironmentSettings
 from ..worker.job import ProcessLimits

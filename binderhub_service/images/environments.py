@@ -26,11 +26,10 @@ from ..common.json_object import json_object
 from ..errors import Unavailable
 from ..models import Image, Source
 from .base import Images, StoredImage, in_use, left_behind
+from .layout import MADE, MANIFEST
 from .locks import locked
 from .trees import remove_tree
 
-MADE = ".made"
-MANIFEST = "image.json"
 _SHAPE = {"key": str, "environment": str, "content": str, "environment_bytes": int, "content_bytes": int}
 _KEPT_MANIFESTS = 2000
 _KEY = re.compile(r"\w[\w.-]*")  # it becomes a path

@@ -11,8 +11,7 @@ from traitlets.config import Configurable
 from ..builds.cleaner import Budget
 from ..builds.limits import BuildLimits
 from ..common.address_rules import AddressRules
-from ..worker.archives import UnpackingLimits
-from ..worker.job import ProcessLimits
+from ..worker.job import ProcessLimits, UnpackingLimits
 
 _GIGABYTE = 1024**3
 _MEGABYTE = 1024**2

@@ -17,11 +17,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn, Protocol
 
 from ..errors import BuildFailed
+from .job import UnpackingLimits
 
 
 class _Readable(Protocol):
@@ -44,19 +44,6 @@ _COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], _Readable]] = {
 }
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
 _HINT = "Make the archive anew, of plain files, folders and links within it."
-
-
-@dataclass(frozen=True)
-class UnpackingLimits:
-    """What an archive may hold.
-
-    Attributes:
-        bytes: how much all its files may take together.
-        files: how many files, folders and links there may be.
-    """
-
-    bytes: int = 2 * 1024**3
-    files: int = 100_000
 
 
 def is_archive(file: Path) -> bool:

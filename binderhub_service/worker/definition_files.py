@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -75,6 +74,8 @@ class DefinitionFiles:
 
     def toml(self, path: str) -> dict[str, Any]:
         """Return what a TOML file says, as `take` does."""
+        import tomllib  # few builds need it, and it takes 10 ms
+
         try:
             return tomllib.loads(self.text(path))
         except RecursionError as error:

@@ -7,7 +7,6 @@ slow; without such a step, it is built from the files that define it and nothing
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 
 _SEPARATORS = re.compile(r"[\s\"'\[\]{},]+")
@@ -34,6 +33,8 @@ def _pipenv(text: str) -> str | None:
 
 
 def _julia_project(text: str) -> str | None:
+    import tomllib  # few builds need it, and it takes 10 ms
+
     try:
         project = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -20,12 +20,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..clients.contents import CONTEXT
 from ..common.address_rules import AddressRules
 from ..models import Build
-from .archives import UnpackingLimits
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+
+@dataclass(frozen=True)
+class UnpackingLimits:
+    """What an archive may hold.
+
+    Attributes:
+        bytes: how much all its files may take together.
+        files: how many files, folders and links there may be.
+    """
+
+    bytes: int = 2 * 1024**3
+    files: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,11 @@ class Job:
     settings: Mapping[str, Any]
     limits: ProcessLimits
     first_of: tuple[str, ...] = ()
+
+    @property
+    def is_context(self) -> bool:
+        """Whether it makes an image that need not start a server."""
+        return self.url == CONTEXT
 
     @classmethod
     def of(cls, build: Build, root: Path, recipe: str, settings: DataclassInstance, limits: ProcessLimits) -> Job:

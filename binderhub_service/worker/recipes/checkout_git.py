@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...clients.relay import Relay
 from ...common.address_rules import ASK_FOR_PUBLIC, not_public
 from ...common.git_environment import git_environment, login_options
 from ...common.git_messages import may_pass, progress_in, reason_in, says_disk_full, says_not_there
@@ -16,12 +17,19 @@ from ...errors import BuildFailed
 from ..guards import Guard, disk_full
 from ..reporter import Reporter
 
+if TYPE_CHECKING:
+    from ...clients.relay import Relay
+
 _GIT = (
     "git",
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
     *("-c", "advice.detachedHead=false"),
     *("-c", "protocol.file.allow=never"),
+    # A checkout is read by builds and left alone afterwards; its index has every path in full.
+    *("-c", "maintenance.auto=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "index.version=2"),
     # What is kept with git-lfs is fetched afterwards, see `lfs`, whatever the machine's own settings are.
     *(word for name in ("clean", "smudge", "process") for word in ("-c", f"filter.lfs.{name}=")),
     *("-c", "filter.lfs.required=false"),
@@ -29,6 +37,16 @@ _GIT = (
 NO_SETTINGS: Mapping[str, str] = {}
 _RETRY_SECONDS = (1, 3, 9)
 _KEPT_LINES = 50
+# What `git init` and `git remote add` write, in two processes (gitrepository-layout, git-config).
+_CONFIG = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = false
+\tlogallrefupdates = true
+[remote "origin"]
+\turl = "{url}"
+\tfetch = +refs/heads/*:refs/remotes/origin/*
+"""
 
 
 class CheckoutGit:
@@ -53,6 +71,27 @@ class CheckoutGit:
         self._environment = git_environment(environment, by_relay=relay is not None)
         self._relay = relay
         self._messages: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def begin(self, url: str) -> None:
+        """Make an empty repository whose ``origin`` is an address, which has no control characters in it.
+
+        Raises:
+            BuildFailed: there is no space left.
+        """
+        folder = self._content / ".git"
+        try:
+            for name in ("objects", "refs"):
+                (folder / name).mkdir(parents=True)
+            (folder / "HEAD").write_text("ref: refs/heads/main\n")
+            (folder / "config").write_text(_CONFIG.format(url=url.replace("\\", "\\\\").replace('"', '\\"')))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise disk_full() from error
+            raise
+
+    def may_have_file(self, name: str) -> bool:
+        """Say whether the commit may have a file of this name somewhere; asks the index, and starts no process."""
+        return name.encode() in (self._content / ".git" / "index").read_bytes()
 
     def run(self, *arguments: str, folder: str = "", settings: Mapping[str, str] = NO_SETTINGS) -> bool:
         """Run git; say whether it went well, the last time it was tried.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...clients.relay import relaying
+from ...clients.contents import GIVEN
+from ...common.address_rules import AddressRules
 from ...common.refs import review_ref
 from ...errors import BuildFailed
 from ..guards import Guard
@@ -14,9 +16,11 @@ from ..job import Job
 from ..reporter import Reporter
 from .checkout_git import CheckoutGit
 from .first_of import leave_out
-from .given_content import is_given, place
 from .lfs import fetch_lfs
 from .submodules import fetch_submodules
+
+if TYPE_CHECKING:
+    from ...clients.relay import Relay
 
 
 def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str, str], logins: Path | None = None) -> list[str]:
@@ -33,14 +37,16 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
     Raises:
         BuildFailed: it cannot be fetched, it or a submodule is at an address that is not allowed, or it is too large.
     """
-    if is_given(job):
+    if job.url.startswith(GIVEN):
+        from .given_content import place  # with it come all kinds of archives
+
         place(job, content, reporter)
         return []
     content.mkdir(parents=True)
     reporter.log(f"Fetching {job.repo} at {job.commit}")
     guard = Guard(job.limits, Path(job.root), content)
     rules = job.limits.addresses
-    with relaying(rules) if rules.public_only else nullcontext() as relay:
+    with _way_out(rules) as relay:
         git = CheckoutGit(content, reporter, environment, guard, logins, relay)
         _check_out(job, git, reporter)
         fetch_submodules(git, content)
@@ -52,9 +58,17 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
     return notes
 
 
+def _way_out(rules: AddressRules) -> AbstractContextManager[Relay | None]:
+    """Return what git must take to servers; None where every address is open."""
+    if not rules.public_only:
+        return nullcontext()
+    from ...clients.relay import relaying  # with it come HTTP and TLS
+
+    return relaying(rules)
+
+
 def _check_out(job: Job, git: CheckoutGit, reporter: Reporter) -> None:
-    git.run("init", "--quiet")
-    git.run("remote", "add", "origin", job.url)
+    git.begin(job.url)
     if not git.run("fetch", "--progress", "--no-tags", "--depth=1", "origin", job.commit):
         git.check_allowed("The repository")
         reporter.log("The server gives no single commits; fetching all history.")

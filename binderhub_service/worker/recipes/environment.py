@@ -17,7 +17,7 @@ from ...common.repo_environment import IMAGE_HOME, repo_variables, script_proble
 from ...common.server_program import SINGLEUSER, server_command
 from ...common.terminal import plain
 from ...errors import BuildFailed
-from ...images.environments import MADE, MANIFEST
+from ...images.layout import MADE, MANIFEST
 from ...images.locks import locked
 from ...images.trees import make_read_only, make_writable
 from ...models import Phase

@@ -13,16 +13,6 @@ from ..job import Job
 from ..reporter import Reporter
 
 
-def is_given(job: Job) -> bool:
-    """Say whether a job is about a file that somebody gave."""
-    return job.url.startswith(contents.GIVEN)
-
-
-def is_context(job: Job) -> bool:
-    """Say whether a job makes an image that need not start a server."""
-    return job.url == contents.CONTEXT
-
-
 def place(job: Job, content: Path, reporter: Reporter) -> None:
     """Make a folder of the job's file: of an archive what it holds, else a Dockerfile.
 

@@ -29,7 +29,10 @@ def fetch_lfs(git: CheckoutGit, content: Path, url: str, environment: Mapping[st
     Raises:
         BuildFailed: the guard says so, or there is no space left.
     """
-    if not git.output("grep", "--files-with-matches", "--fixed-strings", "filter=lfs", "--", ":(glob)**/.gitattributes"):
+    attributes = ".gitattributes"
+    if not git.may_have_file(attributes):
+        return ""
+    if not git.output("grep", "--files-with-matches", "--fixed-strings", "filter=lfs", "--", f":(glob)**/{attributes}"):
         return ""
     if not _pointers(git, content):
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
-from .given_content import is_context
 from .image_check import ImageCheck, checking
 from .layer import put_on_top
 from .pushing import pull, push
@@ -44,30 +44,34 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
     settings = DockerSettings(**job.settings)
     work = Path(job.root) / "builds" / job.build_id
     content = work / "content"
-    with _engine_of(settings, job) as engine:
-        try:
+    engine = Engine(settings.engine)
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(engine.version)  # what asks an engine takes as long to import as git takes to fetch
             reporter.phase(Phase.FETCHING, "Fetching the repository")
             fetch(job, content, reporter, environment)
-            definition = Definition() if is_context(job) else definition_in(content, REPO2DOCKER_FILES)
+            answer.result()
+        definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
+        with _cleared(engine, settings, job):
             _DockerBuild(job, settings, engine, work, reporter, environment, definition).make()
-        finally:
-            for made in ("content", "environment", "docker"):
-                shutil.rmtree(work / made, ignore_errors=True)
+    finally:
+        for made in ("content", "environment", "docker"):
+            shutil.rmtree(work / made, ignore_errors=True)
 
 
 def make_of_checkout(job: Job, settings: DockerSettings, work: Path, reporter: Reporter, environment: Mapping[str, str]) -> None:
     """Make the job's image of what is checked out at ``work/content`` already; raises as `make_image` does."""
-    with _engine_of(settings, job) as engine:
+    engine = Engine(settings.engine)
+    engine.version()
+    with _cleared(engine, settings, job):
         _DockerBuild(job, settings, engine, work, reporter, environment, definition_in(work / "content", REPO2DOCKER_FILES)).make()
 
 
 @contextlib.contextmanager
-def _engine_of(settings: DockerSettings, job: Job) -> Iterator[Engine]:
-    """Yield the engine; afterwards nothing of the build is left in it but a finished image."""
-    engine = Engine(settings.engine)
-    engine.version()
+def _cleared(engine: Engine, settings: DockerSettings, job: Job) -> Iterator[None]:
+    """Leave nothing of the build in the engine but a finished image."""
     try:
-        yield engine
+        yield
     finally:
         BuildArtifacts(settings.instance_id, job.build_id).clear(engine)
 
@@ -88,7 +92,7 @@ class _DockerBuild:
         """Make the image and push it."""
         self.reporter.phase(Phase.BUILDING, "Building the image")
         is_new = False
-        if is_context(self.job):
+        if self.job.is_context:
             self._build_context()
         else:
             is_new = self._build_repository()

@@ -1,0 +1,6 @@
+"""How directories of images are laid out, for who makes them and who looks for them; see `environments`."""
+
+from __future__ import annotations
+
+MADE = ".made"
+MANIFEST = "image.json"
