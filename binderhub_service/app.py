@@ -21,7 +21,7 @@ from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
-from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
+from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
 from .settings_check import instance_problems, problems, sentence_of, wrong_settings
 from .state_lock import state_errors_converted
 from .store.sql_store import LIMIT_SECONDS
@@ -31,7 +31,10 @@ CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "contents", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
 OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
-_SECTIONS: tuple[type[Configurable], ...] = (Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken, Cleaning, Pages, Server, LegacyApis)
+_SECTIONS: tuple[type[Configurable], ...] = (
+    *(Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken),
+    *(Prepared, Cleaning, Pages, Server, LegacyApis),
+)
 
 
 def classes_with_settings(modes: Iterable[type[Configurable]]) -> list[type[Configurable]]:

@@ -18,7 +18,10 @@ from .builds.image_jobs import ImageJobs
 from .builds.launch_places import LaunchPlaces
 from .builds.named import NamedBuilds
 from .builds.observers import Observers
+from .builds.prepared import PreparedEnvironments
+from .builds.prepared_provider import PreparedProvider
 from .builds.rates import Rates
+from .builds.refreshes import Refreshes
 from .builds.templates import Templates
 from .clients.contents import ContentLimits, Contents
 from .common import quick_imports
@@ -27,6 +30,7 @@ from .context import AppContext
 from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
 from .health import Check, Health, check_hub
+from .hooks import Hooks
 from .hub_users import HubUsers
 from .images import Images
 from .launch_events import Events
@@ -37,11 +41,12 @@ from .modes.base import Mode
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
 from .running_servers import HubServers
-from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard
+from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
 from .store.controls import ControlTable
 from .store.image_jobs import ImageJobTable
 from .store.named_builds import NamedBuildTable
+from .store.prepared import PreparedTable
 from .store.rates import RateTable
 from .store.space import Space
 from .store.store import Store
@@ -66,6 +71,7 @@ class Base:
     providers: list[Provider]
     contents: Contents
     controls: Controls
+    prepared: PreparedEnvironments
     space: Space
     builds: Builds
 
@@ -135,7 +141,7 @@ class Assembly:
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=accounts,
-            cleaner=self._make_cleaner(store, base.images, builds, contents),
+            cleaner=self._make_cleaner(store, base),
             contents=contents,
             controls=base.controls,
             providers=providers,
@@ -149,6 +155,9 @@ class Assembly:
             health=health,
             builder_info={"mode": self._settings.mode, **base.mode.builder_info()},
             image_jobs=ImageJobs(ImageJobTable(store), builds, base.images),
+            prepared=base.prepared,
+            refreshes=Refreshes(base.prepared, builds, Prepared(parent=self._settings).refresh_seconds, events.note_prepared),
+            hooks=Hooks(cookie_secret(self._settings.state)),
             named_builds=named_builds,
             templates=Templates(TemplateTable(store), named_builds),
             rates=Rates(RateLimiter(parent=self._settings).limits(), RateTable(store), cookie_secret(self._settings.state)),
@@ -171,6 +180,8 @@ class Assembly:
         for provider in providers:
             provider.find_digest = images.finder()
             provider.contents = contents if mode.builds_files else None
+        prepared = PreparedEnvironments(PreparedTable(store), Prepared(parent=settings).configured(), only=Prepared(parent=settings).only)
+        providers.append(PreparedProvider(prepared, parent=settings))
         controls = Controls(ControlTable(store))
         space = Space(settings.state, limits.free_bytes, store.reusable_bytes)
         builds = Builds(
@@ -182,13 +193,21 @@ class Assembly:
             space=space,
             observer=observer,
             controls=controls,
+            prepared=prepared,
         )
-        return Base(mode, images, builder, providers, contents, controls, space, builds)
+        return Base(mode, images, builder, providers, contents, controls, prepared, space, builds)
 
-    def _make_cleaner(self, store: Store, images: Images, builds: Builds, contents: Contents) -> Cleaner:
-        budget = Cleaning(parent=self._settings).budget()
-        jobs = ImageJobTable(store)
-        return Cleaner(store=store, images=images, builds=builds, budget=budget, locks=self._lock_folders(), contents=contents, image_jobs=jobs)
+    def _make_cleaner(self, store: Store, base: Base) -> Cleaner:
+        return Cleaner(
+            store=store,
+            images=base.images,
+            builds=base.builds,
+            budget=Cleaning(parent=self._settings).budget(),
+            locks=self._lock_folders(),
+            contents=base.contents,
+            image_jobs=ImageJobTable(store),
+            kept=base.prepared.images,
+        )
 
     def _make_launches(self, hub_auth: HubOAuth, providers: list[Provider], launcher: Launcher, servers: HubServers) -> Launches:
         quota = LaunchQuota(parent=self._settings)

@@ -14,11 +14,14 @@ from .builds.cleaner import Cleaner
 from .builds.controls import Controls
 from .builds.image_jobs import ImageJobs
 from .builds.named import NamedBuilds
+from .builds.prepared import PreparedEnvironments
 from .builds.rates import Rates
+from .builds.refreshes import Refreshes
 from .builds.templates import Templates
 from .clients.contents import Contents
 from .common.forwarded import Network
 from .health import Health
+from .hooks import Hooks
 from .launch_events import Events
 from .launches import Attempts, Launches
 from .legacy_settings import LegacySettings
@@ -50,6 +53,9 @@ class AppContext:
         cors_allow_origin: which pages of other sites may ask the APIs; empty for none.
         is_api_only: whether there are no pages.
         image_jobs: images that are built and pushed elsewhere.
+        prepared: the list of prepared environments.
+        refreshes: keeps those current.
+        hooks: by what forges say that a repository of those has changed.
         named_builds, templates: what the APIs of older services keep.
         build_tokens: by which pages ask ``/build``.
         rates: knows how often somebody may ask.
@@ -75,6 +81,9 @@ class AppContext:
     health: Health
     builder_info: Mapping[str, str]
     image_jobs: ImageJobs
+    prepared: PreparedEnvironments
+    refreshes: Refreshes
+    hooks: Hooks
     named_builds: NamedBuilds
     templates: Templates
     rates: Rates

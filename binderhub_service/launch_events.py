@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .models import Build
+from .models import Build, PreparedEnvironment
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 LAUNCH_SCHEMA = "https://binderhub.jupyter.org/launch"
 BUILD_SCHEMA = "urn:binderhub-service:build"
+PREPARED_SCHEMA = "urn:binderhub-service:prepared"
 _BINDERHUB_ENVELOPE = {"schema": "binderhub.jupyter.org/launch", "version": 6}
 
 
@@ -78,6 +79,16 @@ class Events:
                 "build_seconds": max(0.0, (finished - started).total_seconds()),
             },
         )
+
+    def note_prepared(self, environment: PreparedEnvironment, action: str, who: str) -> None:
+        """Tell what was done with a prepared environment.
+
+        Args:
+            action: ``set``, ``removed``, ``refreshed`` or ``failed``.
+            who: the administrator; empty for the service itself.
+        """
+        told = {"name": environment.name, "repo": environment.repo, "ref": environment.ref, "commit": environment.commit}
+        self._emit(PREPARED_SCHEMA, {**told, "action": action, "problem": environment.problem, "who": who})
 
 
 def _ignore(schema: str, event: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ from .write_watch import WriteWatch
 _STOP_SECONDS = 15.0
 _LOGS_SECONDS = 60.0
 _WRITES_SECONDS = 15.0
+_REFRESHES_SECONDS = 30.0
 _LOST = 3  # the process's status
 
 
@@ -106,12 +107,16 @@ class Serving:
 
             context, secret = await listener.when_available(put_together)
             await listener.when_available(context.controls.load)
+            await listener.when_available(context.prepared.load)
             stack.push_async_callback(context.builds.close)
             stack.push_async_callback(context.named_builds.close)
             stack.push_async_callback(context.image_jobs.close)
+            stack.push_async_callback(context.refreshes.close)
             metrics.note_resumed(await context.builds.resume())
             await context.image_jobs.resume()
             tasks.repeat("cleaner", Cleaning(parent=self._settings).interval_seconds, context.cleaner.clean)
+            await context.refreshes.begin_due()
+            tasks.repeat("refresh of prepared environments", _REFRESHES_SECONDS, context.refreshes.begin_due)
             tasks.repeat("budget of logs", _LOGS_SECONDS, context.cleaner.trim_logs)
             writes = WriteWatch(store.check_write, metrics.note_write)
             await writes.look()

@@ -25,7 +25,7 @@ from binderhub_service.modes.embedded import EmbeddedMode  # noqa: E402
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 from binderhub_service.modes.repo2docker import Repo2dockerMode  # noqa: E402
 from binderhub_service.providers import Provider, shipped_providers  # noqa: E402
-from binderhub_service.settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, RateLimiter, Server, UrlGuard  # noqa: E402
+from binderhub_service.settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard  # noqa: E402
 from spawner import ProcessSpawner, RepoSpawner, configure  # noqa: E402
 from spawner.docker.base import ContainerSpawner  # noqa: E402
 from spawner.docker.spawner import DockerRepoSpawner  # noqa: E402
@@ -51,6 +51,7 @@ CLASSES: dict[type[HasTraits], str] = {
     Launcher: "How servers are launched; in the same places.",
     RateLimiter: "How often `/build` may be asked; in the same places.",
     BuildToken: "By what a page of the service asks `/build`; in the same places.",
+    Prepared: "Environments that are built ahead; in the same places.",
     Cleaning: "What the service keeps; in the same places.",
     Server: "What a request may take of the service; in the same places.",
     Pages: "What the service's pages show; in the same places.",

@@ -80,7 +80,7 @@ class ComposedSpawner(_NextInLine):
     def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> Any:
         """Return the options to store: of a repository if the section names one, else what the operator's spawner makes of the other fields."""
         section, others = form.parted(form_data)
-        if not "".join(map(str, section.get("repo", ()))).strip():
+        if not any("".join(map(str, section.get(name, ()))).strip() for name in ("repo", "prepared")):
             return super().run_options_from_form(others)
         form.remember({name: str(values[0]) for name, values in section.items() if values})
         return self._repository_options(section, others)

@@ -16,7 +16,8 @@ from binderhub_service.common.credentials import has_credentials
 from binderhub_service.common.refusal import Refused
 
 from .choices import NO_CHOICES, Choices
-from .options import NAMES, options_from_json
+from .options import NAMES, PREPARED_PROVIDER, options_from_json
+from .prepared import NOTHING_PREPARED, PreparedList
 
 # Begins the names of fields that stand beside an operator's own.
 PREFIX = "binder-"
@@ -71,7 +72,14 @@ def parted(form_data: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Sequence[A
     return section, {name: values for name, values in form_data.items() if not name.startswith(PREFIX)}
 
 
-def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str = "", notices: Sequence[str] = (), **places: str) -> str:
+def render(
+    saved: Mapping[str, Any],
+    choices: Choices = NO_CHOICES,
+    beside: str = "",
+    notices: Sequence[str] = (),
+    prepared: PreparedList = NOTHING_PREPARED,
+    **places: str,
+) -> str:
     """Return the form's fields as HTML, filled with what was typed in this request, else with `saved` if that is valid still.
 
     Args:
@@ -80,6 +88,7 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str 
         beside: what the fields stand beside: nothing, another ``form``, in which names may be the same and the repository may be left out, or
             another form that has the ``choices``, too.
         notices: what the person should know, in sentences.
+        prepared: the environments that may be picked in place of a repository.
         places: what the script needs to know: ``service``, ``hub``, ``user`` and ``server``.
     """
     typed = _TYPED.get()
@@ -91,6 +100,9 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str 
     except Refused as error:
         fields = {name: value for name, value in (typed or {}).items() if not has_credentials(value)}
         problem = error.sentence
+    picked = str(fields.get("repo", "") if fields.get("provider") == PREPARED_PROVIDER else fields.get("prepared", ""))
+    if fields.get("provider") == PREPARED_PROVIDER:
+        fields = {**fields, "repo": "", "provider": ""}
     shown = problem if typed is not None and _LINKED.get() else ""
     chosen = _chosen(given, choices)
     return _template().render(
@@ -99,6 +111,8 @@ def render(saved: Mapping[str, Any], choices: Choices = NO_CHOICES, beside: str 
         chosen=chosen,
         more=_OperatorsHTML("" if beside == "choices" else choices.form(chosen)),
         beside=beside,
+        prepared=prepared,
+        picked=picked,
         prefix=PREFIX if beside else "",
         problem=shown,
         notices=notices,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyterhub.utils import maybe_future
@@ -12,6 +13,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
@@ -20,11 +22,12 @@ from .build_request import BuildRequest
 from .build_token import build_token
 from .choices import NO_CHOICES, Choices
 from .log_name import log_name
-from .notices import notices_for_form
-from .options import IMAGE_PROVIDER, RepoOptions, options_from_form, options_from_json
+from .notices import told_to_form
+from .options import IMAGE_PROVIDER, PREPARED_PROVIDER, RepoOptions, options_from_form, options_from_json
+from .prepared import profile_of
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import LAST_WORD_SECONDS
-from .rejection import Rejection, start_too_long, uncount_failure
+from .rejection import Rejection, service_refused, start_too_long, uncount_failure
 from .service_address import public_service
 from .template import NO_TEMPLATE, TemplateOptions
 
@@ -112,7 +115,7 @@ class RepoSpawner(_NextInLine):
             self.user_options,
             choices,
             beside,
-            await notices_for_form(self, self.binder_url),
+            *await told_to_form(self, self.binder_url),
             service=self._public_service(),
             hub=self.hub.base_url,
             user=self.user.name,
@@ -250,8 +253,23 @@ class RepoSpawner(_NextInLine):
             waits = self._repo_progress.wait_for_service
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience, on_away=waits) as client:
                 build = await request.image(client)
-        self._repo_options = request.options
+                self._repo_options = await self._with_profile(client, request.options)
         return build
+
+    async def _with_profile(self, client: BuildClient, options: RepoOptions) -> RepoOptions:
+        """Return the options with the profile that the operator has given to a prepared environment, whatever was chosen; others as they are."""
+        choices = await self.get_choices()
+        if options.provider != PREPARED_PROVIDER or "profile" not in choices.names:
+            return options
+        try:
+            profile = await profile_of(client, options.repo)
+            options = replace(options, chosen=choices.check({"profile": profile})) if profile else options
+        except ServiceError as error:
+            raise service_refused(error) from error
+        except Refused as error:
+            raise Rejection(422, f"The prepared environment {options.repo} cannot be started. {error.sentence}") from None
+        self._store_options(options.as_user_options())  # where the other spawner reads them
+        return options
 
     def _reject(self, rejection: Rejection) -> Rejection:
         if self.handler is not None:

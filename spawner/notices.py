@@ -11,6 +11,7 @@ from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 
 from .build_token import build_token
+from .prepared import NOTHING_PREPARED, PreparedList, prepared_of
 from .rejection import Rejection
 
 # For how long a form waits for them.
@@ -33,8 +34,8 @@ async def notices_of(client: BuildClient) -> list[str]:
     return [str(notice) for notice in answer.get("notices", [])]
 
 
-async def notices_for_form(spawner: Spawner, binder_url: str) -> list[str]:
-    """Return what the spawn form should say, by asking as the spawner's user; that the service is away is such a notice, too.
+async def told_to_form(spawner: Spawner, binder_url: str) -> tuple[list[str], PreparedList]:
+    """Return what the spawn form should say, and what may be picked in it, by asking as the spawner's user; that the service is away is said, too.
 
     Args:
         binder_url: where the hub reaches the service.
@@ -42,10 +43,10 @@ async def notices_for_form(spawner: Spawner, binder_url: str) -> list[str]:
     try:
         with build_token(spawner, 10 * _FORM_SECONDS) as token:
             async with asyncio.timeout(_FORM_SECONDS), BuildClient(binder_url, token, patience_seconds=0) as client:
-                return await notices_of(client)
+                return await notices_of(client), await prepared_of(client)
     except Rejection as rejection:
-        return [rejection.jupyterhub_message]
+        return [rejection.jupyterhub_message], NOTHING_PREPARED
     except ServiceError as error:
-        return [f"{error.message} {error.hint}".strip()]
+        return [f"{error.message} {error.hint}".strip()], NOTHING_PREPARED
     except TimeoutError:
-        return [_SLOW]
+        return [_SLOW], NOTHING_PREPARED

@@ -26,6 +26,7 @@ NAMES = ("repo", "ref", "path", "provider")
 # What BinderHub tells a server of its launch; a server finds each in its environment, in capitals.
 BINDERHUB_NAMES = ("binder_launch_host", "binder_ref_url", "binder_request", "binder_persistent_request", "binder_client_ip")
 IMAGE_PROVIDER = "image"
+PREPARED_PROVIDER = "prepared"
 MAX_TOLD_CHARACTERS = 2048
 
 _IGNORED_FIELDS = frozenset({"_xsrf", "display_name"})
@@ -76,7 +77,18 @@ def options_from_form(form: Mapping[str, Sequence[Any]], choices: Choices = NO_C
     Raises:
         Refused: they cannot be used.
     """
-    return options_from_json({name: values[0] for name, values in form.items() if values and name not in _IGNORED_FIELDS}, choices)
+    return options_from_json(_picked({name: values[0] for name, values in form.items() if values and name not in _IGNORED_FIELDS}), choices)
+
+
+def _picked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form gives, with the prepared environment that is picked in it as what the server is made from."""
+    others = {name: value for name, value in given.items() if name != "prepared"}
+    name = text_of("prepared", given.get("prepared"))
+    if not name:
+        return others
+    if text_of("repo", given.get("repo")):
+        raise Refused("Pick a prepared environment or name a repository, not both.", "Empty one of the two.")
+    return {**others, "repo": name, "ref": "", "provider": PREPARED_PROVIDER}
 
 
 def options_from_json(given: Mapping[str, Any] | None, choices: Choices = NO_CHOICES) -> RepoOptions:

@@ -26,7 +26,10 @@ from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.image_jobs import ImageJobs
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
+from binderhub_service.builds.prepared import PreparedEnvironments
+from binderhub_service.builds.prepared_provider import PreparedProvider
 from binderhub_service.builds.rates import RateLimits, Rates
+from binderhub_service.builds.refreshes import Refreshes
 from binderhub_service.builds.templates import Templates
 from binderhub_service.clients.contents import Contents
 from binderhub_service.context import AppContext
@@ -35,6 +38,7 @@ from binderhub_service.handlers import builds as handlers
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.health import Health
+from binderhub_service.hooks import Hooks
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
 from binderhub_service.launches import Attempts, Launches
@@ -44,6 +48,7 @@ from binderhub_service.page_settings import PageSettings
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
+from binderhub_service.store.prepared import PreparedTable
 from binderhub_service.store.rates import RateTable
 from binderhub_service.store.space import Space
 from binderhub_service.store.store import Store
@@ -150,7 +155,18 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
         metrics = Metrics("embedded")
         controls = Controls(ControlTable(store))
         limits = BuildLimits(running=1, per_user=9)
-        builds = Builds(store=store, providers=[provider], images=images, builder=builder, limits=limits, observer=metrics, controls=controls)
+        prepared = PreparedEnvironments(PreparedTable(store))
+        providers = [provider, PreparedProvider(prepared)]
+        builds = Builds(
+            store=store,
+            providers=providers,
+            images=images,
+            builder=builder,
+            limits=limits,
+            observer=metrics,
+            controls=controls,
+            prepared=prepared,
+        )
         metrics.watch(builds, [], Tasks(), Space(tmp_path))
         context = AppContext(
             prefix=PREFIX,
@@ -158,11 +174,11 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             hub_api_url=hub.api_url,
             builds=builds,
             accounts=HubAccounts(hub.api_url, "s", builds.note_rename),
-            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget()),
+            cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget(), kept=prepared.images),
             contents=Contents(tmp_path),
             controls=controls,
-            providers=[provider],
-            launches=Launches(hub.api_url, "/hub/", [provider]),
+            providers=providers,
+            launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja([]),
             pages=PageSettings(),
             metrics=metrics,
@@ -170,6 +186,9 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             health=Health({"store": store.check}, kept_seconds=0.2, pause_seconds=0),
             builder_info={"mode": "embedded"},
             image_jobs=ImageJobs(ImageJobTable(store), builds, images),
+            prepared=prepared,
+            refreshes=Refreshes(prepared, builds, 0),
+            hooks=Hooks(SECRET),
             named_builds=(named_builds := NamedBuilds(NamedBuildTable(store), builds)),
             templates=Templates(TemplateTable(store), named_builds),
             build_tokens=BuildTokens(SECRET),
@@ -181,6 +200,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             yield Service(client, context, provider, builder, images, hub, store)
             if builder.gate:
                 builder.gate.set()
+            await context.refreshes.close()
             await builds.close()
     await store.close()
 

@@ -35,7 +35,7 @@ FLOORS = [
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["names", "server", "endings", "tasks", "api_port", "write_watch"],
+    ["names", "hooks", "server", "endings", "tasks", "api_port", "write_watch"],
     ["state_lock", "settings_check"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]

@@ -17,6 +17,7 @@ from tornado import web
 
 from binderhub_service import __version__
 from binderhub_service.builds.controls import ControlKind
+from binderhub_service.builds.prepared import NAME
 from binderhub_service.context import AppContext
 from binderhub_service.errors import BinderError
 from binderhub_service.handlers.application import make_application
@@ -33,7 +34,7 @@ from binderhub_service.page_settings import PageSettings
 
 PREFIX = "/services/binder/"
 # How the parts of a path that differ are written in the routes, and what they are called in the description.
-NAMES = {"([^/]+)": "build_id", "(.+)": "image", "([a-z-]+)": "kind"}
+NAMES = {"([^/]+)": "build_id", "(.+)": "image", "([a-z-]+)": "kind", f"({NAME})": "name"}
 PARAMETERS = re.compile("|".join(map(re.escape, NAMES)))
 METHODS = {"get", "post", "put", "patch", "delete"}
 SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]

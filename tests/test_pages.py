@@ -160,6 +160,7 @@ async def site() -> AsyncIterator[Site]:
             jinja=make_jinja(),
             pages=PageSettings(about_message="<b>Ours</b>"),
             controls=SimpleNamespace(announcement=""),
+            prepared=SimpleNamespace(all=list, only=False),
             temporary=None,
             banned={},
             hosts=frozenset(),

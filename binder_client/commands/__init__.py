@@ -10,6 +10,7 @@ from .completion import completion
 from .controls import control
 from .lists import images, templates
 from .login import login
+from .prepared import prepared
 from .servers import launch, open_server, stop
 
 
@@ -30,5 +31,5 @@ def binder(context: click.Context, hub: str, token: str) -> None:
     context.obj = Named(hub, token)
 
 
-for command in (build, builds, cancel, completion, control, images, launch, log, login, open_server, stop, templates):
+for command in (build, builds, cancel, completion, control, images, launch, log, login, open_server, prepared, stop, templates):
     binder.add_command(command)

@@ -12,9 +12,14 @@ READ_SCOPE = "custom:binder:read"
 CANCEL_SCOPE = "custom:binder:cancel"
 
 
+def may_build(caller: Caller) -> bool:
+    """Say whether the caller may ask for builds (scope ``custom:binder:build``, or an admin)."""
+    return caller.admin or BUILD_SCOPE in caller.scopes
+
+
 def check_may_build(caller: Caller) -> None:
-    """Raise `NotAllowed` unless the caller may ask for builds (scope ``custom:binder:build``, or an admin)."""
-    if not (caller.admin or BUILD_SCOPE in caller.scopes):
+    """Raise `NotAllowed` unless the caller may ask for builds."""
+    if not may_build(caller):
         raise NotAllowed("You may not ask for builds.", hint=f"Ask an administrator of the hub for the scope {BUILD_SCOPE}.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..builders import Builder
 from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
-from ..models import Account, Batch, Build, Caller, Request, Source, State
+from ..models import PREPARED, Account, Batch, Build, Caller, PreparedEnvironment, Request, Source, State
 from ..providers import Provider
 from ..store.space import Space
 from ..store.store import Store
@@ -22,6 +22,7 @@ from .active import ActiveBuilds
 from .controls import Controls
 from .limits import BuildLimits
 from .pages import located
+from .prepared import PreparedEnvironments
 from .reader import BuildReader
 from .requesters import Requesters
 from .resolver import Resolver
@@ -40,6 +41,7 @@ class Builds:
         space: the disk that is written to while builds run; by default nobody looks at it.
         observer: told when a build's turn comes and when it ends.
         controls: what administrators switch; None where they cannot.
+        prepared: the list of prepared environments; None where there is none.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Builds:
         space: Space | None = None,
         observer: Observer | None = None,
         controls: Controls | None = None,
+        prepared: PreparedEnvironments | None = None,
     ) -> None:
         self._store = store
         self._images = images
         self._builder = builder
         self._controls = controls
+        self._prepared = prepared
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
@@ -96,6 +100,12 @@ class Builds:
         """
         self._check_may_ask(request, caller)
         await self._requesters.adopt(caller)
+        if self._prepared and request.provider == PREPARED:
+            environment = self._prepared.get(request.repo)
+            if (build := await self._store.newest_ready(environment.image)) is not None:
+                build, is_new = await self._ensure(build.source, caller, force=force, may_begin=may_begin)
+                return replace(build, notice=_instead_of_a_refresh(environment)), is_new
+            request, as_named = environment.request, True
         try:
             source, notice = await self._source(request, caller, fresh=force, as_named=as_named)
         except (NotFound, Unavailable) as error:
@@ -123,15 +133,38 @@ class Builds:
         source = await self._resolver.resolve(request, caller.name, fresh=fresh)
         return replace(source, first_of=request.first_of) if request.first_of else source
 
+    async def prepare(self, request: Request, caller: Caller) -> Build:
+        """Make sure that there is, or will be, an image of the commit that a request means now; nothing that was known before will do.
+
+        Raises:
+            NotAllowed, TooMany, InvalidRequest, NotFound, Unavailable: as `ensure`; then nothing was begun.
+        """
+        access.check_may_build(caller)
+        self._check_controls(request, caller)
+        source = await self._resolved(request, caller, fresh=True)
+        build, _ = await self._ensure(source, caller)
+        return build
+
     async def ensure_source(self, source: Source, caller: Caller) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""
         access.check_may_build(caller)
+        if self._prepared:
+            self._prepared.check_may_be_used(None)
         await self._requesters.adopt(caller)
         return await self._ensure(source, caller)
 
     def _check_may_ask(self, request: Request, caller: Caller) -> None:
         """Raise `NotAllowed` if the caller may not build, or not from this repository, as far as its address tells."""
         access.check_may_build(caller)
+        if self._prepared:
+            self._prepared.check_may_be_used(request)
+            if request.provider == PREPARED:
+                request = self._prepared.get(request.repo).request
+                self._resolver.check_permitted(request)
+        self._check_controls(request, caller)
+
+    def _check_controls(self, request: Request, caller: Caller) -> None:
+        """Raise `NotAllowed` if administrators have banned the caller or the repository."""
         if self._controls:
             self._controls.check_person(caller.name)
             self._controls.check_repository(self._resolver.repository_of(request))
@@ -163,8 +196,11 @@ class Builds:
                 return build
         return None
 
-    async def located(self, request: Request, path: str, caller: Caller, *, shorthand: bool = False) -> tuple[Request, str]:
+    async def located(self, request: Request, path: str, caller: Caller, *, shorthand: bool = False, to_prepare: bool = False) -> tuple[Request, str]:
         """Return the request and the path that are meant if a page's address was given in place of a repository's, as `pages.located`.
+
+        Args:
+            to_prepare: whether it is for the list of prepared environments, and so may be used where nothing but what is on it may.
 
         Raises:
             NotAllowed: the caller may not build, or the operator does not let this repository be used.
@@ -172,7 +208,10 @@ class Builds:
         """
         access.check_may_build(caller)
         meant, path = await located(request, path, caller.name, self._resolver, shorthand=shorthand)
-        self._check_may_ask(meant, caller)
+        if to_prepare:
+            self._check_controls(meant, caller)
+        else:
+            self._check_may_ask(meant, caller)
         return meant, path
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -305,3 +344,10 @@ class Builds:
 
 def _instead_of_an_answer(error: NotFound | Unavailable, build: Build) -> str:
     return f"{error.message} So this is what you had last, commit {build.source.commit[:7]}."
+
+
+def _instead_of_a_refresh(environment: PreparedEnvironment) -> str:
+    """Return what a person hears who picks an environment that could not be refreshed; empty where it could."""
+    if not environment.problem:
+        return ""
+    return f"This environment could not be refreshed, so it is as it was, at commit {environment.commit[:7]}. What went wrong: {environment.problem}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,19 +42,22 @@ class Budget:
     build_seconds: float = 0
 
 
-def dispensable(images: Sequence[StoredImage], uses: Mapping[str, datetime], budget: Budget, moment: datetime) -> list[StoredImage]:
+def dispensable(
+    images: Sequence[StoredImage], uses: Mapping[str, datetime], budget: Budget, moment: datetime, kept: Collection[str] = ()
+) -> list[StoredImage]:
     """Return what to remove, least recently used first; nothing that a server runs from or that was asked for lately.
 
     Args:
         uses: when images were last asked for; those that are not in it count from when they were made.
         moment: what time it is.
+        kept: names of images that stay in any case; what they take counts.
     """
     oldest_first = sorted(images, key=lambda image: uses.get(image.name, image.made))
     left = sum(image.bytes for image in images)
     chosen = []
     for image in oldest_first:
         idle_seconds = (moment - uses.get(image.name, image.made)).total_seconds()
-        if image.used_by or idle_seconds < _GRACE_SECONDS:
+        if image.used_by or image.name in kept or idle_seconds < _GRACE_SECONDS:
             continue
         too_old = budget.image_seconds and idle_seconds > budget.image_seconds
         too_much = budget.image_bytes and left > budget.image_bytes
@@ -71,6 +74,7 @@ class Cleaner:
         locks: folders with locks (see `images.locks`), whose files go when nobody has them.
         contents: files that people gave.
         image_jobs: which are forgotten as builds are.
+        kept: returns the names of images that stay in any case.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Cleaner:
         locks: Sequence[Path] = (),
         contents: Contents | None = None,
         image_jobs: ImageJobTable | None = None,
+        kept: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._store = store
         self._images = images
@@ -91,6 +96,7 @@ class Cleaner:
         self._locks = locks
         self._contents = contents
         self._image_jobs = image_jobs
+        self._kept = kept
 
     async def images(self) -> list[tuple[StoredImage, datetime]]:
         """Return all images, each with when it was last asked for, most recently used first.
@@ -124,7 +130,7 @@ class Cleaner:
             await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
         if not (self._budget.image_bytes or self._budget.image_seconds):
             return []
-        chosen = dispensable(await self._images.all(), await self._store.uses(), self._budget, now())
+        chosen = dispensable(await self._images.all(), await self._store.uses(), self._budget, now(), self._kept())
         gone = []
         for image in chosen:
             try:

@@ -107,6 +107,10 @@ class Resolver:
                 raise _stopping() from None
             raise
 
+    def check_permitted(self, request: Request) -> None:
+        """Raise `NotAllowed` if the operator does not let the request's repository be used, and `InvalidRequest` as `repository_of`; asks nobody."""
+        check_permitted(request, self._providers)
+
     def repository_of(self, request: Request) -> str:
         """Return the canonical address of the request's repository; asks nobody.
 

@@ -23,6 +23,7 @@ from .images import image_routes
 from .launches import launch_routes
 from .legacy.mounting import legacy_bytes, legacy_routes, routes_alone
 from .pages import page_routes
+from .prepared import HOOK_BYTES, prepared_routes
 from .sign_in import sign_in_routes
 from .system import StaticHandler, system_routes
 from .template_launch import template_launch_routes
@@ -46,6 +47,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *file_api_routes(prefix),
         *image_routes(prefix),
         *control_routes(prefix),
+        *prepared_routes(prefix),
         *launch_routes(prefix),
         *template_routes(prefix),
         *legacy_routes(context),
@@ -70,7 +72,7 @@ def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.A
 def streamed_bytes(context: AppContext) -> dict[str, int]:
     """Return the beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there."""
     larger = _with_a_file_bytes(context)
-    return {f"{context.prefix}api/files": larger} | legacy_bytes(context, larger)
+    return {f"{context.prefix}api/files": larger, f"{context.prefix}api/hooks/": HOOK_BYTES} | legacy_bytes(context, larger)
 
 
 def streamed_bytes_alone(context: AppContext) -> dict[str, int]:

@@ -13,7 +13,7 @@ from ..builds.access import may_read_all
 from ..common.paths import url_path
 from ..errors import BinderError, InvalidRequest, NotFound
 from ..launches import path_from_query
-from ..models import Build, Request, State
+from ..models import PREPARED, Build, Request, State
 from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler
 from .binder.admission import check_launch_rate
@@ -124,6 +124,7 @@ class LaunchHandler(PageHandler):
         request, path = self._asked(provider_name)
         repo = provider_for(request, self.context.providers).canonical_repo(request)
         check_permitted(request, self.context.providers, self._spec())
+        prepared = self.context.prepared.get(repo) if request.provider == PREPARED else None
         title = f"{self._provider(provider_name).display().name}: {self._spec()}"
         self._is_shown = True
         launches = is_visitor(self) and self._launches_on_visit() and is_opened_by_a_person(self.request.headers)
@@ -132,6 +133,8 @@ class LaunchHandler(PageHandler):
             "link": self._link,
             "request": request,
             "repo": repo,
+            "meant": prepared.request if prepared else Request(repo, request.ref),
+            "prepared": prepared,
             "path": path,
             "opens": url_path(path),
             "action": self.request.uri,

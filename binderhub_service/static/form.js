@@ -22,14 +22,18 @@ export function setUp(area) {
 
   onlyDeliberate(form);
   const locate = (pasted) => asPerson(area.dataset, (client) => client.locate(pasted));
-  const fill = filler(field("repo"), field("ref"), field("path"), locate);
-  field("repo").addEventListener("change", fill);
-  field("repo").addEventListener("paste", () => setTimeout(fill));
+  if (field("repo")) {
+    const fill = filler(field("repo"), field("ref"), field("path"), locate);
+    field("repo").addEventListener("change", fill);
+    field("repo").addEventListener("paste", () => setTimeout(fill));
+  }
+  field("prepared")?.addEventListener("change", () => showFree(area));
+  showFree(area);
   // On the way down, before the hub's own listener, which would turn the button into a spinner for good.
   document.addEventListener(
     "submit",
     async (event) => {
-      if (event.target !== form || passing || isLeftOut(field("repo"))) {
+      if (event.target !== form || passing || isLeftOut(field)) {
         return;
       }
       event.preventDefault();
@@ -47,15 +51,24 @@ export function setUp(area) {
   );
 }
 
-/** Whether no repository is named in a form that asks for other servers as well. */
-function isLeftOut(repo) {
-  return !repo.required && !repo.value.trim();
+/** Whether nothing is picked and no repository is named, which the browser forbids where there is nothing else to start. */
+function isLeftOut(field) {
+  return !field("prepared")?.value && !field("repo")?.required && !field("repo")?.value.trim();
+}
+
+/** Have fields for a repository only where no prepared environment is picked. */
+function showFree(area) {
+  const isPicked = Boolean(area.querySelector("#binder-prepared")?.value);
+  for (const part of area.querySelectorAll("[data-binder=free]")) {
+    part.hidden = isPicked;
+    part.querySelector("input").disabled = isPicked;
+  }
 }
 
 /** Resolve to whether the form may be submitted now. */
 function build(place, field, parts) {
   parts.error.hidden = true;
-  field("repo").removeAttribute("aria-invalid");
+  field("repo")?.removeAttribute("aria-invalid");
   return whileBusy(parts, async () => {
     try {
       return await asPerson(place, async (client) => {
@@ -74,6 +87,9 @@ function build(place, field, parts) {
 
 /** Resolve to what is to be built, with the fields filled in; what a provider of one's choice calls a repository is its own affair. */
 async function takeApart(client, field) {
+  if (field("prepared")?.value) {
+    return { repo: field("prepared").value, provider: "prepared" };
+  }
   const [repo, ref, path, provider] = ["repo", "ref", "path", "provider"].map((name) => field(name)?.value.trim() ?? "");
   if (provider) {
     return { repo, ref, provider };

@@ -124,6 +124,22 @@ controls = sa.Table(
     sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
 )
 
+prepared = sa.Table(
+    "prepared",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("repo", sa.Text, nullable=False),
+    sa.Column("ref", sa.Text, nullable=False),
+    sa.Column("profile", sa.String(255), nullable=False),
+    sa.Column("set_by", sa.String(255), nullable=False),
+    sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("image", sa.String(300), nullable=False),
+    sa.Column("commit", sa.String(64), nullable=False),
+    sa.Column("refreshed", sa.DateTime(timezone=True)),
+    sa.Column("problem", sa.Text, nullable=False),
+)
+
 lease = sa.Table("lease", metadata, sa.Column("generation", sa.Integer, nullable=False))
 
 temporary_users = sa.Table(

@@ -14,7 +14,7 @@ from ..errors import InvalidRequest, Unavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA_HEAD = "0012"
+SCHEMA_HEAD = "0013"
 
 
 def is_current(engine: sa.Engine) -> bool:

@@ -159,6 +159,25 @@ def test_an_administrator_bans_a_repository_and_people_read_why(binder: CommandL
     assert binder.run("build", address, "--detach").returncode == 0
 
 
+def test_an_administrator_prepares_an_environment_that_people_launch_though_its_server_is_away(
+    hub: HubProcess, binder: CommandLine, admin: str, new_repository: NewRepository
+) -> None:
+    repository = new_repository({"README.md": "hello\n"})
+    binder.output("prepared", "set", "course", repository.url, "--description", "Statistics", BINDER_TOKEN=admin)
+    [listed] = wait_for(lambda: [one for one in json.loads(binder.output("prepared", "list", "--json")) if one["image"]], "the environment")
+    assert (listed["name"], listed["commit"], listed["set_by"]) == ("course", repository.rev("main"), "root-admin")
+    repository.hang()
+    launched = json.loads(binder.output("launch", "course", "--provider", "prepared", "--json"))
+    assert hub.servers("alice")[launched["server"]]["user_options"]["provider"] == "prepared"
+    hub.stop_servers()
+    hook = json.loads(binder.output("prepared", "hook", "course", "--json", BINDER_TOKEN=admin))
+    assert hook["url"].endswith("/services/binder/api/hooks/course")
+    refused = binder.run("prepared", "remove", "course")
+    assert (refused.returncode, refused.stderr.startswith("binder: Prepared environments are looked after by administrators")) == (3, True)
+    binder.output("prepared", "remove", "course", BINDER_TOKEN=admin)
+    assert json.loads(binder.output("prepared", "list", "--json")) == []
+
+
 # Servers
 
 

@@ -99,6 +99,8 @@ class FakeService:
         drops: after which events to cut the connection, each once.
         keep_alives: whether the event log has comments in it.
         forgets_resumes: whether every connection hears the event log from its first event on.
+        prepared: the prepared environments.
+        only_prepared: whether nothing else may be used.
     """
 
     def __init__(self, port: int = 0, server: HTTPServer | None = None) -> None:
@@ -112,6 +114,8 @@ class FakeService:
         self.drops: list[int] = []
         self.keep_alives = False
         self.forgets_resumes = False
+        self.prepared: list[dict[str, Any]] = []
+        self.only_prepared = False
         self.slow_asks = asyncio.Event()
         self.slow_asks.set()
         self.port = port
@@ -137,6 +141,8 @@ class FakeService:
         more = {"service": self}
         routes = [
             (api + "addresses", _Addresses, more),
+            (api + "prepared", _Prepared, more),
+            (api + "prepared/([^/]+)", _Prepared, more),
             (api + "builds", _Asks, more),
             (api + "builds/([^/]+)/events", _Events, more),
             (api + "builds/([^/]+)/ask", _Ask, more),
@@ -215,6 +221,15 @@ class _Addresses(_Handler):
 class _Notices(_Handler):
     def get(self) -> None:
         self.finish({"notices": self.service.notices})
+
+
+class _Prepared(_Handler):
+    def get(self, name: str = "") -> None:
+        environments = self.service.prepared
+        if name:
+            self.finish(next(one for one in environments if one["name"] == name))
+        else:
+            self.finish({"only": self.service.only_prepared, "environments": environments})
 
 
 class _Health(_Handler):

@@ -172,6 +172,62 @@ async def test_the_form_says_what_the_service_tells_everybody_and_that_it_is_awa
     assert "Build for the server alice" not in hub.tokens("alice")
 
 
+COURSE = {"name": "course", "description": "Statistics {{7}}", "image": "img", "profile": ""}
+PICKED = {"repo": "course", "ref": "", "path": "a.ipynb", "provider": "prepared"}
+
+
+async def test_a_prepared_environment_is_picked_in_the_form_and_shown_again(hub: Hub, service: FakeService) -> None:
+    service.prepared = [COURSE, {"name": "lab", "description": "", "image": None}]
+    service.on_ask = lambda build: build.ready("img-1")
+    async with hub.browser("alice") as browser:
+        page = (await browser.get("spawn")).text
+        assert [unescape(label) for label in re.findall(r"<option[^>]*>([^<]*)</option>", page)] == [
+            "None: a repository of your own choice",
+            "course: Statistics {{7}}",
+            "lab (not built yet)",
+        ]
+        data = {"prepared": "course", "repo": "", "ref": "", "path": "a.ipynb"}
+        assert (await browser.post("spawn", params=xsrf(browser), data=data)).status_code == 302
+        await until(lambda: hub.user("alice").spawner.ready, "the server")
+        assert hub.user("alice").spawner.orm_spawner.user_options == PICKED
+        assert [body for _, body in service.asks] == [{"repo": "course", "provider": "prepared"}]
+        await hub.user("alice").stop()
+        page = (await browser.get("spawn")).text
+    assert '<option value="course" selected>' in page
+    assert field(page, "repo") == ""
+    assert 'name="provider"' not in page
+
+
+async def test_a_link_picks_a_prepared_environment_and_starts_nothing(hub: Hub, service: FakeService) -> None:
+    service.prepared = [COURSE]
+    async with hub.browser("alice") as browser:
+        page = (await browser.get("spawn", params={"repo": "course", "provider": "prepared"})).text
+    assert '<option value="course" selected>' in page
+    assert not hub.user("alice").spawner.active
+
+
+async def test_an_environment_and_a_repository_together_are_refused(hub: Hub, service: FakeService) -> None:
+    service.prepared = [COURSE]
+    async with hub.browser("alice") as browser:
+        answer = await browser.post("spawn", params=xsrf(browser), data={"prepared": "course", "repo": REPO, "ref": "", "path": ""})
+    assert answer.status_code == 400
+    assert "Pick a prepared environment or name a repository, not both." in answer.text
+    assert field(answer.text, "repo") == REPO
+    assert '<option value="course" selected>' in answer.text
+
+
+async def test_where_only_prepared_environments_may_be_used_the_form_has_no_other_fields(hub: Hub, service: FakeService) -> None:
+    service.only_prepared = True
+    async with hub.browser("alice") as browser:
+        page = (await browser.get("spawn")).text
+        assert "There are no prepared environments yet" in page
+        service.prepared = [COURSE]
+        page = (await browser.get("spawn")).text
+    assert 'id="binder-prepared" name="prepared" required' in page
+    assert 'id="binder-repo"' not in page
+    assert "None" not in page.partition('id="binder-prepared"')[2].partition("</select>")[0]
+
+
 async def test_what_was_typed_is_still_there_after_a_refusal(hub: Hub) -> None:
     async with hub.browser("alice") as browser:
         form = {"repo": "not a repo", "ref": "v{1}", "path": "a.ipynb"}

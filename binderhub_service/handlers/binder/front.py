@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ... import __version__
+from ...builds.access import may_build
 from ...errors import BinderError, InvalidRequest
 from ...models import Request
 from ...providers import Provider, check_permitted, provider_for
@@ -30,7 +31,12 @@ class FrontHandler(PageHandler):
             except BinderError as problem:
                 error = problem
                 self.set_status(problem.status)
-        self.render_page("front.html", given=given, link=link, error=error, providers=self._choices(), **self._files())
+        self.render_page("front.html", given=given, link=link, error=error, providers=self._choices(), **self._prepared(), **self._files())
+
+    def _prepared(self) -> dict[str, Any]:
+        """Return what there is to pick from by who may build."""
+        prepared = self.context.prepared
+        return {"prepared": prepared.all() if may_build(self.caller) else [], "only_prepared": prepared.only}
 
     def _files(self) -> dict[str, bool]:
         """Return what may be sent instead of a repository's address."""

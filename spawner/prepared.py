@@ -1,0 +1,68 @@
+"""What the operator has prepared, as the form offers it and as a start needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from binder_client.answers import ServiceError
+from binder_client.client import BuildClient
+
+
+@dataclass(frozen=True)
+class OfferedEnvironment:
+    """A prepared environment in a list.
+
+    Attributes:
+        name: what is stored.
+        label: what people read.
+    """
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class PreparedList:
+    """What there is to pick.
+
+    Attributes:
+        only: whether nothing else may be used.
+    """
+
+    offered: Sequence[OfferedEnvironment] = ()
+    only: bool = False
+
+
+NOTHING_PREPARED = PreparedList()
+
+
+async def prepared_of(client: BuildClient) -> PreparedList:
+    """Return what the client's person may pick.
+
+    Raises:
+        ServiceError: the service refuses, or stays away longer than the client's patience.
+    """
+    try:
+        answer = await client.ask_object("GET", "prepared")
+    except ServiceError as error:
+        if error.status == HTTPStatus.NOT_FOUND:  # a service elsewhere may be of a version that has none
+            return NOTHING_PREPARED
+        raise
+    environments = answer.get("environments")
+    known = [one for one in environments if isinstance(one, dict) and one.get("name")] if isinstance(environments, list) else []
+    return PreparedList([OfferedEnvironment(str(one["name"]), _label(one)) for one in known], bool(answer.get("only")))
+
+
+async def profile_of(client: BuildClient, name: str) -> str:
+    """Return the profile that the servers of a prepared environment have; empty for none of its own; raises `ServiceError`."""
+    found = await client.ask_object("GET", f"prepared/{quote(name, safe='')}")
+    return str(found.get("profile") or "")
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    described = f"{one['name']}: {one['description']}" if one.get("description") else str(one["name"])
+    return described if one.get("image") else f"{described} (not built yet)"
