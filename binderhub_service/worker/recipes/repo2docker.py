@@ -27,6 +27,7 @@ from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
+from .dockerfile_advice import advice_on
 from .image_check import ImageCheck, checking
 from .layer import put_on_top
 from .pushing import pull, push
@@ -107,6 +108,8 @@ class _DockerBuild:
         shared = is_shared(self.definition, self.settings, self.reporter)
         if shared and self._from_environment(shared_key(self.definition, self.job, self.settings)):
             return False
+        if advice := advice_on(self.definition.files):
+            self.reporter.log(advice)
         self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
         return True
 
