@@ -25,6 +25,7 @@ from tornado.netutil import bind_sockets
 from traitlets.config import Config
 
 from tests.harness.foreign_clients import close_hub_client
+from tests.harness.waiting import within
 
 REPO = "https://github.com/o/r"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -443,12 +444,11 @@ def make_image(images_dir: Path, name: str, environment: Path, content: Path, co
 async def ask_server(url: str) -> dict[str, Any]:
     """Return how the server behind `url` was started, once it answers."""
     parts = urlsplit(url)
-    async with httpx.AsyncClient(base_url=f"{parts.scheme}://{parts.netloc}", trust_env=False) as client:
-        for _ in range(200):
+    async with httpx.AsyncClient(base_url=f"{parts.scheme}://{parts.netloc}", trust_env=False) as client, within():
+        while True:
             try:
                 told: dict[str, Any] = (await client.get("/api")).json()
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
             else:
                 return told
-    raise TimeoutError(f"no answer from {url}")

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from binder_client.answers import ServiceError
 from binder_client.client import BuildClient, BuildEvent
+from tests.harness.waiting import until
 from tests.spawner.fakes import REPO, FakeBuild, FakeService
 
 
@@ -76,8 +77,7 @@ async def test_a_service_that_restarts_loses_no_event(service: FakeService, clie
     build = service.build_of(REPO, "main")
     build.log("before")
     following = asyncio.create_task(progress(client, build.id))
-    while not service.resumes:
-        await asyncio.sleep(0.01)
+    await until(lambda: service.resumes, "the following")
     await service.stop()
     build.log("meanwhile")
     await asyncio.sleep(0.6)
@@ -96,10 +96,11 @@ async def test_an_ask_waits_for_a_service_that_restarts(service: FakeService, cl
 
 
 async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> None:
-    async with BuildClient(service.url, "t", patience_seconds=1, keep_alive_seconds=10) as client:
+    async with BuildClient(service.url, "t", patience_seconds=2, keep_alive_seconds=10) as client:
         build = service.build_of(REPO, "main")
         following = asyncio.create_task(progress(client, build.id))
-        await asyncio.sleep(1.3)
+        await until(lambda: service.resumes, "the following")
+        await asyncio.sleep(2.5)
         await service.stop()
         await service.start()
         build.ready()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ from spawner.local.base import LocalSpawner
 from spawner.local.spawner import PROCESS_FILE, ProcessSpawner, read_image
 from spawner.options import RepoOptions
 from spawner.rejection import Rejection
+from tests.harness.waiting import until
 from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
 BUILD: Mapping[str, Any] = {"id": "b1", "repo": REPO, "ref": "HEAD", "commit": COMMIT, "image": "img-1", "state": "ready"}
@@ -514,11 +513,8 @@ async def test_stopping_leaves_nothing_of_the_servers_group_running(spawner: Pro
         spawner.interrupt_timeout = 1  # the shell does not pass the interrupt on
         child = int((tmp_path / "people" / "alice" / "child").read_text())
         await spawner.stop()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and any(is_running(pid) for pid in (child, told["pid"])):
-        await asyncio.sleep(0.05)
-    assert not is_running(child)
-    assert not is_running(told["pid"])
+    await until(lambda: not is_running(child), "the end of the child")
+    await until(lambda: not is_running(told["pid"]), "the end of the server")
 
 
 async def test_a_server_that_ends_while_it_starts_leaves_nothing_of_its_group_running(

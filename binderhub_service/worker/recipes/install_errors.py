@@ -20,7 +20,7 @@ _BAD_LINE = re.compile(
 )
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
-_NO_WHEEL = re.compile(r"(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
+_NO_WHEEL = re.compile(r"(?<![^\s,])(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
 _OTHER_HASH = re.compile(r"Hash mismatch for `(?P<what>[^`\n]{1,200})`")
 _TAG = re.compile(r"`([A-Za-z0-9_]+)`")
 _UNKNOWN_PACKAGE = re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the package registry")
