@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.measure import Row, machine, table_head, table_line
 
-BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "startup", "docker", "starts", "pods")
+BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "growth", "startup", "docker", "starts", "pods", "peer")
 
 
 def main() -> int:

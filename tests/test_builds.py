@@ -435,6 +435,20 @@ async def test_builds_wait_in_turn_between_people_and_are_told_so(make: Callable
     assert_whole(await real_builds.event_log(c))
 
 
+async def test_far_behind_a_place_is_told_when_it_has_changed_by_a_fifth_and_near_the_end_each_time(make: Callable[..., RealBuilds]) -> None:
+    refs = {f"r{number}": commit(number) for number in range(21)}
+    real = make(provider=TableProvider(**refs), builder=FakeBuilder(gate=asyncio.Event()), limits=BuildLimits(running=1))
+    asked = [await real.ask(ref=ref) for ref in refs]
+    for number, build in enumerate(asked[1:-1], start=1):
+        await real.builds.cancel(build.id, ALICE)
+        assert (real.builds.queue_status(asked[-1].id) or {})["position"] == 20 - number, "who asks is told exactly"
+    open_gate(real)
+    for build in asked:
+        await real.end_of(build)
+    places = [event.payload["position"] for event in await real.event_log(asked[-1]) if event.kind is Kind.QUEUE]
+    assert places == [20, 17, 14, 12, 10, *range(9, 0, -1)]
+
+
 async def test_no_more_run_than_may(make: Callable[..., RealBuilds]) -> None:
     refs = {f"r{number}": commit(100 + number) for number in range(8)}
     real_builds = make(builder=FakeBuilder(gate=asyncio.Event()), limits=BuildLimits(running=2), provider=TableProvider(**refs))

@@ -24,6 +24,8 @@ from .runner import BuildRunner
 
 log = logging.getLogger("binderhub_service")
 
+# A place is told anew when it has changed by a fifth: near the end each time, and in a long queue not to everybody for every build that starts.
+_TOLD_SHARE = 5
 _CANCELLED = {"code": "cancelled", "message": "The build was cancelled.", "hint": "Ask again to build it."}
 
 
@@ -143,7 +145,7 @@ class BuildScheduler:
         waiting = self._queue.in_order()
         for position, (build_id, seconds) in enumerate(zip(waiting, self._estimates(waiting), strict=True), start=1):
             active = self._active.waiting(build_id)
-            if active.position != position:
+            if abs(active.position - position) >= max(1, position // _TOLD_SHARE):
                 active.position = position
                 active.event_log.append(Kind.QUEUE, {"position": position, "estimate_seconds": seconds})
 
