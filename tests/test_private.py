@@ -6,7 +6,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from binderhub_service.common.private import keep_private, private_folder
 from tests.harness.git_server import Repository
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import WITHOUT_LAB
 from tests.harness.waiting import wait_for
 
 STRANGER = 65534
@@ -53,20 +54,23 @@ def test_what_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755
 
 
-def test_a_hub_keeps_everything_in_its_state_from_others(
-    start_hub: Callable[..., HubProcess], new_repository: Callable[..., Repository], tmp_path: Path
-) -> None:
-    """Also what an earlier version has left there with wider modes."""
-    hub = start_hub()
+@pytest.fixture
+def hub_with_open_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub whose state begins with folders and a database that everybody may read, as an earlier version left them."""
+    hub = HubProcess(tmp_path_factory.mktemp("own-hub"), more={"service": WITHOUT_LAB})
+    for path in [hub.state, *(hub.state / name for name in ("builds", "people", "environments", "images"))]:
+        path.mkdir()
+        path.chmod(0o755)
+    (hub.state / "service.sqlite").touch()
+    (hub.state / "service.sqlite").chmod(0o644)
+    with hub:
+        yield hub
+
+
+def test_a_hub_keeps_everything_in_its_state_from_others(hub_with_open_state: HubProcess, new_repository: Callable[..., Repository]) -> None:
+    hub = hub_with_open_state
     repository = new_repository({"README.md": "hello\n"})
     commit = repository.rev("main")
-    hub.launch("alice", {"repo": repository.url})
-    hub.stop()
-    for path in [hub.state, *(hub.state / name for name in ("builds", "people", "environments", "images"))]:
-        path.chmod(0o755)
-    for file in hub.state.glob("service.sqlite*"):
-        file.chmod(0o644)
-    hub.start()
     assert hub.launch("alice", {"repo": repository.url})[-1]["ready"]
     repository.hang()
     build = hub.build(repository.url, hub.token("alice"), ref=commit, force=True)

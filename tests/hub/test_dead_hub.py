@@ -17,6 +17,7 @@ import pytest
 from spawner.local.spawner import PROCESS_FILE
 from tests.harness.git_server import GitServer
 from tests.harness.hub import RESTART_SECONDS, HubProcess
+from tests.harness.hub_config import WITHOUT_LAB
 from tests.harness.waiting import wait_for
 
 CONFIG = "c.JupyterHub.cleanup_servers = False\n"
@@ -70,7 +71,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -
     """The hub, one for all of these tests."""
     opened = tmp_path_factory.mktemp("gate") / "open"
     waiting = git_server.create("dead-hub/waiting", {"start": f"#!/bin/sh\nwhile [ ! -e '{opened}' ]; do sleep 0.1; done\nexec \"$@\"\n"})
-    with HubProcess(tmp_path_factory.mktemp("hub"), config=CONFIG) as hub:
+    with HubProcess(tmp_path_factory.mktemp("hub"), config=CONFIG, more={"service": WITHOUT_LAB}) as hub:
         assert hub.launch("alice", {"repo": git_server.create("dead-hub/former", {"start": FORMER}).url})[-1]["ready"]
         [former] = servers_of(hub, "alice")
         assert hub.start_server("bob", {"repo": waiting.url}).is_success
