@@ -56,6 +56,12 @@ def environment_name(prefix: str, key: str) -> str:
     return f"{prefix}environment:{key}".replace("_", "-").lower()
 
 
+def layers_name(prefix: str, repo: str, ref: str) -> str:
+    """Return the name under which builds of a repository and ref leave layers for each other."""
+    both = f"{repo}\0{ref}"
+    return f"{prefix}layers:{digest(both, 32)}".replace("_", "-").lower()
+
+
 def unchecked_name(prefix: str, name: str) -> str:
     """Return the name under which layers of an image are pushed while it is not known whether a server can be started from it."""
     return f"{prefix}unchecked:{digest(name.rpartition(':')[0], 32)}".replace("_", "-").lower()

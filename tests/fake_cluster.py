@@ -21,6 +21,7 @@ class FakeCluster:
     Attributes:
         requests: ``METHOD path`` of every request, watches as ``WATCH version``.
         refusals: statuses that the next requests are answered with, by the beginning of ``METHOD path``.
+        told: what a refusal says.
         logs: by container, what the next reads of its log get: pieces of it, and None where the connection breaks.
         held: requests for one pod that are answered, with what was there when they came, only once this is set.
         oldest: watches from an older version than this are answered with 410.
@@ -29,6 +30,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.refusals: dict[str, list[int]] = {}
+        self.told = "no"
         self.logs: dict[str, list[list[bytes | None]]] = {}
         self.pods: dict[str, dict[str, Any]] = {}
         self.held: asyncio.Event | None = None
@@ -112,7 +114,7 @@ class FakeCluster:
         self.requests.append(what)
         for beginning, statuses in self.refusals.items():
             if what.startswith(beginning) and statuses:
-                return web.json_response({"message": "no"}, status=statuses.pop(0))
+                return web.json_response({"message": self.told}, status=statuses.pop(0))
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -145,6 +147,8 @@ class FakeCluster:
 
     async def _create(self, request: web.Request) -> web.Response:
         pod = await request.json()
+        if "dryRun" in request.query:
+            return web.json_response(pod, status=201)
         if pod["metadata"]["name"] in self.pods:
             return web.json_response({}, status=409)
         await self.put(pod["metadata"]["name"], metadata={"labels": pod["metadata"]["labels"]}, phase="Pending")

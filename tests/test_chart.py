@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from spawner.kubernetes.chart import DEFAULT_USER_ID
 from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, Objects, Values, by_name, helm, packed, template
+from tests.kubernetes.chart.release import merged
 
 needs_helm = pytest.mark.skipif(bool(REASON), reason=REASON)
 REGISTRY = {"prefix": "registry.example.org/binder"}
@@ -103,6 +105,31 @@ def test_rights_go_to_the_account_that_runs_builds(chart: Path, values: Values, 
     binding = made["RoleBinding", "binder-builds"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "binder"}]
     assert binding["metadata"]["namespace"] == made["ConfigMap", "binder-builds"]["metadata"]["namespace"] == "builds"
+
+
+@needs_helm
+def test_builds_get_a_namespace_of_their_own_with_the_level_that_they_need(chart: Path) -> None:
+    made = objects(chart, {**OWN, "builder": {"namespace": "builds", "createNamespace": True}})
+    assert made["Namespace", "builds"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert ("Namespace", "builds") not in objects(chart, {**OWN, "builder": {"namespace": "builds"}})
+
+
+@needs_helm
+def test_a_changed_value_restarts_what_reads_it_and_nothing_else(chart: Path) -> None:
+    def checksums(values: Values) -> tuple[str, str]:
+        made = objects(chart, values)
+        hub = made["Deployment", "hub"]["spec"]["template"]["metadata"]["annotations"]
+        service = made["Deployment", "binder-service"]["spec"]["template"]["metadata"]["annotations"] if values is not IN_HUB else {}
+        return hub["checksum/binder"], service.get("checksum/values", "")
+
+    limits, elsewhere = {"config": {"Limits": {"running": 3}}}, {"builder": {"namespace": "builds"}}
+    hub, service = checksums(OWN)
+    assert checksums(OWN) == (hub, service)
+    assert checksums({**OWN, **limits})[0] == hub
+    assert checksums({**OWN, **limits})[1] != service
+    assert checksums({**OWN, **elsewhere})[0] != hub
+    in_hub = objects(chart, {**IN_HUB, **limits})["Deployment", "hub"]["spec"]["template"]["metadata"]["annotations"]
+    assert in_hub["checksum/binder"] != checksums(IN_HUB)[0]
 
 
 @needs_helm
@@ -261,6 +288,41 @@ WRONG: list[tuple[Values, str]] = [
     ({"service": {"own": False}}, "take the two lists of chart/examples/in-hub.yaml"),
     ({**IN_HUB, "service": {"own": False, "extraEnv": {"A": "b"}}}, "in the hub's pod set jupyterhub.hub.extraEnv"),
     ({**IN_HUB, "registry": {"existingSecret": "mine"}}, "registry.existingSecret: the hub's pod mounts nothing called mine"),
+    ({"builder": {"createNamespace": True}}, "name one in builder.namespace that is not the release's"),
+    ({"builder": {"createNamespace": True, "namespace": "binder"}}, "name one in builder.namespace that is not the release's"),
+    ({"builder": {"namespace": "Builds"}}, "/builder/namespace"),
+    ({"builder": {"podSecurity": "restricted"}}, "/builder/podSecurity"),
+    ({"servers": {"ordinary": True}}, "needs jupyterhub.singleuser.storage.homeMountPath: /home/jovyan"),
+    ({"servers": {"ordinary": True}, "public": True}, "with public, everybody names a repository"),
+    ({"servers": {"restricted": True}}, "needs jupyterhub.singleuser.cloudMetadata.blockWithIptables: false"),
+    ({"service": {"image": {"name": "mine"}}}, "service.image needs both name and tag"),
+    ({**IN_HUB, "service": {"own": False, "image": {"name": "mine", "tag": "1"}}}, "in the hub's pod it is jupyterhub.hub.image"),
+    ({"registry": {"prefix": "example"}}, "For Docker Hub write docker.io/example."),
+    ({"registry": {"prefix": "ghcr.io/example:latest"}}, "/registry/prefix"),
+    ({"registry": {"prefix": "ghcr.io/example/"}}, "/registry/prefix"),
+    ({"builder": {"image": {"name": "registry.example.org/builder:1"}}}, "/builder/image/name"),
+    ({"builder": {"image": {"tag": 0.1}}}, "/builder/image/tag"),
+    ({"builder": {"nodeSelector": {"gpu": True}}}, "/builder/nodeSelector/gpu"),
+    ({"builder": {"tolerations": {"key": "x"}}}, "/builder/tolerations"),
+    ({"builder": {"extraEnv": {"N": 1}}}, "/builder/extraEnv/N"),
+    ({"builder": {"gitCredentials": "me:word@git.example.org"}}, "/builder/gitCredentials"),
+    ({"builder": {"extraVolumeMounts": [{"name": "x", "mountPath": "/x"}]}}, "mounts x, which builder.extraVolumes does not have"),
+    ({"builder": {"registryMirrors": {"docker.io": ["https://mirror.example.org"]}}}, "/builder/registryMirrors/docker.io/0"),
+    ({"builder": {"registryMirrors": {"docker.io": []}}}, "/builder/registryMirrors/docker.io"),
+    ({"builder": {"baseImageLogins": [{"registry": "registry.example.org"}]}}, "/builder/baseImageLogins/0"),
+    ({"builder": {"resources": {"limits": {"ephemeral-storage": "20"}}}}, "/builder/resources/limits/ephemeral-storage"),
+    ({"service": {"state": {"accessModes": ["RWO"]}}}, "/service/state/accessModes/0"),
+    ({"service": {"pdb": {"minAvailable": 1}}}, "Set service.pdb.minAvailable or service.pdb.maxUnavailable"),
+    ({"service": {"extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}]}}, "mounts ca, which service.extraVolumes does not have"),
+    ({"networkPolicy": {"closedRanges": ["10.0.0.0"]}}, "/networkPolicy/closedRanges/0"),
+    ({"urlGuard": {"exceptions": ["https://gitlab.example.org"]}}, "/urlGuard/exceptions/0"),
+    ({"monitoring": {"serviceMonitor": {"interval": "30"}}}, "/monitoring/serviceMonitor/interval"),
+    ({"database": {"url": "mysql://db/binder"}}, "/database/url"),
+    ({"public": "yes"}, "/public"),
+    ({"config": {"KubernetesMode": {"namespace": "builds"}}}, "KubernetesMode.namespace is the chart's to set; set builder.namespace."),
+    ({"config": {"BinderService": {"mode": "docker"}}}, "BinderService.mode is the chart's to set."),
+    ({"jupyterhub": {"hub": {"baseUrl": "ours"}}}, "jupyterhub.hub.baseUrl has to begin with a slash: /ours"),
+    ({"jupyterhub": {"hub": {"image": {"name": "r.example.org/h:1"}}}}, "jupyterhub.hub.image.name has a tag"),
     ({"jupyterhub": {"enabled": False}}, "jupyterhub.enabled must be true"),
     ({"jupyterhub": {"hub": {"image": {"tag": ""}}}}, "jupyterhub.hub.image.tag is empty"),
     ({"jupyterhub": {"hub": {"extraVolumes": [{"name": "mine", "emptyDir": {}}]}}}, "add the entry `binder` of chart/values.yaml"),
@@ -268,12 +330,36 @@ WRONG: list[tuple[Values, str]] = [
 ]
 
 
+def together(wrong: list[tuple[Values, str]]) -> Iterator[tuple[Values, list[str]]]:
+    """Yield wrong values with the words expected: as many at a time as helm tells of, which is one of the templates, and all of the schema's."""
+    left = list(wrong)
+    while left:
+        values, words = left.pop(0)
+        expected, rest = [words], []
+        for other, theirs in left:
+            of_schema = words.startswith("/") and theirs.startswith("/")
+            if of_schema and not any(
+                f"{one}/".startswith((f"{two}/", two)) or two.startswith(f"{one}/") for one in leaves(values) for two in leaves(other)
+            ):
+                values, expected = merged(values, other), [*expected, theirs]
+            else:
+                rest.append((other, theirs))
+        left = rest
+        yield values, expected
+
+
+def leaves(values: Any, path: str = "") -> set[str]:
+    """Return the paths of all values that are no dictionaries."""
+    return {path} if not isinstance(values, dict) or not values else {found for name in values for found in leaves(values[name], f"{path}/{name}")}
+
+
 @needs_helm
 def test_what_would_not_work_is_refused_with_a_sentence(chart: Path) -> None:
-    for values, words in WRONG:
+    for values, expected in together(WRONG):
         registry = {**REGISTRY, **values.get("registry", {})}
-        with pytest.raises(HelmFailed, match=re.escape(words)):
+        with pytest.raises(HelmFailed) as refused:
             template(chart, {**values, "registry": registry})
+        assert [words for words in expected if words not in str(refused.value)] == []
 
 
 # --- the service on its own --------------------------------------------------------------------------------------------------

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kubespawner import KubeSpawner
 from traitlets.config import Config
 
 from binderhub_service.common.address_rules import AddressRules
 from binderhub_service.modes.kubernetes import KubernetesMode
 from binderhub_service.settings import UrlGuard
+from spawner.composed import ComposedSpawner
 from spawner.kubernetes import chart
 
 CHART = Path(__file__).parents[1] / "chart"
@@ -32,6 +31,7 @@ def mounted(folder: Path, **more: Any) -> Path:
         "builder": defaults["builder"],
         "urlGuard": defaults["urlGuard"],
         "public": defaults["public"],
+        "servers": defaults["servers"],
         "release": "binder",
         "namespace": "hubs",
         "buildNamespace": "builds",
@@ -138,7 +138,6 @@ def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_th
     assert c.RepoSpawner.binder_url == f"{url}/ours/services/binder/"
     assert c.JupyterHub.spawner_class == "spawner.kubernetes.spawner.BinderSpawner"
     assert c.KubeSpawner.image_pull_secrets == ["others", "binder-registry"]
-    assert services["binder-values"]["command"][1:4] == ["-m", "spawner.kubernetes.chart", "watch"]
 
 
 def test_logins_of_git_servers_reach_the_service_and_no_other_part_of_the_hub(tmp_path: Path) -> None:
@@ -183,22 +182,24 @@ def test_named_servers_are_the_charts_to_decide(tmp_path: Path, named: bool) -> 
     assert c.JupyterHub.allow_named_servers is named
 
 
-def test_the_hub_is_ended_when_its_values_change_and_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the service has a Deployment of its own, what only that reads does not matter to the hub."""
-    mounted(tmp_path, own=True)
-    monkeypatch.setattr(chart, "WATCH_SECONDS", 0.01)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as hub:
-        c = Config()
-        c.JupyterHub.services = []
-        *_, mark = configured(tmp_path, c)["binder-values"]["command"]
-        watch = threading.Thread(target=chart.end_hub_on_change, args=(mark, tmp_path, hub.pid))
-        watch.start()
-        mounted(tmp_path, own=True, config={"Limits": {"running": 3}})
-        watch.join(0.2)
-        assert hub.poll() is None
-        mounted(tmp_path, own=True, release="other")
-        watch.join(10)
-        assert hub.wait(10) == -signal.SIGTERM
+def test_restricted_servers_run_by_a_users_number_without_any_right(tmp_path: Path) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    c.KubeSpawner.uid = chart.DEFAULT_USER_ID
+    c.KubeSpawner.pod_security_context = {"fsGroupChangePolicy": "OnRootMismatch"}
+    configured(mounted(tmp_path, servers={"ordinary": False, "restricted": True}), c)
+    assert c.KubeSpawner.uid == 1000
+    assert c.KubeSpawner.pod_security_context == {"runAsNonRoot": True, "fsGroupChangePolicy": "OnRootMismatch"}
+    assert c.KubeSpawner.container_security_context == {"capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_ordinary_servers_are_there_where_a_value_says_so(tmp_path: Path) -> None:
+    c = Config()
+    c.JupyterHub.services = []
+    c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+    configured(mounted(tmp_path, servers={"ordinary": True, "restricted": False}), c)
+    assert issubclass(c.JupyterHub.spawner_class, ComposedSpawner)
+    assert c.JupyterHub.spawner_class.operators_class is KubeSpawner
 
 
 def test_the_program_becomes_the_service_with_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,35 @@ async def test_what_does_not_pass_is_said_with_a_code_and_a_hint(fake: FakeClust
             await asked
 
 
+@pytest.mark.parametrize(
+    ("status", "told", "code"),
+    [
+        (403, 'pods "build-1" is forbidden: violates PodSecurity "baseline:latest": seccompProfile (...)', "pod_not_admitted"),
+        (400, 'admission webhook "policy.example.org" denied the request: no root', "pod_not_admitted"),
+        (403, 'pods "build-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1', "cluster_quota_exceeded"),
+        (403, 'pods is forbidden: User "me" cannot create resource "pods" in API group ""', "cluster_refused"),
+        (403, "<html>", "cluster_refused"),
+    ],
+)
+async def test_what_admission_refuses_is_said_by_name(fake: FakeCluster, cluster: Cluster, status: int, told: str, code: str) -> None:
+    fake.told, fake.refusals["POST"] = told, [status]
+    with pytest.raises(Unavailable) as caught:
+        await cluster.create_pod(POD)
+    assert caught.value.code == code
+    assert (told.rpartition("denied")[2].rpartition("forbidden: ")[2] in caught.value.message) is (code != "cluster_refused")
+
+
+async def test_whether_pods_are_admitted_is_asked_without_making_one(fake: FakeCluster, cluster: Cluster) -> None:
+    await cluster.check_admission(POD)
+    assert fake.pods == {}
+    for status, told in ((403, "x is forbidden: exceeded quota: small"), (400, 'admission webhook "x" does not support dry run')):
+        fake.told, fake.refusals["POST"] = told, [status]
+        await cluster.check_admission(POD)
+    fake.told, fake.refusals["POST"] = 'x is forbidden: violates PodSecurity "baseline"', [403]
+    with pytest.raises(Unavailable, match="does not admit the build's pod: violates PodSecurity"):
+        await cluster.check_admission(POD)
+
+
 async def test_a_check_does_not_wait(fake: FakeCluster, cluster: Cluster) -> None:
     fake.refusals["GET"] = [503]
     with pytest.raises(Unavailable):

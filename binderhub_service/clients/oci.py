@@ -98,6 +98,10 @@ class Layout:
         algorithm, _, name = blob.digest.partition(":")
         return self._checked(self._folder / "blobs" / algorithm / name)
 
+    def read(self, blob: Blob) -> bytes:
+        """Return a small blob, such as a configuration; raises `BuildFailed`."""
+        return self._read(self.path(blob))
+
     def _read(self, path: Path) -> bytes:
         with self._checked(path).open("rb") as file:
             return file.read(_MAX_JSON_BYTES)

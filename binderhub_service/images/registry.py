@@ -181,8 +181,8 @@ class RegistryImages(Images):
             await self._local.close()
 
     def _is_of_builds(self, name: str) -> bool:
-        """Say whether a name is for builds alone: an environment's, or that of an image that may not have been checked."""
-        return name.startswith((f"{self._prefix}environment:", f"{self._prefix}unchecked:"))
+        """Say whether a name is for builds alone: an environment's, layers', or that of an image that may not have been checked."""
+        return name.startswith((f"{self._prefix}environment:", f"{self._prefix}layers:", f"{self._prefix}unchecked:"))
 
     # --- manifests ---------------------------------------------------------------------------------------------------
 

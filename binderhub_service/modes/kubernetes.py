@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from traitlets import Dict, Enum, Float, Integer, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, default
 from traitlets import List as ListTrait
 
 from ..builders import Builder
 from ..builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, ServersOnCluster
-from ..clients.credentials import docker_config_directory
+from ..clients.credentials import docker_config_directory, login_from, logins_text
 from ..clients.registry import RegistryClient
 from ..errors import Unavailable
 from ..images import Images
@@ -84,6 +84,16 @@ class KubernetesMode(Repo2dockerMode):
         """,
     ).tag(config=True)
 
+    base_image_credentials = ListTrait(
+        Dict(),
+        help="""Logins of registries with private base images (``FROM``), each with ``registry``, ``username`` and ``password``.
+
+        They reach the step that fetches and no other step; everybody who may build can have every image that they open. Only what a Dockerfile
+        names in full is fetched with them, no name with a variable. Default: none.
+        Example: ``[{"registry": "registry.example.org", "username": "reader", "password": "..."}]``.
+        """,
+    ).tag(config=True)
+
     # --- the pods ----------------------------------------------------------------------------------------------------
 
     node_selector = Dict(Unicode(), help="""Labels that a build's node must have. Default: none. Example: ``{"pool": "builds"}``.""").tag(config=True)
@@ -131,6 +141,23 @@ class KubernetesMode(Repo2dockerMode):
 
         Each build can change what others build from it: for people who trust each other. Default: none, a disk that goes with
         the pod. Example: ``{"persistentVolumeClaim": {"claimName": "build-cache"}}``.
+        """,
+    ).tag(config=True)
+    layer_cache = Bool(
+        False,
+        help="""Whether a build takes the layers of the last build of the same repository and ref, for the instructions that did not change.
+
+        They are kept in the registry as ``PREFIXlayers``. Nobody changes them but who writes to that branch of that repository; a commit that is
+        asked for by its hash neither takes nor leaves any. The layers are fetched before a build, which costs time where nothing of them can be
+        used. Of a Dockerfile of several stages, the last stage's are kept. Default: False.
+        """,
+    ).tag(config=True)
+    registry_mirrors = Dict(
+        ListTrait(Unicode()),
+        help="""Where base images are asked for before their own registry: by its host, hosts and paths of mirrors or pull-through caches.
+
+        A mirror that speaks plain http is named in `plain_http_registries` as well. Default: none.
+        Example: ``{"docker.io": ["mirror.example.org/docker-hub"]}``.
         """,
     ).tag(config=True)
     storage_driver = Enum(
@@ -230,7 +257,8 @@ class KubernetesMode(Repo2dockerMode):
         client = RegistryClient(credentials, self.plain_http_registries)
         servers = ServersOnCluster(Cluster(self.server_namespace, self.kubeconfig))
         images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds)
-        settings = self.record(KubernetesSettings)
+        bases = [login_from(content, "Every entry of KubernetesMode.base_image_credentials") for content in self.base_image_credentials]
+        settings = self.record(KubernetesSettings, base_logins=logins_text(bases))
         return images, KubernetesBuilder(Cluster(self.namespace, self.kubeconfig), settings, pod, credentials, limits, images.forget)
 
     def builder_info(self) -> dict[str, str]:

@@ -24,9 +24,10 @@ from .guards import disk_full
 from .job import Job
 from .pod_job import STEPS, PodSettings
 from .push_check import check_may_push
+from .recipes.base_images import BASES, fetch_base_images
 from .recipes.buildah import BuildahBuild
 from .recipes.pod_engine import make_in_engine
-from .recipes.pod_plan import Plan, make_plan
+from .recipes.pod_plan import CONTENT, Plan, make_plan
 from .recipes.pod_push import Pushing
 from .reporter import Reporter
 
@@ -87,11 +88,23 @@ async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) ->
             logins = pod_job.GIT_CREDENTIALS
             await check_may_push(client, credentials, job.image)
             await make_plan(job, settings, client, reporter, environment, logins if logins.exists() and logins.stat().st_size else None)
+            if not settings.engine_host and not Plan.read(work).found:
+                await _fetch_base_images(work, settings, reporter)
         elif settings.engine_host:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))  # what it has in the engine goes first
             make_in_engine(job, settings, reporter, environment)
         else:
             await Pushing(job, settings, pod_job.IMAGE, client, credentials, reporter).push(Plan.read(work))
+    finally:
+        await client.close()
+
+
+async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Reporter) -> None:
+    """Fetch them with the logins for base images alone: with those of the hub's own registry, people could have each other's images."""
+    credentials = Credentials.read(pod_job.BASE_LOGINS, None)
+    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS)
+    try:
+        await fetch_base_images(work / CONTENT, settings, client, credentials, reporter, work / BASES)
     finally:
         await client.close()
 

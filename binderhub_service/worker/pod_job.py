@@ -3,7 +3,7 @@
 A build is one pod with three containers of one image, one after the other, each of which is
 ``python3 -m binderhub_service.worker.pod STEP``::
 
-    fetch   has the logins of Git servers and registries: checks out the commit and plans what there is to do
+    fetch   has the logins of Git servers and registries: checks out the commit, fetches private base images, and plans what there is to do
     build   has no login: runs what the repository says, and leaves an image as a directory
     push    has the logins of registries: pushes that image
 
@@ -13,7 +13,8 @@ ended to `TERMINATION_MESSAGE`: ``{}`` or ``{"error": {...}}``; its exit status 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .image_settings import ImageSettings
@@ -27,6 +28,7 @@ IMAGE = Path("/image")
 JOB = Path("/job/job.json")
 LOGINS = Path("/registry/logins.json")
 GIT_CREDENTIALS = Path("/git/git-credentials")
+BASE_LOGINS = Path("/bases/base-logins.json")
 STORAGE = Path("/var/lib/containers")
 TERMINATION_MESSAGE = Path("/dev/termination-log")
 TERMINATION_BYTES = 4096
@@ -43,9 +45,13 @@ class PodSettings(ImageSettings):
         plain_http_registries: registries (host and port) that speak no TLS.
         storage_driver: how buildah keeps layers; where a node does not allow ``overlay``, ``vfs`` takes its place.
         repo2docker_version: what the builder image holds.
+        registry_mirrors: where base images of a registry are asked for first, by the registry's host: hosts and paths.
+        layer_cache: whether a build takes layers of the last one of its repository and ref.
         engine_host: a Docker daemon that builds instead, e.g. ``tcp://engine:2375``; empty to build in the pod.
     """
 
     plain_http_registries: tuple[str, ...] = ()
     storage_driver: str = "overlay"
+    registry_mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    layer_cache: bool = False
     engine_host: str = ""

@@ -37,11 +37,61 @@
 {{- if not $registry.prefix -}}
 {{- fail "registry.prefix is not set: name where images are pushed to, e.g. ghcr.io/example." -}}
 {{- end -}}
+{{- $host := splitList "/" $registry.prefix | first -}}
+{{- if not (or (contains "." $host) (contains ":" $host)) -}}
+{{- fail (printf "registry.prefix has to begin with the registry's host: %s is none. For Docker Hub write docker.io/%s." $host $registry.prefix) -}}
+{{- end -}}
 {{- if and $registry.existingSecret $registry.username -}}
 {{- fail "Set registry.username and registry.password, or registry.existingSecret, not both." -}}
 {{- end -}}
 {{- if ne (empty $registry.username) (empty $registry.password) -}}
 {{- fail (printf "registry.%s is set without registry.%s: a login has both." (ternary "password" "username" (empty $registry.username)) (ternary "username" "password" (empty $registry.username))) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Settings that the chart makes of other values, with which it makes rights, volumes and policies. */}}
+{{- define "binder.check.own" -}}
+{{- range $name, $value := dict "KubernetesMode.namespace" "builder.namespace" "KubernetesMode.registry" "registry.prefix" "KubernetesMode.instance" "" "KubernetesMode.owner" "" "BinderService.mode" "" "BinderService.state_dir" "" -}}
+{{- $parts := splitList "." $name -}}
+{{- if hasKey (index $.Values.config (first $parts) | default dict) (last $parts) -}}
+{{- fail (printf "config: %s is the chart's to set%s." $name (ternary (printf "; set %s" $value) "" (ne $value ""))) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Refuses mounts of volumes that are not there: `.key` has the two lists. */}}
+{{- define "binder.check.mounts" -}}
+{{- $names := .known -}}
+{{- range .of.extraVolumes -}}{{- $names = append $names .name -}}{{- end -}}
+{{- range .of.extraVolumeMounts -}}
+{{- if not (has .name $names) -}}
+{{- fail (printf "%s.extraVolumeMounts mounts %s, which %s.extraVolumes does not have." $.key .name $.key) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "binder.check.builds" -}}
+{{- include "binder.check.mounts" (dict "key" "builder" "of" .Values.builder "known" list) -}}
+{{- include "binder.check.mounts" (dict "key" "service" "of" .Values.service "known" (list "binder" "state" "files")) -}}
+{{- if and (not (kindIs "invalid" .Values.service.pdb.minAvailable)) (not (kindIs "invalid" .Values.service.pdb.maxUnavailable)) -}}
+{{- fail "Set service.pdb.minAvailable or service.pdb.maxUnavailable, not both: null takes the other one away." -}}
+{{- end -}}
+{{- if and .Values.builder.createNamespace (has .Values.builder.namespace (list "" .Release.Namespace)) -}}
+{{- fail "builder.createNamespace makes a namespace for builds alone: name one in builder.namespace that is not the release's." -}}
+{{- end -}}
+{{- end }}
+
+{{- define "binder.check.servers" -}}
+{{- $servers := .Values.servers -}}
+{{- $theirs := .Values.jupyterhub.singleuser -}}
+{{- if and $servers.ordinary .Values.public -}}
+{{- fail "servers.ordinary is for people who sign in: with public, everybody names a repository." -}}
+{{- end -}}
+{{- if and $servers.ordinary (eq $theirs.storage.homeMountPath "/home/person") -}}
+{{- fail "servers.ordinary needs jupyterhub.singleuser.storage.homeMountPath: /home/jovyan, where ordinary images have their home; servers from repositories have it at /home/person nonetheless." -}}
+{{- end -}}
+{{- if and $servers.restricted $theirs.cloudMetadata.blockWithIptables -}}
+{{- fail "servers.restricted needs jupyterhub.singleuser.cloudMetadata.blockWithIptables: false, which starts a privileged container in every server's pod; the network policy closes that address as well." -}}
 {{- end -}}
 {{- end }}
 
@@ -69,11 +119,23 @@
 {{- fail (printf "%s: the hub's pod mounts nothing called %s; name it in jupyterhub.hub.extraVolumes." $key $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.service.image.name -}}
+{{- fail "service.image is for a Deployment of its own (service.own: true); in the hub's pod it is jupyterhub.hub.image." -}}
+{{- end -}}
 {{- range $key := tuple "extraEnv" "extraVolumes" "extraVolumeMounts" "extraFiles" "extraPodSpec" -}}
 {{- if index $.Values.service $key -}}
 {{- fail (printf "service.%s is for a Deployment of its own (service.own: true); in the hub's pod set jupyterhub.hub.%s." $key $key) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if ne (empty .Values.service.image.name) (empty .Values.service.image.tag) -}}
+{{- fail "service.image needs both name and tag, or neither." -}}
+{{- end -}}
+{{- if not (hasPrefix "/" ($hub.baseUrl | default "/")) -}}
+{{- fail (printf "jupyterhub.hub.baseUrl has to begin with a slash: /%s" $hub.baseUrl) -}}
+{{- end -}}
+{{- if contains ":" (splitList "/" $hub.image.name | last) -}}
+{{- fail "jupyterhub.hub.image.name has a tag; that is jupyterhub.hub.image.tag." -}}
 {{- end -}}
 {{- if not (toString (default "" $hub.image.tag)) -}}
 {{- fail "jupyterhub.hub.image.tag is empty: name the tag of your image of the hub." -}}
@@ -86,6 +148,7 @@
 {{- fail "jupyterhub.enabled must be true: this chart is a JupyterHub." -}}
 {{- end -}}
 {{- include "binder.check.config" . -}}
+{{- include "binder.check.own" . -}}
 {{- include "binder.check.registry" . -}}
 {{- if and .Values.database.existingSecret .Values.database.url -}}
 {{- fail "Set database.url or database.existingSecret, not both." -}}
@@ -98,5 +161,7 @@
 {{- if and .Values.service.extraConfig (dig "BinderService" "config_file" "" .Values.config) -}}
 {{- fail "Set service.extraConfig or config.BinderService.config_file, not both." -}}
 {{- end -}}
+{{- include "binder.check.builds" . -}}
+{{- include "binder.check.servers" . -}}
 {{- include "binder.check.hub" . -}}
 {{- end }}

@@ -59,7 +59,7 @@ binder.instance: {{ .Release.Name }}
 
 {{- /* What spawner/kubernetes/chart.py reads; no secret but those in `config` and `gitCredentials`. */}}
 {{- define "binder.values" -}}
-{{- $values := pick .Values "config" "builder" "urlGuard" "public" -}}
+{{- $values := pick .Values "config" "builder" "urlGuard" "public" "servers" -}}
 {{- $_ := set $values "release" .Release.Name -}}
 {{- $_ := set $values "namespace" .Release.Namespace -}}
 {{- $_ := set $values "buildNamespace" (include "binder.builds.namespace" .) -}}
@@ -70,6 +70,16 @@ binder.instance: {{ .Release.Name }}
 {{- $_ := set $values "volume" (pick .Values.service.state "storage" "persistent") -}}
 {{- $_ := set $values "hasExtraConfig" (not (empty .Values.service.extraConfig)) -}}
 {{- toJson $values -}}
+{{- end }}
+
+{{- /* What the hub's process reads of the chart's own values: all, where the service runs in its pod. */}}
+{{- define "binder.hub.read" -}}
+{{- $values := include "binder.values" . | fromJson -}}
+{{- if .Values.service.own -}}
+{{- toJson (omit $values "config" "builder" "urlGuard" "volume" "hasExtraConfig") -}}{{- .Values.service.apiToken -}}
+{{- else -}}
+{{- toJson $values -}}{{- toJson .Values.service.extraConfig -}}{{- .Values.service.apiToken -}}{{- .Values.database.url -}}
+{{- end -}}
 {{- end }}
 
 {{- /* What the hub's image is pulled with, in all forms in which zero-to-jupyterhub takes it; a list as JSON, empty if there is none. */}}

@@ -2,7 +2,7 @@
 {{- define "binder.service.pod" -}}
 {{- $service := .Values.service }}
 {{- $path := printf "%sservices/binder/" (include "binder.base-url" .) }}
-{{- $image := .Values.jupyterhub.hub.image }}
+{{- $image := ternary $service.image .Values.jupyterhub.hub.image (ne $service.image.name "") }}
 serviceAccountName: {{ include "binder.service.service-account" . }}
 enableServiceLinks: false
 securityContext:
@@ -30,7 +30,7 @@ containers:
     {{- with $image.pullPolicy }}
     imagePullPolicy: {{ . }}
     {{- end }}
-    command: [python3, -m, spawner.kubernetes.chart, service]
+    command: [python3, -m, spawner.kubernetes.chart]
     securityContext:
       runAsUser: 1000
       runAsGroup: 1000

@@ -3,20 +3,16 @@
 The chart mounts what it knows at `FOLDER` and calls `configure` in its ``extraConfig``. A sub-chart's values cannot depend on
 those of the chart around it, so whatever depends on them is decided here, when the hub starts.
 
-``python3 -m spawner.kubernetes.chart service`` becomes the service, where it has a pod of its own; ``... watch MARK`` runs
-beside a hub and ends it, for Kubernetes to start it again, when the mounted values have changed.
+``python3 -m spawner.kubernetes.chart`` becomes the service, where it has a pod of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,17 +20,14 @@ from typing import Any
 from traitlets.config import Config
 
 from ..configure import configure as configure_hub
+from .rights import LEAST_RIGHTS
 
 FOLDER = Path("/etc/binder")
 STATE = "/srv/binder/state"  # the volume itself belongs to root
 PORT = 8585
 HUB_PORT = 8081
-WATCH_SECONDS = 5.0
-WATCH = (sys.executable, "-m", "spawner.kubernetes.chart", "watch")
 # How many builds run at a time: as many as the nodes take.
 RUNNING = 32
-# What the hub itself needs to know; the rest is for the service.
-OF_THE_HUB = ("release", "namespace", "buildNamespace", "baseUrl", "registry", "pullSecret", "own", "public")
 # What zero-to-jupyterhub runs every server as unless told otherwise.
 DEFAULT_USER_ID = 1000
 # Values of `builder` that a trait of the service takes as they are.
@@ -53,6 +46,9 @@ BUILDER_TRAITS = {
     "extraVolumeMounts": "extra_volume_mounts",
     "cacheVolume": "cache_volume",
     "storageDriver": "storage_driver",
+    "layerCache": "layer_cache",
+    "registryMirrors": "registry_mirrors",
+    "baseImageLogins": "base_image_credentials",
     "gitCredentials": "git_credentials",
 }
 # The service's traits of what `builder.resources` names.
@@ -77,12 +73,14 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     if values["public"]:
         c.JupyterHub.authenticator_class = "null"  # in place of zero-to-jupyterhub's, which lets people sign in by any name
     to = {"registry": values["registry"]["prefix"], "namespace": values["buildNamespace"]}
-    configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], required=True, **to, **where)
+    configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], required=not values["servers"]["ordinary"], **to, **where)
     c.JupyterHub.allow_named_servers = named_servers
-    _leave_images_their_user(c)
+    if values["servers"]["restricted"]:
+        _restrict(c)
+    else:
+        _leave_images_their_user(c)
     if values["pullSecret"]:
         c.KubeSpawner.image_pull_secrets = [*c.KubeSpawner.get("image_pull_secrets", []), values["pullSecret"]]
-    c.JupyterHub.services.append({"name": "binder-values", "display": False, "command": [*WATCH, _mark(values)]})
 
 
 def _leave_images_their_user(c: Config) -> None:
@@ -92,6 +90,13 @@ def _leave_images_their_user(c: Config) -> None:
     """
     if c.KubeSpawner.get("uid") == DEFAULT_USER_ID:
         del c.KubeSpawner["uid"]
+
+
+def _restrict(c: Config) -> None:
+    """Give servers no right that the Pod Security level ``restricted`` forbids; what an operator has set stays."""
+    c.KubeSpawner.setdefault("uid", DEFAULT_USER_ID)  # by its number: a node cannot tell whether a user's name is root's
+    c.KubeSpawner.pod_security_context = {"runAsNonRoot": True, **c.KubeSpawner.get("pod_security_context", {})}
+    c.KubeSpawner.container_security_context = {**LEAST_RIGHTS, **c.KubeSpawner.get("container_security_context", {})}
 
 
 def read_values(folder: Path) -> dict[str, Any]:
@@ -188,25 +193,5 @@ def become_service() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "binderhub_service"])  # noqa: S606  ourselves
 
 
-def end_hub_on_change(mark: str, folder: Path = FOLDER, hub: int | None = None) -> None:
-    """Wait until mounted values that matter to the hub are others, and end the hub that started this process, so that it begins anew with them.
-
-    Helm restarts a hub whose own values changed, but does not know that these are its own as well. A Deployment of the service's own is restarted
-    by Helm when others change.
-
-    Args:
-        mark: of the values that the hub has read, which may be others by the time that this process has started.
-    """
-    while _mark(read_values(folder)) == mark:
-        time.sleep(WATCH_SECONDS)
-    os.kill(hub or os.getppid(), signal.SIGTERM)
-
-
-def _mark(values: Mapping[str, Any]) -> str:
-    """Return what is different for values that are different to the hub."""
-    its = {name: values[name] for name in OF_THE_HUB} if values["own"] else values
-    return hashlib.sha256(json.dumps(its, sort_keys=True).encode()).hexdigest()
-
-
 if __name__ == "__main__":
-    become_service() if sys.argv[1:] == ["service"] else end_hub_on_change(sys.argv[2])
+    become_service()

@@ -22,6 +22,7 @@ from ..rejection import FAILED_DEPENDENCY, Rejection
 from ..template import USUAL_SHARES
 from .base import PodSpawner, literal
 from .profiles import Profiles
+from .rights import LEAST_RIGHTS
 
 # Options of profiles that cannot be: they are the repository's, or choose what the service makes.
 TAKEN = frozenset({*NAMES, "profile", "image"})
@@ -66,8 +67,7 @@ class BinderSpawner(RepoSpawner, PodSpawner):
 
     @default("container_security_context")
     def _least_rights(self) -> dict[str, Any]:
-        # Images may name any user. Root without capabilities may no more than the owner of root's files in that image.
-        return {"capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+        return dict(LEAST_RIGHTS)
 
     # What people choose
 

@@ -60,6 +60,12 @@ def singleuser_image() -> str:
     return built("singleuser", Path(__file__).parent / "singleuser", BASE=python_image())
 
 
+def copy_image(image: str, to: str, login: str) -> None:
+    """Copy an image of the cluster's registry to another one that speaks plain http and wants a login, ``name:password``."""
+    _buildah("pull", "--quiet", "--tls-verify=false", image)
+    _buildah("push", "--quiet", "--tls-verify=false", f"--creds={login}", image, to)
+
+
 def builder_image() -> str:
     """Return the image that builds run in, made of this working tree."""
     return _built_of_project("builder", debian())

@@ -19,7 +19,7 @@ from ..base import Builder
 from .cluster import Cluster
 from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
 from .logs import StepLog
-from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector
+from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector, trial_manifest
 from .settings import KubernetesSettings
 from .watch import FollowedPod, PodWatch
 
@@ -116,8 +116,9 @@ class KubernetesBuilder(Builder):
             log.warning("Pods of builds that have ended could not be removed: %s", error.message)
 
     async def check(self) -> None:
-        """Raise `Unavailable` if the cluster does not answer, or does not let us see pods."""
+        """Raise `Unavailable` if the cluster does not answer, does not let us see pods, or would not admit one that builds."""
         await self._cluster.check(self._selector)
+        await self._cluster.check_admission(trial_manifest(self._settings))
 
     async def close(self) -> None:
         """Let go of the watch and of all connections; pods go on."""

@@ -14,6 +14,7 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
+from ...common.json_object import json_object
 from ...errors import Unavailable
 from .lines import lines_of
 
@@ -25,6 +26,13 @@ _LOG = aiohttp.ClientTimeout(sock_connect=10, sock_read=120)  # a step may be si
 _WAITS_SECONDS = (0.5, 1.0, 2.0)
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 _MAX_TOLD = 2000
+_MAX_SHOWN = 500
+# How the API server's admission says no, behind the name of the object.
+_FORBIDDEN = " is forbidden: "
+_POD_SECURITY = "violates PodSecurity"
+_QUOTA = "exceeded quota"
+_WEBHOOK = "denied the request"
+_NO_DRY_RUN = "does not support dry run"
 
 
 class Refusal(Unavailable):
@@ -32,16 +40,31 @@ class Refusal(Unavailable):
 
     Args:
         status: the HTTP status.
+        told: the API server's sentence.
     """
 
-    def __init__(self, status: int, passing: bool) -> None:
-        if passing:
+    def __init__(self, status: int, told: str = "") -> None:
+        why = told.partition(_FORBIDDEN)[2][:_MAX_SHOWN]
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT):
             super().__init__("The cluster cannot answer now.", code="cluster_unavailable", hint="Try again in a moment.")
+        elif why.startswith(_QUOTA):
+            super().__init__(
+                f"What builds may take from the cluster is used up: {why}",
+                code="cluster_quota_exceeded",
+                hint="Ask again when less is going on; if it stays so, ask an administrator.",
+            )
+        elif why.startswith(_POD_SECURITY) or _WEBHOOK in told:
+            super().__init__(
+                f"The cluster does not admit the build's pod: {why or told[:_MAX_SHOWN]}",
+                code="pod_not_admitted",
+                hint="Tell an administrator: the builds' namespace needs another level of Pod Security, or another policy.",
+            )
         else:
             super().__init__(
                 "The cluster refuses what a build needs.", code="cluster_refused", hint="Ask an administrator: the service's log says why."
             )
         self.status = int(status)
+        self.told = told
 
 
 class Cluster:
@@ -102,6 +125,17 @@ class Cluster:
     async def check(self, selector: str) -> None:
         """Raise `Unavailable` if pods cannot be listed now."""
         await self._ask("list_namespaced_pod", self.namespace, label_selector=selector, limit=1, patient=False)
+
+    async def check_admission(self, manifest: Mapping[str, Any]) -> None:
+        """Raise `Unavailable` if a pod could not be made now; the cluster decides as if it were, and makes none.
+
+        A quota that is used up is no failure: builds wait, or are told. A webhook that knows no dry run cannot be asked.
+        """
+        try:
+            await self._ask("create_namespaced_pod", self.namespace, dict(manifest), dry_run="All", patient=False)
+        except Refusal as refusal:
+            if refusal.code != "cluster_quota_exceeded" and _NO_DRY_RUN not in refusal.told:
+                raise
 
     async def delete_pod(self, name: str, grace_seconds: int) -> None:
         """Delete a pod, unless it is gone."""
@@ -167,7 +201,7 @@ class Cluster:
             self.requests += 1
             response = await getattr(api, call)(*arguments, **options, _preload_content=False)
             if response.status >= HTTPStatus.BAD_REQUEST:
-                raise _refusal(response.status, (await response.text())[:_MAX_TOLD])
+                raise _refusal(response.status, _sentence_in(await response.text()))
             yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.debug("The API server was asked in vain (%s): %s", call, error)
@@ -222,8 +256,15 @@ def _parsed(text: bytes) -> Any:
         ) from error
 
 
+def _sentence_in(text: str) -> str:
+    """Return what an answer that refuses says; the answer itself if it is none of the API server's."""
+    try:
+        return str(json_object(text).get("message", text))[:_MAX_TOLD]
+    except ValueError:
+        return text[:_MAX_TOLD]
+
+
 def _refusal(status: int, told: str) -> Refusal:
-    passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
     if status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE):
         log.warning("The API server answers with status %d: %s", status, told)
-    return Refusal(status, passing)
+    return Refusal(status, told)

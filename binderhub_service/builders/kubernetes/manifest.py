@@ -9,13 +9,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from ...clients.credentials import Login, logins_text
 from ...common.redact import redact
-from ...models import Build
+from ...models import Build, Image, Phase, Source, State
 from ...worker.job import Job, ProcessLimits
-from ...worker.pod_job import GIT_CREDENTIALS, IMAGE, JOB, LOGINS, MODULE, STEPS, STORAGE, TERMINATION_MESSAGE, USER_ID, WORK, PodSettings
+from ...worker.pod_job import (
+    BASE_LOGINS,
+    GIT_CREDENTIALS,
+    IMAGE,
+    JOB,
+    LOGINS,
+    MODULE,
+    STEPS,
+    STORAGE,
+    TERMINATION_MESSAGE,
+    USER_ID,
+    WORK,
+    PodSettings,
+)
 from .settings import KubernetesSettings
 
 COMPONENT = "binderhub-build"
@@ -24,9 +38,9 @@ _MAX_ANNOTATION = 2000
 _READABLE = 0o444  # the steps are different users; what may see a file is decided by where it is mounted
 # What buildah needs to map all users into a namespace of its own; inside of that it has all rights over what belongs to the container.
 _BUILD_CAPABILITIES = ("SETFCAP", "SETGID", "SETUID")
-_SECRETS = {"job": JOB, "registry": LOGINS, "git": GIT_CREDENTIALS}
+_SECRETS = {"job": JOB, "registry": LOGINS, "git": GIT_CREDENTIALS, "bases": BASE_LOGINS}
 _MOUNTS = {
-    "fetch": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent, "git": GIT_CREDENTIALS.parent},
+    "fetch": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent, "git": GIT_CREDENTIALS.parent, "bases": BASE_LOGINS.parent},
     "build": {"work": WORK, "image": IMAGE, "job": JOB.parent, "storage": STORAGE},
     "push": {"work": WORK, "image": IMAGE, "job": JOB.parent, "registry": LOGINS.parent},
 }
@@ -87,6 +101,12 @@ def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = ""
     }
 
 
+def trial_manifest(settings: KubernetesSettings) -> dict[str, Any]:
+    """Return a pod like those that make images, for asking the cluster whether it would admit them."""
+    nothing = Source("git", "", "", "", "", "")
+    return pod_manifest(Build("trial", nothing, Image(""), State.RUNNING, Phase.FETCHING, "", datetime.fromtimestamp(0, UTC)), settings)
+
+
 def _extra(settings: KubernetesSettings) -> dict[str, Any]:
     return {name: value for name, value in settings.extra_pod_spec.items() if name not in _OUR_PARTS}
 
@@ -99,7 +119,12 @@ def secret_manifest(build: Build, settings: KubernetesSettings, job: str, logins
         "kind": "Secret",
         "metadata": {"name": pod_name(build.id), "labels": _labels(build, settings), "ownerReferences": [owner]},
         "type": "Opaque",
-        "stringData": {JOB.name: job, LOGINS.name: logins_text(logins), GIT_CREDENTIALS.name: settings.git_credentials},
+        "stringData": {
+            JOB.name: job,
+            LOGINS.name: logins_text(logins),
+            GIT_CREDENTIALS.name: settings.git_credentials,
+            BASE_LOGINS.name: settings.base_logins,
+        },
     }
 
 

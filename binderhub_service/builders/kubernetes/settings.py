@@ -40,6 +40,7 @@ class KubernetesSettings:
         unschedulable_seconds: how long a pod may wait for a node.
         image_pull_seconds: how long a pod may take to start on its node, pulling the builder image included.
         git_credentials: logins of Git servers, as Git's credential store keeps them (one address a line); its `repr` tells none.
+        base_logins: logins for base images, as `logins_text` writes them; its `repr` tells none.
     """
 
     builder_image: str
@@ -76,6 +77,7 @@ class KubernetesSettings:
     unschedulable_seconds: float = 300.0
     image_pull_seconds: float = 300.0
     git_credentials: str = field(default="", repr=False)
+    base_logins: str = field(default="[]", repr=False)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if `instance` cannot be a label's value."""

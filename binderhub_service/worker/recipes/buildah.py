@@ -6,7 +6,9 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ...common import labels
 from ...errors import BuildFailed
@@ -14,9 +16,11 @@ from ..guards import Guard
 from ..job import Job, ProcessLimits
 from ..pod_job import STORAGE, PodSettings
 from ..reporter import Finished, Reporter
+from .base_images import BASES, fetched_images
 from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
 from .buildah_storage import choose_storage
 from .image_check import PROGRAM, judge
+from .layer_cache import LAYERS, STEPS_FILE, Step, images_of_steps
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
 from .repo2docker_call import build_command, write_configuration
 from .sharing import MAY_LACK_FILES, labels_of
@@ -52,6 +56,9 @@ class BuildahBuild:
         if plan.found:
             return
         self._reporter.log(*choose_storage(self._settings.storage_driver, self._storage_conf, self._storage_info))
+        for place, name in fetched_images(work / BASES):
+            self._quietly(("buildah", "tag", self._quietly(("buildah", "pull", "--quiet", place)).strip(), name))
+        self._take_layers(work / LAYERS)
         if plan.key and self._make_environment(plan, work / ENVIRONMENT):
             return
         self._make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
@@ -88,12 +95,31 @@ class BuildahBuild:
         finished = self._run(("buildah", "push", image, f"oci:{self._made / name}:{LAYOUT_NAME}"), BuildahLog())
         if finished.status:
             raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
+        if self._settings.layer_cache:
+            (self._made / STEPS_FILE).write_text(json.dumps([asdict(step) for step in self._steps(image)]))
+
+    def _take_layers(self, folder: Path) -> None:
+        """Let buildah find the steps of an earlier build of this repository; it builds without those that cannot be used."""
+        try:
+            for place in images_of_steps(folder, self._aside / LAYERS):
+                self._quietly(("buildah", "pull", "--quiet", place))
+        except BuildFailed as error:
+            self._reporter.log(f"The layers of an earlier build are not used: {error.message}")
+
+    def _steps(self, image: str) -> list[Step]:
+        """Return the images that buildah has made on the way to one, without that one itself: its labels are this build's."""
+        whole = self._described(image)
+        unnamed = [one["id"] for one in json.loads(self._quietly(("buildah", "images", "--all", "--json"))) if not one.get("names")]
+        return [step for one in unnamed if (step := Step.of(self._described(one), whole))]
+
+    def _described(self, image: str) -> Any:
+        return json.loads(self._quietly(("buildah", "inspect", "--type=image", image)))["Docker"]
 
     def _check(self, image: str) -> None:
         """Run ``jupyterhub-singleuser --version`` in an image as a server would be run; raises `BuildFailed`."""
         container = f"binder-check-{self._job.build_id}"
         self._quietly(("buildah", "from", "--pull-never", f"--name={container}", image))
-        entry = json.loads(self._quietly(("buildah", "inspect", "--type=image", image)))["Docker"]["config"].get("Entrypoint") or []
+        entry = self._described(image)["config"].get("Entrypoint") or []
         status, output = self._answer((*_RUN, container, "--", *entry, PROGRAM, "--version"))
         self._quietly(("buildah", "rm", container))
         judge(status, output, self._settings.singleuser_seconds, self._reporter)
@@ -123,13 +149,22 @@ class BuildahBuild:
     def _variables(self) -> dict[str, str]:
         """Return what buildah reads from its environment."""
         registries = self._aside / "registries.conf"
-        plain = [f"[[registry]]\nlocation = {json.dumps(host)}\ninsecure = true\n" for host in self._settings.plain_http_registries]
-        registries.write_text("\n".join([_SEARCHED, *plain]))
+        registries.write_text(registries_text(self._settings.plain_http_registries, self._settings.registry_mirrors))
         return {
             "CONTAINERS_REGISTRIES_CONF": str(registries),
             "CONTAINERS_STORAGE_CONF": str(self._storage_conf),  # it heeds no variable with the driver's name
             "TMPDIR": str(self._aside),
         }
+
+
+def registries_text(plain_http: Sequence[str], mirrors: Mapping[str, Sequence[str]]) -> str:
+    """Return what buildah is to know about registries: which speak plain http, and where to ask before them."""
+    lines = [_SEARCHED]
+    for host in dict.fromkeys([*plain_http, *mirrors]):
+        lines += ["[[registry]]", f"location = {json.dumps(host)}", f"insecure = {json.dumps(host in plain_http)}"]
+        for mirror in mirrors.get(host, ()):
+            lines += ["[[registry.mirror]]", f"location = {json.dumps(mirror)}", f"insecure = {json.dumps(mirror.partition('/')[0] in plain_http)}"]
+    return "\n".join([*lines, ""])
 
 
 class _Kept:

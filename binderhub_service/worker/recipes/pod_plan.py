@@ -19,6 +19,7 @@ from ..pod_job import PodSettings
 from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
+from .layer_cache import LAYERS, fetch_layers
 from .sharing import is_shared, shared_key, whole_key
 
 CONTENT = "content"
@@ -78,6 +79,8 @@ async def make_plan(
     elif key:
         write_files_alone(definition, content, work / ENVIRONMENT)
     Plan(key, whole_key(definition, job, settings), found, definition.start).write(work)
+    if not found:
+        await fetch_layers(job, settings, client, reporter, work / LAYERS)
 
 
 async def _there(client: RegistryClient, name: str, settings: PodSettings) -> bool:

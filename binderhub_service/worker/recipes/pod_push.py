@@ -14,15 +14,17 @@ from typing import IO
 
 from ...clients.credentials import Credentials
 from ...clients.oci import Blob, Layer, Layout, config_with, json_in, manifest_with
+from ...clients.reference import Reference
 from ...clients.registry import RegistryClient
 from ...clients.registry_writer import PushRefused, RegistryWriter
-from ...errors import BuildFailed
+from ...errors import BuildFailed, Unavailable
 from ...models import Phase
 from ...names import environment_name
 from ..job import Job
 from ..pod_job import PodSettings
 from ..reporter import Reporter
 from .layer import content_folder, pack
+from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, name_of_layers, steps_in
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan, checked_folder
 from .pushing import push_error
 from .sharing import labels_of
@@ -59,10 +61,12 @@ class Pushing:
         built = (self._made / ENVIRONMENT / "index.json").exists()
         if not plan.key or not (plan.found or built):
             await self._push_layout(Layout(checked_folder(self._made / WHOLE)), self._job.image)
+            await self._keep_layers(WHOLE, self._job.image)
             return
         name = environment_name(self._settings.image_prefix, plan.key)
         if built:
             await self._push_environment(name)
+            await self._keep_layers(ENVIRONMENT, name)
         await self._push_on_top(name, plan)
         self._reporter.log(f"Put the content of commit {self._job.commit} on top of the environment.")
 
@@ -81,6 +85,22 @@ class Pushing:
             await self._put_all(writer, blobs, lambda blob: writer.put_file(blob, layout.path(blob)))
             await writer.put_manifest(manifest)
         self._reporter.log("Pushed.")
+
+    async def _keep_layers(self, folder: str, pushed: str) -> None:
+        """Leave the layers of an image that was pushed for the next build of this repository and ref; a build has not failed if that fails."""
+        name = name_of_layers(self._job, self._settings)
+        if not name:
+            return
+        try:
+            layout = Layout(checked_folder(self._made / folder))
+            whole = layout.manifest()
+            config = config_with_steps(json_in(layout.read(whole.config)), steps_in(self._made / STEPS_FILE))
+            async with self._registry_of(name) as writer:
+                await self._put_all(writer, whole.layers, lambda blob: writer.put_from(blob, Reference.parse(pushed)))
+                await writer.put_bytes(Blob.of(config), config)
+                await writer.put_manifest(kept_manifest(whole, Blob.of(config)))
+        except (BuildFailed, Unavailable) as error:
+            self._reporter.log(f"The layers are not kept for the next build: {error.message}")
 
     async def _push_on_top(self, environment: str, plan: Plan) -> None:
         """Push an image of a shared environment, the content, and a configuration that joins them."""

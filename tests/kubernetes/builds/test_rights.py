@@ -58,6 +58,27 @@ async def test_the_service_works_with_these_rights(namespace: str, stand_in: str
     await pod_builds.close()
 
 
+async def test_what_admission_refuses_is_said_by_name_before_and_when_something_is_built(namespace: str, stand_in: str, outside: Outside) -> None:
+    pod_builds = PodBuilds(namespace, stand_in, outside)
+    builder = pod_builds.builder()
+    label = ("label", "namespace", namespace, "--overwrite")
+    kubectl(*label, "pod-security.kubernetes.io/enforce=baseline")
+    with pytest.raises(Unavailable, match='violates PodSecurity "baseline:latest": seccompProfile'):
+        await builder.check()
+    _, error = await followed(builder, pod_builds.ask())
+    assert error
+    assert error.code == "pod_not_admitted"
+    kubectl(*label, "pod-security.kubernetes.io/enforce=privileged")
+    await builder.check()
+    kubectl("create", "quota", "none", "--hard=pods=0", f"--namespace={namespace}")
+    await builder.check()
+    _, error = await followed(builder, pod_builds.ask())
+    assert error
+    assert error.code == "cluster_quota_exceeded"
+    assert pod_builds.pods() == []
+    await pod_builds.close()
+
+
 async def test_missing_rights_are_said_before_anything_is_built(namespace: str, stand_in: str, outside: Outside, tmp_path: Path) -> None:
     pod_builds = PodBuilds(namespace, stand_in, outside, kubeconfig_with(RULES[1:], namespace, tmp_path))
     with pytest.raises(Unavailable) as caught:

@@ -55,11 +55,6 @@ def merged(first: Values, second: Values) -> Values:
     return {**first, **second, **both}
 
 
-def left_in(namespace: str) -> set[str]:
-    """Return what is in a namespace beyond what is in every one."""
-    return {f"{one['kind']}/{one['metadata']['name']}" for one in found(KINDS, namespace)} - ALWAYS_THERE
-
-
 class Release(HubProcess):
     """The chart, installed in a namespace whose volumes are folders of this machine.
 
@@ -121,8 +116,8 @@ class Release(HubProcess):
         self._wait_for(lambda: self._answers() and self.service_is_up(), "the hub", 120)
 
     def left(self) -> set[str]:
-        """Return what is in its namespace."""
-        return left_in(self.namespace)
+        """Return what is in its namespace beyond what is in every one."""
+        return {f"{one['kind']}/{one['metadata']['name']}" for one in found(KINDS, self.namespace)} - ALWAYS_THERE
 
     def _wait_for(self, condition: Callable[[], bool], what: str, timeout_seconds: float) -> None:
         """Wait as `wait_for` does; where it is in vain, say what the pods and their logs tell then."""

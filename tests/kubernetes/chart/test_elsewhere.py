@@ -1,4 +1,7 @@
-"""The chart with all that can be elsewhere: state in PostgreSQL, images in a registry with a login, builds in another namespace."""
+"""The chart with all that can be elsewhere: state in PostgreSQL, images in a registry with a login, builds in a namespace that it makes for them.
+
+In the release's own namespace, the cluster admits only what the Pod Security level ``restricted`` allows.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from tests.harness.git_server import GitServer
 from tests.harness.registries import OwnRegistry
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import REASON
-from tests.kubernetes.chart.release import BEFORE, Release, left_in, little_dockerfile
+from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
 from tests.kubernetes.images import registry
-from tests.kubernetes.kubectl import found, fresh_namespace, kubectl
+from tests.kubernetes.kubectl import found, kubectl
 from tests.postgresql import PASSWORD as DATABASE_PASSWORD
 from tests.postgresql import PostgreSQL, new_server
 
@@ -23,10 +26,11 @@ LOGIN = ("robot", "the-password-of-a-registry")
 
 
 @pytest.fixture(scope="module")
-def builds(cluster: None) -> Iterator[str]:
-    """The namespace that builds have for themselves."""
-    with fresh_namespace() as name:
-        yield name
+def builds(place: str) -> Iterator[str]:
+    """The namespace that builds have for themselves, which the chart makes."""
+    name = f"{place}-builds"
+    yield name
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +59,19 @@ def release(chart: Path, place: str, storage_class: str, builds: str, database: 
         "service": {"state": {"persistent": False}},
         "database": {"url": database.url},
         "registry": {"prefix": f"{private.host}/people", "username": name, "password": password},
-        "builder": {"namespace": builds},
+        "builder": {"namespace": builds, "createNamespace": True},
+        "servers": {"restricted": True},
+        "jupyterhub": {"singleuser": {"cloudMetadata": {"blockWithIptables": False}}},
         "config": {"KubernetesMode": {"plain_http_registries": [private.host, registry()]}},
     }
+    kubectl("label", "namespace", place, "pod-security.kubernetes.io/enforce=restricted")
     with Release(chart, place, storage_class, more) as release:
         yield release
 
 
 def test_a_build_goes_on_and_all_builds_are_known_when_the_services_pod_is_killed(release: Release, git_server: GitServer, builds: str) -> None:
+    health = release.service("GET", "/health").json()
+    assert {"service": "builder", "ok": True} in health["checks"], health
     repository = git_server.create("chart/elsewhere", {"Dockerfile": little_dockerfile(15)})
     alice = release.token("alice")
     build = release.build(repository.url, alice)
@@ -85,6 +94,7 @@ def test_its_image_is_launched_by_those_who_know_the_login_and_nothing_shows_a_p
     assert told[-1].get("ready"), (told[-3:], release.log())
     [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
     assert server["spec"]["containers"][0]["image"].startswith(f"{private.host}/people/binder-")
+    assert server["spec"]["securityContext"]["runAsNonRoot"]
     assert server["spec"]["imagePullSecrets"] == [{"name": "binder-registry"}]
     pods = "".join(kubectl("get", "pods,configmaps,events", f"--namespace={name}", "--output=json") for name in (release.namespace, builds))
     for password in (LOGIN[1], DATABASE_PASSWORD):
@@ -92,6 +102,7 @@ def test_its_image_is_launched_by_those_who_know_the_login_and_nothing_shows_a_p
     release.stop_server("alice")
 
 
-def test_nothing_is_left_in_either_namespace_when_it_is_removed(release: Release, builds: str) -> None:
+def test_the_namespace_of_builds_and_all_that_is_in_the_releases_go_with_it(release: Release, builds: str) -> None:
     release.uninstall()
-    wait_for(lambda: not release.left() | left_in(builds), "two empty namespaces", 60, every_seconds=0.5)
+    gone = ("get", "namespace", builds, "--ignore-not-found")
+    wait_for(lambda: not release.left() and not kubectl(*gone), "an empty namespace, and another that is gone", 60, every_seconds=0.5)

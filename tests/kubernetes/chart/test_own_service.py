@@ -14,7 +14,7 @@ import yaml
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import CHART, REASON
-from tests.kubernetes.chart.release import BEFORE, Release, little_dockerfile
+from tests.kubernetes.chart.release import BEFORE, WAITS, Release, little_dockerfile
 from tests.kubernetes.kubectl import found
 
 pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
@@ -55,6 +55,13 @@ def test_a_visitor_launches_where_everybody_has_one_server(release: Release, rep
     assert list(release.servers(user)) == [""]
     release.stop_server(user)
     release.api("DELETE", f"/users/{user}")
+
+
+def test_a_changed_value_of_the_service_leaves_the_hub_alone(release: Release) -> None:
+    hub, service = release.starts("hub"), release.starts("binder-service")
+    release.helm("upgrade", *WAITS, config={"Limits": {"per_repo": 4}})
+    assert release.starts("binder-service")[0] not in {service[0], ""}
+    assert release.starts("hub") == hub
 
 
 def test_nothing_is_left_of_it_when_it_is_removed(release: Release) -> None:

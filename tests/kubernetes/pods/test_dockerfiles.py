@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from binderhub_service.clients.credentials import Login, logins_text
+from binderhub_service.models import Image
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.git_server import Repository
-from tests.kubernetes.images import debian, registry
+from tests.harness.registries import OwnRegistry
+from tests.kubernetes.images import copy_image, debian, registry
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, dockerfile, is_there, repositories
 
 New = Callable[..., Repository]
 LOOK = (
-    "RUN env; for place in /registry /git /job /work /image /run/secrets /var/run/secrets; do ! test -e $place || echo FOUND $place; done",
+    "RUN env; for place in /registry /git /bases /job /work /image /run/secrets /var/run/secrets; do ! test -e $place || echo FOUND $place; done",
     # How root leaves a chroot that it may nest.
     "RUN perl -e 'mkdir q(/x); chroot q(/x) or print qq(chroot: $!\\n); chdir q(..) for 1..99; chroot q(.); print qq(OUTSIDE\\n) if -e q(/job)'",
     "RUN for place in /proc/[0-9]*/root/job; do ! test -e $place || echo FOUND $place; done",
@@ -99,6 +103,27 @@ async def test_a_private_repository_is_fetched_by_the_login_for_its_server(build
     assert "the-password-of-git" not in made.text
 
 
+async def test_a_private_base_image_is_fetched_by_its_login_which_no_other_step_has(
+    builder_pods: BuilderPods, new_repository: New, tmp_path: Path
+) -> None:
+    """The login of the registry that images are pushed to opens nothing, even where it could."""
+    login = Login("", "reader", "the-password-of-a-base")
+    with OwnRegistry(tmp_path / "registry", login=(login.username, login.password), address=os.environ["KUBE_TEST_HOST"]).running() as private:
+        login = replace(login, registry=private.host)
+        base = f"{private.host}/private/debian:12"
+        copy_image(debian(), base, f"{login.username}:{login.password}")
+        files = dockerfile(*LOOK)
+        repository = new_repository({**files, "Dockerfile": files["Dockerfile"].replace(debian(), base)})
+        ask, plain = builder_pods.ask(repository.url, repository.rev("main")), {"plain_http_registries": (registry(), private.host)}
+        refused = await builder_pods.build(replace(ask, id=f"{ask.id}x"), credentials=[login], **plain)
+        made = await builder_pods.build(ask, cluster={"base_logins": logins_text([login])}, **plain)
+    assert refused.error
+    assert refused.error.code == "base_image_pull_failed"
+    assert made.error is None, (made.error, made.text)
+    assert is_there(made.image)
+    assert "the-password-of" not in made.text
+
+
 async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(builder_pods: BuilderPods, new_repository: New, tmp_path: Path) -> None:
     settings = {"cluster": {"cache_volume": {"hostPath": {"path": str(tmp_path)}}}}
     repository = new_repository({**dockerfile("RUN date +%N > /moment", "COPY notes.md /"), "notes.md": "x"})
@@ -110,3 +135,26 @@ async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(builder_po
         assert made.error is None, (made.error, made.text)
         assert Pushed(made.image).layers[:-1] == Pushed(first.image).layers[:-1], made.text
     assert len({Pushed(made.image).layers[-1] for made in (first, *others)}) == 3
+
+
+async def test_a_changed_commit_takes_layers_of_the_last_build_of_its_branch_and_nobody_elses(builder_pods: BuilderPods, new_repository: New) -> None:
+    """Base images come by way of a mirror meanwhile: their own registry is nowhere."""
+    settings = {"layer_cache": True, "registry_mirrors": {"hub.invalid": [registry()]}}
+    files = {**dockerfile("RUN date +%N > /moment", "COPY notes.md /"), "notes.md": "x"}
+    files["Dockerfile"] = files["Dockerfile"].replace(registry(), "hub.invalid")
+    repository, strangers = new_repository(files), new_repository(files, name="strangers")
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), **settings)
+    assert first.error is None, (first.error, first.text)
+    changed = builder_pods.ask(repository.url, repository.commit({"notes.md": "y"}))
+    by_hash = replace(changed, id=f"{changed.id}x", source=replace(changed.source, ref=changed.source.commit), image=Image(f"{changed.image.name}-x"))
+    asks = (changed, builder_pods.ask(strangers.url, strangers.rev("main")), by_hash)
+    second, strange, hashed = await asyncio.gather(*(builder_pods.build(ask, **settings) for ask in asks))
+    for made in (second, strange, hashed):
+        assert made.error is None, (made.error, made.text)
+    *layers, last = Pushed(first.image).layers
+    assert Pushed(second.image).layers[:-1] == layers, second.text
+    assert Pushed(second.image).layers[-1] != last
+    assert Pushed(second.image).labels["binder.commit"] == second.build.source.commit
+    for made in (strange, hashed):
+        assert set(Pushed(made.image).layers) & {*layers, last} == {layers[0]}, "the base"
+    assert len([name for name in repositories(builder_pods.prefix) if name.endswith("-layers")]) == 1
