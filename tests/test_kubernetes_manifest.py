@@ -65,12 +65,12 @@ def test_only_the_steps_that_need_a_secret_see_it() -> None:
     pod = made()
     seen = {name: {one["name"]: one["mountPath"] for one in container["volumeMounts"]} for name, container in containers(pod).items()}
     assert seen == {
-        "fetch": {"work": "/work", "job": "/job", "registry": "/registry", "git": "/git"},
+        "fetch": {"work": "/work", "job": "/job", "registry": "/registry", "git": "/git", "bases": "/bases"},
         "build": {"work": "/work", "image": "/image", "job": "/job", "storage": "/var/lib/containers"},
         "push": {"work": "/work", "image": "/image", "job": "/job", "registry": "/registry"},
     }
     items = {one["name"]: [item["key"] for item in one["secret"]["items"]] for one in pod["spec"]["volumes"] if "secret" in one}
-    assert items == {"job": ["job.json"], "registry": ["logins.json"], "git": ["git-credentials"]}
+    assert items == {"job": ["job.json"], "registry": ["logins.json"], "git": ["git-credentials"], "bases": ["base-logins.json"]}
 
 
 def test_a_step_can_change_only_what_it_makes() -> None:

@@ -13,7 +13,7 @@ import pytest
 from traitlets.config import Config, Configurable
 
 from binderhub_service.builders.kubernetes import Cluster, KubernetesSettings
-from binderhub_service.clients.credentials import VARIABLE, Credentials, Login
+from binderhub_service.clients.credentials import VARIABLE, Credentials, Login, logins_text
 from binderhub_service.errors import Unavailable
 from binderhub_service.modes import kubernetes as module
 from binderhub_service.modes.docker import DockerMode
@@ -68,6 +68,8 @@ OF_STEPS: dict[str, Any] = {
     "user_id": 1001,
     "reuse_environments": False,
     "storage_driver": "vfs",
+    "layer_cache": True,
+    "registry_mirrors": {"docker.io": ["mirror.example.org"]},
     "engine_host": "tcp://engine:2375",
 }
 OF_OTHERS: list[tuple[str, Any, dict[str, Any]]] = [
@@ -78,6 +80,11 @@ OF_OTHERS: list[tuple[str, Any, dict[str, Any]]] = [
     ("plain_http_registries", ["r:5000"], {"steps.plain_http_registries": ("r:5000",), "client.plain_http": ["r:5000"]}),
     ("registry_answer_seconds", 8.0, {"images.kept_seconds": 8.0}),
     ("registry_credentials", [{"registry": "r:5000", "username": "me", "password": "p"}], {"logins": [Login("r:5000", "me", "p")]}),
+    (
+        "base_image_credentials",
+        [{"registry": "r:5000", "username": "me", "password": "p"}],
+        {"pods.base_logins": logins_text([Login("r:5000", "me", "p")])},
+    ),
     ("namespace", "builds", {"namespaces.builds": "builds", "namespaces.servers": "builds"}),
     ("server_namespace", "hub", {"namespaces.servers": "hub"}),
     ("kubeconfig", "/k", {"kubeconfigs": ["/k", "/k"]}),
@@ -152,7 +159,7 @@ def test_all_that_pods_and_steps_can_be_told_can_be_set() -> None:
 
 def test_steps_are_told_no_secret() -> None:
     login = {"registry": "r:5000", "username": "me", "password": "s3cret"}
-    told = json.dumps(asdict(mode(git_credentials=GIT_LOGIN, registry_credentials=[login]).pod_settings()))
+    told = json.dumps(asdict(mode(git_credentials=GIT_LOGIN, registry_credentials=[login], base_image_credentials=[login]).pod_settings()))
     assert "s3cret" not in told
 
 

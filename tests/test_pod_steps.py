@@ -15,7 +15,7 @@ from binderhub_service.worker.image_settings import DEFAULT_REPO2DOCKER
 from binderhub_service.worker.pod_job import PodSettings
 from binderhub_service.worker.recipes.pod_engine import engine_settings
 from tests.harness.git_server import Repository
-from tests.harness.pod import Pod
+from tests.harness.pod import STAND_INS, Pod
 from tests.harness.registries import OwnRegistry
 
 New = Callable[..., Repository]
@@ -69,6 +69,16 @@ def test_a_private_repository_is_fetched_with_the_login_of_its_server_and_no_oth
     status, reports, _ = pod.do("fetch")
     assert status == 0, reports
     assert "password" not in json.dumps(reports)
+
+
+def test_a_check_whose_words_are_lost_is_made_again(tmp_path: Path, registry: str, new_repository: New) -> None:
+    programs = {**STAND_INS, "buildah": STAND_INS["buildah"].replace("run) echo 9.9.9;", "run) [ -e NOTES.run ] && echo 9.9.9; touch NOTES.run;")}
+    pod = Pod(tmp_path, registry, programs)
+    pod.give(new_repository({"Dockerfile": "FROM x\n"}))
+    for step in ("fetch", "build"):
+        status, reports, end = pod.do(step)
+        assert status == 0, (reports, end)
+    assert pod.noted.count("buildah run") == 2
 
 
 def test_a_registry_that_is_away_is_said_before_anything_is_built(pod: Pod, new_repository: New) -> None:

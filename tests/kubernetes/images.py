@@ -61,7 +61,7 @@ def singleuser_image() -> str:
 
 
 def copy_image(image: str, to: str, login: str) -> None:
-    """Copy an image of the cluster's registry to another one that speaks plain http and wants a login, ``name:password``."""
+    """Copy an image of the cluster's registry to another registry, which speaks plain http and wants a login, ``name:password``."""
     _buildah("pull", "--quiet", "--tls-verify=false", image)
     _buildah("push", "--quiet", "--tls-verify=false", f"--creds={login}", image, to)
 

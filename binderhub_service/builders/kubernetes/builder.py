@@ -116,7 +116,7 @@ class KubernetesBuilder(Builder):
             log.warning("Pods of builds that have ended could not be removed: %s", error.message)
 
     async def check(self) -> None:
-        """Raise `Unavailable` if the cluster does not answer, does not let us see pods, or would not admit one that builds."""
+        """Raise `Unavailable` if the cluster does not answer, does not let us see pods, or would not admit a build's."""
         await self._cluster.check(self._selector)
         await self._cluster.check_admission(trial_manifest(self._settings))
 

@@ -130,7 +130,7 @@ class BuildahBuild:
             output, seconds = _Kept(_TOLD_LINES), self._settings.singleuser_seconds
             guard = _InTime(seconds, output, self._reporter)
             finished = self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=guard, translate=output.keep)
-            if not finished.status or not ended_without_a_word(output.text):
+            if not ended_without_a_word(output.text):
                 break
         return shell_status(finished.status, output.text), output.text
 
