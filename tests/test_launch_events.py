@@ -24,7 +24,7 @@ from binderhub_service.assembly import Assembly
 from binderhub_service.builds.observers import Observers
 from binderhub_service.event_logger import emit_by
 from binderhub_service.launch_events import Events, Launch
-from binderhub_service.models import Build, Image, Phase, Source, State, now
+from binderhub_service.models import Build, Image, Phase, PreparedEnvironment, Source, State, now
 from binderhub_service.providers import shipped_providers
 
 pytestmark = pytest.mark.usefixtures("loggers_stay")
@@ -98,6 +98,15 @@ def test_a_build_that_ended_is_told_without_who_asked(kept: Kept, state: State, 
     assert (event["state"], event["error"], event["image"]) == (state.value, code, "image@sha256:1")
     assert (event["queued_seconds"], event["build_seconds"]) == (2, 10)
     assert "alice" not in json.dumps(event)
+
+
+@pytest.mark.parametrize(("action", "who"), [("set", "root-admin"), ("failed", "")])
+def test_what_is_done_with_a_prepared_environment_is_told(kept: Kept, action: str, who: str) -> None:
+    environment = PreparedEnvironment("course", "https://github.com/o/r", now(), problem="It is away." if action == "failed" else "")
+    Events(emit_by(EventLogger(handlers=[kept]))).note_prepared(environment, action, who)
+    (event,) = kept.events
+    schema("prepared").validate(event)
+    assert (event["name"], event["action"], event["who"], event["problem"]) == ("course", action, who, environment.problem)
 
 
 def test_an_event_that_cannot_be_told_is_left_out_and_logged(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ from traitlets import TraitError
 
 from binderhub_service.builds.cleaner import Budget, dispensable
 from binderhub_service.builds.prepared import PreparedEnvironments
+from binderhub_service.builds.refreshes import Refreshes
 from binderhub_service.errors import BuildFailed, Conflict, Unavailable
 from binderhub_service.handlers.application import streamed_bytes
 from binderhub_service.images import StoredImage
@@ -107,6 +108,21 @@ async def test_a_push_that_comes_while_a_refresh_goes_on_is_not_missed(service: 
     await service.ask("POST", "/prepared/course/refresh", ADMIN)
     gate.set()
     await until(lambda: service.context.prepared.get("course").commit == commit(2), "the second refresh")
+
+
+async def test_all_are_looked_at_when_the_service_starts_and_again_when_it_is_time(service: Service) -> None:
+    await ready(service)
+    told: list[tuple[str, str, str]] = []
+    for every_seconds, asks in ((3600, 1), (1e-9, 2)):
+        before = len(service.provider.asked)
+        refreshes = Refreshes(
+            service.context.prepared, service.context.builds, every_seconds, lambda one, action, who: told.append((one.name, action, who))
+        )
+        for _ in range(2):
+            await refreshes.begin_due()
+            await until(lambda: not refreshes.goes_on("course"), "the end of the refresh")  # noqa: B023  # within this turn
+        assert len(service.provider.asked) - before == asks
+    assert told == [("course", "refreshed", "")] * 3
 
 
 async def test_administrators_change_the_list_and_who_may_build_reads_it(service: Service) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 from traitlets.config import Config
 
+from binder_client.client import BuildClient
 from spawner.kubernetes.profiles import Profiles
 from spawner.kubernetes.spawner import BinderSpawner
 from spawner.options import options_from_json
+from spawner.prepared import NOTHING_PREPARED, PreparedList
 from spawner.rejection import Rejection
 from tests.spawner.cluster import NAMESPACE, stand_in
 from tests.spawner.fakes import COMMIT, REPO
@@ -40,6 +42,27 @@ PROFILES: list[dict[str, Any]] = [
 async def cluster(tmp_path: Path) -> AsyncIterator[None]:
     async with stand_in(tmp_path):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no hub here, with whose tokens the service could be asked what a form should say."""
+
+    async def nothing(*_: object) -> tuple[list[str], PreparedList]:
+        return [], NOTHING_PREPARED
+
+    monkeypatch.setattr("spawner.mixin.told_to_form", nothing)
+
+
+class ServiceWithProfile:
+    """The service, which knows one prepared environment."""
+
+    def __init__(self, profile: str) -> None:
+        self.profile = profile
+
+    async def ask_object(self, method: str, path: str) -> dict[str, str]:
+        assert (method, path) == ("GET", "prepared/course")
+        return {"profile": self.profile}
 
 
 def made(**settings: Any) -> BinderSpawner:
@@ -199,6 +222,24 @@ async def test_an_operators_own_template_shows_the_profiles() -> None:
     spawner = made(profile_list=PROFILES, profile_form_template=template)
     spawner.user_options = {"repo": REPO, "profile": "big"}
     assert "<b>small</b><b>big</b>{ big }" in await spawner.get_options_form()
+
+
+@pytest.mark.parametrize(("profile", "chosen"), [("small", {"profile": "small"}), ("", {"profile": "big", "memory": "two"})])
+async def test_a_prepared_environments_profile_wins_over_what_a_person_chose(profile: str, chosen: dict[str, str]) -> None:
+    spawner, stored = made(profile_list=PROFILES), list[dict[str, str]]()
+    spawner._store_options = stored.append  # type: ignore[method-assign]
+    given = {"repo": "course", "provider": "prepared", "profile": "big", "memory": "two"}
+    options = options_from_json(given, await spawner.get_choices())
+    found = await spawner._with_profile(cast(BuildClient, ServiceWithProfile(profile)), options)
+    assert found.chosen == chosen
+    assert stored == [found.as_user_options()]
+
+
+async def test_a_prepared_environment_with_a_profile_that_is_not_offered_is_a_sentence() -> None:
+    spawner = made(profile_list=PROFILES)
+    options = options_from_json({"repo": "course", "provider": "prepared"}, await spawner.get_choices())
+    with pytest.raises(Rejection, match=r"The prepared environment course cannot be started\. huge is not offered for profile\."):
+        await spawner._with_profile(cast(BuildClient, ServiceWithProfile("huge")), options)
 
 
 # --- what the hub stores ---------------------------------------------------------------------------------------------
