@@ -19,6 +19,7 @@ from traitlets.config import Application, Config, Configurable
 from . import __version__
 from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
+from .log_lines import LINE, JsonLines
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
@@ -113,6 +114,13 @@ class BinderService(Application):
         Example: ``["gh", "gl"]``.
         """,
     ).tag(config=True)
+    log_json = Bool(
+        False,
+        help="""Whether the log is JSON, an object a line, instead of text.
+
+        The objects have ``time`` in UTC, ``level``, ``logger``, ``message`` and, where there is one, ``traceback``. Default: false.
+        """,
+    ).tag(config=True)
     hub_pid = Integer(
         0,
         min=0,
@@ -167,6 +175,9 @@ class BinderService(Application):
             if arguments:  # somebody sits at a command line
                 raise
             self._settings_problems = [f"The settings cannot be read: {sentence_of(error)}"]
+        if self.log_json:
+            for handler in self.log.handlers:
+                handler.setFormatter(JsonLines())
         hide_in_logs(self.log.name, "binderhub_service", "tornado.access", "tornado.application", "tornado.general")
         for name in ("binderhub_service", "tornado"):
             logger = logging.getLogger(name)
@@ -205,6 +216,10 @@ class BinderService(Application):
 
     def _log_level_default(self) -> int:
         return logging.INFO
+
+    @default("log_format")
+    def _log_format_default(self) -> str:
+        return LINE
 
     @default("providers")
     def _providers_default(self) -> list[str]:

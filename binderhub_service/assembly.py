@@ -9,6 +9,7 @@ from pathlib import Path
 from jupyterhub.services.auth import HubOAuth
 
 from .accounts import HubAccounts
+from .actions import Actions
 from .app import BinderService
 from .builders import Builder
 from .builds.builds import Builds
@@ -31,9 +32,10 @@ from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
 from .health import Check, Health, check_hub
 from .hooks import Hooks
+from .hub_groups import HubGroups
 from .hub_users import HubUsers
 from .images import Images
-from .launch_events import Events
+from .launch_events import Emit, Events, ignore
 from .launches import Launches
 from .metrics import Metrics
 from .modes import mode_class
@@ -100,12 +102,17 @@ class Assembly:
         return [provider_class(name)(git, parent=self._settings) for name in self._settings.providers]
 
     def make_events(self) -> Events:
-        """Return what tells the handlers in `EventLogger.handlers`."""
+        """Return what tells the handlers in `EventLogger.handlers` of launches and builds."""
+        return Events(self._emit())
+
+    def _emit(self) -> Emit:
+        """Return what tells the handlers in `EventLogger.handlers` of an event."""
         if "EventLogger" not in self._settings.config:
-            return Events()
+            return ignore
         quick_imports.install()
         adapter = importlib.import_module(f"{__package__}.event_logger")
-        return Events(adapter.emit_by(adapter.EventLogger(parent=self._settings)))
+        emit: Emit = adapter.emit_by(adapter.EventLogger(parent=self._settings))
+        return emit
 
     def make_temporary_users(self, store: Store, hub_auth: HubOAuth, abandoned_seconds: float) -> TemporaryUsers:
         """Return what makes users for visitors, and says once what that means."""
@@ -116,8 +123,10 @@ class Assembly:
 
     def make_context(self, store: Store, hub_auth: HubOAuth, metrics: Metrics, tasks: Tasks) -> AppContext:
         """Put everything together."""
-        events = self.make_events()
-        base = self._make_base(store, Observers(metrics, events))
+        emit = self._emit()
+        events, actions = Events(emit), Actions(emit)
+        groups = HubGroups(hub_auth.api_url, hub_auth.api_token)
+        base = self._make_base(store, Observers(metrics, events, actions), groups)
         builds, providers, contents = base.builds, base.providers, base.contents
         metrics.watch(builds, providers, tasks, base.space)
         servers = HubServers(hub_auth.api_url, hub_auth.api_token)
@@ -141,7 +150,8 @@ class Assembly:
             hub_api_url=hub_auth.api_url,
             builds=builds,
             accounts=accounts,
-            cleaner=self._make_cleaner(store, base),
+            actions=actions,
+            cleaner=self._make_cleaner(store, base, actions),
             contents=contents,
             controls=base.controls,
             providers=providers,
@@ -169,7 +179,7 @@ class Assembly:
             hosts=Server(parent=self._settings).names(),
         )
 
-    def _make_base(self, store: Store, observer: Observers) -> Base:
+    def _make_base(self, store: Store, observer: Observers, groups: HubGroups) -> Base:
         """Make what builds are made with."""
         settings = self._settings
         limits = Limits(parent=settings)
@@ -194,10 +204,11 @@ class Assembly:
             observer=observer,
             controls=controls,
             prepared=prepared,
+            groups_of=groups.of,
         )
         return Base(mode, images, builder, providers, contents, controls, prepared, space, builds)
 
-    def _make_cleaner(self, store: Store, base: Base) -> Cleaner:
+    def _make_cleaner(self, store: Store, base: Base, actions: Actions) -> Cleaner:
         return Cleaner(
             store=store,
             images=base.images,
@@ -207,6 +218,7 @@ class Assembly:
             contents=base.contents,
             image_jobs=ImageJobTable(store),
             kept=base.prepared.images,
+            note_removed=actions.note_removed,
         )
 
     def _make_launches(self, hub_auth: HubOAuth, providers: list[Provider], launcher: Launcher, servers: HubServers) -> Launches:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from jinja2 import Environment
 
 from .accounts import HubAccounts
+from .actions import Actions
 from .build_tokens import BuildTokens
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
@@ -46,6 +47,7 @@ class AppContext:
         contents: files that people gave instead of a repository.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
+        actions: tells them, and the log, who did what.
         health: knows whether everything answers that the service needs.
         builder_info: what ``/versions`` says about the builder.
         attempts: how often and how long ``/build`` tries to start a server.
@@ -96,3 +98,4 @@ class AppContext:
     hub_origin: str = ""
     banned: Mapping[Network, str] = field(default_factory=dict)
     hosts: frozenset[str] = frozenset()
+    actions: Actions = field(default_factory=Actions)

@@ -12,6 +12,7 @@ from traitlets.config.loader import LazyConfigValue
 from traitlets.utils.importstring import import_item
 
 from .composed import ComposedSpawner
+from .misconfigured import Misconfigured
 from .mixin import RepoSpawner
 
 NO_INTERNAL_SSL = (
@@ -33,11 +34,11 @@ def compose(c: Config, own: str, *, required: bool) -> None:
         required: whether every server is made from a repository.
 
     Raises:
-        ValueError: the operator's class cannot be composed.
+        Misconfigured: the operator's class cannot be composed.
     """
     app = JupyterHub.instance() if JupyterHub.initialized() else None
     if app is not None and "spawner_class" in app.cli_config.get("JupyterHub", {}):
-        raise ValueError("A spawner class on the command line cannot be composed: set c.JupyterHub.spawner_class in the configuration file.")
+        raise Misconfigured("A spawner class on the command line cannot be composed: set c.JupyterHub.spawner_class in the configuration file.")
     given = c.JupyterHub.get("spawner_class")
     if required and (given is None or isinstance(given, LazyConfigValue)):
         c.JupyterHub.spawner_class = own  # named, so that nothing of it is imported before it is needed
@@ -51,10 +52,10 @@ def refuse_internal_ssl(c: Config) -> None:
     """Refuse certificates between the parts of the hub, which the service does not have; where they are set later, the hub ends with the sentence.
 
     Raises:
-        ValueError: they are set already.
+        Misconfigured: they are set already.
     """
     if c.JupyterHub.get("internal_ssl") is True:
-        raise ValueError(NO_INTERNAL_SSL)
+        raise Misconfigured(NO_INTERNAL_SSL)
     if JupyterHub.initialized():
         JupyterHub.instance().observe(_refuse, names="internal_ssl")
 
@@ -73,10 +74,10 @@ def composed_class(theirs: type[Spawner], own: type[RepoSpawner], *, required: b
         required: whether there are no servers without a repository.
 
     Raises:
-        ValueError: `theirs` is such a class already.
+        Misconfigured: `theirs` is such a class already.
     """
     if issubclass(theirs, ComposedSpawner):
-        raise ValueError(f"{theirs.__name__} has repositories already: set c.JupyterHub.spawner_class to the class that it was made from.")
+        raise Misconfigured(f"{theirs.__name__} has repositories already: set c.JupyterHub.spawner_class to the class that it was made from.")
     if issubclass(theirs, RepoSpawner):
         return theirs
     both = _over(own, theirs)
@@ -115,14 +116,14 @@ def _class_of(given: Any) -> type[Spawner]:
     """Return the class that the operator means, by a class, an import string or the name of an entry point; by nothing the hub's default.
 
     Raises:
-        ValueError: there is none.
+        Misconfigured: there is none.
     """
     if given is None or isinstance(given, LazyConfigValue):
         return HUBS_DEFAULT
     try:
         found: type[Spawner] = JupyterHub.class_traits()["spawner_class"].validate(JupyterHub, given)
     except (ImportError, AttributeError, TraitError) as error:
-        raise ValueError(
+        raise Misconfigured(
             f"c.JupyterHub.spawner_class is {given!r}, which is no spawner that is installed: name a subclass of jupyterhub.spawner.Spawner."
         ) from error
     return found

@@ -17,6 +17,7 @@ from traitlets.config.loader import LazyConfigValue
 from binderhub_service.common.credentials import hide_in_logs
 
 from .composition import compose, refuse_internal_ssl
+from .misconfigured import Misconfigured, checking_arguments
 from .public import open_to_everybody
 from .start import SINGLEUSER
 
@@ -61,6 +62,7 @@ PASSED_ON_IN = {
 }
 
 
+@checking_arguments
 def configure(
     c: Config,
     *,
@@ -106,15 +108,19 @@ def configure(
             runs may do everything on this machine. Default: False, which refuses that.
 
     Raises:
-        ValueError: the mode is not known, what is given does not fit it, there is a service named ``binder`` already, the hub's spawner class
-            cannot be composed, the hub runs as root or has ``internal_ssl``, or docker mode cannot work here.
+        Misconfigured: an argument is none or of another type, the mode is not known, what is given does not fit it, there is a service named
+            ``binder`` already, the hub's spawner class cannot be composed, the hub runs as root or has ``internal_ssl``, or docker mode cannot
+            work here.
     """
     _check_mode(mode, registry, network, namespace, as_root=as_root)
     refuse_internal_ssl(c)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
-        raise ValueError(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
+        raise Misconfigured(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
     required = required or public
-    compose(c, MODES[mode], required=required)
+    try:
+        compose(c, MODES[mode], required=required)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"Mode {mode!r} needs the package {error.name}: install binderspawner[{mode}].") from error
     state = Path(state_dir).absolute()
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
     settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
@@ -160,17 +166,17 @@ def _keep_apart(c: Config) -> None:
 
 
 def _check_mode(mode: str, registry: str, network: str, namespace: str, *, as_root: bool) -> None:
-    """Raise `ValueError` unless there is such a mode, it has what it needs and nothing that it does not know, and may run as this user."""
+    """Raise `Misconfigured` unless there is such a mode, it has what it needs and nothing that it does not know, and may run as this user."""
     if mode not in MODES:
-        raise ValueError(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
+        raise Misconfigured(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
     if mode == "embedded" and os.geteuid() == 0 and not as_root:
-        raise ValueError(RUNS_AS_ROOT)
+        raise Misconfigured(RUNS_AS_ROOT)
     if mode == "embedded" and (registry or network):
-        raise ValueError("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
+        raise Misconfigured("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
     if mode == "kubernetes" and not registry:
-        raise ValueError("Kubernetes mode needs a registry that images are pushed to: name it in registry.")
+        raise Misconfigured("Kubernetes mode needs a registry that images are pushed to: name it in registry.")
     if (network and mode != "docker") or (namespace and mode != "kubernetes"):
-        raise ValueError("A network is for mode 'docker', and a namespace for mode 'kubernetes': leave out the other one.")
+        raise Misconfigured("A network is for mode 'docker', and a namespace for mode 'kubernetes': leave out the other one.")
 
 
 def _settings(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

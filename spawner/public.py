@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 from traitlets.config import Config
 
+from .misconfigured import Misconfigured
+
 # What the service needs to make temporary users, to start their servers and to remove both.
 VISITOR_SCOPES = ("admin:users", "admin:servers", "list:users", "read:servers", "tokens", "access:servers")
 CULLER = "binder-culler"
@@ -25,7 +27,7 @@ def open_to_everybody(c: Config, service: str, front_page: str) -> None:
         front_page: the path that the hub's own front page leads to.
 
     Raises:
-        ValueError: the package jupyterhub-idle-culler is not installed.
+        Misconfigured: the package jupyterhub-idle-culler is not installed.
     """
     if "authenticator_class" not in c.JupyterHub:
         c.JupyterHub.authenticator_class = "null"
@@ -39,7 +41,7 @@ def open_to_everybody(c: Config, service: str, front_page: str) -> None:
 
 def _cull_idle_users(c: Config) -> None:
     if find_spec("jupyterhub_idle_culler") is None:
-        raise ValueError("A public hub removes idle users by the package jupyterhub-idle-culler: install it, e.g. with the extra [public].")
+        raise Misconfigured("A public hub removes idle users by the package jupyterhub-idle-culler: install it, e.g. with the extra [public].")
     limits = (f"--timeout={IDLE_SECONDS}", f"--cull-every={CULL_EVERY_SECONDS}", f"--max-age={MAX_AGE_SECONDS}", "--cull-users=true")
     c.JupyterHub.services.append({"name": CULLER, "display": False, "command": [sys.executable, "-m", "jupyterhub_idle_culler", *limits]})
     c.JupyterHub.load_roles.append({"name": CULLER, "scopes": list(CULLER_SCOPES), "services": [CULLER]})

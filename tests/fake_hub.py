@@ -40,6 +40,7 @@ class FakeHub:
         answers: by method and path behind ``/hub/api``, a status and a JSON value; what is not there answers 404.
         asked: what was asked about servers, in order.
         created: by name, when accounts were made, as the hub writes it; all others long ago.
+        groups: by name, which groups people are in.
         starts_go_on: what the answers to starts wait for, if anything.
     """
 
@@ -47,6 +48,7 @@ class FakeHub:
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     created: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
     starts_go_on: asyncio.Event | None = None
     url: str = ""
 
@@ -91,7 +93,9 @@ class _HubHandler(web.RequestHandler):
             return
         if self._is_about_an_account(path, token):
             name = unquote(path.rpartition("/")[2])
-            self.finish(json.dumps({"kind": "user", "name": name, "created": self.hub.created.get(name, LONG_AGO)}))
+            self.finish(
+                json.dumps({"kind": "user", "name": name, "created": self.hub.created.get(name, LONG_AGO), "groups": self.hub.groups.get(name, [])})
+            )
             return
         self.hub.asked.append(Asked(str(self.request.method), path, token, json.loads(self.request.body or b"null")))
         status, value = self.hub.answers.get((str(self.request.method), path), (404, {"status": 404, "message": "Not Found"}))

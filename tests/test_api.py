@@ -39,6 +39,7 @@ from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.rendering import make_jinja
 from binderhub_service.health import Health
 from binderhub_service.hooks import Hooks
+from binderhub_service.hub_groups import HubGroups
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.launch_events import Events
 from binderhub_service.launches import Attempts, Launches
@@ -166,6 +167,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             observer=metrics,
             controls=controls,
             prepared=prepared,
+            groups_of=HubGroups(hub.api_url, "s").of,
         )
         metrics.watch(builds, [], Tasks(), Space(tmp_path))
         context = AppContext(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from binderhub_service.builds.controls import Controls
+from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import NotAllowed, NotFound, Unavailable
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.store import Store
@@ -133,6 +134,46 @@ async def test_a_build_that_runs_when_a_pause_begins_goes_on_and_is_joined(servi
     assert (await service.events(build["id"]))[-1].data["state"] == "ready"
 
 
+QUOTAS = [
+    ({}, 3, 3),
+    ({"builds-of-person": {"alice": "1"}}, 1, 3),
+    ({"builds-of-person": {"*": "1", "group:students": "2"}}, 2, 3),
+    ({"builds-of-person": {"*": "1", "group:students": "2", "group:teach*": "5"}}, 5, 3),
+    ({"builds-of-person": {"*": "9", "group:students": "none", "Alice": "2"}}, 2, 3),
+    ({"builds-of-person": {"bob": "1", "group:others": "1", "group:students": "none"}}, 0, 3),
+    ({"builds-of-repository": {"git.example.org": "1"}}, 3, 1),
+    ({"builds-of-repository": {"git.example.org": "1", "git.example.org/o": "none", "elsewhere.example/o/r": "2"}}, 3, 0),
+]
+
+
+@pytest.mark.parametrize(("quotas", "of_person", "of_repository"), QUOTAS)
+async def test_a_quota_with_exceptions_holds_for_a_person_a_group_and_a_repository(
+    controls: Controls, quotas: dict[str, dict[str, str]], of_person: int, of_repository: int
+) -> None:
+    for kind, numbers in quotas.items():
+        for pattern, number in numbers.items():
+            await controls.put(kind, pattern, number, "root")
+    found = controls.limits_for(BuildLimits(per_user=3, per_repo=3), "alice", ["students", "Teachers"], "https://git.example.org/o/r")
+    assert (found.per_user, found.per_repo) == (of_person, of_repository)
+
+
+async def test_who_has_as_many_builds_as_the_group_may_have_is_told_so_until_there_is_an_exception(service: Service) -> None:
+    service.builder.gate = asyncio.Event()
+    service.hub.groups["alice"] = ["students"]
+    await put(service, "builds-of-person", pattern="group:students", text="1")
+    await service.build()
+    refused = await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r2"})
+    assert error_of(refused, 429, "too_many_builds")["message"] == "You have 1 builds waiting or running, which is as many as you may have."
+    await put(service, "builds-of-person", pattern="alice", text="none")
+    assert (await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r2"})).status_code == 201
+    assert (await service.ask("POST", "/builds", "bob", json={"repo": REPO, "ref": "r3"})).status_code == 201
+    await put(service, "builds-of-repository", pattern="*", text="3")
+    refused = await service.ask("POST", "/builds", "bob", json={"repo": REPO, "ref": "r4"})
+    message = "The repository has 3 builds waiting or running, which is as many as it may have."
+    assert error_of(refused, 429, "too_many_builds")["message"] == message
+    service.builder.gate.set()
+
+
 async def test_an_announcement_is_a_text_on_every_page(service: Service) -> None:
     await put(service, "announcement", text="Down at <b>noon</b>.")
     service.sign_in("alice")
@@ -172,6 +213,8 @@ async def test_controls_are_for_administrators_and_say_who_set_them(service: Ser
         ("pause", {"pattern": "x"}, "A control of the kind pause has no pattern."),
         ("ban-person", {"text": "x"}, "A control of the kind ban-person needs a pattern, e.g. github.com/owner/*, or *-guest."),
         ("ban-repository", {"pattern": " "}, "A control of the kind ban-repository needs a pattern, e.g. github.com/owner/*, or *-guest."),
+        ("builds-of-person", {"pattern": "*", "text": "0"}, "The text of builds-of-person is the number of builds, from 1 on, or none."),
+        ("builds-of-repository", {"pattern": "x", "text": "many"}, "The text of builds-of-repository is the number of builds, from 1 on, or none."),
         ("announcement", {}, "An announcement needs a text."),
         ("announcement", {"text": "x" * 1001}, "A pattern has at most 500 characters, and a text 1000."),
         ("ban-person", {"pattern": "x" * 501}, "A pattern has at most 500 characters, and a text 1000."),

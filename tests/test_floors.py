@@ -27,8 +27,9 @@ FLOORS = [
     ["handlers", "modes"],
     ["context", "settings"],
     ["event_logger"],
+    ["actions"],
     ["accounts", "health", "launch_events", "launch_progress", "build_tokens", "launches", "metrics", "running_servers", "temporary_users"],
-    ["hub_users", "hub_starts"],
+    ["hub_users", "hub_starts", "hub_groups"],
     ["binderhub_metrics"],
     ["builds"],
     ["store", "builders"],
@@ -36,7 +37,7 @@ FLOORS = [
     ["images", "providers"],
     ["clients"],
     ["names", "hooks", "server", "endings", "tasks", "api_port", "write_watch"],
-    ["state_lock", "settings_check"],
+    ["state_lock", "settings_check", "log_lines"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -302,6 +302,35 @@ def test_an_unknown_mode_is_refused_with_the_modes_there_are(c: Config, tmp_path
     assert "spawner_class" not in c.JupyterHub
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "configure() cannot be called so: missing a required argument: 'state_dir'. It takes: state_dir, mode, registry, "),
+        ({"state_dir": "s", "moode": "docker"}, "configure() cannot be called so: got an unexpected keyword argument 'moode'. It takes: state_dir, "),
+        ({"state_dir": None}, "configure(state_dir=None): the value has to be str | Path."),
+        ({"state_dir": "s", "mode": ["docker"]}, "configure(mode=['docker']): the value has to be str."),
+        ({"state_dir": "s", "service_port": "8003"}, "configure(service_port='8003'): the value has to be int | None."),
+        ({"state_dir": "s", "service_port": True}, "configure(service_port=True): the value has to be int | None."),
+        ({"state_dir": "s", "public": "no"}, "configure(public='no'): the value has to be bool."),
+        ({"state_dir": "s", "service": ["x"]}, "configure(service=['x']): the value has to be mapping[str, mapping[str, Any]] | None."),
+        ({"state_dir": "s", "service": {"Limits": 3}}, "configure(service={'Limits': 3}): name settings by class, "),
+    ],
+)
+def test_arguments_that_the_call_does_not_take_are_said_in_a_sentence(c: Config, arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        configure(c, **arguments)
+    assert c == Config()
+
+
+def test_a_hub_that_is_configured_wrongly_ends_with_the_sentence_alone(tmp_path: Path) -> None:
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text("from spawner import configure\nconfigure(c, state_dir='state', mode='dcoker')\n")
+    done = subprocess.run([sys.executable, "-m", "jupyterhub", "-f", str(file)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.strip().splitlines()
+    assert line.endswith("There is no mode 'dcoker'; the modes are: embedded, docker, kubernetes.")
+
+
 def test_a_second_call_is_refused(c: Config, tmp_path: Path) -> None:
     configure(c, state_dir=tmp_path)
     with pytest.raises(ValueError, match="named 'binder' already"):

@@ -12,14 +12,14 @@ from .calling import as_json, asked, connected, run
 from .lists import show_list
 from .output import local_time
 
-_KINDS = ("ban-repository", "allow-repository", "ban-person", "pause", "announcement")
+_KINDS = ("ban-repository", "allow-repository", "ban-person", "builds-of-person", "builds-of-repository", "pause", "announcement")
 _kind = click.argument("kind", type=click.Choice(_KINDS))
 _pattern = click.argument("pattern", default="")
 
 
 @click.group()
 def control() -> None:
-    """Ban repositories and people, pause builds, announce something; for administrators of the hub."""
+    """Ban repositories and people, bound and pause builds, announce something; for administrators of the hub."""
 
 
 @control.command(name="list")
@@ -34,13 +34,13 @@ def list_controls(session: Session, as_json: bool) -> None:
 @control.command(name="set")
 @_kind
 @_pattern
-@click.option("--text", default="", help="The reason that people see, or what is announced.")
+@click.option("--text", default="", help="The reason that people see, what is announced, or how many builds there may be.")
 @connected
 def set_control(session: Session, kind: str, pattern: str, text: str) -> None:
     """Switch something on, or change it.
 
     PATTERN is of addresses without https:// (a host or an account stands for all below it) or of people's names, with * and ?;
-    a pause and an announcement have none.
+    a pause and an announcement have none. The number of builds is for all of group:NAME as well; none means no bound.
     """
     run(session, asked(session, "PUT", f"controls/{kind}", json={"pattern": pattern, "text": text}))
 

@@ -5,7 +5,7 @@ Who joins whom is decided in `sharing`; what happens to a build once it is begun
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,10 @@ from .sharing import SharedBuilds
 _LOOKED_BACK = 20
 
 
+async def _in_no_group(_name: str) -> Collection[str]:
+    return ()
+
+
 class Builds:
     """Makes sure that there are images of what people ask for, and gives the event log of every build.
 
@@ -42,6 +46,7 @@ class Builds:
         observer: told when a build's turn comes and when it ends.
         controls: what administrators switch; None where they cannot.
         prepared: the list of prepared environments; None where there is none.
+        groups_of: returns the names of the groups that a person is in; asked only where a quota is for a group.
     """
 
     def __init__(
@@ -56,19 +61,22 @@ class Builds:
         observer: Observer | None = None,
         controls: Controls | None = None,
         prepared: PreparedEnvironments | None = None,
+        groups_of: Callable[[str], Awaitable[Collection[str]]] = _in_no_group,
     ) -> None:
         self._store = store
         self._images = images
         self._builder = builder
         self._controls = controls
         self._prepared = prepared
+        self._limits = limits
+        self._groups_of = groups_of
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
         self._resolver = Resolver(providers, limits)
         room = space or Space(Path())
         self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, space=room, observer=observer)
-        self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler, limits=limits)
+        self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -174,17 +182,26 @@ class Builds:
     ) -> tuple[Build, bool]:
         """Return what `SharedBuilds.ensure` returns, where administrators let this source be used."""
         controls = self._controls
-        if controls is None:
-            return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin)
-        controls.check_person(caller.name)
-        controls.check_repository(source.repo, source.url)
+        if controls:
+            controls.check_person(caller.name)
+            controls.check_repository(source.repo, source.url)
 
         async def may_begin_now(source: Source) -> None:
-            controls.check_may_begin()
+            if controls:
+                controls.check_may_begin()
             if may_begin is not None:
                 await may_begin(source)
+            limits = await self._limits_for(source, caller)
+            limits.check_may_begin(caller.name, source.repo, self._scheduler.unfinished())  # last: nothing may come between this and the beginning
 
         return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin_now)
+
+    async def _limits_for(self, source: Source, caller: Caller) -> BuildLimits:
+        """Return how many builds the caller and the repository may have."""
+        if self._controls is None:
+            return self._limits
+        groups = await self._groups_of(caller.name) if self._controls.asks_for_groups else ()
+        return self._controls.limits_for(self._limits, caller.name, groups, source.repo, source.url)
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""

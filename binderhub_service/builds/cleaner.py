@@ -75,6 +75,7 @@ class Cleaner:
         contents: files that people gave.
         image_jobs: which are forgotten as builds are.
         kept: returns the names of images that stay in any case.
+        note_removed: told the name of each image that the budget does not allow and that is gone.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Cleaner:
         contents: Contents | None = None,
         image_jobs: ImageJobTable | None = None,
         kept: Callable[[], Collection[str]] = frozenset,
+        note_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._note_removed = note_removed
         self._store = store
         self._images = images
         self._builds = builds
@@ -136,6 +139,7 @@ class Cleaner:
             try:
                 await self._builds.delete_image(image.name)
                 gone.append(image.name)
+                self._note_removed(image.name)
             except BinderError as error:
                 log.info("The image %s stays: %s", image.name, error.message)
         return gone

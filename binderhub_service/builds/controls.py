@@ -1,9 +1,9 @@
-"""What administrators switch while the service runs: bans, a pause of builds, an announcement."""
+"""What administrators switch while the service runs: bans, quotas, a pause of builds, an announcement."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -12,6 +12,8 @@ from ..common.redact import redact
 from ..common.refusal import is_text
 from ..errors import Conflict, InvalidRequest, NotAllowed, Unavailable
 from ..models import Control, now
+from .limits import BuildLimits
+from .quotas import GROUP, check_number, limits_with
 
 MAX_PATTERN_CHARACTERS = 500
 MAX_TEXT_CHARACTERS = 1000
@@ -26,16 +28,20 @@ class ControlKind(StrEnum):
     """What a control does.
 
     `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches;
-    `PAUSE` lets no build begin, and `ANNOUNCEMENT` shows a text on pages.
+    `BUILDS_OF_PERSON` and `BUILDS_OF_REPOSITORY` say how many builds what a pattern matches may have waiting and running, instead of the
+    settings; `PAUSE` lets no build begin, and `ANNOUNCEMENT` shows a text on pages.
     """
 
     BAN_REPOSITORY = "ban-repository"
     ALLOW_REPOSITORY = "allow-repository"
     BAN_PERSON = "ban-person"
+    BUILDS_OF_PERSON = "builds-of-person"
+    BUILDS_OF_REPOSITORY = "builds-of-repository"
     PAUSE = "pause"
     ANNOUNCEMENT = "announcement"
 
 
+_QUOTAS = frozenset({ControlKind.BUILDS_OF_PERSON, ControlKind.BUILDS_OF_REPOSITORY})
 _WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.ANNOUNCEMENT})
 
 
@@ -75,8 +81,9 @@ class Controls:
 
         Args:
             kind: a value of `ControlKind`.
-            pattern: of addresses without their scheme, or of people's names, with ``*`` and ``?``; empty where the kind has none.
-            text: the reason that people see, or what is announced.
+            pattern: of addresses without their scheme, or of people's names, with ``*`` and ``?``; ``group:`` and a pattern of groups' names where a
+                quota is for a group's people; empty where the kind has none.
+            text: the reason that people see, what is announced, or the number of a quota.
             admin: who does it.
 
         Raises:
@@ -131,6 +138,16 @@ class Controls:
         for control in self._of(ControlKind.PAUSE):
             raise Unavailable(_with_reason(_PAUSED, control.text), code="builds_paused", hint=f"{_WHILE_PAUSED} Try again later.")
 
+    @property
+    def asks_for_groups(self) -> bool:
+        """Whether anything depends on a person's groups."""
+        return any(control.pattern.lower().startswith(GROUP) for control in self._of(ControlKind.BUILDS_OF_PERSON))
+
+    def limits_for(self, limits: BuildLimits, person: str, groups: Collection[str], *addresses: str) -> BuildLimits:
+        """Return the limits for a person of some groups and a repository with these addresses, where they are not those of the settings."""
+        of_repository = [control for control in self._of(ControlKind.BUILDS_OF_REPOSITORY) if _matches(control, addresses)]
+        return limits_with(limits, self._of(ControlKind.BUILDS_OF_PERSON), of_repository, person, groups)
+
     def _of(self, kind: ControlKind) -> list[Control]:
         return [control for control in self._known if control.kind == kind]
 
@@ -149,6 +166,8 @@ def _check(control: Control) -> None:
         raise InvalidRequest(f"A control of the kind {control.kind} has no pattern.")
     if control.kind not in _WITHOUT_PATTERN and not control.pattern:
         raise InvalidRequest(f"A control of the kind {control.kind} needs a pattern, e.g. github.com/owner/*, or *-guest.")
+    if control.kind in _QUOTAS:
+        check_number(control)
     if control.kind == ControlKind.ANNOUNCEMENT and not control.text:
         raise InvalidRequest("An announcement needs a text.")
     if len(control.pattern) > MAX_PATTERN_CHARACTERS or len(control.text) > MAX_TEXT_CHARACTERS:

@@ -41,14 +41,14 @@ class BuildLimits:
         """Raise `TooMany` if the owner or the repository has as many unfinished builds as it may have."""
         if self.per_user and sum(build.owner == owner for build in unfinished) >= self.per_user:
             raise TooMany(
-                f"You have {self.per_user} builds waiting or running, which is as many as one person may have.",
+                f"You have {self.per_user} builds waiting or running, which is as many as you may have.",
                 code="too_many_builds",
                 hint="Wait until one has ended, or cancel one.",
                 retry_after_seconds=_RETRY_SECONDS,
             )
         if self.per_repo and sum(build.source.repo == repo for build in unfinished) >= self.per_repo:
             raise TooMany(
-                f"The repository has {self.per_repo} builds waiting or running, which is as many as one repository may have.",
+                f"The repository has {self.per_repo} builds waiting or running, which is as many as it may have.",
                 code="too_many_builds",
                 hint="Wait until one has ended.",
                 retry_after_seconds=_RETRY_SECONDS,

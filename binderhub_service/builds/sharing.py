@@ -12,7 +12,6 @@ from ..images import Images
 from ..models import Account, Build, Image, Phase, Source, State, now
 from ..store.store import Store
 from . import access
-from .limits import BuildLimits
 from .scheduler import BuildScheduler
 
 _USE_NOTED_SECONDS = 60
@@ -21,11 +20,10 @@ _USE_NOTED_SECONDS = 60
 class SharedBuilds:
     """Decides what happens to an image; one decision at a time for each image. Who asks for an image that is there needs none."""
 
-    def __init__(self, *, store: Store, images: Images, scheduler: BuildScheduler, limits: BuildLimits) -> None:
+    def __init__(self, *, store: Store, images: Images, scheduler: BuildScheduler) -> None:
         self._store = store
         self._images = images
         self._scheduler = scheduler
-        self._limits = limits
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(
@@ -40,7 +38,6 @@ class SharedBuilds:
             The build that makes or made the image, and whether it was begun now.
 
         Raises:
-            TooMany: a limit is reached.
             NotFound: an image that somebody else has made has just gone.
             Unavailable: the image store or the database could not be asked; then nothing was begun.
         """
@@ -61,7 +58,6 @@ class SharedBuilds:
                 raise NotFound(f"There is no image {source.slug} any more.", code="image_not_found", hint="Ask again.")
             if may_begin is not None:
                 await may_begin(source)
-            self._limits.check_may_begin(requester.name, source.repo, self._scheduler.unfinished())
             return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force), requester.key), True
 
     async def withdraw(self, build: Build, requester: str) -> None:

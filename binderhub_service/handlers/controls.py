@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from typing import Any
 
+from ..actions import Action
 from ..models import Control, iso
 from .base import ApiHandler, check_is_admin
 
-log = logging.getLogger("binderhub_service")
 _KEYS = {"pattern": str, "text": str}
 
 
@@ -30,7 +29,7 @@ class OneControlHandler(ApiHandler):
         check_is_admin(self, "Controls are")
         body = self.json_body(_KEYS)
         control = await self.context.controls.put(kind, body.get("pattern", ""), body.get("text", ""), self.caller.name)
-        log.info("%s set %s %r: %r", self.caller.name, control.kind, control.pattern, control.text)
+        self.context.actions.note(self.caller.name, Action.CONTROL_SET, f"{control.kind} {control.pattern}".rstrip(), control.text or "set")
         self.finish_json(control_json(control))
 
     async def delete(self, kind: str) -> None:
@@ -38,7 +37,7 @@ class OneControlHandler(ApiHandler):
         check_is_admin(self, "Controls are")
         pattern = self.get_query_argument("pattern", "")
         await self.context.controls.remove(kind, pattern)
-        log.info("%s removed %s %r", self.caller.name, kind, pattern)
+        self.context.actions.note(self.caller.name, Action.CONTROL_REMOVED, f"{kind} {pattern}".rstrip(), "removed")
         self.set_status(204)
         self.finish()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ..actions import Action
 from ..errors import NotFound
 from ..images import StoredImage
 from ..models import iso
@@ -29,6 +30,7 @@ class OneImageHandler(ApiHandler):
         if not await self.context.cleaner.holds(name):
             raise NotFound("There is no image of this name.", code="image_not_found", hint="GET images lists all.")
         await self.context.builds.delete_image(name)
+        self.context.actions.note(self.caller.name, Action.IMAGE_REMOVED, name, "removed")
         self.set_status(204)
         self.finish()
 

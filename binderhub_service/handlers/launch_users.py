@@ -7,6 +7,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from ..actions import Action
+from ..common.redact import redact
 from ..errors import BinderError, NotAllowed
 from ..launch_progress import follow_launch
 from ..launches import Launched
@@ -60,9 +62,17 @@ async def user_for(handler: ServiceHandler, visit: Visit, repo_url: str) -> Asyn
 
 async def launch_for(handler: ServiceHandler, request: Request, path: str, template: Template | None = None) -> Launched:
     """Start the caller's server; a visitor's is ready when this returns. Raises as `Launches.launch`."""
-    if is_visitor(handler):
-        return await _launch_for_visitor(handler, request, path, template)
-    return await handler.context.launches.launch(caller_token(handler), handler.caller.name, request, path, template=template)
+    about = redact(f"{request.repo} at {request.ref or 'HEAD'}")
+    try:
+        if is_visitor(handler):
+            launched = await _launch_for_visitor(handler, request, path, template)
+        else:
+            launched = await handler.context.launches.launch(caller_token(handler), handler.caller.name, request, path, template=template)
+    except BinderError as error:
+        handler.context.actions.note(handler.caller.name, Action.LAUNCH, about, error.code)
+        raise
+    handler.context.actions.note(handler.caller.name, Action.LAUNCH, about, "runs already" if launched.already_running else "started")
+    return launched
 
 
 async def _launch_for_visitor(handler: ServiceHandler, request: Request, path: str, template: Template | None) -> Launched:

@@ -25,6 +25,8 @@ from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 from traitlets.config import Config
 
+from ..misconfigured import Misconfigured
+
 DEFAULT_HUB_PORT = 8081
 ANSWER_SECONDS = 10
 # All hubs of an engine share it: nobody in it reaches anybody else in it.
@@ -33,7 +35,7 @@ NO_TALK = {"com.docker.network.bridge.enable_icc": "false"}
 CONFLICT = 409
 
 
-class EngineMissing(ValueError):
+class EngineMissing(Misconfigured):
     """Docker mode cannot work here; the text says in one sentence why and what to do."""
 
 

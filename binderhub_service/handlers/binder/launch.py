@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 
+from ...actions import Action
 from ...builds.launch_quota import QuotaReached
 from ...errors import BinderError, Unavailable
 from ...hub_starts import StartFailed
@@ -136,3 +137,4 @@ class BinderLaunch:
         name, spec, commit = self._provider.event_name, self._asked.spec, self._source.commit
         launch = Launch(name, spec, commit, "success", self._has_build_token, self._http.host, request_origin)
         self._context.events.note_launch(launch)
+        self._context.actions.note(self._handler.caller.name, Action.LAUNCH, f"{self._source.repo} at {self._source.ref}", "started")
