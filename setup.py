@@ -49,7 +49,7 @@ setup(
         "cli": ["click>=8.1", "rich>=13.9.4"],
         "embedded": ["uv>=0.7", "jupyterlab>=4.2"],
         "docker": ["uv>=0.5", "docker>=7.1", "dockerspawner>=13,<15"],
-        "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=36", "aiohttp>=3.10"],
+        "kubernetes": ["jupyterhub-kubespawner>=7.1,<8", "kubernetes_asyncio>=36", "aiohttp>=3.10", "socksio>=1.0"],
         "public": ["jupyterhub-idle-culler>=1.4"],
         "oauth": ["oauthenticator>=17"],
         "postgresql": ["psycopg[binary]>=3.2"],

@@ -189,7 +189,7 @@ class Assembly:
         contents = Contents(settings.state, ContentLimits(limits.file_bytes, Cleaning(parent=settings).file_seconds))
         for provider in providers:
             provider.find_digest = images.finder()
-            provider.contents = contents if mode.builds_files else None
+            provider.contents = contents
         prepared = PreparedEnvironments(PreparedTable(store), Prepared(parent=settings).configured(), only=Prepared(parent=settings).only)
         providers.append(PreparedProvider(prepared, parent=settings))
         controls = Controls(ControlTable(store))

@@ -67,6 +67,11 @@ def unchecked_name(prefix: str, name: str) -> str:
     return f"{prefix}unchecked:{digest(name.rpartition(':')[0], 32)}".replace("_", "-").lower()
 
 
+def given_name(prefix: str, build_id: str) -> str:
+    """Return the name under which a registry has, while a build goes on, the file that somebody gave instead of a repository."""
+    return f"{prefix}given:{build_id}".replace("_", "-").lower()
+
+
 @lru_cache
 def directory_name(source: Source, settings: str) -> str:
     """Return the name of a source's image as a directory: slug, commit and the settings' digest, in one path segment."""

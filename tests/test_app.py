@@ -20,7 +20,7 @@ from traitlets.config import Configurable
 from binderhub_service.app import CONFIG_VARIABLE, BinderService
 from binderhub_service.assembly import Assembly
 from binderhub_service.common.private import cookie_secret, keep_secret
-from binderhub_service.errors import NotAllowed, Unavailable
+from binderhub_service.errors import Unavailable
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
 from binderhub_service.modes import MODES, mode_class
@@ -204,14 +204,6 @@ def test_a_hub_s_own_github_takes_the_place_of_github() -> None:
     assert [provider.name for provider in providers[:2]] == ["gh", "gist"]
     assert providers[0].understands("https://github.example.org/o/r")
     assert not providers[0].understands("https://github.com/o/r")
-
-
-@pytest.mark.parametrize("name", ["dockerfile", "upload", "archive"])
-def test_files_are_refused_where_builds_cannot_have_them(name: str) -> None:
-    [provider] = Assembly(service(f"--BinderService.providers={name}")).make_providers()
-    with pytest.raises(NotAllowed, match="Files cannot be built here") as caught:
-        provider.kept()
-    assert caught.value.code == "contents_not_supported"
 
 
 def test_an_operator_chooses_providers_and_their_order() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from binderhub_service.clients.contents import CONTEXT
 from binderhub_service.clients.oci import json_in
 from binderhub_service.errors import BuildFailed
 from binderhub_service.worker.job import Job, ProcessLimits
@@ -48,6 +49,8 @@ def test_layers_belong_to_one_repository_and_ref_and_to_no_commit_that_is_asked_
     assert name_of_layers(job(commit="f" * 40), SETTINGS) == names[0]
     assert name_of_layers(job(ref=build().source.commit), SETTINGS) == ""
     assert name_of_layers(job(), replace(SETTINGS, layer_cache=False)) == ""
+    assert name_of_layers(job(repo=f"upload:{build().source.commit}"), SETTINGS) == ""
+    assert name_of_layers(job(url=CONTEXT), SETTINGS) == ""
 
 
 def test_a_step_is_what_the_whole_image_began_as() -> None:

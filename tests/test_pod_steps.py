@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,9 +12,15 @@ from typing import Any
 
 import pytest
 
+from binderhub_service.builders.kubernetes import GivenFiles
+from binderhub_service.clients import contents
+from binderhub_service.clients.credentials import Credentials
+from binderhub_service.clients.registry import RegistryClient
+from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.worker.image_settings import DEFAULT_REPO2DOCKER
 from binderhub_service.worker.pod_job import PodSettings
 from binderhub_service.worker.recipes.pod_engine import engine_settings
+from tests.harness.archives import archive_of
 from tests.harness.git_server import Repository
 from tests.harness.pod import STAND_INS, Pod
 from tests.harness.registries import OwnRegistry
@@ -79,6 +86,50 @@ def test_a_check_whose_words_are_lost_is_made_again(tmp_path: Path, registry: st
         status, reports, end = pod.do(step)
         assert status == 0, (reports, end)
     assert pod.noted.count("buildah run") == 2
+
+
+def given(pod: Pod, kind: str, content: bytes) -> None:
+    """Give a file as the service does, by way of the registry."""
+
+    async def hand_over() -> None:
+        client = RegistryClient(Credentials())
+        digest = contents.Contents(pod.place / "service").put(content)
+        pod.give_source(kind, digest)
+        asked = Build("1", Source("upload", "u", kind, "archive", "HEAD", digest), Image(pod.image), State.RUNNING, Phase.FETCHING, "alice", now())
+        await GivenFiles(contents.Contents(pod.place / "service"), client, pod.prefix).hand_over(asked, None)
+        await client.close()
+
+    asyncio.run(hand_over())
+
+
+def test_an_archive_that_somebody_gave_is_taken_for_a_checkout(pod: Pod) -> None:
+    given(pod, contents.ARCHIVE, archive_of({"requirements.txt": "numpy", "notes.md": "x"}))
+    status, reports, _ = pod.do("fetch")
+    assert status == 0, reports
+    assert {path.name for path in (pod.place / "work" / "content").iterdir()} == {"requirements.txt", "notes.md"}
+    assert not (pod.place / "work" / contents.FOLDER).exists()
+    assert pod.plan["key"]
+
+
+def test_a_context_is_built_as_docker_alone_would(pod: Pod) -> None:
+    given(pod, contents.CONTEXT, b"FROM x")
+    assert [pod.do(step)[0] for step in ("fetch", "build")] == [0, 0]
+    assert pod.plan["key"] == ""
+    assert f"--file={pod.place}/work/content/Dockerfile" in pod.noted
+    assert "repo2docker" not in pod.noted.replace("repo2docker.re", "")
+    assert "jupyterhub-singleuser" not in pod.noted
+    assert (pod.place / "image" / "whole").is_dir()
+
+
+def test_a_context_without_a_dockerfile_is_refused(pod: Pod) -> None:
+    given(pod, contents.CONTEXT, archive_of({"notes.md": "x"}))
+    assert pod.do("fetch")[0] == 0
+    assert pod.do("build")[2]["error"]["code"] == "dockerfile_missing"
+
+
+def test_a_file_that_the_registry_does_not_have_ends_the_first_step(pod: Pod) -> None:
+    pod.give_source(contents.ARCHIVE, "0" * 64)
+    assert pod.do("fetch")[2]["error"]["code"] == "content_not_found"
 
 
 def test_a_registry_that_is_away_is_said_before_anything_is_built(pod: Pod, new_repository: New) -> None:

@@ -16,6 +16,8 @@ from ..errors import BuildFailed
 
 Content = Mapping[str, Any]
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+NOTHING = b"{}"
+"""The configuration of what is no image, as the OCI image specification has it."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LAYER_TYPES = {
     OCI_MANIFEST: "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -143,6 +145,24 @@ def manifest_with(base: Manifest, config: Blob, layer: Layer) -> Manifest:
         "layers": [*content["layers"], described],
     }
     return Manifest(json.dumps(made).encode(), base.media_type)
+
+
+def manifest_of_file(file: Blob, note: str) -> Manifest:
+    """Return the manifest of a single file that is no image.
+
+    Args:
+        note: a text that the manifest bears, so that other notes make another manifest.
+    """
+    nothing = Blob.of(NOTHING)
+    content = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.binderhub-service.file",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": nothing.digest, "size": nothing.size},
+        "layers": [{"mediaType": "application/octet-stream", "digest": file.digest, "size": file.size}],
+        "annotations": {"org.opencontainers.image.title": note},
+    }
+    return Manifest(json.dumps(content).encode(), OCI_MANIFEST)
 
 
 def json_in(text: bytes) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
@@ -20,9 +21,14 @@ _MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
 
 
 class PushRefused(BuildFailed):
-    """The registry answered a push, and the answer is no."""
+    """The registry answered a push, and the answer is no.
+
+    Attributes:
+        is_login: whether the registry does not take who asks.
+    """
 
     def __init__(self, answer: httpx.Response) -> None:
+        self.is_login = answer.status_code == HTTPStatus.UNAUTHORIZED
         challenge = answer.headers.get("www-authenticate", "") if answer.status_code in {401, 403} else ""
         super().__init__(f"{answer.status_code} {answer.reason_phrase}: {answer.text[:1000]} {challenge}".strip())
 
@@ -72,8 +78,23 @@ class RegistryWriter:
         asked = urlencode({"mount": blob.digest, "from": other.repository})
         answer = await self._client.write("POST", self.reference, self._path("blobs", f"uploads/?{asked}"), kind=f"PUSH from {other.repository}")
         if answer.status_code != _MADE:
-            await self._client.ask("HEAD", other, f"{other.repository}/blobs/{blob.digest}")  # so that there is a token for it
-            await self._put(blob, lambda: self._client.blob(other, blob.digest))
+            await self._put(blob, await _readable(self._client, other, blob))
+
+    async def copy(self, source: RegistryWriter) -> bool:
+        """Take an image of another registry, by way of this machine, which keeps nothing of it; say whether there is one.
+
+        Raises:
+            PushRefused: one of the registries does not give or take it.
+            Unavailable: one of them could not be asked, or we have no login that it would take.
+        """
+        manifest = await source.manifest()
+        if manifest is None:
+            return False
+        for blob in [*manifest.layers, manifest.config]:
+            if not await self.has(blob):
+                await self._put(blob, await _readable(source._client, source.reference, blob))
+        await self.put_manifest(manifest)
+        return True
 
     async def put_manifest(self, manifest: Manifest) -> None:
         """Make the image appear under its name; raises `PushRefused` or `Unavailable`."""
@@ -131,6 +152,12 @@ class RegistryWriter:
 
     def _path(self, kind: str, what: str) -> str:
         return f"{self.reference.repository}/{kind}/{what}"
+
+
+async def _readable(client: RegistryClient, reference: Reference, blob: Blob) -> Body:
+    """Return what reads a blob of a registry."""
+    await client.ask("HEAD", reference, f"{reference.repository}/blobs/{blob.digest}")  # so that there is a token for it
+    return lambda: client.blob(reference, blob.digest)
 
 
 def _location(answer: httpx.Response) -> str:

@@ -77,15 +77,23 @@ def connection_to(rules: AddressRules, host: str, port: int) -> socket.socket:
         OSError: it cannot be reached.
     """
     proxy = _proxy_for(host, port)
+    addresses = allowed_addresses(rules, host, port)
+    if proxy:
+        return _connection_by(proxy, host, port)
+    if not addresses:
+        raise OSError(f"Could not resolve host: {host}")
+    return _connection_to_one_of(addresses, port)
+
+
+def allowed_addresses(rules: AddressRules, host: str, port: int) -> list[str]:
+    """Return a host's addresses; none if this machine does not know the name. Raises `PermissionError` if the rules do not allow it."""
     try:
         addresses = list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-    except (OSError, UnicodeError) as error:
-        if proxy:
-            return _connection_by(proxy, host, port)
-        raise OSError(f"Could not resolve host: {host}") from error
+    except (OSError, UnicodeError):
+        return []
     if not all(rules.allow(host, address) for address in addresses):
         raise PermissionError
-    return _connection_by(proxy, host, port) if proxy else _connection_to_one_of(addresses, port)
+    return addresses
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -79,7 +79,7 @@ class BuildsHandler(BuildHandler):
         if provider is None or request.repo.strip().startswith(f"{request.provider}:"):
             return request
         check_may_build(self.caller)
-        digest = await asyncio.to_thread(provider.kept().put, request.repo.encode(errors="replace"))
+        digest = await asyncio.to_thread(provider.contents.put, request.repo.encode(errors="replace"))
         return replace(request, repo=f"{request.provider}:{digest}")
 
     async def get(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,9 +19,10 @@ from ..clients.reference import Reference, is_full_name
 from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
 from ..common.json_object import json_object
-from ..errors import Conflict, Unavailable
+from ..errors import BuildFailed, Conflict, Unavailable
 from ..models import FindDigest, Image, Source
-from .base import Images, StoredImage
+from .base import Images, StoredImage, left_behind
+from .publishing import Publisher
 
 _KEPT_DETAILS = 2000
 _KEPT_IMAGES = 2000
@@ -68,13 +69,23 @@ class RegistryImages(Images):
         settings: the build settings that differ from the defaults, as text.
         local: where servers run, to be asked who uses an image; an engine that builds forgets what is deleted, too.
         kept_seconds: for how long "it is there" is not asked for again; "it is not" always is.
+        publisher: pushes images elsewhere; None where an engine does so.
     """
 
-    def __init__(self, client: RegistryClient, prefix: str, settings: str = "", local: Nearby | None = None, kept_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        prefix: str,
+        settings: str = "",
+        local: Nearby | None = None,
+        kept_seconds: float = 5.0,
+        publisher: Publisher | None = None,
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._settings = settings
         self._local = local
+        self._publisher = publisher
         self._forgotten = 0
         self._there: TTLCache[str, Image] = TTLCache(_KEPT_IMAGES, kept_seconds)
         self._details: LRUCache[str, _Details] = LRUCache(_KEPT_DETAILS)
@@ -115,14 +126,13 @@ class RegistryImages(Images):
 
     async def all(self) -> list[StoredImage]:
         """Return the images whose names have the prefix; not every registry lets itself be listed."""
-        registry = Reference.parse(f"{self._prefix}x:x")
-        beginning = registry.repository.removesuffix("x")
-        repositories = [path for path in await self._pages(registry, "_catalog", "repositories") if path.startswith(beginning)]
+        own = self._own
+        repositories = [path for path in await self._pages(own, "_catalog", "repositories") if path.startswith(own.repository)]
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def of(repository: str) -> list[StoredImage]:
             async with gate:
-                return await self._stored(registry.registry, repository)
+                return await self._stored(own.registry, repository)
 
         return [image for images in await asyncio.gather(*map(of, repositories)) for image in images]
 
@@ -168,11 +178,31 @@ class RegistryImages(Images):
             raise _unexpected(reference, answer)
 
     async def publish(self, name: str, target: str, login: Login | None) -> None:
-        """Push from where the image was built, if that is an engine."""
-        if isinstance(self._local, Images):
+        """Push from where the image was built, if that is an engine; else from the registry. No name that this store gives is pushed."""
+        asked, own = Reference.parse(target), self._own
+        if asked.registry == own.registry and asked.repository.startswith(own.repository):
+            raise BuildFailed(f"Names that begin with {self._prefix} are this hub's own.", code="push_denied", hint="Choose another name.")
+        if self._publisher:
+            await self._publisher.publish(name, target, login)
+        elif isinstance(self._local, Images):
             await self._local.publish(name, target, login)
         else:
             await super().publish(name, target, login)
+
+    async def delete_given(self, build_ids: Collection[str]) -> None:
+        """Remove the files that were given to builds that are gone.
+
+        Args:
+            build_ids: the builds that went on a moment ago; what they, and builds that begin just now, need is left alone.
+
+        Raises:
+            Conflict: the registry does not delete.
+            Unavailable: the registry could not be asked.
+        """
+        given, may_go = Reference.parse(names.given_name(self._prefix, "x")), left_behind(build_ids)
+        for tag in await self._pages(given, f"{given.repository}/tags/list", "tags"):
+            if may_go(tag):
+                await self._delete(replace(given, tag=tag))
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -180,9 +210,15 @@ class RegistryImages(Images):
         if self._local:
             await self._local.close()
 
+    @property
+    def _own(self) -> Reference:
+        """The registry, and what all names of repositories in it begin with."""
+        beginning = Reference.parse(f"{self._prefix}x:x")
+        return replace(beginning, repository=beginning.repository.removesuffix("x"))
+
     def _is_of_builds(self, name: str) -> bool:
-        """Say whether a name is for builds alone: an environment's, layers', or that of an image that may not have been checked."""
-        return name.startswith((f"{self._prefix}environment:", f"{self._prefix}layers:", f"{self._prefix}unchecked:"))
+        """Say whether a name is for builds alone: an environment's, a given file's, layers', or that of an image that may not have been checked."""
+        return name.startswith(tuple(f"{self._prefix}{kind}:" for kind in ("environment", "given", "layers", "unchecked")))
 
     # --- manifests ---------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from traitlets.config import Configurable
 
@@ -25,11 +25,9 @@ class Mode(Configurable):
     Attributes:
         git_credentials: logins of Git servers that builds have, as Git's credential store keeps them; most modes leave that to the
             configuration of the user that git runs as.
-        builds_files: whether builds reach the files that people gave instead of a repository.
     """
 
     git_credentials: str = ""
-    builds_files: ClassVar[bool] = True
 
     def record(self, kind: type[Record], **given: Any) -> Record:
         """Return a record of settings: its fields have the values of the settings of their names, unless they are given."""

@@ -9,11 +9,13 @@ from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, default
 from traitlets import List as ListTrait
 
 from ..builders import Builder
-from ..builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, ServersOnCluster
+from ..builders.kubernetes import Cluster, GivenFiles, KubernetesBuilder, KubernetesSettings, ServersOnCluster
+from ..clients.contents import Contents
 from ..clients.credentials import docker_config_directory, login_from, logins_text
 from ..clients.registry import RegistryClient
 from ..errors import Unavailable
 from ..images import Images
+from ..images.publishing import Publisher
 from ..images.registry import RegistryImages
 from ..settings import Limits
 from ..worker.job import ProcessLimits
@@ -28,8 +30,6 @@ class KubernetesMode(Repo2dockerMode):
 
     Lists and dictionaries that say more about pods are as in a pod's manifest.
     """
-
-    builds_files = False  # a pod does not reach the service's disk
 
     builder_image = Unicode(
         "",
@@ -256,10 +256,12 @@ class KubernetesMode(Repo2dockerMode):
         credentials = self.credentials(docker_config_directory(os.environ))
         client = RegistryClient(credentials, self.plain_http_registries)
         servers = ServersOnCluster(Cluster(self.server_namespace, self.kubeconfig))
-        images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds)
+        publisher = Publisher(client, self.plain_http_registries, limits.addresses)
+        images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds, publisher)
+        given = GivenFiles(Contents(state), client, pod.image_prefix)
         bases = [login_from(content, "Every entry of KubernetesMode.base_image_credentials") for content in self.base_image_credentials]
-        settings = self.record(KubernetesSettings, base_logins=logins_text(bases))
-        return images, KubernetesBuilder(Cluster(self.namespace, self.kubeconfig), settings, pod, credentials, limits, images.forget)
+        settings, cluster = self.record(KubernetesSettings, base_logins=logins_text(bases)), Cluster(self.namespace, self.kubeconfig)
+        return images, KubernetesBuilder(cluster, settings, pod, credentials, limits, images.forget, given)
 
     def builder_info(self) -> dict[str, str]:
         """Return the image that builds run in."""

@@ -25,11 +25,6 @@ class ArchiveProvider(Provider):
     spec_form: ClassVar[str] = "escaped-address"
     rank: ClassVar[int] = 92
 
-    @property
-    def is_offered(self) -> bool:
-        """Whether archives can be built from here."""
-        return self.contents is not None
-
     def understands(self, repo: str) -> bool:
         """Say whether `repo` is a web address that ends as archives do."""
         text = repo.strip().lower()
@@ -68,7 +63,7 @@ class ArchiveProvider(Provider):
         """Download the archive, unless it is asked for by its SHA-256 and here already.
 
         Raises:
-            NotAllowed: archives cannot be built here, or the address may not be asked.
+            NotAllowed: the address may not be asked.
             BodyTooLarge: it is larger than files may be.
         """
         address = self.canonical_repo(request)
@@ -100,12 +95,12 @@ class ArchiveProvider(Provider):
 
     def _is_here(self, digest: str) -> bool:
         try:
-            self.kept().use(digest)
+            self.contents.use(digest)
         except NotFound:
             return False
         return True
 
     def _download(self, address: str) -> str:
-        with self.kept().writing() as writer:
+        with self.contents.writing() as writer:
             download(address, self.git.rules, writer.write)
             return writer.keep()

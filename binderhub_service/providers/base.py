@@ -13,7 +13,7 @@ from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from ..clients.contents import Contents
-from ..errors import InvalidRequest, NotAllowed
+from ..errors import InvalidRequest
 from ..models import FindDigest, Request, Source
 from .ls_remote import LsRemote
 from .rules import SpecRules
@@ -64,7 +64,7 @@ class Provider(Configurable):
         is_generic: whether it understands addresses of others, too; asked after all that do not.
         takes_text: whether a request may have, in place of an address, a text that is built.
         renamed_heads: refs that, where they are not there, probably mean the default branch.
-        contents: where files are kept that people give instead of a repository; None where they cannot be built.
+        contents: where files are kept that people give instead of a repository.
         find_digest: asks where images are kept which one has a name now; None where images are no container images.
 
     Args:
@@ -80,7 +80,7 @@ class Provider(Configurable):
     takes_text: ClassVar[bool] = False
     renamed_heads: ClassVar[frozenset[str]] = frozenset({"main", "master"})
 
-    contents: Contents | None = None
+    contents: Contents
     find_digest: FindDigest | None = None
 
     allowed_specs = ListTrait(
@@ -132,12 +132,6 @@ class Provider(Configurable):
     def rules(self) -> SpecRules:
         """Which repositories the operator allows, bans and gives more places."""
         return SpecRules.read(allowed=self.allowed_specs, banned=self.banned_specs, high_quota=self.high_quota_specs, config=self.spec_config)
-
-    def kept(self) -> Contents:
-        """Return where files are kept; raises `NotAllowed` where they cannot be built."""
-        if self.contents is None:
-            raise NotAllowed("Files cannot be built here.", code="contents_not_supported", hint="Put them into a Git repository.")
-        return self.contents
 
     @property
     def is_offered(self) -> bool:

@@ -51,7 +51,7 @@ class ContentProvider(Provider):
     async def resolve(self, request: Request) -> Source:
         """Look whether the file is there; its SHA-256 is the commit."""
         digest = self._digest(request)
-        await asyncio.to_thread(self.kept().use, digest)
+        await asyncio.to_thread(self.contents.use, digest)
         return Source(self.name, f"{self.name}:{digest}", self.kind, self.slug, "HEAD", digest)
 
     def resolved_spec(self, source: Source) -> str:

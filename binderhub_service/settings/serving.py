@@ -189,7 +189,8 @@ class LegacyApis(Configurable):
         False,
         help="""Whether boatyard's API is served, at ``boatyard/`` below the service.
 
-        It builds from Dockerfiles and archives and pushes with the login that a request brings; docker mode only, others answer 501. Default: false.
+        It builds from Dockerfiles and archives and pushes with the login that a request brings; in embedded mode, builds are answered with 501.
+        Default: false.
         """,
     ).tag(config=True)
     boatyard_open = Bool(

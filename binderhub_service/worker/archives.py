@@ -105,10 +105,6 @@ def _untar(file: _Readable, tree: _Tree, limits: UnpackingLimits) -> None:
 
 def _place(opened: tarfile.TarFile, member: tarfile.TarInfo, tree: _Tree) -> None:
     """Put a member into the tree."""
-    try:
-        tarfile.data_filter(member, str(tree.root))
-    except tarfile.FilterError as error:
-        _refuse(member.name, "leads out of it, or is neither a file nor a folder nor a link", error)
     if member.isdir():
         tree.add_folder(member.name)
     elif member.issym():

@@ -17,8 +17,7 @@ from typing import IO, Any
 from repo2docker.engine import BuildError, ContainerEngine, Image
 from repo2docker.utils import execute_cmd
 
-BUILD = ("buildah", "bud", "--isolation=chroot", "--cap-drop=CAP_SYS_CHROOT", "--layers", "--format=docker")
-"""How images are built. With the capability, root leaves a chroot; the format keeps ``SHELL`` and ``HEALTHCHECK``."""
+from .buildah_command import build_command
 
 
 class BuildahEngine(ContainerEngine):
@@ -46,19 +45,15 @@ class BuildahEngine(ContainerEngine):
         """
         if push:
             raise BuildError("The engine buildah does not push.")
-        command = [*BUILD, f"--tag={tag}"]
-        command += [f"--build-arg={name}={value}" for name, value in (buildargs or {}).items()]
-        command += [f"--label={name}={value}" for name, value in (labels or {}).items()]
-        command += [f"--platform={platform}"] if platform else []
-        command += [f"--file={dockerfile}"] if dockerfile else []
+        given = {"platform": platform or "", "dockerfile": dockerfile}
         if fileobj is None:
-            yield from _run([*command, path])
+            yield from _run(build_command(path, tag, buildargs or {}, labels or {}, **given))
             return
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(fileobj=fileobj) as archive:
                 archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # nothing leaves the folder, links stay links
                 archive.extractall(folder)  # noqa: S202  # filtered
-            yield from _run([*command, folder])
+            yield from _run(build_command(folder, tag, buildargs or {}, labels or {}, **given))
 
     def images(self) -> list[Image]:
         """Return no images: repo2docker asks in order to decide whether to build, and that is decided already."""

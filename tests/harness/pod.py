@@ -65,12 +65,20 @@ class Pod:
 
     def give(self, repository: Repository, commit: str = "", **settings: Any) -> None:
         """Write the job."""
-        made = PodSettings(**{"image_prefix": f"{self.registry}/binder-", **settings})
-        commit = commit or repository.rev("main")
-        self.image = f"{self.registry}/binder-r:{commit}"
+        self.give_source(repository.url, commit or repository.rev("main"), **settings)
+
+    def give_source(self, url: str, commit: str, **settings: Any) -> None:
+        """Write the job for a source of any kind."""
+        made = PodSettings(**{"image_prefix": self.prefix, **settings})
+        self.image = f"{self.prefix}r:{commit}"
         work = str(self.place / "work")
-        job = Job("1", repository.url, "repo", "main", commit, self.image, False, work, "", asdict(made), ProcessLimits())
+        job = Job("1", url, "repo", "main", commit, self.image, False, work, "", asdict(made), ProcessLimits())
         (self.place / "job.json").write_text(json.dumps(asdict(job)))
+
+    @property
+    def prefix(self) -> str:
+        """What the names of images begin with."""
+        return f"{self.registry}/binder-"
 
     def do(self, step: str, environment: Mapping[str, str] | None = None) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
         """Do a step; return its exit status, its reports, and its last word."""

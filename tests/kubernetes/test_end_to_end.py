@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.harness.archives import archive_of
+from tests.harness.boatyard import begun, ended, is_pushed, logs_of
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.kernel import run_code
+from tests.harness.registries import OwnRegistry
 from tests.harness.waiting import wait_for
 from tests.kubernetes.images import builder_image, registry, singleuser_image
 from tests.kubernetes.kubectl import found, fresh_namespace, reason_to_skip
+from tests.legacy.conftest import KEY, Api
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
@@ -27,6 +35,8 @@ c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host
 c.JupyterHub.hub_connect_ip = {host!r}
 c.KubeSpawner.namespace = {namespace!r}
 c.KubeSpawner.slug_scheme = "safe"
+c.KubeSpawner.mem_limit = "1G"
+c.KubeSpawner.cpu_guarantee = 0.2
 c.Spawner.consecutive_failure_limit = 5
 c.Spawner.start_timeout = 120
 """
@@ -50,7 +60,12 @@ def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: s
         "memory_limit_bytes": 2 * 1024**3,
         "git_credentials": f"http://robot:{PASSWORD}@{os.environ['KUBE_TEST_HOST']}{git_server.url[git_server.url.rindex(':') :]}",
     }
-    more = {"mode": "kubernetes", "registry": registry(), "namespace": builds_namespace, "service": {"KubernetesMode": settings}}
+    service = {
+        "KubernetesMode": settings,
+        "ImageProvider": {"allowed_images": [singleuser_image()]},
+        "LegacyApis": {"boatyard": True, "registry": True, "api_key": KEY},
+    }
+    more = {"mode": "kubernetes", "registry": registry(), "namespace": builds_namespace, "service": service}
     config = CONFIG.format(host=os.environ["KUBE_TEST_HOST"], namespace=builds_namespace)
     with HubProcess(tmp_path_factory.mktemp("kubernetes-hub"), config=config, more=more) as hub:
         yield hub
@@ -107,6 +122,50 @@ def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProce
     event_log = "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
     assert PASSWORD not in event_log.replace(steps.strip(), "")
     assert PASSWORD not in hub.log()
+
+
+def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, dockerfile: str, builds_namespace: str, tmp_path: Path) -> None:
+    boatyard, alice, mark = Api(hub, "boatyard"), hub.token("alice"), secrets.token_hex(4)
+    with OwnRegistry(tmp_path / "theirs", login=("me", PASSWORD)).running() as theirs:
+        target, login = f"{theirs.host}/me/new-{mark}:1", {"username": "me", "password": PASSWORD}
+        text = f"FROM {registry()}/debian:12\nRUN echo built in a pod {mark}; (env; cat /registry/* /git/*) 2>&1 | grep -c {PASSWORD} || true\n"
+        sources = {
+            "Finished": {"dockerfile": text},
+            "Failed: The registry": {"dockerfile": text, "password": "wrong"},
+            "Failed: There is no Dockerfile.": {"TarFile": base64.b64encode(archive_of({"data.txt": mark})).decode()},
+        }
+        jobs = {status: begun(boatyard, json={"image_name": target} | login | source) for status, source in sources.items()}
+        archive = archive_of({"Dockerfile": dockerfile + "RUN cat data.txt\n", "data.txt": f"in the archive {mark}\n"})
+        sent = hub.service("POST", "/api/files", alice, content=archive)
+        build = hub.finished(sent.json()["upload"], alice)
+        for status, job in jobs.items():
+            assert ended(boatyard, job).startswith(status), logs_of(boatyard, job)
+        assert is_pushed(target, ("me", PASSWORD))
+    assert build["state"] == "ready", build
+    assert f"in the archive {mark}" in "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
+    assert f"built in a pod {mark}" in logs_of(boatyard, jobs["Finished"])
+    assert boatyard.ask("DELETE", f"/api/v1/{jobs['Failed: The registry']}/image", KEY).status_code in {200, 404}
+    images = [image["name"] for image in hub.service("GET", "/api/images", hub.token("root-admin")).json()]
+    assert [("context" in name, "archive" in name) for name in images if "context" in name or "archive" in name] == [(False, True)], images
+    wait_for(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what builds used")
+    kept = httpx.get(f"http://{registry()}/v2/{build['image'].partition('/')[2].partition('archive')[0]}given/tags/list")
+    assert not kept.json().get("tags"), kept.text
+    assert PASSWORD not in hub.log()
+
+
+def test_a_templates_pod_has_its_command_and_at_most_its_limits(hub: HubProcess, builds_namespace: str) -> None:
+    words = ["jupyterhub-singleuser", "--ServerApp.custom_display_url=$(HOME) by template"]
+    template = {"name": "small", "image-name": singleuser_image(), "command": shlex.join(words), "limits": {"memory": 2**29, "cpu_shares": 100}}
+    assert Api(hub, "registry").ask("POST", "/templates", f"token {KEY}", json=template).status_code == 201
+    reply = hub.service("POST", "/api/launches", hub.token("alice"), json={"template": "small"})
+    assert reply.status_code == 201, reply.text
+    told = list(hub.progress("alice", reply.json()["server"]))
+    assert told[-1].get("ready"), told
+    [pod] = found("pods", builds_namespace, "--selector=component=singleuser-server")
+    container = pod["spec"]["containers"][0]
+    assert [word.replace("$$", "$") for word in container["args"][-2:]] == words
+    assert container["resources"]["limits"]["memory"] == str(2**29)
+    assert container["resources"]["requests"]["cpu"] in {"97656250n", "98m"}, "100 of 1024 shares, and not the operator's 200m"
 
 
 def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, repository: Repository) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .builder import KubernetesBuilder
 from .cluster import Cluster
+from .given import GivenFiles
 from .servers import ServersOnCluster
 from .settings import KubernetesSettings
 
-__all__ = ["Cluster", "KubernetesBuilder", "KubernetesSettings", "ServersOnCluster"]
+__all__ = ["Cluster", "GivenFiles", "KubernetesBuilder", "KubernetesSettings", "ServersOnCluster"]

@@ -18,6 +18,7 @@ from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
 from .cluster import Cluster
 from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
+from .given import GivenFiles
 from .logs import StepLog
 from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector, trial_manifest
 from .settings import KubernetesSettings
@@ -54,6 +55,7 @@ class KubernetesBuilder(Builder):
         credentials: where the logins come from that a build's registry wants; looked up once a build.
         limits: what the steps may use.
         on_made: called with the name of every image that was made.
+        given: hands files to pods that people gave; None for a builder of repositories alone.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class KubernetesBuilder(Builder):
         credentials: Credentials,
         limits: ProcessLimits = ProcessLimits(),  # noqa: B008  # frozen
         on_made: Callable[[str], None] = lambda name: None,
+        given: GivenFiles | None = None,
     ) -> None:
         self._cluster = cluster
         self._settings = settings
@@ -71,6 +74,7 @@ class KubernetesBuilder(Builder):
         self._credentials = credentials
         self._limits = limits
         self._on_made = on_made
+        self._given = given
         self._selector = selector(settings)
         self._watch = PodWatch(cluster, self._selector)
         self._left: set[str] = set()
@@ -97,6 +101,8 @@ class KubernetesBuilder(Builder):
 
     async def forget(self, build: Build) -> None:
         """Delete the build's pod; if that is not possible now, it is deleted when the next build is forgotten."""
+        if self._given:
+            await self._given.take_back(build)
         for build_id in [build.id, *self._left]:
             try:
                 await self._delete(build_id, wait=False)
@@ -107,7 +113,9 @@ class KubernetesBuilder(Builder):
             self._left.discard(build_id)
 
     async def forget_all_but(self, build_ids: Collection[str]) -> None:
-        """Delete the pods of all other builds of this instance."""
+        """Delete the pods of all other builds of this instance, and what was given to them."""
+        if self._given:
+            await self._given.take_back_all_but(build_ids)
         try:
             pods, _ = await self._cluster.pods(self._selector)
             for build_id in {build_of(pod) for pod in pods} - set(build_ids):
@@ -126,9 +134,11 @@ class KubernetesBuilder(Builder):
         await self._cluster.close()
 
     async def _create(self, build: Build) -> None:
-        """Create the pod, then the secret that belongs to it; each is left alone if it is there."""
+        """Hand over what was given, create the pod, then the secret that belongs to it; each is left alone if it is there."""
         registry = Reference.parse(build.image.name).registry
         login = await asyncio.to_thread(self._credentials.login_for, registry)  # may run a program
+        if self._given:
+            await self._given.hand_over(build, login)
         owner_uid = await self._cluster.config_map_uid(self._settings.owner) if self._settings.owner else ""
         pod = await self._cluster.create_pod(pod_manifest(build, self._settings, owner_uid))
         job = job_text(build, self._pod_settings, self._limits)

@@ -40,7 +40,7 @@ class FrontHandler(PageHandler):
 
     def _files(self) -> dict[str, bool]:
         """Return what may be sent instead of a repository's address."""
-        can = {provider.name for provider in self.context.providers if provider.contents}
+        can = {provider.name for provider in self.context.providers}
         has_containers = any(provider.takes_text and provider.find_digest for provider in self.context.providers)
         return {"takes_files": "upload" in can, "takes_text": "dockerfile" in can and has_containers}
 

@@ -28,7 +28,7 @@ from .multipart import Form
 
 _EVERYBODY = Caller("service:boatyard-open", scopes=frozenset({BUILD_SCOPE}))
 _NEEDS_KEY = "Authorization header with a token is needed: 'Authorization: token KEY'"
-_NEEDS_CONTAINERS = "This hub builds no container images that can be pushed; boatyard needs a hub in docker mode."
+_NEEDS_CONTAINERS = "This hub builds no container images that can be pushed; boatyard needs a hub in docker or Kubernetes mode."
 
 
 class BoatyardHandler(LegacyHandler):
@@ -115,7 +115,7 @@ class BoatyardBuildHandler(KeptBody, BoatyardHandler):
                 self._problem = error
 
     def _builds_images(self) -> bool:
-        return any(provider.takes_text and provider.contents and provider.find_digest for provider in self.context.providers)
+        return any(provider.takes_text and provider.find_digest for provider in self.context.providers)
 
     async def data_received(self, chunk: bytes) -> None:  # type: ignore[override]  # Tornado awaits it
         """Take a part of the body; what is wrong is said in the end."""

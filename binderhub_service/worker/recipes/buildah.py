@@ -12,17 +12,19 @@ from typing import Any
 
 from ...common import labels
 from ...errors import BuildFailed
+from .. import buildah_command
 from ..guards import Guard
 from ..job import Job, ProcessLimits
 from ..pod_job import STORAGE, PodSettings
-from ..reporter import Finished, Reporter
+from ..reporter import Reporter
 from .base_images import BASES, fetched_images
 from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
 from .buildah_storage import choose_storage
+from .dockerfile import context_dockerfile
 from .image_check import PROGRAM, judge
 from .layer_cache import LAYERS, STEPS_FILE, Step, images_of_steps
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
-from .repo2docker_call import build_command, write_configuration
+from .repo2docker_call import build_command, safe_labels, write_configuration
 from .sharing import MAY_LACK_FILES, labels_of
 
 LAYOUT_NAME = "image"
@@ -61,7 +63,8 @@ class BuildahBuild:
         self._take_layers(work / LAYERS)
         if plan.key and self._make_environment(plan, work / ENVIRONMENT):
             return
-        self._make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
+        make = self._make_context if self._job.is_context else self._make
+        make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
 
     def _storage_info(self) -> str:
         """Return what buildah says about its storage; empty if it cannot use it."""
@@ -82,21 +85,31 @@ class BuildahBuild:
         return True
 
     def _make(self, folder: Path, written: Mapping[str, str], name: str) -> None:
-        image = f"binder-unfinished:{self._job.build_id}"
+        image = self._unfinished
         configuration = self._aside / "repo2docker_config.py"
         write_configuration(configuration, self._settings, {})
-        log = BuildahLog()
-        command = build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah")
-        finished = self._run(command, log)
-        if finished.status or log.failed:
-            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
+        self._do(build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah"))
         self._check(image)
-        self._reporter.log("Packing the image.")
-        finished = self._run(("buildah", "push", image, f"oci:{self._made / name}:{LAYOUT_NAME}"), BuildahLog())
-        if finished.status:
-            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
+        self._pack(name)
         if self._settings.layer_cache:
             (self._made / STEPS_FILE).write_text(json.dumps([asdict(step) for step in self._steps(image)]))
+
+    def _make_context(self, folder: Path, written: Mapping[str, str], name: str) -> None:
+        """Make an image that need not start a server, as Docker's own program does."""
+        dockerfile, arguments = context_dockerfile(folder), self._settings.build_arguments
+        self._do(buildah_command.build_command(str(folder), self._unfinished, arguments, safe_labels(written), dockerfile=str(dockerfile)))
+        self._pack(name)
+
+    def _pack(self, name: str) -> None:
+        self._reporter.log("Packing the image.")
+        self._do(("buildah", "push", self._unfinished, f"oci:{self._made / name}:{LAYOUT_NAME}"))
+
+    def _do(self, command: Sequence[str]) -> None:
+        """Run a command whose words people see; raises `BuildFailed` if it fails."""
+        log = BuildahLog()
+        finished = self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=self._guard, translate=log.lines)
+        if finished.status or log.failed:
+            raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
 
     def _take_layers(self, folder: Path) -> None:
         """Let buildah find the steps of an earlier build of this repository; it builds without those that cannot be used."""
@@ -114,6 +127,10 @@ class BuildahBuild:
 
     def _described(self, image: str) -> Any:
         return json.loads(self._quietly(("buildah", "inspect", "--type=image", image)))["Docker"]
+
+    @property
+    def _unfinished(self) -> str:
+        return f"binder-unfinished:{self._job.build_id}"
 
     def _check(self, image: str) -> None:
         """Run ``jupyterhub-singleuser --version`` in an image as a server would be run; raises `BuildFailed`."""
@@ -142,9 +159,6 @@ class BuildahBuild:
             self._reporter.log(*said.text.splitlines()[-_TOLD_LINES:])
             raise error_from(said.text, limited=bool(self._settings.memory_limit_bytes))
         return said.text
-
-    def _run(self, command: Sequence[str], log: BuildahLog) -> Finished:
-        return self._reporter.run(command, cwd=self._aside, environment=self._environment, guard=self._guard, translate=log.lines)
 
     def _variables(self) -> dict[str, str]:
         """Return what buildah reads from its environment."""

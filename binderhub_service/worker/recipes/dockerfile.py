@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...errors import BuildFailed
 from ..docker_job import DockerSettings
 from .docker_build_context import DockerBuildContext
 
@@ -19,6 +20,14 @@ def dockerfile_in(content: Path) -> Path | None:
     folder = next((content / name for name in _FOLDERS if (content / name).is_dir()), content)
     dockerfile = folder / "Dockerfile"
     return dockerfile if dockerfile.exists() else None
+
+
+def context_dockerfile(folder: Path) -> Path:
+    """Return the Dockerfile at the root of what is built as Docker alone would; raises `BuildFailed` if there is none."""
+    dockerfile = folder / "Dockerfile"
+    if not dockerfile.is_file():
+        raise BuildFailed("There is no Dockerfile.", code="dockerfile_missing", hint="Put a file named Dockerfile at the root of what is built.")
+    return dockerfile
 
 
 def build_command(

@@ -38,7 +38,8 @@ _DOCKER_MANIFEST = f"{_DOCKER}.distribution.manifest.v2+json"
 
 def name_of_layers(job: Job, settings: PodSettings) -> str:
     """Return the name under which a build finds and leaves layers; empty if it does neither."""
-    if not settings.layer_cache or job.ref == job.commit:
+    never_changes = job.commit in {job.ref, job.repo.rpartition(":")[2]}
+    if not settings.layer_cache or job.is_context or never_changes:
         return ""
     return layers_name(settings.image_prefix, job.repo, job.ref)
 

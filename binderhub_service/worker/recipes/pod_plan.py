@@ -12,6 +12,7 @@ from ...errors import BuildFailed
 from ...images.registry import RegistryImages
 from ...models import Phase
 from ...names import environment_name
+from ..definition import Definition
 from ..environment_files import REPO2DOCKER_FILES
 from ..environments import definition_in
 from ..job import Job, write_in_one_step
@@ -20,6 +21,7 @@ from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
 from .layer_cache import LAYERS, fetch_layers
+from .pod_given import given_at_hand
 from .sharing import is_shared, shared_key, whole_key
 
 CONTENT = "content"
@@ -67,12 +69,14 @@ async def make_plan(
     work = Path(job.root)
     content = work / CONTENT
     reporter.phase(Phase.FETCHING, "Fetching the repository")
-    fetch(job, content, reporter, environment, git_logins)
-    definition = definition_in(content, REPO2DOCKER_FILES)
+    async with given_at_hand(job, settings.image_prefix, client):
+        fetch(job, content, reporter, environment, git_logins)
+    definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
     if settings.engine_host:
         return
     reporter.phase(Phase.BUILDING, "Building the image")
-    key = shared_key(definition, job, settings) if is_shared(definition, settings, reporter) else ""
+    is_repository = not job.is_context
+    key = shared_key(definition, job, settings) if is_repository and is_shared(definition, settings, reporter) else ""
     found = bool(key) and not job.force and await _there(client, environment_name(settings.image_prefix, key), settings)
     if found:
         reporter.log(f"Found the environment {key}; nothing to install.")

@@ -52,9 +52,8 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
             reporter.phase(Phase.FETCHING, "Fetching the repository")
             fetch(job, content, reporter, environment)
             answer.result()
-        definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
         with _cleared(engine, settings, job):
-            _DockerBuild(job, settings, engine, work, reporter, environment, definition).make()
+            _DockerBuild(job, settings, engine, work, reporter, environment, _definition(job, content)).make()
     finally:
         for made in ("content", "environment", "docker"):
             shutil.rmtree(work / made, ignore_errors=True)
@@ -65,7 +64,11 @@ def make_of_checkout(job: Job, settings: DockerSettings, work: Path, reporter: R
     engine = Engine(settings.engine)
     engine.version()
     with _cleared(engine, settings, job):
-        _DockerBuild(job, settings, engine, work, reporter, environment, definition_in(work / "content", REPO2DOCKER_FILES)).make()
+        _DockerBuild(job, settings, engine, work, reporter, environment, _definition(job, work / "content")).make()
+
+
+def _definition(job: Job, content: Path) -> Definition:
+    return Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
 
 
 @contextlib.contextmanager

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ... import names
-from ...errors import BuildFailed, Unavailable
+from ...errors import Unavailable
 from ...images.locks import locked
 from . import repo2docker_call
 from .docker_build_context import DockerBuildContext
-from .dockerfile import build_command, build_variables, dockerfile_in, usual_arguments
+from .dockerfile import build_command, build_variables, context_dockerfile, dockerfile_in, usual_arguments
 from .repo2docker_call import safe_labels, write_configuration
 from .repo2docker_log import Lines, Log, error_from
 
@@ -32,12 +32,11 @@ class Repo2docker:
 
     def build_context(self, folder: Path, image: str, labels: Mapping[str, str]) -> None:
         """Build an image of a folder by the Dockerfile at its root, as Docker's own program does; raises as `build`."""
-        if not (folder / "Dockerfile").is_file():
-            raise BuildFailed("There is no Dockerfile.", code="dockerfile_missing", hint="Put a file named Dockerfile at the root of what is built.")
+        dockerfile = context_dockerfile(folder)
         with_buildx = self._builds_with_buildx(self._version())
         environment = self._place.prepare(with_buildx=with_buildx, with_docker=True) | build_variables(with_buildx=with_buildx)
         arguments = dict(self._settings.build_arguments)
-        command = build_command(self._place, folder, folder / "Dockerfile", image, safe_labels(labels), arguments, with_buildx=with_buildx)
+        command = build_command(self._place, folder, dockerfile, image, safe_labels(labels), arguments, with_buildx=with_buildx)
         finished = self._place.run(command, environment, translate=Lines().lines)
         if finished.status:
             raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))

@@ -4,65 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import socket
 import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from tests.docker.servers.conftest import FILE_BYTES, PASSWORD
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.archives import archive_of
+from tests.harness.boatyard import BUILD_SECONDS, begun, ended, is_pushed, logs_of
 from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
 from tests.legacy.conftest import KEY, Api
 
 pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True))]
-JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TOO_LITTLE = "Insufficient Information.  Must provide at least an Image Name and a Dockerfile/Tarurl."
-BUILD_SECONDS = 180
 
 
 @pytest.fixture
 def image(test_registry: str, session_engine: TestEngine, request: pytest.FixtureRequest) -> str:
     """The name of an image in the registry."""
     return f"{test_registry}/{session_engine.mark}-pushed:{abs(hash(request.node.name))}"
-
-
-def begun(boatyard: Api, **options: Any) -> str:
-    reply = boatyard.ask("POST", "/api/v1/build", f"token {KEY}", **options)
-    assert (reply.status_code, reply.headers["Content-Type"]) == (200, "application/json"), reply.text
-    assert reply.text == json.dumps({"JobIdentifier": reply.json()["JobIdentifier"]}, indent=2)
-    assert JOB_ID.fullmatch(reply.json()["JobIdentifier"])
-    return str(reply.json()["JobIdentifier"])
-
-
-def status_of(boatyard: Api, job: str) -> str:
-    reply = boatyard.ask("GET", f"/api/v1/{job}/status", KEY)
-    assert reply.status_code == 200, reply.text
-    return str(reply.json()["Status"])
-
-
-def logs_of(boatyard: Api, job: str) -> str:
-    return str(boatyard.ask("GET", f"/api/v1/{job}/logs", KEY).json()["Logs"])
-
-
-def ended(boatyard: Api, job: str) -> str:
-    """Return the status that a job ends with."""
-    wait_for(lambda: status_of(boatyard, job) not in {"Building", "Pushing"}, "the end of the job", BUILD_SECONDS)
-    return status_of(boatyard, job)
-
-
-def is_pushed(image: str) -> bool:
-    registry, _, rest = image.partition("/")
-    repository, _, tag = rest.rpartition(":")
-    accept = (
-        "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
-    )
-    return httpx.head(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": accept}).status_code == 200
 
 
 def test_a_dockerfile_is_built_pushed_and_deleted(boatyard: Api, image: str, session_engine: TestEngine) -> None:
