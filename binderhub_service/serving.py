@@ -28,6 +28,7 @@ from .server import BoundedServer, ServerLimits
 from .settings import Cleaning, Launcher, Server
 from .settings_check import setting_errors_converted
 from .state_lock import StateLock, state_errors_converted
+from .store.store import Store
 from .tasks import Tasks
 from .write_watch import WriteWatch
 
@@ -84,11 +85,7 @@ class Serving:
         tasks, metrics = Tasks(), Metrics(self._settings.mode)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
-            if self._settings.hub_pid:
-                tasks.start("watch of the hub", self._end_when(end_of_hub(self._settings.hub_pid), stopping.set))
-            if hub_auth.api_token:
-                refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
-                tasks.start("watch of the token", self._end_when(refused, stopping.set))
+            self._watch_hub(hub_auth, tasks, stopping)
             server = await listener.listen(address, port)
             await listener.when_available(self._settings.check_settings)
             await listener.when_available(self._settings.make_state_private)
@@ -108,22 +105,7 @@ class Serving:
             context, secret = await listener.when_available(put_together)
             await listener.when_available(context.controls.load)
             await listener.when_available(context.prepared.load)
-            stack.push_async_callback(context.builds.close)
-            stack.push_async_callback(context.named_builds.close)
-            stack.push_async_callback(context.image_jobs.close)
-            stack.push_async_callback(context.refreshes.close)
-            metrics.note_resumed(await context.builds.resume())
-            await context.image_jobs.resume()
-            tasks.repeat("cleaner", Cleaning(parent=self._settings).interval_seconds, context.cleaner.clean)
-            await context.refreshes.begin_due()
-            tasks.repeat("refresh of prepared environments", _REFRESHES_SECONDS, context.refreshes.begin_due)
-            tasks.repeat("budget of logs", _LOGS_SECONDS, context.cleaner.trim_logs)
-            writes = WriteWatch(store.check_write, metrics.note_write)
-            await writes.look()
-            tasks.repeat("watch of writes", _WRITES_SECONDS, writes.look)
-            if context.temporary:
-                every_seconds = min(Cleaning(parent=self._settings).interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
-                tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
+            await self._go_on(context, store, metrics, tasks, stack)
             stack.callback(server.stop)
             if self._alone:
                 listener.streamed, listener.application = streamed_bytes_alone(context), make_application_alone(context, secret, self._alone.name)
@@ -133,6 +115,32 @@ class Serving:
                 await self._serve_apis_alone(stack, context, secret, address, listener.limits)
                 self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()
+
+    def _watch_hub(self, hub_auth: HubOAuth, tasks: Tasks, stopping: asyncio.Event) -> None:
+        """End the service with its hub, and when the hub does not know its token any more."""
+        if self._settings.hub_pid:
+            tasks.start("watch of the hub", self._end_when(end_of_hub(self._settings.hub_pid), stopping.set))
+        if hub_auth.api_token:
+            refused = refusal_of_token(lambda: is_token_refused(hub_auth.api_url, hub_auth.api_token))
+            tasks.start("watch of the token", self._end_when(refused, stopping.set))
+
+    async def _go_on(self, context: AppContext, store: Store, metrics: Metrics, tasks: Tasks, stack: AsyncExitStack) -> None:
+        """Go on with what a former run has left unfinished, and begin what is done again and again."""
+        for close in (context.builds.close, context.named_builds.close, context.image_jobs.close, context.refreshes.close):
+            stack.push_async_callback(close)
+        metrics.note_resumed(await context.builds.resume())
+        await context.image_jobs.resume()
+        cleaning = Cleaning(parent=self._settings)
+        tasks.repeat("cleaner", cleaning.interval_seconds, context.cleaner.clean)
+        await context.refreshes.begin_due()
+        tasks.repeat("refresh of prepared environments", _REFRESHES_SECONDS, context.refreshes.begin_due)
+        tasks.repeat("budget of logs", _LOGS_SECONDS, context.cleaner.trim_logs)
+        writes = WriteWatch(store.check_write, metrics.note_write)
+        await writes.look()
+        tasks.repeat("watch of writes", _WRITES_SECONDS, writes.look)
+        if context.temporary:
+            every_seconds = min(cleaning.interval_seconds, Launcher(parent=self._settings).abandoned_seconds)
+            tasks.repeat("cleaner of temporary users", every_seconds, context.temporary.clean)
 
     async def _serve_apis_alone(self, stack: AsyncExitStack, context: AppContext, secret: bytes, address: str, limits: ServerLimits) -> None:
         """Serve older services' APIs on ports of their own, and for processes beside this one (see `api_port`) at sockets."""
