@@ -1,4 +1,4 @@
-"""Twenty people start a server at the same moment in docker mode, beside `docker run` of the same image twenty times at the same moment.
+"""Crowds start servers at the same moment in docker mode, beside `docker run` of the same image as often at the same moment.
 
 Needs an engine: DOCKER_HOST; without it there are no rows. The image has jupyterhub and jupyterlab, and is there already.
 """
@@ -18,13 +18,14 @@ from typing import Any
 import httpx
 from docker.errors import NotFound
 
-from bench.measure import Row, median
+from bench.measure import Row, machine, median
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
 
-PEOPLE = 20
-QUICK_PEOPLE = 8
+CROWDS = (20, 50)
+LARGE_CROWD, LARGE_PROCESSORS, LARGE_GIGABYTES = 200, 16, 64
+QUICK_CROWD = 8
 # Of a whole launch of all of them, on two cores that other work is kept busy by.
 _PATIENCE_SECONDS = 600
 _LOOK_EVERY_SECONDS = 0.5
@@ -45,13 +46,22 @@ def run(folder: Path, *, quick: bool) -> Iterator[Row]:
         sys.stderr.write(f"starts: {reason}\n")
         return
     engine = TestEngine(f"b{secrets.token_hex(4)}")
-    people = [f"person{number}" for number in range(QUICK_PEOPLE if quick else PEOPLE)]
+    crowds = (QUICK_CROWD,) if quick else _crowds()
+    people = [f"person{number}" for number in range(max(crowds))]
     try:
         with GitServer(folder / "git").running() as git, _hub(folder, engine, people) as hub:
             repository = git.create("bench/starts", {"Dockerfile": f"FROM {engine.jupyter_image()}\nCOPY --chown=jovyan . /home/jovyan/\n"})
-            yield from _rows(hub, engine, people, {"repo": repository.url})
+            for crowd in crowds:
+                yield from _rows(hub, engine, people[:crowd], {"repo": repository.url})
     finally:
         engine.clear()
+
+
+def _crowds() -> tuple[int, ...]:
+    """Return how many start at a time, by what the machine has."""
+    facts = machine()
+    is_large = facts["processors"] >= LARGE_PROCESSORS and facts["memory_gigabytes"] >= LARGE_GIGABYTES
+    return (*CROWDS, LARGE_CROWD) if is_large else CROWDS
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -30,6 +31,7 @@ from .readiness import LAST_WORD_SECONDS
 from .rejection import Rejection, service_refused, start_too_long, uncount_failure
 from .service_address import public_service
 from .template import NO_TEMPLATE, TemplateOptions
+from .turns import TURNS
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine
@@ -65,6 +67,16 @@ class RepoSpawner(_NextInLine):
     service_patience = Integer(
         120,
         help="Seconds that the build service may be away, e.g. while the hub starts it again, before a start that needs it fails.",
+    ).tag(config=True)
+
+    starts_at_once = Integer(
+        min=0,
+        help="""How many servers from repositories start at a time; the others wait, and their progress says so. 0 for any number.
+
+        Many that start at once take the processors from each other, and are all ready at the end. A start keeps its place until its server answers,
+        at most 30 seconds. Default: two for each processor of the hub's machine; in Kubernetes mode, where servers start elsewhere, 0.
+        Example: ``16``.
+        """,
     ).tag(config=True)
 
     # The class of another package that knows how to start servers as this one does.
@@ -163,6 +175,10 @@ class RepoSpawner(_NextInLine):
     def _time_for_many_starts_at_once(self) -> int:
         return START_SECONDS
 
+    @default("starts_at_once")
+    def _two_for_each_processor(self) -> int:
+        return 2 * (os.cpu_count() or 1)
+
     @default("apply_user_options")
     def _apply_nothing(self) -> Any:
         """Say that the options are handled, by `start`, so that the hub does not warn about them at every start."""
@@ -190,13 +206,17 @@ class RepoSpawner(_NextInLine):
             self.repo_build = await self._build_unless_cancelled(self._repo_options)
             self.user.spawners[""]  # the hub tells of a deleted account by the servers that it knows; this one it knows from now on
             await maybe_future(self.use_image(self.repo_build))
-            starting = maybe_future(super().start())
-            progress.close(server_begun=True)
-            return await self._in_time(starting, own_timeout_seconds + self.http_timeout)
+            async with TURNS.turn(self.starts_at_once, self._tell_of_others):
+                starting = maybe_future(super().start())
+                progress.close(server_begun=True)
+                return await self._in_time(starting, own_timeout_seconds + self.http_timeout)
         except Rejection as rejection:
             raise self._reject(rejection) from rejection.__cause__
         finally:
             progress.close()
+
+    def _tell_of_others(self, waiting: int) -> None:
+        self.tell(f"As many servers are starting as may at a time; this one is number {waiting} of those that wait.")
 
     async def _in_time(self, starting: Awaitable[Any], seconds: float) -> Any:
         """Return what the other spawner's start returns, which has the time that a hub gives a server to start and to answer.

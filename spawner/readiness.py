@@ -15,7 +15,7 @@ ANSWER_SECONDS = 1.0
 LAST_WORD_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
-_GROWTH = 1.3
+_GROWTH = 1.1  # so that an answer is noticed late by a tenth of the wait for it, at most
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class BinderSpawner(RepoSpawner, PodSpawner):
 
     starts_as = KubeSpawner
 
+    @default("starts_at_once")
+    def _any_number(self) -> int:
+        """Let the cluster decide."""
+        return 0
+
     @default("cmd")
     def _singleuser(self) -> list[str]:
         return [start.SINGLEUSER]
