@@ -14,7 +14,7 @@ import httpx
 
 from tests.harness.ports import free_ports
 from tests.harness.processes import assert_none_left
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import HANGS_SECONDS, wait_for
 
 CONFIG = """\
 c = get_config()  # noqa: F821
@@ -64,5 +64,5 @@ def running(directory: Path, config: str) -> Iterator[BareHub]:
         yield hub
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(HANGS_SECONDS)
         assert_none_left(directory)

@@ -29,7 +29,7 @@ from binderhub_service.settings import Cleaning, Limits, Server
 from binderhub_service.tasks import Tasks
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.ports import free_ports
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import HANGS_SECONDS, wait_for
 
 CLASSES = [BinderService, Limits, Cleaning, Server]
 
@@ -332,7 +332,7 @@ def test_the_service_serves_until_it_is_told_to_stop(running: Running, tmp_path:
     assert httpx.get(f"http://127.0.0.1:{port}/services/binder/versions").json()["builder_info"] == {"mode": "embedded"}
     assert (tmp_path / "state" / "service.sqlite").exists()
     process.terminate()
-    assert process.wait(15) == 0, (tmp_path / "log").read_text()
+    assert process.wait(HANGS_SECONDS) == 0, (tmp_path / "log").read_text()
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

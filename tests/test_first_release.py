@@ -30,7 +30,7 @@ from binderhub_service.worker.processes import MARK
 from spawner.docker.spawner import DockerRepoSpawner
 from spawner.local.working_copy import copy_of, home_of, place
 from tests.harness.records import ADMIN, ALICE, BOB, TableProvider, whole
-from tests.harness.waiting import in_time, until
+from tests.harness.waiting import HANGS_SECONDS, in_time, until
 
 LEFT = Path(__file__).parent / "first_release"
 READY, FAILED, CANCELLED, RUNNING, LOST = (f"19aa5f2e30{number}0000000{number}" for number in range(1, 6))
@@ -143,7 +143,7 @@ async def test_a_running_build_goes_on_and_one_whose_process_was_killed_ends_wit
         lost = await in_time(whole(builds.follow(LOST, ALICE)))
         assert lost[-1].payload["error"]["code"] == "builder_lost"
         following = asyncio.create_task(whole(builds.follow(RUNNING, BOB)))
-        process.communicate("go on\n", timeout=20)
+        process.communicate("go on\n", timeout=HANGS_SECONDS)
         event_log = await in_time(following)
     assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
     texts = [event.payload["text"] for event in event_log if event.kind is Kind.LOG]

@@ -19,7 +19,6 @@ from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
 from tests.harness.records import build as a_build
-from tests.harness.waiting import within
 
 POD = {"metadata": {"name": "build-1", "labels": {}}}
 
@@ -179,7 +178,7 @@ async def test_closing_twice_does_nothing(cluster: Cluster) -> None:
 
 async def test_any_number_of_logs_is_followed_at_a_time(fake: FakeCluster, cluster: Cluster) -> None:
     fake.logs["fetch"] = [[b"x\n"] * 50]
-    async with within():
+    async with asyncio.timeout(60):
         streams = [cluster.log("build-1", "fetch") for _ in range(150)]
         begun = await asyncio.gather(*(anext(stream) for stream in streams))
         await asyncio.gather(*(stream.aclose() for stream in streams))

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from binderhub_service.images.locks import locked, remove_idle_locks
+from tests.harness.waiting import HANGS_SECONDS
 
 WORKERS, TURNS = 4, 300
 # Takes the lock many times; two at a time would meet at the directory that each makes and removes under it.
@@ -48,13 +49,13 @@ def test_who_waits_for_a_lock_that_is_removed_meanwhile_takes_the_next_one(tmp_p
     with locked(tmp_path, "key"):
         thread = threading.Thread(target=wait)
         thread.start()
-        assert waits.wait(10)
+        assert waits.wait(HANGS_SECONDS)
         (tmp_path / "key.lock").unlink()
         other = locked(tmp_path, "key")  # this one has the new file, so the waiting thread goes on waiting when the old one is free
         other.__enter__()
     assert not has_it.wait(0.3)
     other.__exit__(None, None, None)
-    assert has_it.wait(10)
+    assert has_it.wait(HANGS_SECONDS)
     thread.join()
 
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.harness.processes import assert_none_left, processes_of
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import HANGS_SECONDS, wait_for
 
 ROOT = Path(__file__).parent.parent
 STATE = "my state"
@@ -62,7 +62,7 @@ class Run:
     def end(self, number: signal.Signals = signal.SIGINT) -> None:
         """Send a signal to the whole group, as a terminal does, and wait for the end."""
         os.killpg(self.process.pid, number)
-        self.process.wait(60)
+        self.process.wait(HANGS_SECONDS)
 
     def hub(self) -> psutil.Process:
         """Return the hub's process."""
@@ -139,21 +139,17 @@ def test_a_fresh_clone_ends_with_one_link_that_signs_in_once(clone: Path, port: 
         assert "Stopped" in run.output()
 
 
-def test_the_next_start_needs_no_network_and_installs_nothing(prepared: Path, port: int) -> None:
+def test_the_next_start_needs_no_network_and_then_there_are_new_links_and_no_second_hub(prepared: Path, port: int) -> None:
     nowhere = "http://127.0.0.1:9"
     with running(prepared, port, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, http_proxy=nowhere, https_proxy=nowhere) as run:
-        assert sign_in(run.link(NEXT_START_SECONDS)) == 302
+        old = run.link(NEXT_START_SECONDS)
         assert "nstalling" not in run.output()
         assert run.output().count("You are root") == (os.geteuid() == 0)
-
-
-def test_make_link_prints_a_new_link_and_the_old_one_stops_working(prepared: Path, port: int) -> None:
-    with running(prepared, port) as run:
-        old = run.link(NEXT_START_SECONDS)
         command = ["make", "--silent", "link", f"STATE={STATE}", f"PYTHON={sys.executable}"]
         new = subprocess.run(command, cwd=prepared, capture_output=True, text=True, check=True).stdout.strip()
         assert sign_in(old) == 403
         assert sign_in(new) == 302
+        assert "make link" in refused("--port", str(port), "--state", STATE, clone=prepared)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -166,7 +162,7 @@ def test_the_end_takes_detached_builds_along(prepared: Path, port: int, number: 
         try:
             wait_for(lambda: (directory / "pid").exists() and (directory / "pid").read_text(), "the build to hold its lock")
             run.end(number)
-            assert build.wait(1) == -signal.SIGKILL
+            assert build.wait(HANGS_SECONDS) == -signal.SIGKILL
         finally:
             build.kill()
             build.wait()
@@ -184,7 +180,7 @@ def test_closing_the_terminal_ends_everything(prepared: Path, port: int) -> None
         while b"Ctrl-C ends" not in seen:
             seen += os.read(terminal, 1000)
         os.close(terminal)
-        wait_for(lambda: os.waitpid(process, os.WNOHANG)[0], "the end of make", 30)
+        wait_for(lambda: os.waitpid(process, os.WNOHANG)[0], "the end of make")
     finally:
         assert_none_left(prepared)
 
@@ -207,7 +203,7 @@ def test_a_hub_that_is_killed_leaves_nothing_and_the_end_of_its_log_is_shown(pre
     with running(prepared, port) as run:
         run.link(NEXT_START_SECONDS)
         run.hub().kill()
-        assert run.process.wait(60) != 0
+        assert run.process.wait(HANGS_SECONDS) != 0
         assert "The hub ended by itself with status -9" in run.output()
         assert "JupyterHub is now running" in run.output()
         assert "Traceback" not in run.output()
@@ -220,15 +216,9 @@ def test_a_wrong_setting_is_said_beside_the_link_of_a_hub_that_runs(prepared: Pa
     try:
         with running(prepared, port) as run:
             assert sign_in(run.link(NEXT_START_SECONDS)) == 302
-            wait_for(lambda: "Did you mean running?" in run.output(), "the reason", 5)
+            wait_for(lambda: "Did you mean running?" in run.output(), "the reason")
     finally:
         config.write_text(right)
-
-
-def test_a_second_hub_in_the_same_directory_is_refused(prepared: Path, port: int) -> None:
-    with running(prepared, port) as run:
-        run.link(NEXT_START_SECONDS)
-        assert "make link" in refused("--port", str(port), "--state", STATE, clone=prepared)
 
 
 def refused(*arguments: str, clone: Path = ROOT, **environment: str) -> str:

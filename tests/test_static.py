@@ -27,7 +27,7 @@ def test_the_modules_pass_their_own_tests(tmp_path: Path) -> None:
     for folder in (STATIC, ROOT / "tests" / "static", ROOT / "tests" / "vectors"):
         shutil.copytree(folder, tmp_path / folder.relative_to(ROOT))
     files = sorted(map(str, (tmp_path / "tests" / "static").glob("*.test.js")))
-    run = subprocess.run([node, "--test", "--test-reporter=tap", *files], check=False, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    run = subprocess.run([node, "--test", "--test-reporter=tap", *files], check=False, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"^# pass [1-9]", run.stdout, re.MULTILINE)
 

@@ -13,7 +13,7 @@ from tests.spawner.fakes import make_environment
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
-BUILD_MS = 120_000
+BUILD_MS = 300_000
 CONFIG = """
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/{{username}}"

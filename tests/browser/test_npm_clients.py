@@ -15,7 +15,7 @@ from tests.harness.npm_packages import npm_package
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
-BUILD_MS = 120_000
+BUILD_MS = 300_000
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
 IMPORTS = '{"imports": {"@microsoft/fetch-event-source": "/npm/events/lib/esm/index.js", "event-iterator": "/npm/event-iterator.js"}}'
 CLIENT_PAGE = f"""<!doctype html><script type="importmap">{IMPORTS}</script>

@@ -14,7 +14,7 @@ from tests.harness.hub import HubProcess
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
-BUILD_MS = 120_000
+BUILD_MS = 300_000
 SCRIPT = '<script>document.title = "owned"</script>'
 LUMINANCE = """element => {
     const parse = color => color.match(/[\\d.]+/g).map(Number);

@@ -16,7 +16,7 @@ from tests.harness.hub_config import PASSWORD
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
-BUILD_MS = 120_000
+BUILD_MS = 300_000
 SERVICE_HOST = "binder--service.hub.localhost"
 CONFIG = """
 from urllib.parse import urlsplit

@@ -17,7 +17,7 @@ from tests.harness.waiting import wait_for
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
-BUILD_MS = 120_000
+BUILD_MS = 300_000
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from binderhub_service.worker.main import main as work
 from tests.harness.build_directory import BuildDirectory
 from tests.harness.gate import BEFORE, Gate
 from tests.harness.git_server import Repository
-from tests.harness.processes import processes_of
+from tests.harness.processes import describe, processes_of
 from tests.harness.waiting import until
 
 SECRET = "sekret-value"
@@ -51,8 +51,7 @@ async def reach_gate(build_directory: BuildDirectory, build: Build) -> None:
 
 async def test_stopping_ends_every_process_and_leaves_nothing_half_made(build_directory: BuildDirectory, at_gate: Build) -> None:
     await reach_gate(build_directory, at_gate)
-    sleepers = [one for one in processes_of(build_directory.root) if one.name() == "sleep"]
-    assert len(sleepers) >= 3
+    await until(lambda: describe(processes_of(build_directory.root)).count(": sleep ") >= 3, "the processes that were detached, and one at the gate")
     assert build_directory.half_made()
     await build_directory.builder().stop(at_gate)
     assert processes_of(build_directory.root) == []

@@ -17,6 +17,7 @@ from binderhub_service.names import new_build_id
 from binderhub_service.worker.environment_job import EnvironmentSettings
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.following import followed, texts
+from tests.harness.waiting import HANGS_SECONDS
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -55,7 +56,7 @@ class BuildDirectory:
         stop_all(self.root / "builds")
         for builder in self._builders:
             for child in builder._children.values():
-                child.wait(10)
+                child.wait(HANGS_SECONDS)
 
     @property
     def images(self) -> EnvironmentImages:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pexpect
 
-SECONDS = 100
+from tests.harness.waiting import HANGS_SECONDS
+
+SECONDS = HANGS_SECONDS
 # What a test says is all that the program knows.
 _OTHERS = ("BINDER_", "JUPYTERHUB_", "XDG_CONFIG_HOME", "BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "NO_COLOR", "FORCE_COLOR", "TERM")
 

@@ -19,11 +19,11 @@ import psutil
 from tests.harness import sse
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
 from tests.harness.processes import assert_none_left, end_all, end_builds
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import HANGS_SECONDS, wait_for
 
 START_SECONDS = 60
 REPLY_SECONDS = 60
-LAUNCH_SECONDS = 120
+LAUNCH_SECONDS = 300
 RESTART_SECONDS = 75
 
 
@@ -79,7 +79,7 @@ class HubProcess:
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(30)
+                self._process.wait(HANGS_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import websocket
 
+from tests.harness.waiting import HANGS_SECONDS
 
-def run_code(server_url: str, token: str, code: str, timeout_seconds: float = 60) -> str:
+
+def run_code(server_url: str, token: str, code: str, timeout_seconds: float = HANGS_SECONDS) -> str:
     """Run `code` in a new kernel of the server at `server_url` and return what it printed; raise if it raised.
 
     Args:

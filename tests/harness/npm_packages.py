@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.waiting import HANGS_SECONDS
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".npm-clients"
 VERSIONS = {
@@ -18,7 +20,7 @@ VERSIONS = {
     "event-iterator": "2.0.0",
     "thebe": "0.9.3",
 }
-_SECONDS = 120
+_SECONDS = HANGS_SECONDS
 
 
 def npm_package(name: str) -> Path:

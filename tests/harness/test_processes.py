@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import assert_none_left, end_builds, processes_of
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import HANGS_SECONDS, wait_for
 
 
 def sleeper(directory: Path, detached: bool = False) -> subprocess.Popen[bytes]:
@@ -20,7 +20,7 @@ def test_a_process_left_behind_is_named_and_ended(tmp_path: Path) -> None:
     left = sleeper(tmp_path)
     with pytest.raises(AssertionError, match="sleep 60"):
         assert_none_left(tmp_path, timeout_seconds=0)
-    assert left.wait(10) == -9
+    assert left.wait(HANGS_SECONDS) == -9
     assert_none_left(tmp_path, timeout_seconds=0)
 
 
@@ -40,7 +40,7 @@ def test_a_detached_build_ends_by_the_id_it_left(tmp_path: Path) -> None:
     (tmp_path / "builds" / "b1" / "pid").write_text(f"{build.pid}\n")
     wait_for(lambda: processes_of(tmp_path), "the build to show its environment")
     end_builds(tmp_path)
-    assert build.wait(10) == -9
+    assert build.wait(HANGS_SECONDS) == -9
     assert processes_of(tmp_path) == []
 
 

@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("npm is not on PATH")
     folder = tmp_path_factory.mktemp("binder-client")
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), f"binder-client@{VERSION}"]
-    installed = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    installed = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert installed.returncode == 0, installed.stderr
     (folder / "call.js").write_text(SCRIPT)
     return folder

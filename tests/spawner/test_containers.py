@@ -11,7 +11,7 @@ import pytest
 from docker.errors import NotFound
 
 from spawner.docker.base import PULL_THREADS, ContainerSpawner
-from tests.harness.waiting import within
+from tests.harness.waiting import HANGS_SECONDS, within
 
 DIGEST = "registry.example.org/image@sha256:" + "0" * 64
 
@@ -30,7 +30,7 @@ class SlowPulls:
     def pull(self, *_: Any, **__: Any) -> Iterator[dict[str, Any]]:
         """Yield one message, when it is let."""
         self.begun.release()
-        self.go_on.wait(30)
+        self.go_on.wait(3 * HANGS_SECONDS)
         yield {}
 
     def inspect_container(self, _: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from spawner.local.base import LocalSpawner
 from spawner.local.spawner import PROCESS_FILE, ProcessSpawner, read_image
 from spawner.options import RepoOptions
 from spawner.rejection import Rejection
-from tests.harness.waiting import until
+from tests.harness.waiting import HANGS_SECONDS, until
 from tests.spawner.fakes import COMMIT, REPO, ask_server, make_environment, make_image
 
 BUILD: Mapping[str, Any] = {"id": "b1", "repo": REPO, "ref": "HEAD", "commit": COMMIT, "image": "img-1", "state": "ready"}
@@ -377,7 +377,7 @@ async def test_a_server_that_its_hub_has_forgotten_is_ended_before_another_start
     forgotten = spawner.proc
     spawner.clear_state()
     await launch(spawner)
-    assert forgotten.wait(1) == -signal.SIGTERM
+    assert forgotten.wait(HANGS_SECONDS) == -signal.SIGTERM
     assert "a hub had started and forgotten" in progress_of(spawner)
 
 

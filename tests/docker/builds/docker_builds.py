@@ -21,6 +21,7 @@ from binderhub_service.modes.docker import DockerMode
 from binderhub_service.names import digest, new_build_id
 from binderhub_service.worker.job import ProcessLimits
 from tests.docker.builds import stand_in
+from tests.harness.waiting import HANGS_SECONDS
 
 SINGLEUSER = "#!/bin/sh\necho 9.9.9\n"
 DOCKERFILE = "FROM debian:12\nCOPY single /usr/local/bin/jupyterhub-singleuser\n"
@@ -98,7 +99,7 @@ class DockerBuilds:
             if isinstance(images, RegistryImages):
                 await images.close()
             for child in builder._children.values():
-                child.wait(10)
+                child.wait(HANGS_SECONDS)
         names = [
             name for name in docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines() if self.prefix in name and "<none>" not in name
         ]

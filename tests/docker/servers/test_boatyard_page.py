@@ -13,7 +13,7 @@ from tests.harness.hub import HubProcess
 from tests.harness.hub_config import PASSWORD as LOGIN
 
 pytestmark = [pytest.mark.skipif(bool(reason_to_skip(registry=True)), reason=reason_to_skip(registry=True))]
-BUILD_MS = 180_000
+BUILD_MS = 300_000
 
 
 def test_a_person_builds_on_the_page_and_sees_the_log_as_text(
