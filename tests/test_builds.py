@@ -357,7 +357,7 @@ async def test_who_asks_for_what_is_there_waits_for_nobody_else_who_does(real_bu
     both = asyncio.Barrier(2)
 
     async def exists(name: str) -> Image | None:
-        async with asyncio.timeout(10):
+        async with within():
             await both.wait()
         return real_builds.images.there.get(name)
 
