@@ -62,6 +62,8 @@ setup(
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "jupyter-repo2docker==2026.4.0",
+            "jupyterhub-nativeauthenticator>=1.3",
+            "oauthenticator>=17",
             "openapi-spec-validator>=0.9",
             "pexpect>=4.9",
             "playwright>=1.44",
