@@ -18,8 +18,10 @@ class Definition:
         requirements: path of requirements.txt, or None.
         project: path of a pyproject.toml whose dependencies are wanted, or None.
         locked: whether a uv.lock beside `project` pins them.
+        versions: what a lock file that uv does not read says, as lines of a requirements file.
         pylock: path of pylock.toml (PEP 751), or None.
         package: whether the repository itself is installed as a package.
+        all_of_lock: whether everything in `versions` is installed, because nothing else says what is needed.
         in_place: whether its build may import what is installed, as with a setup.py alone: it then needs the requirements first.
         indexes: the package indexes that `project` adds, each with whether it takes the place of the usual one.
         early: whether alphas, betas and candidates are wanted of all that the requirements name, as pip's ``--pre`` says.
@@ -36,8 +38,10 @@ class Definition:
     requirements: str | None = None
     project: str | None = None
     locked: bool = False
+    versions: tuple[str, ...] = ()
     pylock: str | None = None
     package: bool = False
+    all_of_lock: bool = False
     in_place: bool = False
     indexes: tuple[tuple[str, bool], ...] = ()
     early: bool = False

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ..errors import BuildFailed
-from . import local_paths, requirements_text, unread_files
+from . import local_paths, locked_versions, requirements_text, unread_files
 from .definition import Definition
 from .definition_files import DefinitionFiles, LeadsOut, normalised
 from .environment_files import RULES, WHOLE_TREE
@@ -65,6 +65,8 @@ class _Reader:
         self._rewritten: dict[str, str] = {}
         self._notes: list[str] = []
         self._early = False
+        self._versions: tuple[str, ...] = ()
+        self._all_of_lock = False
 
     def definition(self) -> Definition:
         folder = self._folder()
@@ -88,15 +90,17 @@ class _Reader:
         if start:
             self._files.take(start)
         python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python or locked_python
-        self._notes.extend(unread_files.notes({path.name for path in (self._files.root / folder).iterdir()}))
+        self._notes.extend(unread_files.notes({path.name for path in (self._files.root / folder).iterdir() if path.is_file()}, self._read_names()))
         return Definition(
             folder=folder,
             files=self._files.taken,
             requirements=requirements,
             project=project,
             locked=locked,
+            versions=self._versions,
             pylock=pylock,
             package=package,
+            all_of_lock=self._all_of_lock,
             in_place=package and not self._files.path_if_file("", "pyproject.toml"),
             indexes=indexes,
             early=self._early,
@@ -107,6 +111,9 @@ class _Reader:
             rewritten=self._rewritten,
             notes=tuple(self._notes),
         )
+
+    def _read_names(self) -> set[str]:
+        return {PurePosixPath(path).name for path in self._files.taken}
 
     def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
         """Return what `read` does. Where another program decides what files mean, an environment that cannot be read here belongs to its commit."""
@@ -180,16 +187,29 @@ class _Reader:
         if folder and computed:
             self._tied.append(f"{path} has its dependencies computed, maybe from other files")
         package = bool(setup) or (not folder and ("build-system" in content or (bool(project) and computed)))
-        if package and _is_no_package(content):
-            self._notes.append(f"{path} says that this is no package (package-mode = false), so what it needs is not installed.")
+        if path and not lock and not self._honoured:
+            self._read_versions(folder)
+        why_none = _why_no_package(content, package=package or bool(project))
+        if why_none:
             package = False
+            self._all_of_lock = bool(self._versions)
+            if not self._versions:
+                self._notes.append(f"{path} {why_none}, so what it needs is not installed.")
+        self._notes.extend(unread_files.unread_tables(path, content) if path and not self._honoured else ())
         if setup:
             self._files.take(setup)
         if package:
             self._tied.append(f"the repository itself is installed ({setup or path})")
-        if path and not project and not package:
+        if path and not project and not package and not self._all_of_lock:
             self._files.taken.pop(path, None)  # settings of tools only
         return (path if project else None), bool(lock), package, self._requires_python(path, project), local_paths.indexes_of(content)
+
+    def _read_versions(self, folder: str) -> None:
+        """Note the versions of a lock file that uv does not read."""
+        path = next(filter(None, (self._files.path_if_file(folder, name) for name in locked_versions.NAMES)), None)
+        if path:
+            self._files.take(path)
+            self._versions = locked_versions.locked_versions(self._files.list_in(path, self._files.toml(path), "package"))
 
     def _read_pylock(self, folder: str) -> tuple[str | None, str | None]:
         """Return the path of pylock.toml and its requires-python, where this mode decides what files mean."""
@@ -241,8 +261,16 @@ class _Reader:
         return None
 
 
-def _is_no_package(content: Mapping[str, Any]) -> bool:
-    """Say whether Poetry is told that the repository is none."""
+def _why_no_package(content: Mapping[str, Any], *, package: bool) -> str | None:
+    """Return why what Poetry would install is not installed by the repository's own build; None if it is, or if Poetry has nothing to do with it.
+
+    Args:
+        package: whether there is a build system or a project.
+    """
     tool = content.get("tool")
     poetry = tool.get("poetry") if isinstance(tool, dict) else None
-    return isinstance(poetry, dict) and poetry.get("package-mode") is False
+    if not isinstance(poetry, dict):
+        return None
+    if poetry.get("package-mode") is False:
+        return "says that this is no package (package-mode = false)"
+    return "names packages for Poetry and no build system" if not package and poetry.get("dependencies") else None

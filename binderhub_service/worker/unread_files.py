@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from typing import Any
 
-_POETRY = "poetry.lock is not read: the newest versions that pyproject.toml allows are installed"
 _NOTES = {
-    "poetry.lock": _POETRY,
-    "pdm.lock": _POETRY.replace("poetry", "pdm"),
+    "poetry.lock": "poetry.lock is not read: there is no pyproject.toml beside it, or another lock file counts",
+    "pdm.lock": "pdm.lock is not read: there is no pyproject.toml beside it, or another lock file counts",
     "pixi.toml": "pixi.toml is not read: name its packages in requirements.txt",
     "pixi.lock": "pixi.lock is not read",
     "conda-lock.yml": "conda-lock.yml is not read",
@@ -17,15 +17,32 @@ _NOTES = {
     "environment-dev.yml": "environment-dev.yml is not read: only environment.yml is, in other modes than this",
 }
 _PACKAGES = frozenset({"setup.py", "pyproject.toml"})
+# By their names in small letters, since files of other spellings are not read by anything.
+_SPELLINGS = {
+    name.lower(): name for name in ("requirements.txt", "pyproject.toml", "setup.py", "runtime.txt", "postBuild", "environment.yml", "apt.txt")
+} | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
 
 
-def notes(names: Set[str]) -> list[str]:
+def notes(names: Set[str], read: Set[str]) -> list[str]:
     """Return a sentence for every file that describes an environment and has no effect.
 
     Args:
         names: of the files that are there.
+        read: names of files that have an effect.
     """
-    found = [note for name, note in _NOTES.items() if name in names]
+    found = [note for name, note in _NOTES.items() if name in names - read]
+    for name in sorted(names):
+        usual = _SPELLINGS.get(name.lower(), name)
+        if usual not in names:
+            found.append(f"{name} is not read: {usual} would be")
     if "setup.cfg" in names and not names & _PACKAGES:
         found.append("setup.cfg alone makes no package: a pyproject.toml or setup.py beside it would")
     return [f"The file {note}." for note in found]
+
+
+def unread_tables(path: str, content: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for every table of a pyproject.toml that names packages for a tool that is not used here."""
+    tool = content.get("tool")
+    tables = tool if isinstance(tool, Mapping) else {}
+    found = [name for name in ("pixi", "conda-lock") if isinstance(tables.get(name), Mapping) and tables[name].get("dependencies")]
+    return [f"The file {path} names packages for {name} (tool.{name}.dependencies), which are not installed." for name in found]

@@ -5,16 +5,35 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 FIRST_COMMIT_AT = 1_700_000_000
 PERSON = "Ada Tester <ada@example.org>"
-Files = Mapping[str, "str | bytes | None"]
 
 
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file below `folder`, by its path relative to it."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """A commit of another repository."""
+
+    commit: str
+
+
+Content = str | bytes | Link | Submodule | None
+Files = Mapping[str, Content]
+
+
+def files_in(folder: Path) -> dict[str, bytes | Link]:
+    """Return the content of every file and the target of every link below `folder`, by its path relative to it."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    return {path.relative_to(folder).as_posix(): Link(str(path.readlink())) if path.is_symlink() else path.read_bytes() for path in paths}
 
 
 class BareRepository:
@@ -35,7 +54,7 @@ class BareRepository:
         """Commit `files` on top of `branch` and return the commit's SHA.
 
         Args:
-            files: text or bytes by path; None deletes. What begins with ``#!`` becomes executable.
+            files: text, bytes, a link or a submodule by path; None deletes. What begins with ``#!`` becomes executable.
             branch: made if it is not there, starting from nothing or from `parent`.
             parent: commit or ref to start from instead of the branch's own tip.
         """
@@ -74,8 +93,12 @@ class BareRepository:
             if content is None:
                 yield f"D {path}\n".encode()
                 continue
-            data = content.encode() if isinstance(content, str) else content
-            mode = "100755" if data.startswith(b"#!") else "100644"
+            if isinstance(content, Submodule):
+                yield f"M 160000 {content.commit} {path}\n".encode()
+                continue
+            text_in = content.target if isinstance(content, Link) else content
+            data = text_in.encode() if isinstance(text_in, str) else text_in
+            mode = "120000" if isinstance(content, Link) else "100755" if data.startswith(b"#!") else "100644"
             yield f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n"
 
     def _now(self) -> int:

@@ -196,6 +196,8 @@ class _Installer:
         aside.mkdir(exist_ok=True)
         self._floors = aside / "floors.txt"
         self._floors.write_text("\n".join(FLOORS), encoding="utf-8")
+        self._versions = aside / "versions.txt"
+        self._versions.write_text("\n".join(definition.versions), encoding="utf-8")
         self._for_uv = uv_environment(self._environment, aside)
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
@@ -221,12 +223,13 @@ class _Installer:
         if self._definition.pylock:  # uv takes nothing else beside it
             python = str(self._prefix / "bin" / "python")
             self._uv(install_error, "pip", "install", "--python", python, "-r", self._definition.pylock)
-        wanted = self._wanted()
-        if self._definition.early:  # of what a server needs, nobody asked for early versions
-            self._pip_install(wanted, "--prerelease", "allow")
-            wanted = ()
-        elif any(b"--hash=" in content for content in self._definition.files.values()):
-            self._pip_install(wanted)  # hashes must then be given for everything that is installed with it
+        wanted, definition = self._wanted(), self._definition
+        alone: tuple[str, ...] = ("--prerelease", "allow") if definition.early else ()  # of what a server needs, nobody asked for early versions
+        if definition.versions and not definition.all_of_lock:
+            alone += ("--constraint", str(self._versions))
+        # Hashes must be given for everything that is installed with what has one. A lock's versions hold unless a server needs others.
+        if alone or definition.versions or any(b"--hash=" in content for content in definition.files.values()):
+            self._pip_install(wanted, *alone)
             wanted = ()
         self._pip_install((*wanted, *self._settings.base))
         if self._definition.in_place:
@@ -238,6 +241,8 @@ class _Installer:
         requirements = ("-r", definition.requirements) if definition.requirements else ()
         if definition.locked:
             return requirements
+        if definition.all_of_lock:
+            return (*requirements, "-r", str(self._versions))
         if definition.package and not definition.in_place:
             return (*requirements, ".")
         return (*requirements, "-r", definition.project) if definition.project else requirements

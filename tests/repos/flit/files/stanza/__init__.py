@@ -1,0 +1,4 @@
+"""A package."""
+
+__version__ = "1.0"
+WORD = "stanza"

@@ -1,0 +1,5 @@
+"""Lines are continued by a backslash."""
+
+import six
+
+assert six.__version__ == "1.16.0"
