@@ -14,6 +14,7 @@ from binderhub_service.worker.job import ProcessLimits
 from spawner.local import working_copy
 from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.git_server import Repository
+from tests.harness.repository import Submodule
 
 NewRepository = Callable[..., Repository]
 KEPT = b"a large file\0" * 100
@@ -74,6 +75,20 @@ async def test_the_repository_sends_git_lfs_to_web_addresses_only(build_director
     repository.commit({".lfsconfig": f"[lfs]\n\turl = {address}\n"})
     content = content_of(build_directory, await make(build_directory, repository))
     assert (content / "b.bin").read_bytes() == KEPT + b"b", "from the repository's own server"
+
+
+@needs_lfs
+async def test_files_in_a_submodule_are_there_and_those_that_are_missing_are_said(
+    build_directory: BuildDirectory, repository: Repository, new_repository: NewRepository
+) -> None:
+    outer = new_repository({".gitmodules": '[submodule "data"]\n\tpath = parts/data\n\turl = ../project.git\n'}, name="outer")
+    outer.commit({"parts/data": Submodule(repository.rev("main"))})
+    made = await make(build_directory, outer)
+    assert (content_of(build_directory, made) / "parts" / "data" / "b.bin").read_bytes() == KEPT + b"b"
+    repository.lfs.popitem()
+    outer.commit({"README.md": "newer"})
+    made = await make(build_directory, outer)
+    assert "1 file is a pointer of Git LFS in the submodule parts/data, not what that stands for: the server did not give it." in made.log
 
 
 async def test_where_only_public_addresses_may_be_asked_nothing_is_fetched_and_that_is_said(

@@ -49,10 +49,10 @@ def fetch(job: Job, content: Path, reporter: Reporter, environment: Mapping[str,
     with _way_out(rules) as relay:
         git = CheckoutGit(content, reporter, environment, guard, logins, relay)
         _check_out(job, git, reporter)
-        fetch_submodules(git, content)
-        note = fetch_lfs(git, content, job.url, environment, public_only=rules.public_only)
+        folders = {"": job.url, **fetch_submodules(git, content)}
+        said = [fetch_lfs(git, content, url, environment, public_only=rules.public_only, folder=folder) for folder, url in folders.items()]
     guard.check()
-    notes = [*leave_out(content, job.first_of), *([note] if note else [])]
+    notes = [*leave_out(content, job.first_of), *filter(None, said)]
     for note in notes:
         reporter.log(note)
     return notes

@@ -32,12 +32,13 @@ class _Submodule:
     commit: str
 
 
-def fetch_submodules(git: CheckoutGit, content: Path) -> None:
-    """Fetch the submodules of a checkout, and theirs.
+def fetch_submodules(git: CheckoutGit, content: Path) -> dict[str, str]:
+    """Fetch the submodules of a checkout, and theirs; return the address of each by its folder in the checkout.
 
     Raises:
         BuildFailed: one cannot be fetched, or is at an address that is not allowed; it is named.
     """
+    fetched: dict[str, str] = {}
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -48,6 +49,8 @@ def fetch_submodules(git: CheckoutGit, content: Path) -> None:
                 raise _failure(git, submodule, folder, where)
             if (content / where / ".git").is_file():
                 folders.append(where)
+                fetched[where] = _address(git, submodule, folder)
+    return fetched
 
 
 def _submodules_in(git: CheckoutGit, content: Path, folder: str) -> Iterator[_Submodule]:
@@ -71,7 +74,7 @@ def _submodules_in(git: CheckoutGit, content: Path, folder: str) -> Iterator[_Su
 def _failure(git: CheckoutGit, submodule: _Submodule, folder: str, where: str) -> BuildFailed:
     """Return what is said of a submodule that could not be fetched; its address without credentials."""
     reason = git.reason
-    url = git.output("config", "--get", f"submodule.{submodule.name}.url", folder=folder).strip() or submodule.url  # a relative address, resolved
+    url = _address(git, submodule, folder)
     message = f"The submodule {_shown(where)} of the repository, at {_without_credentials(url)}, could not be fetched"
     by_https = _by_https(url)
     if by_https:
@@ -85,6 +88,11 @@ def _failure(git: CheckoutGit, submodule: _Submodule, folder: str, where: str) -
         return BuildFailed(f"{message}: that is no address that may be used.", code="fetch_failed", hint=hint)
     why = "it does not exist or is not public" if git.says_not_there else reason
     return BuildFailed(f"{message}: {why}.", code="fetch_failed", hint=hint)
+
+
+def _address(git: CheckoutGit, submodule: _Submodule, folder: str) -> str:
+    """Return a submodule's address; a relative one is resolved by now."""
+    return git.output("config", "--get", f"submodule.{submodule.name}.url", folder=folder).strip() or submodule.url
 
 
 def _by_https(url: str) -> str:
