@@ -19,6 +19,7 @@ from binderhub_service.common.credentials import hide_in_logs
 from .composition import compose, refuse_internal_ssl
 from .misconfigured import Misconfigured, checking_arguments
 from .public import open_to_everybody
+from .service_user import give_state_to
 from .start import SINGLEUSER
 
 SERVICE = "binder"
@@ -79,6 +80,7 @@ def configure(
     public: bool = False,
     required: bool = False,
     as_root: bool = False,
+    service_user: str = "",
 ) -> None:
     """Add servers from repositories, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
 
@@ -106,29 +108,34 @@ def configure(
         required: have no servers but those from repositories, so that everybody has to name one. Default: False.
         as_root: let embedded mode run builds, and servers from repositories, as root where the hub runs as root, so that whatever a repository
             runs may do everything on this machine. Default: False, which refuses that.
+        service_user: the account of this machine that a hub which runs as root starts the service as, and with it all builds, e.g. ``binder``.
+            The state directory is the account's, and made if it is not there; in docker mode the account needs the engine's socket. Default: the
+            hub's own user.
 
     Raises:
         Misconfigured: an argument is none or of another type, the mode is not known, what is given does not fit it, there is a service named
-            ``binder`` already, the hub's spawner class cannot be composed, the hub runs as root or has ``internal_ssl``, or docker mode cannot
-            work here.
+            ``binder`` already, the hub's spawner class cannot be composed, the hub runs as root or has ``internal_ssl``, the service cannot be
+            started as `service_user`, or docker mode cannot work here.
     """
     _check_mode(mode, registry, network, namespace, as_root=as_root)
     refuse_internal_ssl(c)
     if any(spec.get("name") == SERVICE for spec in _visible(c.JupyterHub.services)):
         raise Misconfigured(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
+    state = Path(state_dir).absolute()
+    if service_user:
+        give_state_to(service_user, state, is_elsewhere=bool(service_url))
     required = required or public
     try:
         compose(c, MODES[mode], required=required)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"Mode {mode!r} needs the package {error.name}: install binderspawner[{mode}].") from error
-    state = Path(state_dir).absolute()
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
     settings = _settings(state, mode, {"registry": registry, "namespace": namespace}, service or {})
     if public:
         settings["BinderService"]["auth_enabled"] = False
         open_to_everybody(c, SERVICE, f"{_base_url(c)}services/{SERVICE}/")
     hide_in_logs(*LOGGERS)
-    _add_service(c, url, {"api_token": service_token} if service_url else _started_by_hub(mode, settings))
+    _add_service(c, url, {"api_token": service_token} if service_url else _started_by_hub(mode, settings, service_user))
     if "LaunchQuota" in settings or service_url:  # whose settings are not known here
         c.JupyterHub.load_roles.append({"name": f"{SERVICE}-counts-servers", "scopes": list(COUNT_SCOPES), "services": [SERVICE]})
     c.JupyterHub.allow_named_servers = True
@@ -187,14 +194,19 @@ def _settings(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping
     return {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
 
 
-def _started_by_hub(mode: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the hub starts the service, again when it ends; the service ends with the hub's process, which this one is."""
+def _started_by_hub(mode: str, settings: Mapping[str, Any], user: str) -> dict[str, Any]:
+    """Return how the hub starts the service, again when it ends; the service ends with the hub's process, which this one is.
+
+    Args:
+        user: the account that it runs as; empty for the hub's own. Whatever folder the hub runs in, another account may not even enter.
+    """
     settings = {**settings, "BinderService": {"hub_pid": os.getpid(), **settings["BinderService"]}}
     prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {
         "command": [sys.executable, "-m", "binderhub_service"],
         "environment": {**passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
+        **({"user": user, "cwd": "/"} if user else {}),
     }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import secrets
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +25,7 @@ from traitlets.config.loader import LazyConfigValue
 
 from binderhub_service.accounts import HubAccounts
 from binderhub_service.models import Account
-from spawner import configure
+from spawner import configure, service_user
 from spawner.configure import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from spawner.docker import setup
 from spawner.local.spawner import ProcessSpawner
@@ -126,6 +129,37 @@ def test_a_hub_that_runs_as_root_is_refused_in_embedded_mode_unless_that_is_allo
     configure(allowed, state_dir=tmp_path, as_root=True)
     assert value(allowed.ProcessSpawner.args, []) == ["--allow-root"]
     configure(elsewhere, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me")
+
+
+def test_a_hub_that_runs_as_root_starts_the_service_as_an_account_that_has_the_state_alone(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Path, int]] = []
+    accounts = {name: SimpleNamespace(pw_uid=uid, pw_gid=uid) for name, uid in (("binder", 4321), ("toor", 0))}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", accounts.__getitem__)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, follow_symlinks: given.append((path, uid)))
+    monkeypatch.setattr(service_user, "_owner_of", lambda path: 4321 if (path, 4321) in given else 0)
+    state = tmp_path / "state"
+    arguments: dict[str, Any] = {"mode": "kubernetes", "registry": "ghcr.io/me", "state_dir": state}
+    configure(c, **arguments, service_user="binder")
+    assert given == [(state, 4321)]
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert (service_of(c)["user"], service_of(c)["cwd"]) == ("binder", "/")
+    configure(Config(), **arguments, service_user="binder")
+    given.clear()
+    for name, words in (
+        ("nobody-here", "There is no account 'nobody-here' on this machine"),
+        ("toor", "is root: name one without rights"),
+        ("binder", f"The state directory {state} does not belong to binder. Stop the hub, then: chown -R binder {state}"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            configure(Config(), **arguments, service_user=name)
+    with pytest.raises(ValueError, match="is started by something else"):
+        configure(Config(), **arguments, service_user="binder", service_url="http://binder:8585")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ValueError, match="service_user is for hubs that run as root"):
+        configure(Config(), **arguments, service_user="binder")
 
 
 def test_certificates_between_the_hubs_parts_are_refused_in_a_sentence(c: Config, tmp_path: Path) -> None:
