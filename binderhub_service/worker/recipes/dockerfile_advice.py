@@ -20,7 +20,7 @@ _INSTALLS = re.compile(
 )
 # What installs the repository itself needs the repository.
 _OF_ITSELF = re.compile(r"\binstall\b[^&|;]{0,200}?\s(?:-e\s{1,9}|--editable[ =])?['\"]?\.(?:/|\[[^\]]{0,99}\])?['\"]?(?:\s|$|[&|;])")
-_NAMED = re.compile(r"(?:-r|--requirement|-f|--file)[ =]{0,9}([^\s&|;'\"]{1,200})")
+_REQUIREMENT_FILES = re.compile(r"(?:-r|--requirement|-f|--file)[ =]{0,9}([^\s&|;'\"]{1,200})")
 
 
 def advice_on(files: Mapping[str, bytes]) -> str:
@@ -67,7 +67,7 @@ def _copies_everything(arguments: str) -> bool:
 
 
 def _sentence(copied: tuple[int, str], installing: tuple[int, str]) -> str:
-    named = [name for name in _NAMED.findall(installing[1]) if "://" not in name]
+    named = [name for name in _REQUIREMENT_FILES.findall(installing[1]) if "://" not in name]
     instead = f"copy only {', '.join(dict.fromkeys(named))} before it" if named else "copy before it only what it needs"
     return (
         f"Advice: line {copied[0]} of the Dockerfile ({_shown(copied[1])}) copies the whole repository before line {installing[0]} "
