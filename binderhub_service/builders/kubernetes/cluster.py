@@ -30,7 +30,7 @@ _MAX_SHOWN = 500
 # How the API server's admission says no, behind the name of the object.
 _FORBIDDEN = " is forbidden: "
 _POD_SECURITY = "violates PodSecurity"
-_QUOTA = "exceeded quota"
+_QUOTA = ("exceeded quota", "status unknown for quota")
 _WEBHOOK = "denied the request"
 _NO_DRY_RUN = "does not support dry run"
 

@@ -8,6 +8,7 @@ import pytest
 
 from binderhub_service.errors import Unavailable
 from tests.harness.following import followed, up_to
+from tests.harness.waiting import wait_for
 from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
 from tests.kubernetes.kubectl import kubectl
 
@@ -58,19 +59,28 @@ async def test_the_service_works_with_these_rights(namespace: str, stand_in: str
     await pod_builds.close()
 
 
+def takes_privileged_pods(namespace: str) -> bool:
+    """Say whether the cluster, which hears of changes a moment later, would admit such a pod now."""
+    return bool(kubectl("run", "probe", "--image=none", "--privileged", "--dry-run=server", f"--namespace={namespace}", check=False))
+
+
 async def test_what_admission_refuses_is_said_by_name_before_and_when_something_is_built(namespace: str, stand_in: str, outside: Outside) -> None:
     pod_builds = PodBuilds(namespace, stand_in, outside)
     builder = pod_builds.builder()
     label = ("label", "namespace", namespace, "--overwrite")
     kubectl(*label, "pod-security.kubernetes.io/enforce=baseline")
+    wait_for(lambda: not takes_privileged_pods(namespace), "the level baseline")
     with pytest.raises(Unavailable, match='violates PodSecurity "baseline:latest": seccompProfile'):
         await builder.check()
     _, error = await followed(builder, pod_builds.ask())
     assert error
     assert error.code == "pod_not_admitted"
     kubectl(*label, "pod-security.kubernetes.io/enforce=privileged")
+    wait_for(lambda: takes_privileged_pods(namespace), "the level privileged")
     await builder.check()
     kubectl("create", "quota", "none", "--hard=pods=0", f"--namespace={namespace}")
+    wait_for(lambda: kubectl("get", "quota", "none", f"--namespace={namespace}", "--output=jsonpath={.status.hard.pods}") == "0", "the quota")
+    wait_for(lambda: not takes_privileged_pods(namespace), "the quota's effect")
     await builder.check()
     _, error = await followed(builder, pod_builds.ask())
     assert error

@@ -12,7 +12,7 @@ from tests.harness.git_server import GitServer
 from tests.harness.kernel import run_code
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import REASON
-from tests.kubernetes.chart.release import BEFORE, WAITS, Release, little_dockerfile
+from tests.kubernetes.chart.release import BEFORE, WAITS, Release, little_dockerfile, named
 from tests.kubernetes.images import singleuser_image
 from tests.kubernetes.kubectl import found
 
@@ -27,7 +27,13 @@ def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
     about.write_text(yaml.safe_dump({**yaml.safe_load(content), "version": "0.0.1"}))
     in_hub = yaml.safe_load((chart / "examples" / "in-hub.yaml").read_text())
     lists = {name: in_hub["jupyterhub"]["hub"][name] for name in ("extraVolumes", "extraVolumeMounts")}
-    values = {"service": in_hub["service"], "jupyterhub": {"hub": lists}, "config": {"Limits": {"running": 2}}}
+    singleuser = {"image": named(singleuser_image()), "storage": {"homeMountPath": "/home/jovyan"}}
+    values = {
+        "service": in_hub["service"],
+        "servers": {"ordinary": True},
+        "jupyterhub": {"hub": lists, "singleuser": singleuser},
+        "config": {"Limits": {"running": 2}},
+    }
     release = Release(chart, place, storage_class, values)
     with release:
         about.write_text(content)
@@ -56,6 +62,14 @@ def test_a_repository_becomes_a_server_in_which_a_cell_runs(release: Release, al
     assert server["spec"]["containers"][0]["image"].startswith(f"{release.values['registry']['prefix']}/binder-")
     assert "runAsUser" not in server["spec"]["containers"][0]["securityContext"], "as the image's own user"
     release.stop_server("alice")
+
+
+def test_a_server_without_a_repository_is_of_the_image_that_values_name(release: Release) -> None:
+    told = release.launch("bob", {})
+    assert told[-1].get("ready"), (told[-3:], release.log())
+    [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
+    assert server["spec"]["containers"][0]["image"] == singleuser_image()
+    release.stop_server("bob")
 
 
 def test_a_build_goes_on_when_the_hubs_pod_is_killed(release: Release, alice: str, git_server: GitServer) -> None:
