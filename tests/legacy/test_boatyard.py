@@ -23,7 +23,7 @@ def test_a_build_is_answered_with_501_where_there_are_no_containers(legacy_hub: 
     boatyard = Api(legacy_hub, "boatyard")
     reply = boatyard.ask("POST", "/api/v1/build", f"token {KEY}", json={"image_name": "a", "dockerfile": "FROM x"})
     assert reply.status_code == 501
-    assert "docker mode" in reply.json()["Error"]
+    assert "docker or Kubernetes mode" in reply.json()["Error"]
     assert boatyard.ask("POST", "/api/v1/build", json={}).status_code == 401
 
 
