@@ -58,8 +58,8 @@ def _certificates_are_read_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def loggers_stay() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _loggers_stay() -> Iterator[None]:
     """After a test that reads the service's settings, loggers are as they were: the settings' own handlers see every line of all tests to come."""
     loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado")]
     before = [(logger.level, logger.handlers) for logger in loggers]

@@ -35,7 +35,7 @@ CLASSES = [BinderService, Limits, Cleaning, Server]
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, loggers_stay: None) -> Iterator[None]:
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
     BinderService.clear_instance()
     yield

@@ -27,8 +27,6 @@ from binderhub_service.launch_events import Events, Launch
 from binderhub_service.models import Build, Image, Phase, PreparedEnvironment, Source, State, now
 from binderhub_service.providers import shipped_providers
 
-pytestmark = pytest.mark.usefixtures("loggers_stay")
-
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "binderhub_service" / "event_schemas"
 EXAMPLES = ROOT / "examples" / "events"

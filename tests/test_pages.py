@@ -18,6 +18,7 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service.accounts import HubAccounts
+from binderhub_service.actions import Actions
 from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builds.access import may_cancel_all
 from binderhub_service.builds.limits import BuildLimits
@@ -164,6 +165,7 @@ async def site() -> AsyncIterator[Site]:
             temporary=None,
             banned={},
             hosts=frozenset(),
+            actions=Actions(),
             build_tokens=BuildTokens(SECRET),
             rates=SimpleNamespace(take_of_token=no_digest),
         )
