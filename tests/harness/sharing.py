@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Folders whose tests share something that is expensive to make, in the order in which they are begun: the longest first.
+# Folders whose tests share something that is expensive to make, in the order in which they are begun: the longest first, but for the chart's,
+# whose images are built beside the first ones.
 SHARING = (
-    "tests/kubernetes/chart",
     "tests/docker/builds",
     "tests/kubernetes/pods",
     "tests/kubernetes/servers",
+    "tests/kubernetes/chart",
     "tests/kubernetes",
     "tests/docker/servers",
     "tests/test_run.py",
