@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -53,6 +54,24 @@ async def test_one_person_waits_for_some_answers_at_a_time_and_others_may_ask_me
     provider.gate.set()
     await asyncio.gather(*asked)
     await asyncio.gather(*ask(resolver, "alice", 6))
+
+
+async def test_who_asks_much_at_once_gets_all_answers_where_they_come_soon(provider: TableProvider) -> None:
+    resolver = Resolver([provider], replace(LIMITS, ref_seconds=60))
+    asked = ask(resolver, "alice", *range(20)) + ask(resolver, "bob", *range(10, 30))
+    await until(lambda: len(provider.asked) == 5, "as many questions as there may be")
+    assert provider.gate
+    provider.gate.set()
+    assert len(set(await asyncio.gather(*asked))) == 30
+    assert len(provider.asked) == 30, "each is asked once"
+
+
+async def test_who_waits_for_a_place_hears_that_the_service_stops(resolver: Resolver, provider: TableProvider) -> None:
+    asked = ask(resolver, "alice", 1, 2, 3, 4)
+    await until(lambda: len(provider.asked) == 3, "three questions")
+    await resolver.close()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [getattr(answer, "code", "") for answer in answers] == ["service_stopping"] * 4
 
 
 async def test_all_together_wait_for_some_answers_at_a_time(resolver: Resolver, provider: TableProvider) -> None:

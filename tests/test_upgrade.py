@@ -21,6 +21,7 @@ from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
 from binderhub_service.store import schema_version
 from binderhub_service.store.store import Store
+from binderhub_service.store.templates import TemplateTable
 from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, whole
 from tests.harness.waiting import in_time, until
 from tests.postgresql import PostgreSQL
@@ -273,3 +274,11 @@ async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_requesters_mis
             await builds.list(ADMIN, owner="a\0b")
         with pytest.raises(InvalidRequest):
             await builds.get("\0", ADMIN)
+
+
+async def test_half_a_character_is_the_requesters_mistake_in_every_database(store_url: str) -> None:
+    async with opened(store_url) as store, builds_on(store) as builds:
+        for ask in (builds.get("\ud800", ADMIN), builds.list(ADMIN, owner="\ud800"), TemplateTable(store).get("\ud800")):
+            with pytest.raises(InvalidRequest):
+                await ask
+        assert await builds.list(ADMIN) == [], "the database answers as before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from .limits import BuildLimits
 
 _RETRY_WAITS_SECONDS = (0.5, 1.5)
 _RETRY_AFTER_SECONDS = 10
+_PLACE_SECONDS = 1.0  # how long a question waits for an answer to another one before it is refused: most Git servers answer sooner
 _MAX_KEPT = 10_000
 _KEPT_PLACES = 10_000
 
@@ -60,6 +62,7 @@ class Resolver:
         self._tasks: dict[_Question, asyncio.Task[Any]] = {}
         self._kept = _KnownRefs(limits.ref_seconds)
         self._by_person: Counter[str] = Counter()
+        self._answered = asyncio.Event()  # another one for each answer
         self._closing = False
 
     async def resolve(self, request: Request, person: str, *, fresh: bool = False) -> Source:
@@ -92,14 +95,13 @@ class Resolver:
         return found
 
     async def _answer(self, question: _Question, ask: _Ask, person: str, *, fresh: bool = False) -> Any:
+        if question not in self._tasks and (fresh or self._kept.get(question) is None):
+            await self._wait_for_place(question, person)
         if self._closing:
             raise _stopping()
         if not fresh and (known := self._kept.get(question)):
             return known
-        task = self._tasks.get(question)
-        if task is None:
-            self._check_may_ask(person)
-            task = self._begin(question, ask, person)
+        task = self._tasks.get(question) or self._begin(question, ask, person)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -149,6 +151,20 @@ class Resolver:
         if tasks:
             await asyncio.wait(tasks)
 
+    async def _wait_for_place(self, question: _Question, person: str) -> None:
+        """Wait until a question may be asked, or is asked already by somebody else; raises `TooMany` if that does not come soon."""
+        until = asyncio.get_running_loop().time() + _PLACE_SECONDS
+        while question not in self._tasks and not self._closing:
+            try:
+                return self._check_may_ask(person)
+            except TooMany:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._answered.wait()
+        return None
+
     def _check_may_ask(self, person: str) -> None:
         most, most_of_one = self._limits.resolving, self._limits.resolving_per_user
         if most_of_one and self._by_person[person] >= most_of_one:
@@ -170,6 +186,8 @@ class Resolver:
         def ended(task: asyncio.Task[Any]) -> None:
             del self._tasks[question]
             self._by_person -= Counter({person: 1})  # drops the person at 0
+            self._answered.set()
+            self._answered = asyncio.Event()
             if task.cancelled():
                 return
             error = task.exception()  # seen, even if nobody waits for the answer any more

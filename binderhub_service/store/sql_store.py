@@ -137,7 +137,7 @@ class SqlStore:
         begun = time.perf_counter()
         try:
             return await self._calls.run(work, self._limit_seconds if limit_seconds is None else limit_seconds)
-        except DataError as error:
+        except (DataError, UnicodeEncodeError) as error:  # the latter for half a character, which no driver can write
             raise InvalidRequest("The database cannot hold or look for such a value.") from error
         except DBAPIError as error:
             self._note(str(error.orig).strip().partition("\n")[0])
