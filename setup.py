@@ -74,7 +74,7 @@ setup(
         "dev": ["mypy", "pre-commit", "ruff", "types-cachetools", "types-jsonschema", "types-psutil"],
     },
     entry_points={
-        "console_scripts": ["binder = binder_client.program:main", "binderhub-service = binderhub_service.program:main"],
+        "console_scripts": ["binder = binder_client.program:main", "binderhub-service = binderhub_service.startup:main"],
         "repo2docker.engines": ["buildah = binderhub_service.worker.buildah_engine:BuildahEngine"],
         "jupyterhub.spawners": [
             "repo-process = spawner.local.spawner:ProcessSpawner",

@@ -1,6 +1,6 @@
 """``python -m binderhub_service``."""
 
-from .program import main
+from .startup import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from . import administration
@@ -23,17 +22,15 @@ from .settings import LegacyApis
 _HUB_CONFIG = "--hub-config"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run(given: list[str]) -> None:
     """Run a command; without one, serve until a signal says to stop."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    os.umask(0o077)
     if given[:1] == ["check"]:
         sys.exit(_check(given[1:]))
     if given[:1] == ["serve"]:
         sys.exit(_serve_alone(given[1:]))
     if given and given[0] in administration.COMMANDS:
         sys.exit(administration.run(given[0], given[1:], _settings_of_command))
-    asyncio.run(Serving(_settings(given)).serve())
+    asyncio.run(Serving(settings_of(given)).serve())
 
 
 def _check(given: list[str]) -> int:
@@ -45,7 +42,7 @@ def _settings_of_command(given: list[str]) -> BinderService:
     named = [argument for argument in given if argument.startswith(f"{_HUB_CONFIG}=")]
     for argument in named:
         take_settings_of_hub(Path(argument.partition("=")[2]).absolute())
-    return _settings([argument for argument in given if argument not in named])
+    return settings_of([argument for argument in given if argument not in named])
 
 
 def _serve_alone(given: list[str]) -> int:
@@ -55,7 +52,7 @@ def _serve_alone(given: list[str]) -> int:
     parser.add_argument("--port", type=int, required=True, help="the port")
     parser.add_argument("--ip", default="127.0.0.1", help="the address to listen at (127.0.0.1)")
     arguments, of_service = parser.parse_known_args(given)
-    settings = _settings(of_service)
+    settings = settings_of(of_service)
     socket = socket_of(settings.state, arguments.name)
     try:
         if asyncio.run(is_served(socket)):
@@ -74,7 +71,8 @@ def _serve_alone(given: list[str]) -> int:
     return 0
 
 
-def _settings(arguments: list[str]) -> BinderService:
+def settings_of(arguments: list[str]) -> BinderService:
+    """Return the service's settings, from the command line, a file and the hub."""
     settings = BinderService.instance()
     settings.initialize(arguments)
     return settings

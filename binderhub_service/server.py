@@ -67,9 +67,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         application: what answers requests; None while the service starts.
         reason: why there is no application yet, in a sentence.
         streamed: beginnings of paths whose handlers read bodies as they come, each with the bytes that a body may have there.
-        alive: the address that is answered meanwhile, for probes that end a process that does not answer.
-        home: the service's own address, where the hub looks before it starts: it ends if its services answer with 5xx for too long
-            (JupyterHub's app.py, start_service), so it hears that this one is there.
+        prefix: the path that this service lives at.
     """
 
     def __init__(self, prefix: str, limits: ServerLimits, *, is_behind_proxy: bool = True) -> None:
@@ -78,8 +76,17 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         self.limits = limits
         self.is_behind_proxy = is_behind_proxy
         self.streamed: Mapping[str, int] = {}
-        self.alive = f"{prefix}versions"
-        self.home = prefix
+        self.prefix = prefix
+        self._listening: socket.socket | None = None
+
+    @property
+    def answered_early(self) -> tuple[str, str]:
+        """The path that is answered while there is no application, for probes that end a process that does not answer; and the service's own.
+
+        The hub looks at the second before it starts: it ends if its services answer with 5xx, or not at all, for too long (JupyterHub's app.py,
+        start_service), so it hears that this one is there.
+        """
+        return f"{self.prefix}versions", self.prefix
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """Return what takes the parts of a new request."""
@@ -104,7 +111,18 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
                 await asyncio.sleep(_WAIT_SECONDS)
         listening.setblocking(False)
         server.add_socket(listening)
+        self._listening = listening
         return server
+
+    def renewed(self, server: HTTPServer, limits: ServerLimits) -> HTTPServer:
+        """Return a server in the place of the one of `listen`, whose connections have other limits; no request is lost in between."""
+        self.limits = limits
+        renewed = self._new_server()
+        if self._listening is not None:
+            self._listening = self._listening.dup()  # the first server closes its own
+            renewed.add_socket(self._listening)
+        server.stop()
+        return renewed
 
     def listen_at(self, path: Path) -> HTTPServer:
         """Return a server that listens at a socket in a folder that is nobody else's; what a former process left there is replaced."""
@@ -136,6 +154,25 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         if reason != self.reason:
             self.reason = reason
             log.warning("%s", reason)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A server that answers before the service's code is imported and its settings are read.
+
+    Attributes:
+        listener: what answers.
+        server: what listens for it, once no other process has the port.
+    """
+
+    listener: BoundedServer
+    server: Awaitable[HTTPServer]
+
+
+def answer_early(prefix: str, address: str, port: int, *, is_behind_proxy: bool = True) -> Listening:
+    """Begin to say, at a path that the service lives at, an address and a port, that it is starting; bounded by the usual limits."""
+    listener = BoundedServer(prefix, ServerLimits(), is_behind_proxy=is_behind_proxy)
+    return Listening(listener, asyncio.create_task(listener.listen(address, port)))
 
 
 class _Request(httputil.HTTPMessageDelegate):
@@ -195,10 +232,14 @@ class _Request(httputil.HTTPMessageDelegate):
             self._refuse(BodyTooLarge(f"The request's body is larger than {limit} bytes.", hint="Send less: a request names a repository."))
         elif self._application:
             self._application.finish()
-        elif self._start.path == self._listener.alive or (self._is_the_hubs and self._start.path == self._listener.home):
+        elif self._is_answered_early():
             self._answer(HTTPStatus.OK, {"binderhub": __version__}, __version__)
         else:
             self._refuse(Unavailable(self._listener.reason, code="service_starting", hint="Try again in a moment; nothing was lost."))
+
+    def _is_answered_early(self) -> bool:
+        alive, home = self._listener.answered_early
+        return self._start.path == alive or (self._is_the_hubs and self._start.path == home)
 
     def _note_client(self, forwarded_for: str) -> None:
         """Let the request have the client's address; Tornado alone would take a header's (X-Real-Ip) that no proxy of the hub's replaces."""

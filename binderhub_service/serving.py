@@ -10,7 +10,6 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubOAuth
 
@@ -22,9 +21,10 @@ from .context import AppContext
 from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
 from .handlers.application import make_application, make_application_alone, streamed_bytes, streamed_bytes_alone
+from .hub_variables import address_of_service
 from .legacy_settings import API_NAMES
 from .metrics import Metrics
-from .server import BoundedServer, ServerLimits
+from .server import BoundedServer, Listening, ServerLimits, answer_early
 from .settings import Cleaning, Launcher, Server
 from .settings_check import setting_errors_converted
 from .state_lock import StateLock, state_errors_converted
@@ -54,11 +54,13 @@ class Serving:
     Args:
         settings: those of the service, with those of all other classes behind them.
         alone: what the service consists of, where that is an older service's API and nothing else.
+        early: what answers already, if something does.
     """
 
-    def __init__(self, settings: BinderService, alone: ApiPort | None = None) -> None:
+    def __init__(self, settings: BinderService, alone: ApiPort | None = None, early: Listening | None = None) -> None:
         self._settings = settings
         self._alone = alone
+        self._early = early
         self._assembly = Assembly(settings)
 
     async def serve(self) -> None:
@@ -79,14 +81,15 @@ class Serving:
     async def _serve_until_cancelled(self, stopping: asyncio.Event) -> None:
         """Answer from the first moment on; serve once the state is this service's alone and the database is there."""
         hub_auth = HubOAuth.instance(parent=self._settings)
-        given = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:8585"))
-        address, port = (self._alone.address, self._alone.port) if self._alone else (given.hostname or "127.0.0.1", given.port or 80)
-        listener = BoundedServer(hub_auth.base_url, self._request_limits(), is_behind_proxy=self._alone is None)
+        address, port = (self._alone.address, self._alone.port) if self._alone else address_of_service()
+        early = self._early or answer_early(hub_auth.base_url, address, port, is_behind_proxy=self._alone is None)
+        listener = early.listener
+        listener.prefix = hub_auth.base_url
         tasks, metrics = Tasks(), Metrics(self._settings.mode)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(tasks.close)
             self._watch_hub(hub_auth, tasks, stopping)
-            server = await listener.listen(address, port)
+            server = listener.renewed(await early.server, self._request_limits())
             await listener.when_available(self._settings.check_settings)
             await listener.when_available(self._settings.make_state_private)
             store = await listener.when_available(lambda: self._assembly.make_store(metrics))

@@ -336,6 +336,29 @@ def test_the_service_serves_until_it_is_told_to_stop(running: Running, tmp_path:
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+SLOW_FILE = """
+import time
+from pathlib import Path
+
+Path("began").touch()
+while not Path("go on").exists():
+    time.sleep(0.05)
+"""
+
+
+def test_the_hub_hears_that_the_service_is_there_while_that_still_reads_its_settings(running: Running, tmp_path: Path, port: int) -> None:
+    """What takes long may be imports on a busy machine as well; a hub ends when a service of its own does not answer for ten seconds."""
+    (tmp_path / "slow.py").write_text(SLOW_FILE)
+    process = running({"BinderService": {"config_file": "slow.py", "state_dir": str(tmp_path / "state")}})
+    wait_for((tmp_path / "began").exists, "the file of settings", 30)
+    assert httpx.get(f"http://127.0.0.1:{port}/services/binder/").status_code == 200
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/services/binder/") as kept:
+        assert kept.get("health").json()["error"]["code"] == "service_starting"
+        (tmp_path / "go on").touch()
+        wait_for(lambda: "checks" in answer_of(process, port, tmp_path / "log").text, "the service", 30)  # type: ignore[union-attr]
+        assert "checks" in kept.get("health").json()  # on the connection from before
+
+
 WRONG_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "a name": ({"Limits": {"runing": 2}}, "Limits has no setting runing. Did you mean running?"),
     "a class": ({"EmbededMode": {"python": "3.12"}}, "There is no class EmbededMode with settings here. Did you mean EmbeddedMode?"),

@@ -20,6 +20,7 @@ FILES = sorted(SERVICE.rglob("*.py"))
 # From the top down: files and packages. A file may import what stands below its own floor, and its own package, as long as nothing goes round.
 FLOORS = [
     ["__main__"],
+    ["startup"],
     ["program"],
     ["serving", "checking", "administration"],
     ["assembly"],
@@ -36,7 +37,7 @@ FLOORS = [
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["names", "hooks", "server", "endings", "tasks", "api_port", "write_watch"],
+    ["names", "hooks", "hub_variables", "server", "endings", "tasks", "api_port", "write_watch"],
     ["state_lock", "settings_check", "log_lines"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]

@@ -156,6 +156,24 @@ async def test_the_hub_itself_which_ends_at_a_service_that_fails_hears_that_this
         assert (await client.get(f"{PREFIX}builds/")).status_code == 503
 
 
+async def test_other_limits_take_the_place_of_the_first_ones_and_no_connection_is_refused() -> None:
+    listener = BoundedServer(PREFIX, ServerLimits())
+    listener.application = web.Application([(r"/.*", Echo)])
+    first = await listener.listen("127.0.0.1", 0)
+    address, port = next(iter(first._sockets.values())).getsockname()
+    url = f"http://{address}:{port}/"
+    async with httpx.AsyncClient() as before, httpx.AsyncClient() as after:
+        assert (await before.post(url, headers={"X-Large": "x" * LIMITS.header_bytes})).status_code == 200
+        second = listener.renewed(first, LIMITS)
+        assert (await before.post(url, content=b"xx")).text == "2"
+        assert (await after.post(url, content=b"xx")).text == "2"
+        with pytest.raises(httpx.TransportError):
+            await after.post(url, headers={"X-Large": "x" * LIMITS.header_bytes})
+    second.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address, port)
+
+
 async def test_a_port_that_is_taken_is_waited_for() -> None:
     other = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = other.sockets[0].getsockname()[1]

@@ -1,0 +1,47 @@
+"""The start of the service's process: it answers first and imports its code then.
+
+A hub asks a service that it starts ten times, a second apart, and ends when that does not answer (JupyterHub 5's app.py, start_service). The code
+and the libraries take some seconds of a processor, which a busy machine may not have for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING
+
+from .hub_variables import address_of_service, is_started_by_hub, prefix_of_service
+from .server import answer_early
+
+if TYPE_CHECKING:
+    from .server import Listening
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; without one, serve until a signal says to stop."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(0o077)
+    is_command = bool(given) and not given[0].startswith("-")
+    if is_started_by_hub() and not is_command:
+        asyncio.run(_serve(given))
+    else:
+        from .program import run
+
+        run(given)
+
+
+async def _serve(given: list[str]) -> None:
+    """Answer at once, and serve when the code is imported and the settings are read."""
+    early = answer_early(prefix_of_service(), *address_of_service())
+    serve = await asyncio.to_thread(_imported, given)
+    await serve(early)
+
+
+def _imported(given: list[str]) -> Callable[[Listening], Coroutine[None, None, None]]:
+    from .program import settings_of
+    from .serving import Serving
+
+    settings = settings_of(given)
+    return lambda early: Serving(settings, early=early).serve()
