@@ -15,6 +15,7 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import NotAllowed, NotFound, Unavailable
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.store import Store
+from tests.harness.waiting import until
 from tests.test_api import PREFIX, REPO, Service, error_of, hub_auth, service
 
 __all__ = ["hub_auth", "service"]  # fixtures
@@ -132,6 +133,29 @@ async def test_a_build_that_runs_when_a_pause_begins_goes_on_and_is_joined(servi
     assert (await service.ask("POST", "/builds", "bob", json={"repo": REPO})).json()["id"] == build["id"]
     service.builder.gate.set()
     assert (await service.events(build["id"]))[-1].data["state"] == "ready"
+
+
+async def test_a_drain_lets_what_was_begun_end_begins_nothing_and_says_when_the_service_can_be_stopped(service: Service) -> None:
+    service.builder.gate = asyncio.Event()
+    running, queued = await service.build(), await service.build(ref="r2")
+    assert (await service.ask("GET", "/drain", ADMIN)).json()["draining"] is False
+    error_of(await service.ask("GET", "/drain"), 403, "forbidden")
+    await put(service, "drain", text="It is moved to another machine.")
+    error = error_of(await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r3"}), 503, "service_draining")
+    sentence = "No new builds are begun, because the build service is about to be stopped: It is moved to another machine."
+    assert error["message"] == sentence
+    assert (await service.ask("GET", "/notices")).json() == {"notices": [f"{sentence} What is built already can be launched."]}
+    drain = (await service.ask("GET", "/drain", ADMIN)).json()
+    assert drain == {"draining": True, "drained": False, "queued": 1, "running": 1, "jobs": 0}
+    service.builder.gate.set()
+    for build in (running, queued):
+        assert (await service.events(build["id"]))[-1].data["state"] == "ready"
+    await until(lambda: not service.context.builds.counts()["running"], "the last build's end")
+    drain = (await service.ask("GET", "/drain", ADMIN)).json()
+    assert drain == {"draining": True, "drained": True, "queued": 0, "running": 0, "jobs": 0}
+    assert (await service.ask("POST", "/builds", json={"repo": REPO})).status_code == 200
+    await service.ask("DELETE", "/controls/drain", ADMIN)
+    assert (await service.ask("POST", "/builds", json={"repo": REPO, "ref": "r3"})).status_code == 201
 
 
 QUOTAS = [

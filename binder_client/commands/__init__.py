@@ -7,7 +7,7 @@ import click
 from .builds import build, builds, cancel, log
 from .calling import Named
 from .completion import completion
-from .controls import control
+from .controls import control, drain, resume
 from .lists import images, templates
 from .login import login
 from .prepared import prepared
@@ -31,5 +31,5 @@ def binder(context: click.Context, hub: str, token: str) -> None:
     context.obj = Named(hub, token)
 
 
-for command in (build, builds, cancel, completion, control, images, launch, log, login, open_server, prepared, stop, templates):
+for command in (build, builds, cancel, completion, control, drain, images, launch, log, login, open_server, prepared, resume, stop, templates):
     binder.add_command(command)

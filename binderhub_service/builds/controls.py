@@ -1,4 +1,4 @@
-"""What administrators switch while the service runs: bans, quotas, a pause of builds, an announcement."""
+"""What administrators switch while the service runs: bans, quotas, a pause of builds, a drain, an announcement."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _MOST = 1000
 _PORT = re.compile(r"^([^/]{1,300}):\d{1,5}(?=/|$)")
 _ASK = "Ask an administrator of the hub."
 _PAUSED = "No new builds are begun at the moment"
+_DRAINING = "No new builds are begun, because the build service is about to be stopped"
 _WHILE_PAUSED = "What is built already can be launched."
 
 
@@ -29,7 +30,8 @@ class ControlKind(StrEnum):
 
     `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches;
     `BUILDS_OF_PERSON` and `BUILDS_OF_REPOSITORY` say how many builds what a pattern matches may have waiting and running, instead of the
-    settings; `PAUSE` lets no build begin, and `ANNOUNCEMENT` shows a text on pages.
+    settings; `PAUSE` lets no build begin, `DRAIN` neither, until all have ended and the service can be stopped; `ANNOUNCEMENT` shows a text on
+    pages.
     """
 
     BAN_REPOSITORY = "ban-repository"
@@ -38,11 +40,14 @@ class ControlKind(StrEnum):
     BUILDS_OF_PERSON = "builds-of-person"
     BUILDS_OF_REPOSITORY = "builds-of-repository"
     PAUSE = "pause"
+    DRAIN = "drain"
     ANNOUNCEMENT = "announcement"
 
 
 _QUOTAS = frozenset({ControlKind.BUILDS_OF_PERSON, ControlKind.BUILDS_OF_REPOSITORY})
-_WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.ANNOUNCEMENT})
+_WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.DRAIN, ControlKind.ANNOUNCEMENT})
+# What lets no build begin, and what people hear then.
+_STANDSTILLS = ((ControlKind.DRAIN, _DRAINING), (ControlKind.PAUSE, _PAUSED))
 
 
 class ControlRecords(Protocol):
@@ -112,7 +117,7 @@ class Controls:
     @property
     def notices(self) -> list[str]:
         """What everybody should know before they ask for a repository, in sentences."""
-        pauses = [f"{_with_reason(_PAUSED, control.text)} {_WHILE_PAUSED}" for control in self._of(ControlKind.PAUSE)]
+        pauses = [f"{_with_reason(said, control.text)} {_WHILE_PAUSED}" for kind, said in _STANDSTILLS for control in self._of(kind)]
         return [*([self.announcement] if self.announcement else []), *pauses]
 
     def check_person(self, name: str) -> None:
@@ -135,8 +140,16 @@ class Controls:
 
     def check_may_begin(self) -> None:
         """Raise `Unavailable` while no build may begin."""
+        hint = f"{_WHILE_PAUSED} Try again later."
+        for control in self._of(ControlKind.DRAIN):
+            raise Unavailable(_with_reason(_DRAINING, control.text), code="service_draining", hint=hint)
         for control in self._of(ControlKind.PAUSE):
-            raise Unavailable(_with_reason(_PAUSED, control.text), code="builds_paused", hint=f"{_WHILE_PAUSED} Try again later.")
+            raise Unavailable(_with_reason(_PAUSED, control.text), code="builds_paused", hint=hint)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no build may begin until all have ended."""
+        return bool(self._of(ControlKind.DRAIN))
 
     @property
     def asks_for_groups(self) -> bool:

@@ -69,6 +69,10 @@ class ImageJobs:
             else:
                 await self._end(job, f"Failed: {_LOST}", _LOST)
 
+    def count(self) -> int:
+        """Return how many jobs have not ended."""
+        return len(self._tasks)
+
     async def close(self) -> None:
         """Stop following; the builds go on, and `resume` takes the jobs up again."""
         for task in list(self._tasks):

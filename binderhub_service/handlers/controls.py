@@ -1,4 +1,8 @@
-"""``api/controls``, for administrators: bans, a pause of builds, an announcement; ``api/notices``, what of that everybody should know."""
+"""What administrators switch while the service runs, over the API.
+
+``api/controls``: bans, quotas, a pause of builds, a drain, an announcement; ``api/drain``: how far a drain is; ``api/notices``: what of that
+everybody should know.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,18 @@ class OneControlHandler(ApiHandler):
         self.finish()
 
 
+class DrainHandler(ApiHandler):
+    """``drain``."""
+
+    async def get(self) -> None:
+        """Tell what still goes on, and whether the service can be stopped: when it is draining and nothing does."""
+        check_is_admin(self, "Drains are")
+        counts, jobs = self.context.builds.counts(), self.context.image_jobs.count()
+        left = {"queued": counts["queued"], "running": counts["running"], "jobs": jobs}
+        is_draining = self.context.controls.is_draining
+        self.finish_json({"draining": is_draining, "drained": is_draining and not any(left.values()), **left})
+
+
 class NoticesHandler(ApiHandler):
     """``notices``."""
 
@@ -60,5 +76,6 @@ def control_routes(prefix: str) -> list[tuple[Any, ...]]:
     return [
         (rf"{prefix}api/controls/?", ControlsHandler),
         (rf"{prefix}api/controls/([a-z-]+)", OneControlHandler),
+        (rf"{prefix}api/drain/?", DrainHandler),
         (rf"{prefix}api/notices/?", NoticesHandler),
     ]

@@ -155,6 +155,9 @@ def test_an_administrator_bans_a_repository_and_people_read_why(binder: CommandL
         "binder: This repository may not be used here: Not today. Ask an administrator of the hub.",
     )
     binder.output("control", "remove", "ban-repository", address, BINDER_TOKEN=admin)
+    assert binder.output("drain", "--text", "Tonight.", BINDER_TOKEN=admin) == "The service is drained: it can be stopped.\n"
+    assert "is about to be stopped: Tonight." in binder.run("build", address).stderr
+    binder.output("resume", BINDER_TOKEN=admin)
     assert json.loads(binder.output("control", "list", "--json", BINDER_TOKEN=admin)) == []
     assert binder.run("build", address, "--detach").returncode == 0
 
