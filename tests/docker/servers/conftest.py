@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.browser.conftest import WAIT_MS, chromium
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
 from tests.harness.archives import archive_of
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import PASSWORD as LOGIN
 from tests.harness.web_files import serving
 from tests.legacy.conftest import KEY, Api
 
@@ -87,3 +90,20 @@ def legacy_hub(tmp_path_factory: pytest.TempPathFactory, session_engine: TestEng
 def boatyard(legacy_hub: HubProcess) -> Api:
     """boatyard's API in docker mode."""
     return Api(legacy_hub, "boatyard")
+
+
+@pytest.fixture
+def alices_page(legacy_hub: HubProcess) -> Iterator[Any]:
+    """A page of a real browser in which alice is signed in to the hub in docker mode; no script of a page may have failed in the end."""
+    with chromium() as browser:
+        page = browser.new_page(base_url=legacy_hub.url)
+        page.set_default_timeout(WAIT_MS)
+        failed: list[str] = []
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.goto("/hub/login")
+        page.get_by_label("Username").fill("alice")
+        page.get_by_label("Password").fill(LOGIN)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/login" not in url)
+        yield page
+        assert failed == []

@@ -24,9 +24,11 @@ RUN useradd --create-home --uid 1000 jovyan
 USER jovyan
 WORKDIR /home/jovyan
 """
-# What looks like a server of a person: answers everything with how it was started.
+# What looks like a server of a person: answers everything with how it was started, and says its version as the real one, which it covers.
 FAKE_SERVER = """#!/usr/bin/python3 -I
 import http.server, json, os, pathlib, signal, sys, urllib.parse
+if sys.argv[1:] == ["--version"]:
+    os.execv("/opt/venv/bin/jupyterhub-singleuser", sys.argv)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
