@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.harness.hub import JUPYTERHUB
 from tests.harness.ports import free_ports
 from tests.harness.processes import assert_none_left
 from tests.harness.waiting import HANGS_SECONDS, wait_for
@@ -56,7 +56,7 @@ def running(directory: Path, config: str) -> Iterator[BareHub]:
     file.write_text(CONFIG.format(port=port, hub_port=hub_port, proxy_port=proxy_port) + config)
     hub = BareHub(f"http://127.0.0.1:{port}", directory)
     with (directory / "hub.log").open("wb") as log:
-        command = [sys.executable, "-m", "jupyterhub", "-f", str(file)]
+        command = [*JUPYTERHUB, "-f", str(file)]
         process = subprocess.Popen(command, cwd=directory, env=os.environ, stdout=log, stderr=log, start_new_session=True)
     try:
         wait_for(lambda: hub.answers() or process.poll() is not None, "the hub to answer")

@@ -9,7 +9,6 @@ import re
 import secrets
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +29,7 @@ from spawner.configure import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from spawner.docker import setup
 from spawner.local.spawner import ProcessSpawner
 from tests.bare_hub import BareHub, running
+from tests.harness.hub import JUPYTERHUB
 
 ADMIN_TOKEN = secrets.token_hex(16)
 ROLELESS_TOKEN = secrets.token_hex(16)
@@ -168,7 +168,7 @@ def test_certificates_between_the_hubs_parts_are_refused_in_a_sentence(c: Config
         configure(c, state_dir=tmp_path)
     late = "from spawner import configure\nconfigure(c, state_dir='state', as_root=True)\nc.JupyterHub.internal_ssl = True\n"
     (tmp_path / "late.py").write_text(late)
-    command = [sys.executable, "-m", "jupyterhub", "-f", "late.py"]
+    command = [*JUPYTERHUB, "-f", "late.py"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "JupyterHub.internal_ssl is set, but" in ended.stderr
@@ -359,7 +359,7 @@ def test_arguments_that_the_call_does_not_take_are_said_in_a_sentence(c: Config,
 def test_a_hub_that_is_configured_wrongly_ends_with_the_sentence_alone(tmp_path: Path) -> None:
     file = tmp_path / "jupyterhub_config.py"
     file.write_text("from spawner import configure\nconfigure(c, state_dir='state', mode='dcoker')\n")
-    done = subprocess.run([sys.executable, "-m", "jupyterhub", "-f", str(file)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([*JUPYTERHUB, "-f", str(file)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     [line] = done.stderr.strip().splitlines()
     assert line.endswith("There is no mode 'dcoker'; the modes are: embedded, docker, kubernetes.")

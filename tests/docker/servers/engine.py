@@ -12,13 +12,14 @@ import docker
 from docker.errors import APIError, ImageNotFound
 from docker.utils import kwargs_from_env
 
+# An older jsonschema does without a library that takes 1.5 s of a processor at every start of a server.
 JUPYTER_IMAGE = f"binder-tests-jupyter:{version('jupyterhub')}"
 JUPYTER_DOCKERFILE = f"""\
 FROM debian:12
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends git python3-venv && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir -q uv
 RUN python3 -m venv /opt/venv && /opt/uv/bin/uv pip install -q --no-cache --compile-bytecode --python /opt/venv \\
-    jupyterhub=={version("jupyterhub")} jupyterlab
+    jupyterhub=={version("jupyterhub")} jupyterlab "jsonschema<4.25"
 ENV PATH=/opt/venv/bin:$PATH
 RUN useradd --create-home --uid 1000 jovyan
 USER jovyan
