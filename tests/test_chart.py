@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 import yaml
 
@@ -51,6 +52,11 @@ def secret(made: Objects, name: str, key: str) -> str:
         {**OWN, "service": {"state": {"persistent": False}, "pdb": {"enabled": False}, "serviceAccount": {"create": False}}},
         {**OWN, "registry": {**REGISTRY, "existingSecret": "mine"}, "database": {"existingSecret": "db"}},
         {**OWN, "networkPolicy": {"enabled": False}, "rbac": {"create": False}},
+        {
+            "registry": {
+                "inCluster": {"enabled": True, "nodeSelector": {"disk": "big"}, "tolerations": [{"key": "mine"}], "image": {"pullPolicy": "Always"}}
+            }
+        },
         {**OWN, "builder": {"namespace": "builds"}},
         {**IN_HUB, "monitoring": {"serviceMonitor": {"enabled": True}, "grafanaDashboard": {"enabled": True}}},
         {**OWN, "monitoring": {"serviceMonitor": {"enabled": True}}, "jupyterhub": {"hub": {"baseUrl": "/hub-of-ours/"}}},
@@ -253,7 +259,58 @@ def test_secrets_of_ones_own_are_used_by_name(chart: Path) -> None:
     assert [source["secret"]["name"] for source in volumes[0]["projected"]["sources"]] == ["binder-config", "mine", "theirs"]
 
 
+@needs_helm
+def test_a_registry_that_the_chart_brings_is_reached_by_nodes_and_by_pods_with_one_login(chart: Path) -> None:
+    made = objects(chart, {"registry": {"inCluster": {"enabled": True, "nodePort": 30123}}})
+    values = json.loads(secret(made, "binder-config", "values.json"))
+    assert values["registry"]["prefix"] == "127.0.0.1:30123/binder"
+    assert values["registry"]["endpoint"] == "http://binder-image-registry.binder.svc:5000"
+    assert values["pullSecret"] == "binder-registry"
+    [(host, entry)] = json.loads(secret(made, "binder-registry", ".dockerconfigjson"))["auths"].items()
+    name, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+    assert (host, name, len(password)) == ("127.0.0.1:30123", "binder", 40)
+    known, _, hashed = secret(made, "binder-registry", "htpasswd").partition(":")
+    assert known == name
+    assert bcrypt.checkpw(password.encode(), hashed.encode())
+    service = made["Service", "binder-image-registry"]["spec"]
+    assert service["ports"][0]["nodePort"] == 30123
+    labels = made["Deployment", "binder-image-registry"]["spec"]["template"]["metadata"]["labels"]
+    assert labels == service["selector"]
+    for policy in ("binder-builds", "binder-service"):
+        [way] = [rule for rule in made["NetworkPolicy", policy]["spec"]["egress"] if rule.get("ports", [{}])[0].get("port") == 5000]
+        assert way["to"][0]["podSelector"]["matchLabels"] == labels
+    assert ("Deployment", "binder-image-registry") not in objects(chart, OWN)
+
+
+@needs_helm
+def test_a_registry_that_the_chart_brings_may_have_what_an_operator_names(chart: Path) -> None:
+    line = f"me:{bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()}"
+    own = {"enabled": True, "htpasswd": line, "existingClaim": "mine"}
+    values: Values = {
+        "registry": {**LOGIN, "password": "word", "inCluster": own},
+        "service": {"apiToken": "token"},
+        "jupyterhub": {"proxy": {"secretToken": "ab" * 32}},
+    }
+    made = objects(chart, values)
+    assert made == objects(chart, values), "the same values make the same text"
+    assert secret(made, "binder-registry", "htpasswd") == line
+    assert json.loads(secret(made, "binder-config", "values.json"))["registry"]["prefix"] == REGISTRY["prefix"]
+    assert ("PersistentVolumeClaim", "binder-image-registry") not in made
+    volumes = made["Deployment", "binder-image-registry"]["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0]["persistentVolumeClaim"] == {"claimName": "mine"}
+
+
+LINE = f"you:$2y$05${'a' * 53}"
 WRONG: list[tuple[Values, str]] = [
+    ({"registry": {"existingSecret": "mine", "inCluster": {"enabled": True}}}, "registry.inCluster has a login of its own"),
+    ({"registry": {"inCluster": {"enabled": True, "htpasswd": LINE}}}, "registry.inCluster.htpasswd is of a password"),
+    ({"registry": {"password": "x", "inCluster": {"enabled": True, "htpasswd": LINE}}}, "is of another user than registry.username, binder"),
+    ({"registry": {"inCluster": {"enabled": True, "htpasswd": "me:word"}}}, "/registry/inCluster/htpasswd"),
+    ({"registry": {"inCluster": {"enabled": True, "nodePort": 0}}}, "/registry/inCluster/nodePort"),
+    (
+        {"registry": {"inCluster": {"enabled": True}}, "config": {"KubernetesMode": {"engine_host": "tcp://e"}}},
+        "registry.inCluster is for builds in pods",
+    ),
     ({"registry": {"prefix": ""}}, "registry.prefix is not set"),
     ({"registry": {"prefix": "ghcr.io/Example"}}, "/registry/prefix"),
     ({"registry": {"prefix": "https://ghcr.io/example"}}, "/registry/prefix"),

@@ -36,7 +36,7 @@ def mounted(folder: Path, **more: Any) -> Path:
         "namespace": "hubs",
         "buildNamespace": "builds",
         "baseUrl": "/ours/",
-        "registry": {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": False},
+        "registry": {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": False, "endpoint": ""},
         "pullSecret": "",
         "own": False,
         "volume": {"storage": "5Gi", "persistent": True},
@@ -73,8 +73,9 @@ def test_the_service_learns_where_and_how_to_build(tmp_path: Path) -> None:
 
 
 def test_a_registry_without_tls_is_named_by_its_host(tmp_path: Path) -> None:
-    registry = {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": True}
+    registry = {"prefix": "registry:5000/binder", "imagePrefix": "b-", "plainHttp": True, "endpoint": "http://r:5000"}
     assert settings(tmp_path, registry=registry)["KubernetesMode"]["plain_http_registries"] == ["registry:5000"]
+    assert settings(tmp_path, registry=registry)["KubernetesMode"]["registry_endpoint"] == "http://r:5000"
 
 
 def test_only_public_hosts_and_exceptions_are_asked_unless_a_value_says_otherwise(tmp_path: Path) -> None:

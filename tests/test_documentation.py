@@ -35,6 +35,14 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
+def test_the_way_from_nothing_to_a_running_hub_is_short_and_says_how_to_go_back() -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    way = text.partition("## From nothing to a running hub\n")[2].partition("\n## ")[0]
+    assert 300 < len(way.split()) <= 900
+    for step in ("docker build", "helm dependency build", "helm upgrade --install", "binder build", "helm uninstall", "Install it\nagain"):
+        assert step in way, step
+
+
 def test_every_page_of_docs_is_in_the_index() -> None:
     index = ROOT / "docs" / "index.md"
     listed = {(index.parent / target.partition("#")[0]).resolve() for target in targets(index)}

@@ -78,6 +78,11 @@ OF_OTHERS: list[tuple[str, Any, dict[str, Any]]] = [
     ("memory_limit_bytes", 7, {"pods.memory_limit_bytes": 7, "steps.memory_limit_bytes": 7}),
     ("repo2docker_arguments", ["--a"], {"steps.repo2docker_arguments": ("--a",)}),
     ("plain_http_registries", ["r:5000"], {"steps.plain_http_registries": ("r:5000",), "client.plain_http": ["r:5000"]}),
+    (
+        "registry_endpoint",
+        "http://r:5000",
+        {"steps.registry_endpoint": "http://r:5000", "client.endpoints": {"registry.example.org": "http://r:5000"}},
+    ),
     ("registry_answer_seconds", 8.0, {"images.kept_seconds": 8.0}),
     ("registry_credentials", [{"registry": "r:5000", "username": "me", "password": "p"}], {"logins": [Login("r:5000", "me", "p")]}),
     (
@@ -132,6 +137,7 @@ def handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
             **{f"pods.{one.name}": getattr(pods, one.name) for one in fields(KubernetesSettings)},
             **{f"steps.{one.name}": getattr(steps, one.name) for one in fields(PodSettings)},
             **{"images.prefix": prefix, "images.kept_seconds": kept_seconds, "client.plain_http": plain_http},
+            "client.endpoints": parts["RegistryClient"].call_args.kwargs["endpoints"],
             **{"namespaces.builds": cluster.namespace, "namespaces.servers": hubs_cluster.namespace, "logins": credentials.given},
             "kubeconfigs": [vars(one)["_kubeconfig"] for one in (cluster, hubs_cluster)],
         }

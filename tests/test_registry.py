@@ -193,6 +193,14 @@ async def test_all_kinds_of_manifests_are_taken() -> None:
     assert registry.lines[0] == "HEAD http://localhost:5000/v2/x/manifests/1", "no TLS on loopback"
 
 
+async def test_a_registry_that_nodes_know_by_another_name_is_asked_where_it_is() -> None:
+    registry = Registry()
+    endpoints = {"127.0.0.1:30500": "http://registry.registry.svc:5000"}
+    client = RegistryClient(Credentials(), transport=httpx.MockTransport(registry), endpoints=endpoints)
+    assert await RegistryImages(client, "127.0.0.1:30500/binder-").exists("127.0.0.1:30500/binder-x:1")
+    assert registry.lines[0] == "HEAD http://registry.registry.svc:5000/v2/binder-x/manifests/1"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -75,6 +75,7 @@ class RegistryClient:
 
     Args:
         plain_http: registries (host and port) that speak no TLS; those on loopback may always.
+        endpoints: the address at which a registry is asked, by the host and port in images' names, where the two differ.
         transport: what carries requests, for tests.
         waits_seconds: how long to wait before each further try of what failed for a passing reason; by default not long.
     """
@@ -85,8 +86,10 @@ class RegistryClient:
         plain_http: Sequence[str] = (),
         transport: httpx.AsyncBaseTransport | None = None,
         waits_seconds: Sequence[float] = (),
+        endpoints: Mapping[str, str] | None = None,
     ) -> None:
         self._credentials = credentials
+        self._endpoints = dict(endpoints or {})
         self._plain_http = frozenset(plain_http)
         self._waits_seconds = waits_seconds or _RETRY_SECONDS
         self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport)
@@ -145,7 +148,7 @@ class RegistryClient:
 
     def _address(self, reference: Reference, path: str) -> str:
         try:
-            return urljoin(f"{self._scheme(reference.host)}://{reference.host}/v2/", path)
+            return urljoin(f"{self._endpoint(reference.host)}/v2/", path)
         except ValueError as error:  # the registry's own idea of an address
             raise _unavailable(reference, "it names an address that makes no sense") from error
 
@@ -160,9 +163,12 @@ class RegistryClient:
             answer = await self._send(method, url, reference, {**headers, "Authorization": fresh}, body)
         return answer
 
-    def _scheme(self, host: str) -> str:
+    def _endpoint(self, host: str) -> str:
+        if host in self._endpoints:
+            return self._endpoints[host]
         name = urlsplit(f"//{host}").hostname or ""
-        return "http" if host in self._plain_http or name in {"localhost", "::1"} or name.startswith("127.") else "https"
+        plain = host in self._plain_http or name in {"localhost", "::1"} or name.startswith("127.")
+        return f"{'http' if plain else 'https'}://{host}"
 
     async def _send(
         self, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None, **more: Any
@@ -213,7 +219,7 @@ class RegistryClient:
         realm = challenge.parameters["realm"]
         asked: dict[str, Any] = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
         asked.setdefault("scope", f"repository:{reference.repository}:pull")
-        if not realm.lower().startswith("https:") and self._scheme(reference.host) == "https":
+        if not realm.lower().startswith("https:") and self._endpoint(reference.host).startswith("https:"):
             raise _unavailable(reference, "it wants the login sent unencrypted")
         if login and login.identity_token:
             form = asked | {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "binderhub-service"}

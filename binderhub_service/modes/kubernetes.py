@@ -66,6 +66,14 @@ class KubernetesMode(Repo2dockerMode):
         Access to that engine is root on its machine, so let only build pods reach it. Default: none. Example: ``tcp://engine:2375``.
         """,
     ).tag(config=True)
+    registry_endpoint = Unicode(
+        "",
+        help="""The address at which this service and build pods ask `registry`, where nodes know it by another.
+
+        Images have the nodes' name. With `engine_host`, the engine must reach the nodes' name. Default: the name that images have.
+        Example: ``http://registry.registry.svc:5000``, for images that nodes pull from ``127.0.0.1:30500``.
+        """,
+    ).tag(config=True)
     image_pull_policy = Enum(
         ["", "Always", "IfNotPresent", "Never"],
         default_value="",
@@ -254,7 +262,7 @@ class KubernetesMode(Repo2dockerMode):
                 raise Unavailable(f"Kubernetes mode needs KubernetesMode.{name}: see docs/kubernetes.md.", code="service_starting")
         pod = self.pod_settings()
         credentials = self.credentials(docker_config_directory(os.environ))
-        client = RegistryClient(credentials, self.plain_http_registries)
+        client = RegistryClient(credentials, self.plain_http_registries, endpoints=pod.endpoints())
         servers = ServersOnCluster(Cluster(self.server_namespace, self.kubeconfig))
         publisher = Publisher(client, self.plain_http_registries, limits.addresses)
         images = RegistryImages(client, pod.image_prefix, pod.name_text(), servers, self.registry_answer_seconds, publisher)

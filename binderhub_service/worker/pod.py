@@ -82,7 +82,7 @@ async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) ->
             BuildahBuild(job, settings, pod_job.IMAGE, reporter, environment).make(Plan.read(work))
         return
     credentials = Credentials.read(pod_job.LOGINS, None)
-    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS)
+    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS, endpoints=settings.endpoints())
     try:
         if step == "fetch":
             logins = pod_job.GIT_CREDENTIALS

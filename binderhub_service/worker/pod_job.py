@@ -43,6 +43,7 @@ class PodSettings(ImageSettings):
     Attributes:
         image_prefix: comes before every image's name: the registry and what else, e.g. ``registry.example.org/project/binder-``.
         plain_http_registries: registries (host and port) that speak no TLS.
+        registry_endpoint: the address at which the images' registry is asked, where that is not the one in `image_prefix`; else empty.
         storage_driver: how buildah keeps layers; where a node does not allow ``overlay``, ``vfs`` takes its place.
         repo2docker_version: what the builder image holds.
         registry_mirrors: where base images of a registry are asked for first, by the registry's host: hosts and paths.
@@ -51,7 +52,12 @@ class PodSettings(ImageSettings):
     """
 
     plain_http_registries: tuple[str, ...] = ()
+    registry_endpoint: str = ""
     storage_driver: str = "overlay"
     registry_mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     layer_cache: bool = False
     engine_host: str = ""
+
+    def endpoints(self) -> dict[str, str]:
+        """Return the addresses of registries that are not asked by the name that images have, by that name."""
+        return {self.image_prefix.partition("/")[0]: self.registry_endpoint} if self.registry_endpoint else {}

@@ -34,17 +34,31 @@
 
 {{- define "binder.check.registry" -}}
 {{- $registry := .Values.registry -}}
-{{- if not $registry.prefix -}}
-{{- fail "registry.prefix is not set: name where images are pushed to, e.g. ghcr.io/example." -}}
+{{- $own := $registry.inCluster -}}
+{{- $prefix := include "binder.registry.prefix" . -}}
+{{- if not $prefix -}}
+{{- fail "registry.prefix is not set: name where images are pushed to, e.g. ghcr.io/example; or set registry.inCluster.enabled." -}}
 {{- end -}}
-{{- $host := splitList "/" $registry.prefix | first -}}
+{{- $host := splitList "/" $prefix | first -}}
 {{- if not (or (contains "." $host) (contains ":" $host)) -}}
 {{- fail (printf "registry.prefix has to begin with the registry's host: %s is none. For Docker Hub write docker.io/%s." $host $registry.prefix) -}}
 {{- end -}}
 {{- if and $registry.existingSecret $registry.username -}}
 {{- fail "Set registry.username and registry.password, or registry.existingSecret, not both." -}}
 {{- end -}}
-{{- if ne (empty $registry.username) (empty $registry.password) -}}
+{{- if and $own.enabled $registry.existingSecret -}}
+{{- fail "registry.inCluster has a login of its own: set registry.username and registry.password, or neither, and no registry.existingSecret." -}}
+{{- end -}}
+{{- if and $own.htpasswd (not $registry.password) -}}
+{{- fail "registry.inCluster.htpasswd is of a password: set registry.password to it as well." -}}
+{{- end -}}
+{{- if and $own.htpasswd (ne (splitList ":" $own.htpasswd | first) ($registry.username | default "binder")) -}}
+{{- fail (printf "registry.inCluster.htpasswd is of another user than registry.username, %s." ($registry.username | default "binder")) -}}
+{{- end -}}
+{{- if and $own.enabled (dig "KubernetesMode" "engine_host" "" .Values.config) -}}
+{{- fail "registry.inCluster is for builds in pods: the engine of config.KubernetesMode.engine_host does not reach it by the name that nodes have for it." -}}
+{{- end -}}
+{{- if and (not $own.enabled) (ne (empty $registry.username) (empty $registry.password)) -}}
 {{- fail (printf "registry.%s is set without registry.%s: a login has both." (ternary "password" "username" (empty $registry.username)) (ternary "username" "password" (empty $registry.username))) -}}
 {{- end -}}
 {{- end }}

@@ -43,15 +43,31 @@ binder.instance: {{ .Release.Name }}
 
 {{- /* The Secrets with logins of the registry and with the database's URL; empty if there is none. */}}
 {{- define "binder.registry.secret" -}}
-{{- .Values.registry.existingSecret | default (ternary "binder-registry" "" (ne .Values.registry.username "")) -}}
+{{- .Values.registry.existingSecret | default (ternary "binder-registry" "" (or .Values.registry.inCluster.enabled (ne .Values.registry.username ""))) -}}
 {{- end }}
 {{- define "binder.database.secret" -}}
 {{- .Values.database.existingSecret | default (ternary "binder-database" "" (ne .Values.database.url "")) -}}
 {{- end }}
 
+{{- /* What comes before every image's name, as nodes reach the registry; and where pods reach it, if that is elsewhere. */}}
+{{- define "binder.registry.prefix" -}}
+{{- $own := .Values.registry.inCluster -}}
+{{- .Values.registry.prefix | default (ternary (printf "127.0.0.1:%v/binder" $own.nodePort) "" $own.enabled) -}}
+{{- end }}
+{{- define "binder.registry.endpoint" -}}
+{{- if .Values.registry.inCluster.enabled -}}http://binder-image-registry.{{ .Release.Namespace }}.svc:5000{{- end -}}
+{{- end }}
+
+{{- /* Labels of the registry's pod that the chart brings. */}}
+{{- define "binder.registry.match" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+component: binder-image-registry
+{{- end }}
+
 {{- /* The registry's address as Docker's configuration names it. */}}
 {{- define "binder.registry.address" -}}
-{{- $host := .Values.registry.prefix | splitList "/" | first -}}
+{{- $host := include "binder.registry.prefix" . | splitList "/" | first -}}
 {{- if or (eq $host "docker.io") (eq $host "index.docker.io") -}}https://index.docker.io/v1/{{- else -}}{{ $host }}{{- end -}}
 {{- end }}
 
@@ -64,7 +80,8 @@ binder.instance: {{ .Release.Name }}
 {{- $_ := set $values "namespace" .Release.Namespace -}}
 {{- $_ := set $values "buildNamespace" (include "binder.builds.namespace" .) -}}
 {{- $_ := set $values "baseUrl" (include "binder.base-url" .) -}}
-{{- $_ := set $values "registry" (pick .Values.registry "prefix" "imagePrefix" "plainHttp") -}}
+{{- $registry := dict "prefix" (include "binder.registry.prefix" .) "endpoint" (include "binder.registry.endpoint" .) -}}
+{{- $_ := set $values "registry" (merge $registry (pick .Values.registry "imagePrefix" "plainHttp")) -}}
 {{- $_ := set $values "pullSecret" (include "binder.registry.secret" .) -}}
 {{- $_ := set $values "own" .Values.service.own -}}
 {{- $_ := set $values "volume" (pick .Values.service.state "storage" "persistent") -}}

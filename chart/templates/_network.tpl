@@ -1,5 +1,11 @@
 {{- /* Rules for names, and for the outside without what must stay closed. */}}
 {{- define "binder.egress" -}}
+{{- if .Values.registry.inCluster.enabled -}}
+- ports: [{protocol: TCP, port: 5000}]
+  to:
+    - podSelector: {matchLabels: {{ include "binder.registry.match" . | fromYaml | toJson }}}
+      namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Release.Namespace }}}}
+{{ end -}}
 {{- with .Values.networkPolicy.dns -}}
 - ports:
     - {protocol: UDP, port: 53}

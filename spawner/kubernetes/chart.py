@@ -116,6 +116,7 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
         "image_pull_secrets": image["pullSecrets"],
         "registry": registry["prefix"],
         "image_prefix": registry["imagePrefix"],
+        "registry_endpoint": registry["endpoint"],
         "namespace": values["buildNamespace"],
         "instance": values["release"],
         "owner": "binder-builds",

@@ -60,6 +60,14 @@ def singleuser_image() -> str:
     return built("singleuser", Path(__file__).parent / "singleuser", BASE=python_image())
 
 
+def image_registry() -> str:
+    """Return an image of this machine's registry, a stand-in for Docker's image ``registry``."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(str(shutil.which("docker-registry")), Path(folder) / "registry")
+        (Path(folder) / "Dockerfile").write_text("ARG BASE\nFROM $BASE\nCOPY registry /bin/registry\n")
+        return built("image-registry", Path(folder), BASE=debian())
+
+
 def copy_image(image: str, to: str, login: str) -> None:
     """Copy an image of the cluster's registry to another registry, which speaks plain http and wants a login, ``name:password``."""
     _buildah("pull", "--quiet", "--tls-verify=false", image)

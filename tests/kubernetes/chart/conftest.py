@@ -26,9 +26,9 @@ def place(cluster: None) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def storage_class(place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A class of storage with two volumes that everybody may write to."""
+    """A class of storage with three volumes that everybody may write to."""
     folder = tmp_path_factory.mktemp("volumes")
-    names = [f"{place}-{number}" for number in range(2)]
+    names = [f"{place}-{number}" for number in range(3)]
     for name in names:
         (folder / name).mkdir()
         (folder / name).chmod(0o777)

@@ -1,4 +1,4 @@
-"""The chart with the service in a Deployment of its own, as the example of a public hub has it."""
+"""The chart with the service in a Deployment of its own, as the example of a public hub has it, and with a registry of its own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ import yaml
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import CHART, REASON
-from tests.kubernetes.chart.release import BEFORE, WAITS, Release, little_dockerfile
-from tests.kubernetes.kubectl import found
+from tests.kubernetes.chart.release import BEFORE, WAITS, Release, little_dockerfile, merged, named
+from tests.kubernetes.images import image_registry, registry
+from tests.kubernetes.kubectl import found, kubectl
 
 pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def release(chart: Path, place: str, storage_class: str) -> Iterator[Release]:
-    """The example, but for its registry and for what builds ask of nodes, which are this cluster's."""
-    public = yaml.safe_load((CHART / "examples" / "public.yaml").read_text())
-    with Release(chart, place, storage_class, {name: value for name, value in public.items() if name not in {"registry", "builder"}}) as release:
+    """Two examples, but for this cluster's storage, the registry of base images, and what builds ask of nodes."""
+    public, with_registry = (yaml.safe_load((CHART / "examples" / name).read_text()) for name in ("public.yaml", "registry-in-cluster.yaml"))
+    own = {
+        "image": named(image_registry()),
+        "nodePort": 30000 + int(place[-4:], 16) % 2000,  # of the whole cluster, in which other tests may run
+        "storage": "1Gi",
+        "storageClassName": storage_class,
+    }
+    here = {"registry": {"prefix": "", "inCluster": own}, "config": {"KubernetesMode": {"plain_http_registries": [registry()]}}}
+    values = merged({name: value for name, value in public.items() if name not in {"registry", "builder"}}, merged(with_registry, here))
+    with Release(chart, place, storage_class, values) as release:
         yield release
 
 
@@ -34,7 +43,12 @@ def repository(git_server: GitServer) -> Repository:
 
 
 def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_launched(release: Release, repository: Repository) -> None:
-    assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {"hub", "proxy", "binder-service"}
+    assert {pod["metadata"]["labels"]["component"] for pod in found("pods", release.namespace)} == {
+        "hub",
+        "proxy",
+        "binder-service",
+        "binder-image-registry",
+    }
     alice = release.token("alice")
     build = release.build(repository.url, alice)
     before = release.read_to(build["id"], alice, BEFORE)
@@ -44,6 +58,8 @@ def test_a_build_goes_on_when_the_services_own_pod_is_killed_and_its_image_is_la
     assert event_log[-1].data["state"] == "ready", event_log[-3:]
     told = release.launch("alice", {"repo": repository.url})
     assert told[-1].get("ready"), (told[-3:], release.log())
+    [server] = found("pods", release.namespace, "--selector=component=singleuser-server")
+    assert server["spec"]["containers"][0]["image"].startswith(f"127.0.0.1:{release.values['registry']['inCluster']['nodePort']}/binder/binder-")
     release.stop_server("alice")
 
 
@@ -62,6 +78,19 @@ def test_a_changed_value_of_the_service_leaves_the_hub_alone(release: Release) -
     release.helm("upgrade", *WAITS, config={"Limits": {"per_repo": 4}})
     assert release.starts("binder-service")[0] not in {service[0], ""}
     assert release.starts("hub") == hub
+
+
+def test_the_registry_keeps_its_login_over_upgrades_and_removes_what_no_image_needs_when_it_starts(release: Release, repository: Repository) -> None:
+    def registry_pod(*of: str) -> str:
+        return kubectl(*of, "deployment/binder-image-registry", f"--namespace={release.namespace}")
+
+    assert httpx.get(f"http://127.0.0.1:{release.values['registry']['inCluster']['nodePort']}/v2/").status_code == 401
+    registry_pod("rollout", "restart")
+    registry_pod("rollout", "status")
+    cleaned = kubectl("logs", "deployment/binder-image-registry", f"--namespace={release.namespace}", "--container=remove-unused-layers")
+    assert "blobs marked" in cleaned, cleaned
+    again = release.build(repository.url, release.token("alice"))
+    assert again["state"] == "ready", (again, release.log())
 
 
 def test_nothing_is_left_of_it_when_it_is_removed(release: Release) -> None:
