@@ -50,15 +50,79 @@ find_home() {
     fi
 }
 
-# What the image has in its own home is seen behind what the person has: kernels, settings, programs, packages.
-see_image_home() {
+# The image's own home, if the person's is another one.
+find_image_home() {
     image_home=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)
-    [ -d "$image_home/" ] && [ "$image_home" != / ] && [ "$image_home" != "$HOME" ] || return 0
+    [ -d "$image_home/" ] && [ "$image_home" != / ] && ! [ "$image_home" -ef "$HOME" ] || image_home=
+}
+
+# What the image has for Jupyter, Python and the shell is seen behind what the person has, as are the settings of the repository.
+see_image_home() {
     export JUPYTER_PATH="${JUPYTER_PATH:+$JUPYTER_PATH:}$HOME/.local/share/jupyter:$image_home/.local/share/jupyter"
-    export JUPYTER_CONFIG_PATH="${JUPYTER_CONFIG_PATH:+$JUPYTER_CONFIG_PATH:}$HOME/.jupyter:$image_home/.jupyter"
+    export JUPYTER_CONFIG_PATH="${JUPYTER_CONFIG_PATH:+$JUPYTER_CONFIG_PATH:}$HOME/.jupyter:$copy/.jupyter:$image_home/.jupyter"
+    [ ! -d "$copy/.ipython" ] || export IPYTHONDIR="${IPYTHONDIR:-$copy/.ipython}"
     export PATH="$PATH:$image_home/.local/bin"
     for packages in "$image_home"/.local/lib/python3*/site-packages; do
         [ ! -d "$packages" ] || export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$HOME${packages#"$image_home"}:$packages"
+    done
+}
+
+# Run a command in a folder with the names on stdin, one a line, as its last arguments.
+with_names() { (cd "$1" && shift && tr '\n' '\0' | xargs -0 "$@" 2>/dev/null); }
+
+# Of files that are named on stdin: time, size and name of each, by which a change is noticed.
+states_in() { with_names "$1" stat -c '%Y %s %n' --; }
+
+# Names of files in the image's home but for those that `see_image_home` shows and those that programs make again, and those in $without.
+names_in_image_home() {
+    (cd "$image_home" && find . \( -path "$without" -o -path ./.git -o -path ./.cache -o -path ./.npm -o -path ./.local/bin -o -path ./.local/share/jupyter \
+        -o -path './.local/lib/python3*' \) -prune -o \( -type f -o -type l \) -print 2>/dev/null | cut -c3-)
+}
+
+# Names of what is to be put into the home. Arguments: files with states of what was put there, is there, and is in the image's home.
+names_to_put() {
+    awk '{ name = $0; sub(/^[0-9]+ [0-9]+ /, "", name) }
+        FILENAME == ARGV[1] { put[name] = $0 }
+        FILENAME == ARGV[2] { here[name] = $0 }
+        FILENAME == ARGV[3] && (!(name in here) || here[name] == put[name] && here[name] != $0) { print name }' "$@"
+}
+
+# Other files of the image's home come into the person's: what they made or changed stays, what they left as it was follows newer images.
+# Where the image's home is the repository's content, what git knows is in the copy, and what a build has made beside it is linked.
+put_image_home() {
+    aside=$(mktemp -d) && echo . >"$aside/known" && touch "$HOME/.binder-home" || return 0
+    if [ "$content" -ef "$image_home" ]; then
+        git -c core.quotePath=false --git-dir="$content/.git" --work-tree="$content" ls-files >>"$aside/known" 2>/dev/null
+        [ "$copy" = "$content" ] || link_to_copy
+        without='./[!.]*'
+    else
+        without=./${content#"$image_home"/}
+    fi
+    names_in_image_home | grep -vxFf "$aside/known" | states_in "$image_home" >"$aside/image"
+    cut -d ' ' -f 3- "$aside/image" | states_in "$HOME" >"$aside/here"
+    names_to_put "$HOME/.binder-home" "$aside/here" "$aside/image" >"$aside/names"
+    if [ -s "$aside/names" ]; then
+        with_names "$HOME" rm -f -- <"$aside/names"
+        with_names "$image_home" sh -c 'for name; do
+            folder=$0/$name folder=${folder%/*}
+            { [ -d "$folder" ] || mkdir -p "$folder"; } && cp -P -p -- "$name" "$0/$name"
+        done' "$HOME" <"$aside/names"
+        with_names "$HOME" chmod u+w -- <"$aside/names"
+        states_in "$HOME" <"$aside/names" >"$aside/put"
+        cat "$aside/put" >>"$HOME/.binder-home"
+        [ ! -s "$aside/put" ] || say "Files that the image has in its home are in yours now: $(wc -l <"$aside/put")."
+    fi
+    rm -rf "$aside"
+}
+
+# Links in the home to what the build has made in the content; one of another copy's gives way.
+link_to_copy() {
+    cut -d / -f 1 "$aside/known" >"$aside/of-repository"
+    for entry in "$copy"/*; do
+        name=${entry##*/}
+        if [ ! -e "$content/$name" ] || grep -qxF -e "$name" "$aside/of-repository"; then continue; fi
+        case $(readlink "$HOME/$name") in "$HOME"/*/*/"$name") rm "$HOME/$name" ;; esac
+        [ -e "$HOME/$name" ] || [ -L "$HOME/$name" ] || ln -s "$entry" "$HOME/$name"
     done
 }
 
@@ -78,22 +142,27 @@ if [ -n "$copy" ] && is_hidden; then
 elif [ "$content" = / ]; then
     copy=
 fi
+image_home=
 case $copy in
     "$HOME"/*)
         find_home
-        see_image_home
+        find_image_home
         ;;
 esac
 if [ -n "$copy" ]; then
+    trusting=$(mktemp) && printf '[safe]\n\tdirectory = *\n' >"$trusting"
     if [ -e "$copy" ] || [ -L "$copy" ]; then
-        trusting=$(mktemp) && printf '[safe]\n\tdirectory = *\n' >"$trusting"
         GIT_CONFIG_GLOBAL=$trusting update_copy
-        rm -f "$trusting"
     elif ! make_copy; then
         rm -rf "$copy.part"
         say "The repository's content could not be copied, so you work in the image's own: changes are lost when the server stops."
         copy=$content
     fi
+    if [ -n "$image_home" ]; then
+        see_image_home
+        GIT_CONFIG_GLOBAL=$trusting put_image_home
+    fi
+    rm -f "$trusting"
     cd "$copy" || exit 1
 fi
 if ! command -v "$1" >/dev/null; then

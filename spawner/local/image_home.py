@@ -9,7 +9,7 @@ from .placed_files import put_files
 
 RECORD = ".binder-home.json"
 # What programs can make again.
-_LEFT_OUT = frozenset({".cache"})
+_LEFT_OUT = frozenset({".cache", ".npm"})
 
 
 def put_into(home: Path, image_home: Path) -> int:

@@ -220,24 +220,32 @@ async def test_images_with_different_users_each_have_a_home_that_they_can_write_
         await servers.stop()
 
 
-async def test_what_an_image_has_in_its_home_is_seen_behind_what_the_person_has(servers: Servers, build: Build) -> None:
-    made = "RUN mkdir -p .local/lib/python3.11/site-packages .local/bin\n"
+async def test_what_an_image_has_in_its_home_is_seen_behind_what_the_person_has(servers: Servers, build: Build, test_engine: TestEngine) -> None:
+    made = "RUN mkdir -p .local/lib/python3.11/site-packages .local/bin .config data && echo theirs | tee .config/tool > data/one\n"
     told = await servers.started(build(f"USER jovyan\nWORKDIR /home/jovyan\n{made}"))
     seen = told["environment"]
-    for name, folder in (("JUPYTER_PATH", ".local/share/jupyter"), ("JUPYTER_CONFIG_PATH", ".jupyter")):
-        assert seen[name] == f"/home/person/{folder}:/home/jovyan/{folder}"
+    assert seen["JUPYTER_PATH"] == "/home/person/.local/share/jupyter:/home/jovyan/.local/share/jupyter"
+    assert seen["JUPYTER_CONFIG_PATH"] == f"/home/person/.jupyter:{told['cwd']}/.jupyter:/home/jovyan/.jupyter"
     assert seen["PYTHONPATH"] == ":".join(f"/home/{whose}/.local/lib/python3.11/site-packages" for whose in ("person", "jovyan"))
     assert seen["PATH"].endswith(":/home/jovyan/.local/bin")
+    look = "cd /home/person && echo mine > .bashrc && cat .config/tool data/one && readlink data"
+    found = test_engine.in_container(f"{test_engine.mark}-alice", "sh", "-c", look, user="1000")
+    assert found.split() == ["theirs", "theirs", f"{told['cwd']}/data"]
+    await servers.stop()
+    newer = f"{made}RUN echo newer | tee .bashrc > .config/tool\n"
+    await servers.started(build(f"USER jovyan\nWORKDIR /home/jovyan\n{newer}"))
+    found = test_engine.in_container(f"{test_engine.mark}-alice", "sh", "-c", "cat /home/person/.config/tool /home/person/.bashrc", user="1000")
+    assert found.split() == ["newer", "mine"]
 
 
 async def test_an_untouched_copy_follows_the_repository_and_a_changed_one_stays(servers: Servers, commits: Commits, test_engine: TestEngine) -> None:
     told = await servers.started(*_image_and_commit(commits.add(a_txt="one")))
     assert told["files"]["a.txt"] == "one"
-    assert servers.told[-2] == f"Copied the repository to {told['cwd']}."
+    assert f"Copied the repository to {told['cwd']}." in servers.told
     await servers.stop()
     image, newer = commits.add(a_txt="two", b_txt="new")
     told = await servers.started(image, commit=newer)
-    assert servers.told[-2] == f"Your copy was untouched, so it was brought to commit {newer}."
+    assert f"Your copy was untouched, so it was brought to commit {newer}." in servers.told
     assert [told["files"][name] for name in ("a.txt", "b.txt")] == ["two", "new"]
     assert git_in(test_engine, told["cwd"], "rev-parse", "HEAD") == newer
     test_engine.in_container(f"{test_engine.mark}-alice", "sh", "-c", f"echo mine > {told['cwd']}/a.txt", user="1000")
@@ -247,7 +255,7 @@ async def test_an_untouched_copy_follows_the_repository_and_a_changed_one_stays(
     assert told["files"]["a.txt"] == "mine\n"
     assert "c.txt" not in told["files"]
     assert git_in(test_engine, told["cwd"], "rev-parse", "HEAD") == newer
-    assert servers.told[-2] == "You have changed files, so your copy stays as it is."
+    assert "You have changed files, so your copy stays as it is." in servers.told
 
 
 def _image_and_commit(made: tuple[str, str]) -> tuple[str, str, str]:

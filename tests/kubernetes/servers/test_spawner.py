@@ -240,7 +240,8 @@ async def test_the_content_is_there_although_the_home_stays_and_is_never_overwri
     await servers.stop()
     again = await servers.started(image)
     assert (again["cwd"], again["files"]["a.txt"]) == (told["cwd"], "mine\n")
-    assert servers.inside("ls ~").split() == ["default", "in-home"]
+    assert servers.inside("ls ~").split() == ["a.txt", "default", "in-home"]
+    assert servers.inside("readlink ~/a.txt") == f"{told['cwd']}/a.txt", "what the image has in its home is in the person's"
 
 
 @pytest.mark.usefixtures("home")
