@@ -25,9 +25,9 @@ from traitlets.config.loader import LazyConfigValue
 from binderhub_service.accounts import HubAccounts
 from binderhub_service.models import Account
 from spawner import configure, service_user
-from spawner.configure import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from spawner.docker import setup
 from spawner.local.spawner import ProcessSpawner
+from spawner.service_in_hub import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
 from tests.bare_hub import BareHub, running
 from tests.harness.hub import JUPYTERHUB
 
