@@ -17,7 +17,7 @@ import httpx_sse
 
 from binderhub_service.common.json_object import json_object
 
-from .answers import Away, away_sentence, nonsense, refusal, unavailable
+from .answers import Away, ServiceError, away_sentence, nonsense, refusal, unavailable
 from .patience import Patience
 
 KEEP_ALIVE_SECONDS = 15
@@ -124,6 +124,15 @@ class BuildClient:
             return json_object(response.text)
         except ValueError as error:
             raise nonsense(response) from error
+
+    async def ask_object_if_known(self, path: str) -> dict[str, Any]:
+        """GET as `ask_object` does; {} where the service knows no such path, because it is elsewhere and of another version."""
+        try:
+            return await self.ask_object("GET", path)
+        except ServiceError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return {}
+            raise
 
     async def follow(self, build_id: str, after: int = 0, *, on_away: Callable[[], None] = lambda: None) -> AsyncGenerator[BuildEvent, None]:
         """Yield the build's events behind number `after`, each once, in order, up to its ``end``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 
 from jupyterhub.spawner import Spawner
 
@@ -25,12 +24,7 @@ async def notices_of(client: BuildClient) -> list[str]:
     Raises:
         ServiceError: the service refuses, or stays away longer than the client's patience.
     """
-    try:
-        answer = await client.ask_object("GET", "notices")
-    except ServiceError as error:
-        if error.status == HTTPStatus.NOT_FOUND:  # a service elsewhere may be of a version that has none
-            return []
-        raise
+    answer = await client.ask_object_if_known("notices")
     return [str(notice) for notice in answer.get("notices", [])]
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 
 
@@ -46,12 +44,7 @@ async def prepared_of(client: BuildClient) -> PreparedList:
     Raises:
         ServiceError: the service refuses, or stays away longer than the client's patience.
     """
-    try:
-        answer = await client.ask_object("GET", "prepared")
-    except ServiceError as error:
-        if error.status == HTTPStatus.NOT_FOUND:  # a service elsewhere may be of a version that has none
-            return NOTHING_PREPARED
-        raise
+    answer = await client.ask_object_if_known("prepared")
     environments = answer.get("environments")
     known = [one for one in environments if isinstance(one, dict) and one.get("name")] if isinstance(environments, list) else []
     return PreparedList([OfferedEnvironment(str(one["name"]), _label(one)) for one in known], bool(answer.get("only")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +10,7 @@ import pytest
 from binderhub_service.clients.download import download
 from binderhub_service.common.address_rules import AddressRules
 from binderhub_service.errors import BinderError
+from tests.harness.web_thread import in_thread
 
 OPEN = AddressRules(public_only=True, exceptions=("127.0.0.1",))
 """The tests' own server is open, everything else of this machine is not."""
@@ -47,12 +47,9 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    with in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.mark.parametrize("path", ["/file", "/there"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pytest
 
 from binderhub_service.clients.engine import Engine, EngineAddress, EngineError
 from binderhub_service.errors import Unavailable
+from tests.harness.web_thread import in_thread
 
 # The package `docker` leaves a socket to the garbage collector that found no engine behind its file.
 pytestmark = pytest.mark.filterwarnings("ignore:.*<socket.socket.*family=.*1:pytest.PytestUnraisableExceptionWarning")
@@ -48,22 +48,10 @@ def handler_of(answers: Answering) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
 def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
     """Serve as an engine at a socket file."""
     place = folder / "engine.sock"
-    with serving(_Server(str(place), handler_of(answers))):
+    with in_thread(_Server(str(place), handler_of(answers))):
         yield Engine(EngineAddress(f"unix://{place}"))
 
 
@@ -71,7 +59,7 @@ def engine_that(answers: Answering, folder: Path) -> Iterator[Engine]:
 def engine_on_tcp(answers: Answering) -> Iterator[Engine]:
     """Serve as an engine at a port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(answers))
-    with serving(server):
+    with in_thread(server):
         yield Engine(EngineAddress(f"tcp://127.0.0.1:{server.server_port}"))
 
 

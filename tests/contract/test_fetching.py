@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from binderhub_service.worker.job import ProcessLimits
 from tests.contract.test_recipe import with_submodule
 from tests.harness.build_directory import BuildDirectory
 from tests.harness.git_server import GitServer, Repository
+from tests.harness.web_thread import in_thread
 
 FIRST_ONLY = AddressRules(public_only=True, exceptions=("127.0.0.1",))
 """The tests' own Git server is open, everything else of this machine is not."""
@@ -88,10 +88,9 @@ def answering(request: pytest.FixtureRequest) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with in_thread(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 async def test_nothing_that_a_server_answers_reaches_the_log_or_the_error(build_directory: BuildDirectory, answering: str) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.git_server import Repository
 from tests.harness.index_server import PackageIndex
 from tests.harness.repository import BareRepository, Files
+from tests.harness.web_thread import in_thread
 
 NewRepository = Callable[..., Repository]
 FOUND = "nothing to install"
@@ -222,12 +222,8 @@ def dumb_server(tmp_path: Path) -> Iterator[tuple[BareRepository, str]]:
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
     handler.func.log_message = lambda *arguments: None  # type: ignore[method-assign]
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield repository, f"http://127.0.0.1:{server.server_port}/r.git"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with in_thread(server):
+        yield repository, f"http://127.0.0.1:{server.server_port}/r.git"
 
 
 async def test_a_server_that_gives_no_single_commits_gives_everything(

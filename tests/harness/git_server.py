@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.harness.repository import BareRepository, Files, files_in
+from tests.harness.web_thread import in_thread
 
 LONGEST_HANG_SECONDS = 120
 
@@ -146,16 +147,12 @@ class GitServer:
     @contextmanager
     def running(self) -> Iterator[GitServer]:
         """Serve while the block runs."""
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            for repository in self.repositories.values():
-                repository.recover()
-            self._http.shutdown()
-            self._http.server_close()
-            thread.join()
+        with in_thread(self._http):
+            try:
+                yield self
+            finally:
+                for repository in self.repositories.values():
+                    repository.recover()
 
 
 class _Server(ThreadingHTTPServer):

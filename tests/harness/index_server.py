@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.harness.web_thread import in_thread
 
 BACKEND = (
     "def build_wheel(*a, **k):\n    raise SystemExit('a line\\n' * 200 + 'there is no compiler here')\nget_requires_for_build_wheel = lambda *a: []\n"
@@ -62,14 +63,8 @@ class PackageIndex:
         handler = partial(_Handler, directory=str(self.root), asked=self.asked)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with in_thread(server):
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.harness.web_thread import in_thread
 
 
 class OAuthProvider:
@@ -37,14 +38,8 @@ class OAuthProvider:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve until the block ends."""
-        thread = threading.Thread(target=self._server.serve_forever)
-        thread.start()
-        try:
+        with in_thread(self._server):
             yield
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
     def authorize(self, query: Mapping[str, str]) -> str:
         """Return where a browser goes on that came to sign in."""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ from binderhub_service.clients.engine import Engine, EngineAddress
 from tests.harness.ports import free_ports
 from tests.harness.token_server import TokenServer
 from tests.harness.waiting import wait_for
+from tests.harness.web_thread import in_thread
 
 
 class OwnRegistry:
@@ -130,12 +130,5 @@ class _Denying(BaseHTTPRequestHandler):
 
 @contextmanager
 def _denying(host: str) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", int(host.rpartition(":")[2])), _Denying)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with in_thread(ThreadingHTTPServer(("127.0.0.1", int(host.rpartition(":")[2])), _Denying)):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

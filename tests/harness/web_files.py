@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from tests.harness.web_thread import in_thread
 
 NOTHING_MOVED: Mapping[str, str] = {}
 
@@ -24,9 +25,6 @@ def serving(files: Mapping[str, bytes], moved: Mapping[str, str] = NOTHING_MOVED
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"

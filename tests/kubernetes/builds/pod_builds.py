@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import new_build_id
 from binderhub_service.worker.pod_job import PodSettings
 from tests.harness.waiting import wait_for
+from tests.harness.web_thread import in_thread
 from tests.kubernetes.kubectl import found
 
 LOGIN = Login("registry.example.org:5000", "me", "a-secret-password")
@@ -46,14 +46,8 @@ class Outside:
     @contextmanager
     def running(self) -> Iterator[Outside]:
         """Answer while the block runs."""
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        with in_thread(self._http):
             yield self
-        finally:
-            self._http.shutdown()
-            self._http.server_close()
-            thread.join()
 
 
 class PodBuilds:
