@@ -76,10 +76,11 @@ class FakeCluster:
         return str(file)
 
     async def put(self, name: str, **status: Any) -> None:
-        """Make a pod, or change its status; metadata may be given as ``metadata``."""
+        """Make a pod, or change its status; ``metadata`` and ``spec`` may be given, else it is on a node called node."""
         kind = "MODIFIED" if name in self.pods else "ADDED"
         metadata = {"name": name, "uid": f"uid-of-{name}", **status.pop("metadata", {})}
-        await self._happen(kind, {"metadata": metadata, "spec": {"nodeName": "node"}, "status": status})
+        spec = status.pop("spec", {"nodeName": "node"})
+        await self._happen(kind, {"metadata": metadata, "spec": spec, "status": status})
 
     async def remove(self, name: str) -> None:
         """Remove a pod."""
@@ -121,7 +122,9 @@ class FakeCluster:
     async def _list(self, request: web.Request) -> web.StreamResponse:
         if "watch" in request.query:
             return await self._watch(request)
-        return web.json_response({"metadata": {"resourceVersion": str(self._version)}, "items": list(self.pods.values())})
+        wanted = [term.split("=") for term in request.query.get("labelSelector", "").split(",") if "=" in term]
+        found = [pod for pod in self.pods.values() if _is_found(pod["metadata"].get("labels"), wanted)]
+        return web.json_response({"metadata": {"resourceVersion": str(self._version)}, "items": found})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         version = int(request.query["resourceVersion"])
@@ -151,7 +154,8 @@ class FakeCluster:
             return web.json_response(pod, status=201)
         if pod["metadata"]["name"] in self.pods:
             return web.json_response({}, status=409)
-        await self.put(pod["metadata"]["name"], metadata={"labels": pod["metadata"]["labels"]}, phase="Pending")
+        labels, spec = pod["metadata"]["labels"], {"nodeName": "node", **pod["spec"]}
+        await self.put(pod["metadata"]["name"], metadata={"labels": labels}, spec=spec, phase="Pending")
         return web.json_response(self.pods[pod["metadata"]["name"]], status=201)
 
     async def _create_secret(self, request: web.Request) -> web.Response:
@@ -183,3 +187,8 @@ class FakeCluster:
             await response.write(piece)
             await asyncio.sleep(0)
         return response
+
+
+def _is_found(labels: dict[str, str] | None, wanted: list[list[str]]) -> bool:
+    """Say whether a selector finds a pod; a pod that a test has made without labels is always found."""
+    return labels is None or all(labels.get(name) == value for name, value in wanted)

@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 import yaml
 
-from spawner.kubernetes.chart import DEFAULT_USER_ID
+from spawner.kubernetes.chart import DEFAULT_USER_ID, service_settings
 from tests.kubernetes.chart.helm import CHART, KUBERNETES, REASON, HelmFailed, Objects, Values, by_name, helm, packed, template
 from tests.kubernetes.chart.release import merged
 
@@ -118,6 +118,35 @@ def test_builds_get_a_namespace_of_their_own_with_the_level_that_they_need(chart
     made = objects(chart, {**OWN, "builder": {"namespace": "builds", "createNamespace": True}})
     assert made["Namespace", "builds"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
     assert ("Namespace", "builds") not in objects(chart, {**OWN, "builder": {"namespace": "builds"}})
+
+
+@needs_helm
+def test_images_are_pulled_ahead_to_the_nodes_that_servers_go_to_or_to_all(chart: Path) -> None:
+    assert ("DaemonSet", "binder-nodes") not in objects(chart, OWN)
+    theirs = {
+        "singleuser": {
+            "nodeSelector": {"pool": "people"},
+            "extraTolerations": [{"key": "gpu"}],
+            "extraNodeAffinity": {"required": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]},
+        },
+        "scheduling": {"userPods": {"nodeAffinity": {"matchNodePurpose": "require"}}},
+    }
+    for where in ("servers", "all"):
+        made = objects(chart, {"registry": LOGIN, "builder": {"pullAhead": where, "namespace": "builds"}, "jupyterhub": theirs})
+        nodes = made["DaemonSet", "binder-nodes"]
+        pod = nodes["spec"]["template"]["spec"]
+        assert nodes["metadata"]["namespace"] == "builds"
+        assert [one["key"] for one in pod["tolerations"]] == ["hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated", "gpu"]
+        assert pod.get("nodeSelector") == ({"pool": "people"} if where == "servers" else None)
+        assert json.dumps(pod.get("affinity", "")).count("hub.jupyter.org/node-purpose") == (where == "servers")
+        values = json.loads(secret(made, "binder-config", "values.json"))
+        found = service_settings(values, Path("/nowhere"))["KubernetesMode"]
+        wanted = dict(pair.split("=") for pair in found["pull_ahead_to"].split(","))
+        assert wanted.items() <= nodes["spec"]["template"]["metadata"]["labels"].items()
+        assert found["pull_ahead_secrets"] == ["binder-registry"]
+    made_anew = template(chart, {"registry": LOGIN, "builder": {"pullAhead": "all", "namespace": "builds"}})
+    logins = [one["metadata"].get("namespace", "binder") for one in made_anew if one["metadata"]["name"] == "binder-registry"]
+    assert sorted(logins) == ["binder", "builds"]
 
 
 @needs_helm
@@ -339,6 +368,7 @@ WRONG: list[tuple[Values, str]] = [
     ({"builder": {"image": {"tag": ""}}}, "/builder/image/tag"),
     ({"builder": {"caBundle": {"configMap": "a", "secret": "b"}}}, "not both"),
     ({"builder": {"storageDriver": "zfs"}}, "/builder/storageDriver"),
+    ({"builder": {"pullAhead": True}}, "/builder/pullAhead"),
     ({"service": {"state": {"storage": "5"}}}, "/service/state/storage"),
     ({"service": {"extraFiles": {"a": {"mountPath": "/a"}}}}, "stringData"),
     ({"service": {"extraConfig": {"a": "x"}}, "config": {"BinderService": {"config_file": "y"}}}, "not both"),
@@ -513,12 +543,12 @@ def test_prometheus_is_told_where_the_metrics_are(chart: Path, values: Values) -
 def test_the_dashboard_asks_for_metrics_that_there_are(chart: Path) -> None:
     made = objects(chart, {**OWN, "monitoring": {"grafanaDashboard": {"enabled": True}}})
     dashboard = json.loads(made["ConfigMap", "binder-dashboard"]["data"]["binder.json"])
-    text = (Path(CHART).parent / "binderhub_service/metrics.py").read_text()
+    text = "".join((Path(CHART).parent / path).read_text() for path in ("binderhub_service/metrics.py", "spawner/kubernetes/pulls.py"))
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             words = target["expr"].replace("(", " ").replace("[", " ").replace(")", " ").split()
             [name] = [word for word in words if word.startswith(("binder_", "process_"))]
-            known = name.removesuffix("_total").removesuffix("_bucket")
+            known = name.removesuffix("_total").removesuffix("_bucket").removesuffix("_count")
             assert known.startswith("process_") or known in text or f'"{known.removeprefix("binder_")}"' in text, name
 
 

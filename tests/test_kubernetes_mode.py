@@ -58,6 +58,9 @@ OF_PODS: dict[str, Any] = {
     "security_context": {"procMount": "Unmasked"},
     "unschedulable_seconds": 5.0,
     "image_pull_seconds": 6.0,
+    "pull_ahead_to": "app=nodes",
+    "pull_ahead_secrets": ["registry-login"],
+    "pull_ahead_seconds": 60.0,
     "git_credentials": GIT_LOGIN,
 }
 OF_STEPS: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection
 
-from ..models import Build, Report
+from ..models import Build, Image, Report
 
 
 class Builder(ABC):
@@ -24,6 +24,9 @@ class Builder(ABC):
             BuildFailed: it cannot be made; or (``builder_lost``) what made it is gone without a word.
             Unavailable: the builder could not be asked.
         """
+
+    def note_image(self, image: Image) -> None:  # noqa: B027  # most builders have nothing to do
+        """Note that an image, which was made, can be launched from now on; called once a build, and never waits."""
 
     @abstractmethod
     async def stop(self, build: Build) -> None:

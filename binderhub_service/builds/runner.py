@@ -41,7 +41,9 @@ class BuildRunner:
         """
         await self._space.check()
         await self._follow_builder(event_log)
-        return await self._confirm(event_log)
+        image = await self._confirm(event_log)
+        self._builder.note_image(image)
+        return image
 
     async def stop(self, build: Build) -> None:
         """Stop the builder; the build ends all the same if that cannot be done."""

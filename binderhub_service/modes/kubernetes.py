@@ -243,6 +243,22 @@ class KubernetesMode(Repo2dockerMode):
         300, min=0, help="""How long a build pod may take to start on its node, pulling `builder_image` included. In seconds. Default: 300."""
     ).tag(config=True)
 
+    pull_ahead_to = Unicode(
+        "",
+        help="""Finds pods in `namespace` of which one is on each node that an image is pulled to when it was made: a label selector.
+
+        Only nodes with such a pod that is ready are asked, each by a pod that runs nothing of the image and is removed. A launch waits for none of
+        them. The chart makes such pods (``servers.pullAhead``). Default: none, images are pulled when servers start. Example: ``app=nodes``.
+        """,
+    ).tag(config=True)
+    pull_ahead_secrets = ListTrait(
+        Unicode(),
+        help="""The names of secrets in `namespace` that images are pulled ahead with. Default: none. Example: ``["registry-login"]``.""",
+    ).tag(config=True)
+    pull_ahead_seconds = Float(
+        600, min=1, help="""How long a node may take to pull an image ahead; then its pod is removed. In seconds. Default: 600."""
+    ).tag(config=True)
+
     @default("namespace")
     def _own_namespace(self) -> str:
         return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else "default"

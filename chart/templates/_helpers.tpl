@@ -20,6 +20,13 @@ component: binderhub-build
 binder.instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* Labels of the pods that lie on the nodes which images are pulled to ahead. */}}
+{{- define "binder.nodes.match" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+component: binder-nodes
+{{- end }}
+
 {{- define "binder.hub.service-account" -}}
 {{- $account := .Values.jupyterhub.hub.serviceAccount | default dict -}}
 {{- $account.name | default (ternary (include "jupyterhub.hub.fullname" .) "default" $account.create) -}}

@@ -18,6 +18,7 @@ from ..readiness import StartTime, pauses, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
 from .home_claims import ClaimSpawner
+from .pulls import note_pulls
 
 WATCH_SECONDS = 0.2
 REMOVE_SECONDS = 30
@@ -68,6 +69,7 @@ class PodSpawner(ClaimSpawner):
             await _end(starting, failing)
             if not url:
                 await self._remove_left_over()
+        note_pulls(self.events)
         return url
 
     async def _answering(self, pod_runs: Any) -> str:

@@ -124,6 +124,9 @@ def service_settings(values: Mapping[str, Any], folder: Path) -> dict[str, dict[
         "ca_bundle": _ca_bundle(builder["caBundle"]),
         **_resources(builder["resources"]),
     }
+    if builder["pullAhead"]:
+        mode["pull_ahead_to"] = f"component=binder-nodes,app.kubernetes.io/instance={values['release']}"
+        mode["pull_ahead_secrets"] = [values["pullSecret"]] if values["pullSecret"] else []
     if registry["plainHttp"]:
         mode["plain_http_registries"] = [registry["prefix"].partition("/")[0]]
     guard = values["urlGuard"]

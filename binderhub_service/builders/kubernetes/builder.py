@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from ...clients.credentials import Credentials
 from ...clients.reference import Reference
 from ...errors import Unavailable
-from ...models import Build, Kind, Report
+from ...models import Build, Image, Kind, Report
 from ...worker.job import ProcessLimits
 from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
+from .ahead import ImagesAhead
 from .cluster import Cluster
 from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
 from .given import GivenFiles
@@ -77,6 +78,7 @@ class KubernetesBuilder(Builder):
         self._given = given
         self._selector = selector(settings)
         self._watch = PodWatch(cluster, self._selector)
+        self._ahead = ImagesAhead(cluster, settings)
         self._left: set[str] = set()
 
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
@@ -94,6 +96,10 @@ class KubernetesBuilder(Builder):
                     await pod.until(lambda now: now is None or phase(now) in {"Succeeded", "Failed"}, _SETTLED_SECONDS)
                     raise failure(pod.now, step)
         self._on_made(build.image.name)
+
+    def note_image(self, image: Image) -> None:
+        """Have nodes pull an image that was made, if they are to."""
+        self._ahead.pull(image.reference)
 
     async def stop(self, build: Build) -> None:
         """Delete the build's pod, and wait until nothing of it runs; its secret goes with it."""
@@ -113,13 +119,14 @@ class KubernetesBuilder(Builder):
             self._left.discard(build_id)
 
     async def forget_all_but(self, build_ids: Collection[str]) -> None:
-        """Delete the pods of all other builds of this instance, and what was given to them."""
+        """Delete the pods of all other builds of this instance, what was given to them, and pods that pull images ahead."""
         if self._given:
             await self._given.take_back_all_but(build_ids)
         try:
             pods, _ = await self._cluster.pods(self._selector)
             for build_id in {build_of(pod) for pod in pods} - set(build_ids):
                 await self._delete(build_id, wait=False)
+            await self._ahead.tidy()
         except Unavailable as error:
             log.warning("Pods of builds that have ended could not be removed: %s", error.message)
 
@@ -130,6 +137,7 @@ class KubernetesBuilder(Builder):
 
     async def close(self) -> None:
         """Let go of the watch and of all connections; pods go on."""
+        await self._ahead.close()
         await self._watch.close()
         await self._cluster.close()
 

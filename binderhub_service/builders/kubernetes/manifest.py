@@ -152,7 +152,7 @@ def _container(step: str, settings: KubernetesSettings) -> dict[str, Any]:
         "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(_environment(settings).items())],
         "resources": _resources(settings),
         "volumeMounts": [*mounts, *_ca_mounts(settings), *(settings.extra_volume_mounts if step == "build" else ())],
-        "securityContext": _build_rights(settings) if step == "build" else _plain_rights(),
+        "securityContext": _build_rights(settings) if step == "build" else least_rights(USER_ID),
         "terminationMessagePath": str(TERMINATION_MESSAGE),
     }
     if settings.image_pull_policy:
@@ -182,10 +182,11 @@ def _ca_volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
     return [{"name": "ca", **source}]
 
 
-def _plain_rights() -> dict[str, Any]:
+def least_rights(user_id: int) -> dict[str, Any]:
+    """Return the security context of a container that needs no right at all, with a user of no name."""
     return {
-        "runAsUser": USER_ID,
-        "runAsGroup": USER_ID,
+        "runAsUser": user_id,
+        "runAsGroup": user_id,
         "runAsNonRoot": True,
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

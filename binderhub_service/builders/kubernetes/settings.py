@@ -39,6 +39,9 @@ class KubernetesSettings:
         security_context: replaces entries of the step `build`'s security context.
         unschedulable_seconds: how long a pod may wait for a node.
         image_pull_seconds: how long a pod may take to start on its node, pulling the builder image included.
+        pull_ahead_to: finds pods beside those of builds, of which one is on each node that has to pull an image when it is made; empty for no node.
+        pull_ahead_secrets: names of secrets that images are pulled ahead with.
+        pull_ahead_seconds: how long a node may take for that.
         git_credentials: logins of Git servers, as Git's credential store keeps them (one address a line); its `repr` tells none.
         base_logins: logins for base images, as `logins_text` writes them; its `repr` tells none.
     """
@@ -76,6 +79,9 @@ class KubernetesSettings:
     security_context: Mapping[str, Any] = field(default_factory=dict)
     unschedulable_seconds: float = 300.0
     image_pull_seconds: float = 300.0
+    pull_ahead_to: str = ""
+    pull_ahead_secrets: Sequence[str] = ()
+    pull_ahead_seconds: float = 600.0
     git_credentials: str = field(default="", repr=False)
     base_logins: str = field(default="[]", repr=False)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.harness.hub import HubProcess
@@ -104,6 +106,8 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, hub_name
         assert 'name="binder-repo"' in form
     assert hub.launch("eve", {"profile": "here"})[-1].get("ready")
     assert "url changed" not in hub.log()
+    counted = httpx.get(f"{hub.url}/hub/metrics", headers={"Authorization": f"token {hub.admin_token}"}).text
+    assert re.search(r"^binder_server_images_there_total [1-9]", counted, re.MULTILINE), "the second server's image was on the node"
     [ordinary] = [pod for pod in pods(hub_namespace) if pod["metadata"]["annotations"]["hub.jupyter.org/username"] == "eve"]
     assert ordinary["spec"]["containers"][0]["args"] == ["jupyterhub-singleuser", "--debug"]
     assert [mount["mountPath"] for mount in ordinary["spec"]["containers"][0]["volumeMounts"]] == ["/home/jovyan"]
