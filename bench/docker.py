@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -44,13 +45,21 @@ async def _rows(folder: Path, git: GitServer, rounds: int) -> list[Row]:
     stand_in = _Service(DockerBuilds(folder / "state-of-stand-in", stand_in_program(folder / "stand-in"), registry))
     try:
         return [
-            *await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=None),
+            *await _dockerfile(folder, git, real, "nothing but a copied file", "", rounds, goal=2.0),
             *await _dockerfile(folder, git, real, "a step of 10 s", _WORK, rounds, goal=1.2),
             *await _next_commit(git, stand_in, rounds),
         ]
     finally:
         await real.docker_builds.close()
         await stand_in.docker_builds.close()
+
+
+@dataclass(frozen=True)
+class Took:
+    """How many seconds a build took from the ask: until servers could start from its image, and until that was tried."""
+
+    to_image: float
+    to_end: float
 
 
 class _Service:
@@ -60,14 +69,20 @@ class _Service:
         self.docker_builds = docker_builds
         self.images, self._builder = docker_builds.make(registry_answer_seconds=0)
 
-    async def build(self, url: str, commit: str) -> float:
-        """Return how many seconds it takes until an image is made and the registry has said so."""
+    async def build(self, url: str, commit: str) -> Took:
+        """Return how long it takes until an image is made and the registry has said so, and until the build has ended."""
         begun = time.perf_counter()
         build = self.docker_builds.ask(self.images, url, commit)
         assert await self.images.exists(build.image.name) is None
-        made = await self.docker_builds.follow(self.images, self._builder, build)
-        assert made.image, made.error
-        return time.perf_counter() - begun
+        to_image = 0.0
+        async for report in self._builder.run(build):
+            if report.data.get("made"):
+                self.images.forget(build.image.name)
+                assert await self.images.exists(build.image.name)
+                to_image = time.perf_counter() - begun
+        assert await self.images.exists(build.image.name)
+        to_end = time.perf_counter() - begun
+        return Took(to_image or to_end, to_end)
 
 
 async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str, step: str, rounds: int, goal: float | None) -> list[Row]:
@@ -80,16 +95,18 @@ async def _dockerfile(folder: Path, git: GitServer, service: _Service, what: str
         return {"Dockerfile": _FROM + step.format(mark=mark), "single": SINGLEUSER + f"# {mark}\n"}
 
     await service.build(repository.url, repository.commit(files()))
-    ours, bare, same = [], [], []
+    ours, tried, bare, same = [], [], [], []
     for number in range(rounds):
-        ours.append(await service.build(repository.url, repository.commit(files())))
+        took = await service.build(repository.url, repository.commit(files()))
+        ours.append(took.to_image)
+        tried.append(took.to_end)
         bare.append(_by_hand(folder / "by-hand", files(), f"{by_hand}:{number}"))
         repository.commit(files())
         same.append(_all_by_hand(folder / "by-hand", repository.url, f"{by_hand}:{number}-all"))
-    details = {"ours": ours, "bare": bare, "same": same}
+    details = {"ours": ours, "tried": tried, "bare": bare, "same": same}
     return [
-        Row(f"Dockerfile, {what}: ask to ready / build + push by hand", median(ours), "s", goal, median(bare), details=details),
-        Row(f"Dockerfile, {what}: ask to ready / clone + build + try + push by hand", median(ours), "s", None, median(same), details=details),
+        Row(f"Dockerfile, {what}: ask to in the registry / build + push by hand", median(ours), "s", goal, median(bare), details=details),
+        Row(f"Dockerfile, {what}: ask to tried / clone + build + try + push by hand", median(tried), "s", None, median(same), details=details),
     ]
 
 
@@ -98,10 +115,10 @@ async def _next_commit(git: GitServer, service: _Service, rounds: int) -> list[R
     mark = secrets.token_hex(4)
     repository = git.create(f"bench/{mark}", {"requirements.txt": f"slow # {mark}\n", "data.bin": secrets.token_bytes(500_000)})
     first = await service.build(repository.url, repository.rev("main"))
-    times = [await service.build(repository.url, repository.commit({"new": secrets.token_hex(8)})) for _ in range(rounds)]
+    times = [(await service.build(repository.url, repository.commit({"new": secrets.token_hex(8)}))).to_end for _ in range(rounds)]
     name = service.docker_builds.ask(service.images, repository.url, repository.rev("main")).image.name
     return [
-        Row("environment of 10 s, first commit: ask to ready (stand-in)", first, "s"),
+        Row("environment of 10 s, first commit: ask to ready (stand-in)", first.to_end, "s"),
         Row("environment of 10 s, next commit: ask to ready (stand-in)", median(times), "s", 1.0, details={"ours": times}),
         await _image_there(service, name),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
 from jinja2 import Environment
 
 from .accounts import HubAccounts
@@ -27,9 +28,12 @@ from .launch_events import Events
 from .launches import Attempts, Launches
 from .legacy_settings import LegacySettings
 from .metrics import Metrics
+from .models import Build
 from .page_settings import PageSettings
 from .providers import Provider
 from .temporary_users import TemporaryUsers
+
+_KEPT_ANSWERS = 2000
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class AppContext:
         rates: knows how often somebody may ask.
         legacy: which of those APIs there are.
         banned: networks that are refused, with their labels.
+        build_answers: what is answered for builds that have ended, by id, each with the record that it was made of.
         hosts: the names under which something may be started or changed, besides addresses; none if every name is right.
     """
 
@@ -99,3 +104,4 @@ class AppContext:
     banned: Mapping[Network, str] = field(default_factory=dict)
     hosts: frozenset[str] = frozenset()
     actions: Actions = field(default_factory=Actions)
+    build_answers: LRUCache[str, tuple[Build, str]] = field(default_factory=lambda: LRUCache(_KEPT_ANSWERS))

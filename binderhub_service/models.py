@@ -200,7 +200,8 @@ class Report:
 
     Attributes:
         kind: `Kind.PHASE` or `Kind.LOG`.
-        data: ``{"phase": ...}`` or ``{"text": ...}``.
+        data: ``{"phase": ...}`` or ``{"text": ...}``; ``{"made": True}`` from a builder whose image servers can be started from, and that
+            still looks whether that works.
         cursor: given back to `Builder.run` to go on right after this report, by a later process, too.
     """
 

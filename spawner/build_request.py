@@ -102,11 +102,15 @@ class BuildRequest:
         if build["state"] == "ready":
             progress.tell(f"The environment of {build['repo']} is there already.", SERVER_PERCENT)
             return build
+        is_going_on = build["state"] != "failed"
         async with aclosing(client.follow(build["id"])) as events:
             async for event in events:
                 progress.hear(event.kind, event.data)
                 if event.kind == "end":
                     build = {**build, **event.data}
+                elif is_going_on and event.kind == "phase" and event.data.get("image"):
+                    # The service still looks whether servers start from it; this one's start will show.
+                    return {**build, **event.data, "state": "ready"}
         return build
 
     async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ purpose is in docs/binderhub.md.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -286,6 +287,14 @@ async def test_what_binderhub_says_is_said(service: Service, case: str) -> None:
     assert [event["phase"] in {"ready", "failed"} for event in events].count(True) == 1, "one end"
     if "retrying" not in str(said.before):
         assert "retrying" not in str(events)
+
+
+async def test_a_launch_waits_for_the_image_and_not_for_its_trial(service: Service) -> None:
+    service.builder.tries, service.builder.gate = True, asyncio.Event()
+    let_start(service)
+    events = await told(service.context, f"{PREFIX}build/git/o/main", {"Accept": "text/event-stream", **ALICE})
+    assert [event["phase"] for event in events if event["phase"] in {"pushing", "built", "ready", "failed"}] == ["built", "ready"]
+    service.builder.gate.set()
 
 
 async def test_a_build_that_cannot_be_followed_is_told_in_binderhubs_words(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

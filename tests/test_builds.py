@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -399,6 +400,68 @@ async def test_a_failed_build_is_not_remembered_as_an_answer(real_builds: RealBu
     real_builds.builder.error = None
     second = await real_builds.end_of(await real_builds.ask())
     assert (first.state, second.state) == (State.FAILED, State.READY)
+
+
+@pytest.fixture
+def trying(make: Callable[..., RealBuilds]) -> RealBuilds:
+    """Builds that make their image, tell so, and wait at a gate until they know whether servers start from it."""
+    return make(builder=FakeBuilder(gate=asyncio.Event(), tries=True))
+
+
+async def made(trying: RealBuilds) -> tuple[Build, Event]:
+    """Return a build whose image was just told, and the event that told it."""
+    build = await trying.ask()
+    async with within(), aclosing(trying.builds.follow(build.id, ALICE)) as batches:
+        async for batch in batches:
+            for event in batch:
+                if event.kind is Kind.PHASE and "image" in event.payload:
+                    return await trying.builds.get(build.id, ALICE), event
+    raise AssertionError("no image was told")
+
+
+REFUSED = BuildFailed("It starts no server.", code="no_singleuser")
+
+
+async def test_an_image_is_told_before_it_is_known_whether_servers_start_from_it(trying: RealBuilds) -> None:
+    build, event = await made(trying)
+    assert (build.state, build.phase, build.image.environment) == (State.RUNNING, Phase.BUILDING, "key")
+    assert (event.payload["image"], event.payload["phase"]) == (build.image.reference, "building")
+    assert (await trying.ask(BOB)).id == build.id, "who asks now joins, and reads the same event"
+    open_gate(trying)
+    assert (await trying.end_of(build)).state is State.READY
+
+
+async def test_an_image_that_starts_no_server_is_taken_away(trying: RealBuilds) -> None:
+    build, _ = await made(trying)
+    trying.builder.error = REFUSED
+    open_gate(trying)
+    assert (await trying.end_of(build)).error == REFUSED.as_dict()
+    assert not trying.images.there
+    assert (await trying.ask()).id != build.id
+
+
+async def test_an_image_of_a_build_that_ends_while_nobody_follows_it_is_taken_away(trying: RealBuilds) -> None:
+    build, _ = await made(trying)
+    again = await trying.again()
+    again.builder.error = REFUSED
+    await again.builds.resume()
+    open_gate(again)
+    assert (await again.end_of(build)).state is State.FAILED
+    assert not again.images.there
+
+
+async def test_who_asks_for_an_image_that_starts_no_server_and_is_in_use_is_told_at_once(trying: RealBuilds) -> None:
+    build, _ = await made(trying)
+    trying.images.used_by[build.image.name] = ("alice/",)
+    trying.builder.error = REFUSED
+    open_gate(trying)
+    await trying.end_of(build)
+    found, is_new = await trying.builds.ensure(MAIN, BOB)
+    assert (found.id, found.state, is_new) == (build.id, State.FAILED, False)
+    assert await trying.builds.get(build.id, BOB) == found, "Bob may read why"
+    trying.builder.error = None
+    assert (await trying.end_of(await trying.ask(force=True))).state is State.READY
+    assert (await trying.ask(BOB)).state is State.READY
 
 
 async def test_force_builds_again_but_joins_what_goes_on(gated: RealBuilds) -> None:

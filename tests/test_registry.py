@@ -18,7 +18,7 @@ from binderhub_service.clients.registry import MANIFEST_TYPES, RegistryClient
 from binderhub_service.clients.registry_writer import PushRefused, RegistryWriter
 from binderhub_service.errors import Conflict, Unavailable
 from binderhub_service.images.registry import RegistryImages
-from binderhub_service.models import Image
+from binderhub_service.models import Image, now
 
 DIGEST = "sha256:" + "a" * 64
 V2 = {"Docker-Distribution-Api-Version": "registry/2.0"}
@@ -487,6 +487,26 @@ async def test_deleting_goes_by_digest() -> None:
     registry = Registry()
     await images(registry, "r.example/").delete("r.example/x:1")
     assert registry.lines == ["HEAD https://r.example/v2/x/manifests/1", f"DELETE https://r.example/v2/x/manifests/{DIGEST}"]
+
+
+@pytest.mark.parametrize(("made", "gone"), [("2026-03-01T12:00:00Z", True), (now().isoformat(), False)])
+async def test_what_a_killed_build_has_pushed_before_it_was_tried_goes_when_it_is_old(made: str, gone: bool) -> None:
+    registry = Registry()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/tags/list"):
+            return httpx.Response(200, json={"tags": ["0123"]})
+        answered = registry(request)
+        return httpx.Response(200, json={**CONFIG, "created": made}) if "/blobs/" in request.url.path else answered
+
+    await images(answer, "r.example/binder-").tidy([])
+    assert (
+        [line for line in registry.lines if line.startswith("DELETE")] == [f"DELETE https://r.example/v2/binder-unchecked/manifests/{DIGEST}"]
+    ) is gone
+
+
+async def test_a_registry_that_lists_nothing_stops_no_tidying() -> None:
+    await images(lambda _: httpx.Response(403), "r.example/binder-").tidy([])
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(405), httpx.Response(400, json={"errors": [{"code": "UNSUPPORTED"}]})])

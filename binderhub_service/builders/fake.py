@@ -18,6 +18,7 @@ class FakeBuilder(Builder):
         error: what it fails with, if it is to fail.
         made: called with the build when its image is made.
         gate: if given, the builder waits for it before it ends.
+        tries: whether it makes the image before it waits, and tells so.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class FakeBuilder(Builder):
         error: BinderError | None = None,
         made: Callable[[Build], None] = lambda build: None,
         gate: asyncio.Event | None = None,
+        tries: bool = False,
     ) -> None:
         self.lines = lines
         self.error = error
         self.made = made
         self.gate = gate
+        self.tries = tries
         self.runs: list[str] = []
         self.stopped: list[str] = []
         self.forgotten: list[str] = []
@@ -43,6 +46,9 @@ class FakeBuilder(Builder):
         for number, report in enumerate(told, start=1):
             if number > int(after or 0):
                 yield Report(report.kind, report.data, cursor=str(number))
+        if self.tries and int(after or 0) <= len(told):
+            self.made(build)
+            yield Report(Kind.PHASE, {"made": True, "message": "Looking whether a server starts from the image"}, cursor=str(len(told) + 1))
         if self.gate:
             await self.gate.wait()
         if self.error:

@@ -44,6 +44,7 @@ class EventLog:
     Attributes:
         typical_seconds: how long such builds took before, if that is known.
         resumed: whether it was running already when the service started.
+        is_made: whether servers can be started from the image, as far as this service was told.
         unstored: why lines of the log were lost that could not be stored; the build is to end then.
         followers: how many follow now.
     """
@@ -64,6 +65,7 @@ class EventLog:
         self._flushing: asyncio.Task[None] | None = None
         self._log_bytes = log_bytes
         self.resumed = False
+        self.is_made = False
         self.unstored: BinderError | None = None
         self.typical_seconds: float | None = None
         self.followers = 0

@@ -10,7 +10,7 @@ from ..builders import Builder
 from ..common.redact import redact
 from ..errors import BinderError, BuildFailed, Unavailable
 from ..images import Images
-from ..models import Build, Image, Kind, Phase, Report
+from ..models import Build, Image, Kind, Phase, Report, iso, now
 from ..store.space import Space
 from .event_log import EventLog
 from .limits import BuildLimits
@@ -96,7 +96,30 @@ class BuildRunner:
                 await asyncio.sleep(seconds)
         return _made(await self._images.exists(event_log.build.image.name))
 
+    async def _tell_made(self, event_log: EventLog, report: Report) -> None:
+        """Tell the image that servers can be started from while its builder still looks whether that works."""
+        event_log.is_made = True
+        try:
+            image = await self._confirm(event_log)
+        except BinderError:
+            await self.stop(event_log.build)
+            raise
+        event_log.update(image=image)
+        told = {"phase": event_log.build.phase, "message": report.data["message"], "image": image.reference, "environment": image.environment or None}
+        event_log.append(Kind.PHASE, {**told, "time": iso(now())}, cursor=report.cursor)
+        await event_log.flush()
+
+    async def withdraw(self, build: Build) -> None:
+        """Take away what a build that did not end well has made; an image that a server runs from stays, as does what cannot be deleted."""
+        try:
+            await self._images.delete(build.image.name)
+        except BinderError as error:
+            log.warning("The image %s of build %s stays, although the build did not end well: %s", build.image.name, build.id, error.message)
+
     async def _record(self, event_log: EventLog, report: Report, turn: _Turn) -> None:
+        if report.data.get("made"):
+            await self._tell_made(event_log, report)
+            return
         if report.kind is Kind.PHASE:
             event_log.move_to(Phase(report.data["phase"]), report.data.get("message"), cursor=report.cursor)
             return

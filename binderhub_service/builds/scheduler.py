@@ -264,6 +264,8 @@ class BuildScheduler:
         )
         if state is State.READY:
             event_log.move_to(Phase.DONE)
+        elif (event_log.is_made or event_log.resumed) and not event_log.build.force:  # what is forced is tried before it is named
+            await self._runner.withdraw(event_log.build)
         build = event_log.build
         end = {"state": state, "image": build.image.reference, "environment": build.image.environment or None, "error": error, "time": iso(finished)}
         event_log.append(Kind.END, end)

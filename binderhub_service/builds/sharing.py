@@ -15,6 +15,7 @@ from . import access
 from .scheduler import BuildScheduler
 
 _USE_NOTED_SECONDS = 60
+_STARTS_NO_SERVER = "no_singleuser"
 
 
 class SharedBuilds:
@@ -94,9 +95,16 @@ class SharedBuilds:
         return self._deciding.setdefault(image, asyncio.Lock())
 
     async def _found(self, source: Source, image: Image, requester: Account) -> Build:
-        """Return the build that made an image, or the record of a build that had nothing to do."""
+        """Return the build that made an image, or the record of a build that had nothing to do.
+
+        An image that no server starts from, and that could not be removed, is answered by the build that found that out.
+        """
         ready = await self._store.newest_ready(image.name)
         if ready is None or ready.image.digest != image.digest:  # somebody else may have put another one there
+            failed = await self._store.newest_failed(image.name)
+            if failed and failed.image == image and failed.error and failed.error.get("code") == _STARTS_NO_SERVER:
+                await self._store.set_requester(failed.id, requester.key, wants=True)
+                return failed
             ready = await self._scheduler.found(_new_build(source, image, requester), image, requester.key)
         await self._note_use(ready, requester)
         return ready

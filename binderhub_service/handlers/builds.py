@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from cachetools import LRUCache
 from tornado.iostream import StreamClosedError
 
 from ..builds.access import check_may_build
@@ -25,9 +24,6 @@ KEEPALIVE_SECONDS = 15.0
 _DEFAULT_LIMIT = 50
 _LARGEST_LIMIT = 200
 _LARGEST_NUMBER = 2**31 - 1
-_KEPT_ANSWERS = 2000
-# What is answered for builds that have ended, by id, each with the record that it was made of.
-_answers: LRUCache[str, tuple[Build, str]] = LRUCache(_KEPT_ANSWERS)
 
 
 class BuildHandler(ApiHandler):
@@ -35,11 +31,12 @@ class BuildHandler(ApiHandler):
 
     def finish_build(self, build: Build) -> None:
         """Answer with a build."""
-        known, answer = _answers.get(build.id, (None, ""))
+        kept = self.context.build_answers
+        known, answer = kept.get(build.id, (None, ""))
         if known is not build:
             answer = json.dumps(build_json(build, self.context.builds.queue_status(build.id)))
             if build.state.ended and not build.notice:
-                _answers[build.id] = (build, answer)
+                kept[build.id] = (build, answer)
         self.finish_json_text(answer)
 
     def number_argument(self, name: str, default: int, smallest: int, largest: int) -> int:

@@ -12,7 +12,8 @@ from ..errors import Conflict, NotAllowed
 from ..models import FindDigest, Image, Source, now
 from ..names import new_build_id
 
-_YOUNG = timedelta(hours=1)
+YOUNG = timedelta(hours=1)
+"""What is younger may belong to a build that goes on."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def left_behind(build_ids: Collection[str]) -> Callable[[str], bool]:
     Args:
         build_ids: the builds that went on when somebody looked. A build that has begun since is not among them; its id says that it is young.
     """
-    young = new_build_id(now() - _YOUNG)
+    young = new_build_id(now() - YOUNG)
     return lambda build_id: build_id < young and build_id not in build_ids
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
@@ -20,10 +21,11 @@ from ..clients.registry import MANIFEST_TYPES, RegistryClient, error_codes
 from ..common import labels
 from ..common.json_object import json_object
 from ..errors import BuildFailed, Conflict, Unavailable
-from ..models import FindDigest, Image, Source
-from .base import Images, StoredImage, left_behind
+from ..models import FindDigest, Image, Source, now
+from .base import YOUNG, Images, StoredImage, left_behind
 from .publishing import Publisher
 
+log = logging.getLogger("binderhub_service")
 _KEPT_DETAILS = 2000
 _KEPT_IMAGES = 2000
 _AT_ONCE = 8
@@ -150,9 +152,22 @@ class RegistryImages(Images):
         return await self._digest(Reference.parse(name)) is not None
 
     async def tidy(self, build_ids: Collection[str]) -> None:
-        """Remove what builds that are gone have left in the engine that builds."""
+        """Remove what builds that are gone have left: in the engine that builds, and in the registry what was pushed before it was tried."""
         if self._local:
             await self._local.tidy(build_ids)
+        try:
+            await self._delete_unchecked()
+        except (Conflict, Unavailable) as error:
+            log.info("Images that were pushed before they were tried stay in the registry: %s", error.message)
+
+    async def _delete_unchecked(self) -> None:
+        """Delete images that were pushed before they were tried, once the build that did so must be over; what it has tried has another name."""
+        pushed, oldest = Reference.parse(names.unchecked_name(self._prefix, "x:x")), now() - YOUNG
+        for tag in await self._pages(pushed, f"{pushed.repository}/tags/list", "tags"):
+            one = replace(pushed, tag=tag)
+            digest = await self._digest(one)
+            if digest and (await self._details_of(one, digest)).made < oldest:
+                await self._delete(one)
 
     async def delete(self, name: str) -> None:
         """Remove the manifest, and the building engine's copy; an image that a server runs from stays."""

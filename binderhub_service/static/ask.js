@@ -21,7 +21,8 @@ export async function askAndFollow(client, request, container, error = null) {
     view.begin(plainLog(client, build.id));
     const tools = [pageLink(client, build.id), ...logTools(client, build.id, ({ message, hint }) => view.say(`${message} ${hint ?? ""}`))];
     view.offer(cancelButton(client, build.id, leaving), ...tools);
-    const end = await client.follow(build.id, { onEvent: (event) => view.show(event), onDrop: saysDrops(view), signal: leaving.signal });
+    const shown = { onEvent: (event) => view.show(event), onDrop: saysDrops(view), signal: leaving.signal };
+    const end = await client.follow(build.id, { untilMade: build.state !== "failed", ...shown });
     view.offer(...tools);
     if (end.state === "ready") {
       return view;

@@ -64,10 +64,11 @@ export class Client {
   }
 
   /**
-   * Follow a build's event log from event number `after` + 1 on, through dropped connections; resolves to the data of its end.
+   * Follow a build's event log from event number `after` + 1 on, through dropped connections; resolves to the data of its end,
+   * or with `untilMade` to that of the event that tells the image, if one does before the end.
    * `onEvent({number, kind, data})` sees every event once; `onDrop(dropped)` hears when the connection goes and comes back.
    */
-  async follow(id, { after = 0, onEvent, onDrop = () => {}, signal } = {}) {
+  async follow(id, { after = 0, untilMade = false, onEvent, onDrop = () => {}, signal } = {}) {
     let last = after;
     let waitMs = this.waitMs;
     for (;;) {
@@ -81,6 +82,9 @@ export class Client {
           onEvent(event);
           if (event.kind === "end") {
             return event.data;
+          }
+          if (untilMade && event.kind === "phase" && event.data.image) {
+            return { ...event.data, state: "ready" };
           }
         }
       } catch (error) {

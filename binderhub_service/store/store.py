@@ -57,7 +57,14 @@ class Store(StoredRequesters, ImageUses):
 
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image, or None."""
-        query = sa.select(builds).where(builds.c.image == image, builds.c.state == State.READY.value).order_by(builds.c.id.desc()).limit(1)
+        return await self._newest_of(image, State.READY)
+
+    async def newest_failed(self, image: str) -> Build | None:
+        """Return the newest build that failed to make an image, or None."""
+        return await self._newest_of(image, State.FAILED)
+
+    async def _newest_of(self, image: str, state: State) -> Build | None:
+        query = sa.select(builds).where(builds.c.image == image, builds.c.state == state.value).order_by(builds.c.id.desc()).limit(1)
         rows = await self.read(query)
         return build_of(rows[0]) if rows else None
 

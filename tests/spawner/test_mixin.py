@@ -20,7 +20,7 @@ from spawner import mixin
 from spawner.mixin import RepoSpawner
 from spawner.rejection import Rejection
 from tests.harness.waiting import until
-from tests.spawner.fakes import COMMIT, REPO, FakeService, Hub, ask_server, make_environment, running_hub, xsrf
+from tests.spawner.fakes import COMMIT, REPO, FakeBuild, FakeService, Hub, ask_server, make_environment, running_hub, xsrf
 
 # A whole hub runs in here; its warnings are its own.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.asyncio(loop_scope="module")]
@@ -270,6 +270,27 @@ async def test_a_form_builds_and_ends_in_a_server(hub: Hub, service: FakeService
     assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab/tree/n/%7B0.__class__%7D.ipynb"
     assert spawner.orm_spawner.user_options == {"repo": REPO, "ref": "v{1}", "path": "n/{0.__class__}.ipynb"}
     assert spawner.get_state()["binder"] == {"id": "b1", "image": "img-1"}
+
+
+async def test_a_server_starts_as_soon_as_its_image_is_told(hub: Hub, service: FakeService) -> None:
+    service.on_ask = lambda build: build.tell("phase", phase="pushing", message="Looking whether a server starts", image="img-2", environment=None)
+    hub.add("alice")
+    await start(hub, "alice", {"repo": REPO})
+    await until(lambda: spawner_of(hub, "alice").ready, "the server")
+    assert (LittleSpawner.used, service.builds[0].ended, service.withdrawn) == (["img-2"], False, [])
+
+
+async def test_no_server_starts_from_an_image_that_was_refused_before(hub: Hub, service: FakeService) -> None:
+    def refused(build: FakeBuild) -> None:
+        build.tell("phase", phase="pushing", message="Looking whether a server starts", image="img-2", environment=None)
+        build.fail("The image cannot be used by a hub.")
+
+    service.on_ask = refused
+    hub.add("alice")
+    await start(hub, "alice", {"repo": REPO})
+    await until(lambda: not spawner_of(hub, "alice").pending, "the failure")
+    assert "The image cannot be used by a hub." in str(spawner_of(hub, "alice")._spawn_future.exception())
+    assert LittleSpawner.used == []
 
 
 async def test_the_service_says_where_the_branch_of_a_pages_address_ends(hub: Hub, service: FakeService) -> None:

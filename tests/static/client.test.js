@@ -49,6 +49,13 @@ test("an event log is followed to its end", async () => {
   assert.equal(asked[0].headers["X-XSRFToken"], "x");
 });
 
+test("who wants the image only has it from the event that tells it", async () => {
+  const made = frame(2, "phase", { phase: "pushing", message: "Looking", image: "i@sha256:1" });
+  const following = (options) => scripted([log(1) + made + log(3) + end(4)]).client.follow("b1", { onEvent: () => {}, ...options });
+  assert.deepEqual(await following({ untilMade: true }), { phase: "pushing", message: "Looking", image: "i@sha256:1", state: "ready" });
+  assert.deepEqual(await following({}), { state: "ready" });
+});
+
 test("after every kind of drop the event log goes on behind the last event, without a double", async () => {
   const broken = new Response("<html>bad gateway</html>", { status: 502 });
   const { client, asked } = scripted([log(1), new TypeError("network"), broken, log(1) + log(2), log(2) + end(3)]);

@@ -121,6 +121,8 @@ def _report(line: bytes) -> tuple[int, Report] | None:
         if kind == Kind.LOG and isinstance(data["text"], str):
             return number, Report(Kind.LOG, {"text": data["text"]})
         if kind == Kind.PHASE and isinstance(data.get("message"), str | None):
+            if data.get("made") is True:
+                return number, Report(Kind.PHASE, {"made": True, "message": data["message"]})
             return number, Report(Kind.PHASE, {"phase": Phase(data["phase"]), "message": data.get("message")})
     except (ValueError, KeyError, TypeError, AttributeError):
         pass

@@ -11,7 +11,7 @@ from tornado import web
 
 from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
-from ...models import Build, Kind, Phase, Source
+from ...models import Build, Kind, Phase, Source, State
 from ...temporary_users import Visit
 from ..base import error_from
 from ..launch_users import check_is_person
@@ -101,9 +101,9 @@ class BinderBuildHandler(StreamHandler):
             asked = asked.at_head()
             build, is_new = await self._ensure(asked, is_build_only=is_build_only)
             yield protocol.frame(told)
-        is_new = is_new or not build.state.ended
+        is_new = is_new or build.state is not State.READY
         if is_new:
-            async with aclosing(self._follow(build)) as frames:
+            async with aclosing(self._follow(build, to_end=is_build_only or build.state.ended)) as frames:
                 async for frame in frames:
                     yield frame
             build = await self.context.builds.get(build.id, self.caller)
@@ -167,8 +167,12 @@ class BinderBuildHandler(StreamHandler):
 
     # --- the build ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, build: Build) -> AsyncGenerator[bytes]:
-        """Yield the build's events, behind the event that the client saw last; of events that came together, one frame."""
+    async def _follow(self, build: Build, *, to_end: bool) -> AsyncGenerator[bytes]:
+        """Yield the build's events, behind the event that the client saw last; of events that came together, one frame.
+
+        Args:
+            to_end: whether to wait until it is known that servers start from the image, too.
+        """
         known, number = self._resumed_from
         if known != build.id:
             yield protocol.frame(protocol.told("waiting", protocol.WAITING), build.id, 0)
@@ -177,13 +181,17 @@ class BinderBuildHandler(StreamHandler):
         async with aclosing(self.context.builds.follow(build.id, self.caller, number if known == build.id else 0)) as batches:
             async for batch in batches:
                 frames = []
+                is_made = False
                 for event in batch:
                     if event.kind is Kind.PHASE:
                         phase = event.payload["phase"]
+                        is_made = is_made or bool(event.payload.get("image"))
                     if told := protocol.from_build(event, phase):
                         self._has_ended = self._has_ended or told["phase"] == "failed"
                         frames.append(protocol.frame(told, build.id, event.number))
                 yield b"".join(frames)
+                if is_made and not to_end:
+                    break
         self._unexpected = INTERNAL_ERROR
 
     async def _launch(self, asked: AskedSpec, build: Build) -> AsyncGenerator[bytes]:

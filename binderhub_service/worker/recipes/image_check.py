@@ -1,4 +1,4 @@
-"""Can a server be started from it? A question to every new image, asked while the image is pushed."""
+"""Can a server be started from it? A question to every new image, asked while the image is pushed, or after that."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..reporter import Reporter
 PROGRAM = "jupyterhub-singleuser"
 _VERSION = re.compile(r"\d\.\d")
 _BYTES = 1024 * 1024 * 1024
+_CPU_SHARES = 256  # a quarter of what a container has otherwise, where others want the processor: people wait for servers, nobody for this
 _HINT = (
     "Let the Dockerfile install it, for instance by RUN python3 -m pip install jupyterhub jupyterlab, for the user that the image runs as; "
     "an ENTRYPOINT must end by running its arguments."
@@ -36,6 +37,7 @@ class ImageCheck:
     """The answer of a build's unfinished image, which may still be on its way.
 
     Attributes:
+        is_known: whether the answer was there from the beginning.
         version: what the program printed.
     """
 
@@ -43,6 +45,7 @@ class ImageCheck:
         self._answer = answer
         self._seconds = seconds
         self._reporter = reporter
+        self.is_known = answer.done()
         self.version = ""
         self._failure: BinderError | None = None
 
@@ -111,7 +114,14 @@ def _ask(engine: Engine, artifacts: BuildArtifacts, config: Mapping[str, Any], s
     """
     container = artifacts.container
     engine.remove_container(container)
-    limits = {"NetworkMode": "none", "Memory": _BYTES, "PidsLimit": 200, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+    limits = {
+        "NetworkMode": "none",
+        "Memory": _BYTES,
+        "CpuShares": _CPU_SHARES,
+        "PidsLimit": 200,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+    }
     variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
     folders = ":".join(filter(None, (_QUICK, variables.get(_PATH_VARIABLE))))
     content = {

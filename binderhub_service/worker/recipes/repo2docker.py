@@ -1,4 +1,7 @@
-"""An image by repo2docker: built under a name that nobody launches from, looked at, and only then named and pushed."""
+"""An image by repo2docker: built under a name that nobody launches from, named, pushed, and tried.
+
+What replaces an image, and an environment that others will stand on, is tried first.
+"""
 
 from __future__ import annotations
 
@@ -102,9 +105,11 @@ class _DockerBuild:
             is_new = self._build_repository()
         if self.settings.push:
             self.reporter.phase(Phase.PUSHING, "Pushing the image")
-        if is_new:
+        if is_new and self.job.force:
             self._check(self.job.image)
         self._finish(self._artifacts.image, self.job.image)
+        if is_new and not self.job.force:
+            self._check_finished()
 
     def _build_repository(self) -> bool:
         """Build the image; say whether it has to be checked, as one on top of a checked environment has not."""
@@ -136,6 +141,13 @@ class _DockerBuild:
         with checking(self.engine, self._artifacts, state, self.settings.singleuser_seconds, self.reporter) as check:
             if self.settings.push:
                 self._push_ahead(names.unchecked_name(self.settings.image_prefix, name), check)
+            check.settle()
+
+    def _check_finished(self) -> None:
+        """Ask the image whether a server can be started from it; nobody who waits for it waits for the answer."""
+        with checking(self.engine, self._artifacts, Path(self.settings.state), self.settings.singleuser_seconds, self.reporter) as check:
+            if not check.is_known:
+                self.reporter.made("Looking whether a server starts from the image")
             check.settle()
 
     def _push_ahead(self, name: str, check: ImageCheck) -> None:

@@ -85,7 +85,7 @@ class DockerBuilds:
                 if report.kind is Kind.LOG:
                     made.log.append(report.data["text"])
                 else:
-                    made.phases.append(report.data["phase"])
+                    made.phases.append("made" if report.data.get("made") else report.data["phase"])
             made.image = await images.exists(build.image.name)
         except BinderError as error:
             made.error = error.as_dict()

@@ -29,7 +29,7 @@ async def test_a_dockerfile_becomes_an_image_in_the_registry(docker_builds: Dock
     assert made.image
     assert made.image.digest.startswith("sha256:")
     assert made.image.name.startswith(f"{docker_builds.registry}/{docker_builds.prefix}")
-    assert made.phases == ["fetching", "building", "pushing"]
+    assert made.phases == ["fetching", "building", "pushing", "made"]
     assert "The environment belongs to this commit alone: Dockerfile may copy any file." in made.log
     docker("pull", "--quiet", made.image.reference)
     assert docker("run", "--rm", made.image.reference, "jupyterhub-singleuser") == "9.9.9"
@@ -41,7 +41,7 @@ async def test_without_a_registry_the_image_stays_in_the_engine(docker_builds: D
     assert made.image
     assert made.image.reference == made.image.name
     assert made.image.name.startswith(docker_builds.prefix)
-    assert made.phases == ["fetching", "building"]
+    assert made.phases == ["fetching", "building", "made"]
 
 
 async def test_an_old_repo2docker_builds_without_buildx(docker_builds: DockerBuilds, repo2docker_2024: str, new_repository: New) -> None:

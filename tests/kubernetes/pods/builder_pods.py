@@ -91,7 +91,7 @@ class BuilderPods:
                 if report.kind is Kind.LOG:
                     made.log.append(report.data["text"])
                 else:
-                    made.phases.append(report.data["phase"])
+                    made.phases.append("made" if report.data.get("made") else report.data["phase"])
         except BinderError as error:
             made.error = error
         finally:

@@ -47,7 +47,7 @@ async def test_the_engine_builds_and_pushes_and_keeps_nothing(builder_pods: Buil
     build = builder_pods.ask(repository.url, repository.rev("main"))
     made = await builder_pods.build(build, engine_host=engine.address)
     assert made.error is None, (made.error, made.text)
-    assert made.phases == ["fetching", "building", "pushing"]
+    assert made.phases == ["fetching", "building", "pushing", "made"]
     assert "jupyterhub-singleuser 9.9.9" in made.log
     image = Pushed(made.image)
     assert (image.labels["binder.commit"], image.labels["binder.build"]) == (build.source.commit, build.id)
