@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from .rejection import Rejection, build_failed, service_refused
 from .service_address import page_of
 
 WITHDRAW_SECONDS = 60
+TRIAL_SECONDS = 90
+UNTRIED = "is_untried"
+"""What marks a build whose image the service still looked at when its server was started."""
 
 
 class BuildRequest:
@@ -81,6 +85,18 @@ class BuildRequest:
         # A build that is shared carries its first requester's ref; this server is about what this person asked for.
         return {**build, "ref": self.options.ref or "HEAD"}
 
+    async def verdict(self, client: BuildClient, build: Mapping[str, Any]) -> Rejection | None:
+        """Return what a build says of its image, whose server did not start while it was being tried; None if it says nothing, or not in time."""
+        self.build = dict(build)
+        try:
+            async with asyncio.timeout(TRIAL_SECONDS), aclosing(client.follow(build["id"])) as events:
+                async for event in events:
+                    if event.kind == "end" and event.data["state"] == "failed":
+                        return build_failed({**build, **event.data}, self._page)
+        except (TimeoutError, ServiceError) as error:
+            self._log.warning("The build service did not say whether servers start from the image of %s: %r", self._server, error)
+        return None
+
     @property
     def _page(self) -> str:
         return page_of(self._service, self.build)
@@ -110,7 +126,7 @@ class BuildRequest:
                     build = {**build, **event.data}
                 elif is_going_on and event.kind == "phase" and event.data.get("image"):
                     # The service still looks whether servers start from it; this one's start will show.
-                    return {**build, **event.data, "state": "ready"}
+                    return {**build, **event.data, "state": "ready", UNTRIED: True}
         return build
 
     async def _withdraw(self, client: BuildClient, asked: asyncio.Future[dict[str, Any]]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
 from . import form
-from .build_request import BuildRequest
+from .build_request import TRIAL_SECONDS, UNTRIED, BuildRequest
 from .build_token import build_token
 from .choices import NO_CHOICES, Choices
 from .log_name import log_name
@@ -211,7 +211,7 @@ class RepoSpawner(_NextInLine):
                 progress.close(server_begun=True)
                 return await self._in_time(starting, own_timeout_seconds + self.http_timeout)
         except Rejection as rejection:
-            raise self._reject(rejection) from rejection.__cause__
+            raise self._reject(await self._verdict(rejection)) from rejection.__cause__
         finally:
             progress.close()
 
@@ -260,8 +260,22 @@ class RepoSpawner(_NextInLine):
             raise
 
     async def _build(self, options: RepoOptions) -> dict[str, Any]:
-        """Return a build with an image, asked for as the user, with a token that nobody else ever sees."""
-        request = BuildRequest(
+        """Return a build with an image, asked for as the user."""
+        request = self._request(options)
+        async with self._asking(self.build_timeout) as client:
+            build = await request.image(client)
+            self._repo_options = await self._with_profile(client, request.options)
+        return build
+
+    async def _verdict(self, rejection: Rejection) -> Rejection:
+        """Return why no server starts from an image that was still being tried, in the words of its build; else the rejection."""
+        if not self.repo_build.get(UNTRIED) or self._repo_options is None:
+            return rejection
+        async with self._asking(TRIAL_SECONDS) as client:
+            return await self._request(self._repo_options).verdict(client, self.repo_build) or rejection
+
+    def _request(self, options: RepoOptions) -> BuildRequest:
+        return BuildRequest(
             options,
             self._repo_progress,
             service=self._public_service(),
@@ -269,12 +283,14 @@ class RepoSpawner(_NextInLine):
             server=log_name(self),
             log=self.log,
         )
-        with build_token(self, self.build_timeout + self.service_patience + PREPARE_SECONDS) as token:
+
+    @asynccontextmanager
+    async def _asking(self, seconds: float) -> AsyncIterator[BuildClient]:
+        """Give what asks the service as the user, for some seconds, with a token that nobody else ever sees."""
+        with build_token(self, int(seconds) + self.service_patience + PREPARE_SECONDS) as token:
             waits = self._repo_progress.wait_for_service
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience, on_away=waits) as client:
-                build = await request.image(client)
-                self._repo_options = await self._with_profile(client, request.options)
-        return build
+                yield client
 
     async def _with_profile(self, client: BuildClient, options: RepoOptions) -> RepoOptions:
         """Return the options with the profile that the operator has given to a prepared environment, whatever was chosen; others as they are."""

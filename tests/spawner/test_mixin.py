@@ -280,6 +280,21 @@ async def test_a_server_starts_as_soon_as_its_image_is_told(hub: Hub, service: F
     assert (LittleSpawner.used, service.builds[0].ended, service.withdrawn) == (["img-2"], False, [])
 
 
+async def test_a_server_that_does_not_start_while_its_image_is_tried_fails_for_the_trials_reason(
+    hub: Hub, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: LittleSpawner, build: dict[str, Any]) -> None:
+        service.builds[0].fail("The image cannot be used by a hub.", "Install jupyterhub.")
+        raise Rejection(422, "The server ended with status 1.")
+
+    service.on_ask = lambda build: build.tell("phase", phase="pushing", message="Looking whether a server starts", image="img-2", environment=None)
+    monkeypatch.setattr(LittleSpawner, "use_image", broken)
+    hub.add("alice")
+    await start(hub, "alice", {"repo": REPO})
+    await until(lambda: not spawner_of(hub, "alice").pending, "the failure")
+    assert "The image cannot be used by a hub. Install jupyterhub." in str(spawner_of(hub, "alice")._spawn_future.exception())
+
+
 async def test_no_server_starts_from_an_image_that_was_refused_before(hub: Hub, service: FakeService) -> None:
     def refused(build: FakeBuild) -> None:
         build.tell("phase", phase="pushing", message="Looking whether a server starts", image="img-2", environment=None)
