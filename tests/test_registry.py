@@ -293,7 +293,7 @@ async def test_a_list_that_leads_in_a_circle_is_given_up() -> None:
 
 @pytest.mark.parametrize("listed", [[], ["x"]])
 async def test_a_list_whose_next_page_is_always_another_one_is_given_up(listed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderhub_service.images.registry._MAX_PAGES", 50)
+    monkeypatch.setattr("binderhub_service.clients.registry_reader._MAX_PAGES", 50)
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -306,7 +306,7 @@ async def test_a_list_whose_next_page_is_always_another_one_is_given_up(listed: 
 
 
 async def test_a_list_of_more_names_than_there_can_be_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderhub_service.images.registry._MAX_NAMES", 100)
+    monkeypatch.setattr("binderhub_service.clients.registry_reader._MAX_NAMES", 100)
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -360,7 +360,7 @@ async def test_what_is_kept_of_registries_is_bounded() -> None:
     found = images(answer, "r.example/", kept_seconds=60)
     for number in range(2100):
         assert await found.exists(f"r.example/x{number}:1")
-    assert max(len(kept) for kept in (found._client._proofs, found._there, found._details)) <= 2000
+    assert max(len(kept) for kept in (found._reader._client._proofs, found._there, found._reader._details)) <= 2000
 
 
 @pytest.mark.parametrize("realm", ["https://[https://\x01", "https://r.example:port/token", "nowhere"])
