@@ -155,7 +155,7 @@ class Assembly:
             contents=contents,
             controls=base.controls,
             providers=providers,
-            launches=self._make_launches(hub_auth, providers, launcher, servers),
+            launches=self._make_launches(hub_auth, base, launcher, servers),
             attempts=launcher.attempts(),
             temporary=None if self._settings.auth_enabled else self.make_temporary_users(store, hub_auth, launcher.abandoned_seconds),
             jinja=make_jinja(self._settings.template_paths),
@@ -192,7 +192,7 @@ class Assembly:
             provider.contents = contents
         prepared = PreparedEnvironments(PreparedTable(store), Prepared(parent=settings).configured(), only=Prepared(parent=settings).only)
         providers.append(PreparedProvider(prepared, parent=settings))
-        controls = Controls(ControlTable(store))
+        controls = Controls(ControlTable(store), groups.of)
         space = Space(settings.state, limits.free_bytes, store.reusable_bytes)
         builds = Builds(
             store=store,
@@ -204,7 +204,6 @@ class Assembly:
             observer=observer,
             controls=controls,
             prepared=prepared,
-            groups_of=groups.of,
         )
         return Base(mode, images, builder, providers, contents, controls, prepared, space, builds)
 
@@ -221,12 +220,13 @@ class Assembly:
             note_removed=actions.note_removed,
         )
 
-    def _make_launches(self, hub_auth: HubOAuth, providers: list[Provider], launcher: Launcher, servers: HubServers) -> Launches:
+    def _make_launches(self, hub_auth: HubOAuth, base: Base, launcher: Launcher, servers: HubServers) -> Launches:
         quota = LaunchQuota(parent=self._settings)
         return Launches(
             hub_auth.api_url,
             hub_auth.hub_host + hub_auth.hub_prefix,
-            providers,
+            base.providers,
+            controls=base.controls,
             places=LaunchPlaces(quota.quota(), servers.running, wait_seconds=quota.wait_seconds),
             before=before_launch(launcher.pre_launch_hook, launcher) if launcher.pre_launch_hook else None,
             answer_seconds=launcher.answer_seconds,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from .builds.controls import ControlKind, Controls
 from .builds.launch_places import LaunchPlaces
 from .builds.launch_quota import HubServer, WantedServer
 from .clients.hub import escaped
@@ -85,6 +86,7 @@ class Launches:
         hub_prefix: where browsers see the hub, e.g. ``/hub/``, or an address where the hub has a host of its own.
         providers: who knows the canonical address of a repository.
         places: knows whether there may be one more server; None for no bound.
+        controls: knows what administrators say about single people and repositories; None where they cannot.
         before: told of every server that is about to be started, and may refuse it by raising `BinderError`.
         answer_seconds, timeout_seconds: as in `HubStarts`.
     """
@@ -96,6 +98,7 @@ class Launches:
         providers: Sequence[Provider],
         *,
         places: LaunchPlaces | None = None,
+        controls: Controls | None = None,
         before: BeforeLaunch | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         timeout_seconds: float = 60,
@@ -104,6 +107,7 @@ class Launches:
         self._base_url = hub_prefix.removesuffix("hub/")
         self._providers = providers
         self.places = places
+        self._controls = controls
         self._before = before
         self._starts = HubStarts(hub_api_url, answer_seconds=answer_seconds, timeout_seconds=timeout_seconds)
 
@@ -152,14 +156,14 @@ class Launches:
         if ran is not None:
             server = former
         else:
-            wanted = self.wanted(user_name, request, repo_url, server)
+            wanted = await self.wanted(user_name, request, repo_url, server)
             ran = await self._start_in_a_place(token, user_name, options, wanted, or_not=_NO_NAMES)
             if ran is None:
                 server = ""
                 ran = await self._start_in_a_place(token, user_name, options, replace(wanted, server=replace(wanted.server, name="")))
         return replace(self.launched(user_name, server, path), already_running=bool(ran))
 
-    def wanted(self, user_name: str, request: Request, repo_url: str = "", server: str = "") -> WantedServer:
+    async def wanted(self, user_name: str, request: Request, repo_url: str = "", server: str = "") -> WantedServer:
         """Return which server a person wants, and how many there may be of its repository.
 
         What every provider says that knows the address counts, however the repository was asked for; the most specific one wins.
@@ -167,6 +171,9 @@ class Launches:
         Args:
             repo_url: what `git clone` takes, where that is known.
             server: its name; by default that of the repository's.
+
+        Raises:
+            Unavailable: the hub did not tell in which groups the person is.
         """
         asked = provider_for(request, self._providers)
         repo = asked.canonical_repo(request)
@@ -178,7 +185,34 @@ class Launches:
                 config |= provider.rules.config_for(spec)
         quota = self.places.limits.of_repo(is_high=is_high, config=config) if self.places else 0
         name = server or server_name(repo, request.ref)
-        return WantedServer(HubServer(user_name, name, frozenset({repo, repo_url} - {""})), repo_url or repo, quota)
+        return await self._bounded(WantedServer(HubServer(user_name, name, frozenset({repo, repo_url} - {""})), repo_url or repo, quota))
+
+    async def _bounded(self, wanted: WantedServer) -> WantedServer:
+        """Return a server with the bounds that administrators have set for its person and its repository."""
+        if self._controls is None:
+            return wanted
+        quota = self._controls.number_of_repository(ControlKind.SERVERS_OF_REPOSITORY, wanted.quota, *wanted.server.repos)
+        personal = await self._controls.number_of_person(ControlKind.SERVERS_OF_PERSON, wanted.server.user, 0)
+        return replace(wanted, quota=quota, personal=personal)
+
+    async def admit(self, user_name: str, server: str, request: Request) -> bool:
+        """Let a server through that the hub has begun to start by itself, and say whether that is news: launches come this way, too.
+
+        What administrators have set for people and repositories bounds it; what the settings say bounds launches alone.
+
+        Raises:
+            InvalidRequest: the address cannot be used.
+            QuotaReached: there are as many servers as there may be.
+            Unavailable: the hub did not say which servers there are, or in which groups the person is.
+        """
+        if self.places is None:
+            return True
+        repo = provider_for(request, self._providers).canonical_repo(request)
+        wanted = WantedServer(HubServer(user_name, server, frozenset({repo})), repo)
+        if self.places.was_announced(wanted.server.key):
+            return False
+        await self.places.admit(await self._bounded(wanted))
+        return True
 
     def launched(self, user_name: str, server: str, path: str) -> Launched:
         """Return where a person's server is, or will be."""

@@ -41,7 +41,7 @@ class HubServers:
             Unavailable: the hub did not answer, or does not let the service see them.
         """
         return [
-            HubServer(str(user.get("name")), name, _repos(_object(server.get("user_options"))))
+            HubServer(str(user.get("name")), name, _repos(_object(server.get("user_options"))), server.get("ready") is True)
             async for user in self._active_users()
             for name, server in _object(user.get("servers")).items()
             if isinstance(server, dict)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from binder_client.answers import ServiceError
@@ -32,6 +33,7 @@ class BuildRequest:
         progress: where the build's events are shown.
         service: where browsers reach the service; ends with a slash.
         build_seconds: how long the build may take before the start is given up; the build goes on.
+        name: the server's among its person's.
         server: what the server is called in the log.
         log: the spawner's.
 
@@ -47,6 +49,7 @@ class BuildRequest:
         *,
         service: str,
         build_seconds: float,
+        name: str,
         server: str,
         log: logging.Logger | logging.LoggerAdapter[Any],
     ) -> None:
@@ -55,6 +58,7 @@ class BuildRequest:
         self._progress = progress
         self._service = service
         self._build_seconds = build_seconds
+        self._name = name
         self._server = server
         self._log = log
 
@@ -106,7 +110,17 @@ class BuildRequest:
         for notice in await notices_of(client):
             self._progress.tell(notice)
         self.options = await _located(client, self.options)
+        await self._let_through(client)
         return await client.ensure(self.options.repo, self.options.ref, self.options.provider)
+
+    async def _let_through(self, client: BuildClient) -> None:
+        """Have the service refuse a server where its person or its repository has as many as there may be."""
+        asked = {"server": self._name, "repo": self.options.repo, "ref": self.options.ref, "provider": self.options.provider}
+        try:
+            await client.ask("POST", "starts", json={name: value for name, value in asked.items() if value})
+        except ServiceError as error:
+            if error.status != HTTPStatus.NOT_FOUND:  # a service elsewhere may be of a version that counts nothing
+                raise
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
         """Show the build's events as progress; return the build as it is in the end."""

@@ -103,7 +103,7 @@ def configure(
         open_to_everybody(c, SERVICE, path_of(c))
     hide_in_logs(*LOGGERS)
     started = {"api_token": service_token} if service_url else started_by_hub(mode, settings, service_user)
-    add_service(c, url, started, counts_servers="LaunchQuota" in settings or bool(service_url))  # whose settings are not known here
+    add_service(c, url, started)
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{path_of(c)}"
     if mode == "docker":

@@ -280,6 +280,7 @@ class RepoSpawner(_NextInLine):
             self._repo_progress,
             service=self._public_service(),
             build_seconds=self.build_timeout,
+            name=self.name,
             server=log_name(self),
             log=self.log,
         )

@@ -24,12 +24,16 @@ CUSTOM_SCOPES = {
 }
 # What every user of the hub may.
 USER_SCOPES = (f"access:services!service={SERVICE}", "custom:binder:build")
-# What the service itself may: read when accounts were made, because a name is used again after its account is deleted.
-SERVICE_ROLE = {"name": f"{SERVICE}-reads-accounts", "description": "Tell accounts from each other", "scopes": ["read:users"], "services": [SERVICE]}
+# What the service itself may: read when accounts were made, because a name is used again after its account is deleted;
+# and count servers where `LaunchQuota` or an administrator bounds them, which may be at any time.
+SERVICE_ROLE = {
+    "name": f"{SERVICE}-reads-accounts",
+    "description": "Tell accounts from each other, and count servers",
+    "scopes": ["read:users", "list:users", "read:servers"],
+    "services": [SERVICE],
+}
 # What the service's pages may do for somebody who is signed in there, as far as that person may do it: their builds, their servers.
 PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admin-ui", "servers!user", "read:servers!user", "read:users:name!user")
-# What the service itself needs to count servers where `LaunchQuota` bounds them.
-COUNT_SCOPES = ("list:users", "read:servers")
 # From the hub's environment to the service's: its secrets, and how to reach the outside (proxies, certificates, package indexes). The hub passes on
 # little else.
 _SECRETS = ("BINDER_API_KEY", "BINDERHUB_BUILD_TOKEN_SECRET")
@@ -49,13 +53,12 @@ def refuse_another(c: Config) -> None:
         raise Misconfigured(f"The hub has a service named {SERVICE!r} already: call configure() once, and give your own service another name.")
 
 
-def add_service(c: Config, url: str, started: Mapping[str, Any], *, counts_servers: bool) -> None:
+def add_service(c: Config, url: str, started: Mapping[str, Any]) -> None:
     """Add the service, its scopes and role, and the users' right to use it.
 
     Args:
         url: where it is.
         started: how the hub starts it, or the token with which it comes.
-        counts_servers: whether it may count the hub's servers.
     """
     c.JupyterHub.custom_scopes.update(CUSTOM_SCOPES)
     _give_users(c, USER_SCOPES)
@@ -63,8 +66,6 @@ def add_service(c: Config, url: str, started: Mapping[str, Any], *, counts_serve
     allowed = {"oauth_no_confirm": True, "oauth_client_allowed_scopes": list(PAGE_SCOPES)}
     c.JupyterHub.services.append({"name": SERVICE, "url": url, **started, **allowed})
     c.JupyterHub.load_roles.append(dict(SERVICE_ROLE))
-    if counts_servers:
-        c.JupyterHub.load_roles.append({"name": f"{SERVICE}-counts-servers", "scopes": list(COUNT_SCOPES), "services": [SERVICE]})
 
 
 def path_of(c: Config) -> str:

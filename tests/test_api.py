@@ -24,6 +24,8 @@ from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.image_jobs import ImageJobs
+from binderhub_service.builds.launch_places import LaunchPlaces
+from binderhub_service.builds.launch_quota import LaunchLimits
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.named import NamedBuilds
 from binderhub_service.builds.prepared import PreparedEnvironments
@@ -46,6 +48,7 @@ from binderhub_service.launches import Attempts, Launches
 from binderhub_service.metrics import Metrics
 from binderhub_service.models import Image, Template, iso, now
 from binderhub_service.page_settings import PageSettings
+from binderhub_service.running_servers import HubServers
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
@@ -154,7 +157,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
         )
         provider = TableProvider(**{f"r{number}": commit(number) for number in range(1, 10)})
         metrics = Metrics("embedded")
-        controls = Controls(ControlTable(store))
+        controls = Controls(ControlTable(store), HubGroups(hub.api_url, "s").of)
         limits = BuildLimits(running=1, per_user=9)
         prepared = PreparedEnvironments(PreparedTable(store))
         providers = [provider, PreparedProvider(prepared)]
@@ -167,7 +170,6 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             observer=metrics,
             controls=controls,
             prepared=prepared,
-            groups_of=HubGroups(hub.api_url, "s").of,
         )
         metrics.watch(builds, [], Tasks(), Space(tmp_path))
         context = AppContext(
@@ -180,7 +182,13 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             contents=Contents(tmp_path),
             controls=controls,
             providers=providers,
-            launches=Launches(hub.api_url, "/hub/", providers),
+            launches=Launches(
+                hub.api_url,
+                "/hub/",
+                providers,
+                places=LaunchPlaces(LaunchLimits(), HubServers(hub.api_url, "s").running, look_seconds=0),
+                controls=controls,
+            ),
             jinja=make_jinja([]),
             pages=PageSettings(),
             metrics=metrics,

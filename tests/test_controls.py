@@ -13,6 +13,7 @@ import pytest
 from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import NotAllowed, NotFound, Unavailable
+from binderhub_service.names import server_name
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.store import Store
 from tests.harness.waiting import until
@@ -172,12 +173,16 @@ QUOTAS = [
 
 @pytest.mark.parametrize(("quotas", "of_person", "of_repository"), QUOTAS)
 async def test_a_quota_with_exceptions_holds_for_a_person_a_group_and_a_repository(
-    controls: Controls, quotas: dict[str, dict[str, str]], of_person: int, of_repository: int
+    tmp_path: Path, quotas: dict[str, dict[str, str]], of_person: int, of_repository: int
 ) -> None:
+    async def groups_of(name: str) -> list[str]:
+        return ["students", "Teachers"] if name == "alice" else []
+
+    controls = Controls(ControlTable(await opened(tmp_path)), groups_of)
     for kind, numbers in quotas.items():
         for pattern, number in numbers.items():
             await controls.put(kind, pattern, number, "root")
-    found = controls.limits_for(BuildLimits(per_user=3, per_repo=3), "alice", ["students", "Teachers"], "https://git.example.org/o/r")
+    found = await controls.limits_for(BuildLimits(per_user=3, per_repo=3), "alice", "https://git.example.org/o/r")
     assert (found.per_user, found.per_repo) == (of_person, of_repository)
 
 
@@ -196,6 +201,53 @@ async def test_who_has_as_many_builds_as_the_group_may_have_is_told_so_until_the
     message = "The repository has 3 builds waiting or running, which is as many as it may have."
     assert error_of(refused, 429, "too_many_builds")["message"] == message
     service.builder.gate.set()
+
+
+def running(**servers: bool) -> tuple[int, Any]:
+    """Return what the hub tells of alice's servers, by name whether they are ready."""
+    options = {"repo": "https://git.example.org/o/other"}
+    found = {name: {"ready": is_ready, "user_options": options} for name, is_ready in servers.items()}
+    return 200, {"items": [{"name": "alice", "servers": found}], "_pagination": {"next": None}}
+
+
+async def test_who_has_as_many_servers_as_the_group_may_have_starts_no_other_one_by_whatever_way(service: Service) -> None:
+    service.hub.groups["alice"] = ["students"]
+    refused = await put(service, "servers-of-person", pattern="group:students", text="1")
+    assert error_of(refused, 503, "hub_unavailable")["message"] == "The hub did not say how many servers there are.", "else nobody could start one"
+    service.hub.answers["GET", "/users"] = running(one=True)
+    await put(service, "servers-of-person", pattern="group:students", text="1")
+    message = "You may have 1 servers at a time, and as many run or start."
+    for path in ("/launches", "/starts"):
+        refused = await service.ask("POST", path, json={"repo": REPO})
+        assert error_of(refused, 429, "launch_quota")["message"] == message
+        assert int(refused.headers["Retry-After"]) > 0
+    assert (await service.ask("POST", "/starts", json={"repo": REPO, "server": "one"})).status_code == 204
+    assert (await service.ask("POST", "/starts", "bob", json={"repo": REPO})).status_code == 204
+    await put(service, "servers-of-person", pattern="alice", text="2")
+    assert (await service.ask("POST", "/starts", json={"repo": REPO})).status_code == 204
+
+
+async def test_a_repository_has_as_many_servers_as_an_administrator_says(service: Service) -> None:
+    service.hub.answers["GET", "/users"] = running(one=True)
+    await put(service, "servers-of-repository", pattern="git.example.org/o", text="1")
+    for path in ("/launches", "/starts"):
+        refused = await service.ask("POST", path, "bob", json={"repo": "https://git.example.org/o/other"})
+        assert error_of(refused, 429, "launch_quota")["message"] == "Too many users running https://git.example.org/o/other! Try again soon."
+    assert (await service.ask("POST", "/starts", "bob", json={"repo": REPO})).status_code == 204
+
+
+async def test_launches_are_counted_once_however_they_come(service: Service) -> None:
+    await put(service, "launches-of-person", pattern="*", text="2")
+    service.hub.answers["GET", "/users/alice"] = (200, {"servers": {}})
+    server = server_name(REPO, "")
+    service.hub.answers["POST", f"/users/alice/servers/{server}"] = (202, "")
+    assert (await service.ask("POST", "/launches", json={"repo": REPO})).status_code == 201
+    assert (await service.ask("POST", "/starts", json={"repo": REPO, "server": server})).status_code == 204, "the hub starts what was launched"
+    assert (await service.ask("POST", "/starts", json={"repo": REPO})).status_code == 204
+    for path in ("/launches", "/starts"):
+        error = error_of(await service.ask("POST", path, json={"repo": REPO}), 429, "rate_limit")
+        assert error["hint"] == "You may launch 2 times in 3600 seconds."
+    assert (await service.ask("POST", "/starts", "bob", json={"repo": REPO})).status_code == 204
 
 
 async def test_an_announcement_is_a_text_on_every_page(service: Service) -> None:
@@ -238,6 +290,7 @@ async def test_controls_are_for_administrators_and_say_who_set_them(service: Ser
         ("ban-person", {"text": "x"}, "A control of the kind ban-person needs a pattern, e.g. github.com/owner/*, or *-guest."),
         ("ban-repository", {"pattern": " "}, "A control of the kind ban-repository needs a pattern, e.g. github.com/owner/*, or *-guest."),
         ("builds-of-person", {"pattern": "*", "text": "0"}, "The text of builds-of-person is the number of builds, from 1 on, or none."),
+        ("launches-of-person", {"pattern": "x", "text": "1.5"}, "The text of launches-of-person is the number of launches, from 1 on, or none."),
         ("builds-of-repository", {"pattern": "x", "text": "many"}, "The text of builds-of-repository is the number of builds, from 1 on, or none."),
         ("announcement", {}, "An announcement needs a text."),
         ("announcement", {"text": "x" * 1001}, "A pattern has at most 500 characters, and a text 1000."),

@@ -201,13 +201,10 @@ def test_what_the_operator_adds_lazily_before_and_after_stays(c: Config, tmp_pat
     assert [role["name"] for role in value(c.JupyterHub.load_roles, [])] == ["user", "binder-reads-accounts", "later"]
 
 
-@pytest.mark.parametrize("more", [{"service": {"LaunchQuota": {"total_quota": 5}}}, {"service_url": "http://binder:1", "service_token": "t"}])
-def test_a_service_that_bounds_servers_may_count_them_and_another_may_not(c: Config, tmp_path: Path, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize("more", [{}, {"service_url": "http://binder:1", "service_token": "t"}])
+def test_the_service_may_count_servers_since_an_administrator_may_bound_them_at_any_time(c: Config, tmp_path: Path, more: dict[str, Any]) -> None:
     configure(c, state_dir=tmp_path, **more)
-    assert ["list:users", "read:servers"] in scopes_of_service(c)
-    other = Config()
-    configure(other, state_dir=tmp_path)
-    assert scopes_of_service(other) == [["read:users"]]
+    assert scopes_of_service(c) == [["read:users", "list:users", "read:servers"]]
 
 
 def test_a_user_role_without_scopes_keeps_the_default_one(c: Config, tmp_path: Path) -> None:
@@ -413,13 +410,13 @@ def test_the_hub_tells_the_service_who_is_an_admin_by_the_narrowest_token(hub: B
     assert whoami(hub, mint(hub, "ada", list(USER_SCOPES)).json()["token"])["admin"] is False
 
 
-def test_the_services_own_token_may_read_accounts_and_nothing_else(hub: BareHub) -> None:
+def test_the_services_own_token_may_read_accounts_and_servers_and_change_nothing(hub: BareHub) -> None:
     headers = {"Authorization": f"token {SERVICE_TOKEN}"}
     assert whoami(hub, SERVICE_TOKEN)["name"] == "binder"
-    assert all(scope.startswith("read:users") for scope in whoami(hub, SERVICE_TOKEN)["scopes"])
+    assert all(scope.startswith(("read:users", "list:users", "read:servers")) for scope in whoami(hub, SERVICE_TOKEN)["scopes"])
     ada = httpx.get(f"{hub.url}/hub/api/users/ada", headers=headers).raise_for_status().json()
     assert ada["created"]
-    assert httpx.get(f"{hub.url}/hub/api/users", headers=headers).status_code == 403
+    assert httpx.post(f"{hub.url}/hub/api/users/ada/server", headers=headers).status_code in {403, 404}
 
 
 async def test_the_service_tells_accounts_by_its_role_and_without_one_by_names(hub: BareHub, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,3 +127,28 @@ async def test_who_has_waited_as_long_as_may_be_is_refused() -> None:
     with pytest.raises(QuotaReached):
         await waited(places(hub, wait_seconds=0.05), wanted("alice"), told)
     assert told == [(1, None)]
+
+
+async def test_of_servers_that_start_only_those_that_were_let_through_count_for_a_start_by_the_hub() -> None:
+    hub = Hub()
+    a, b, c = (WantedServer(HubServer("alice", name, frozenset({"r"})), "r", personal=1) for name in "abc")
+    some = places(hub, total=None, look_seconds=0)
+    hub.servers = [a.server, b.server, wanted("bob").server]  # the hub starts both at the same moment
+    await some.admit(a)
+    await some.admit(a)
+    with pytest.raises(QuotaReached):
+        await some.admit(b)
+    some.give_back(a)
+    hub.servers = [b.server]
+    await some.admit(b)
+    hub.servers = [replace(b.server, is_ready=True), c.server]
+    with pytest.raises(QuotaReached):
+        await places(hub, total=None).admit(c)
+
+
+async def test_a_launch_is_known_again_once_when_the_hub_starts_its_server() -> None:
+    some = places(Hub(), total=None)
+    one = wanted("alice")
+    assert not some.was_announced(one.server.key)
+    await some.take(one)
+    assert [some.was_announced(one.server.key) for _ in range(2)] == [True, False]

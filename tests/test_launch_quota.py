@@ -41,6 +41,15 @@ def test_at_a_bound_a_launch_is_refused_in_binderhubs_words(
     assert caught.value.code == "launch_quota"
 
 
+def test_at_a_persons_bound_the_person_reads_it_and_what_to_do() -> None:
+    LaunchLimits().check(REPO, 0, RunningServers(9, 9, 1), personal=2)
+    with pytest.raises(QuotaReached) as caught:
+        LaunchLimits().check(REPO, 0, RunningServers(9, 9, 2), personal=2)
+    assert f"{caught.value.message} {caught.value.hint}" == (
+        "You may have 2 servers at a time, and as many run or start. Stop one of them, on the hub's home page, then start this one again."
+    )
+
+
 def test_a_repository_has_the_usual_bound_the_higher_one_or_its_own() -> None:
     quota = LaunchLimits(per_repo=5, per_repo_higher=50)
     assert quota.of_repo(is_high=False, config={}) == 5

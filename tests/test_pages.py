@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
@@ -21,8 +21,10 @@ from binderhub_service.accounts import HubAccounts
 from binderhub_service.actions import Actions
 from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builds.access import may_cancel_all
+from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.builds.pages import located
+from binderhub_service.builds.rates import RateLimits, Rates
 from binderhub_service.builds.resolver import Resolver
 from binderhub_service.errors import Conflict, NotFound
 from binderhub_service.handlers.binder.front import front_routes
@@ -160,14 +162,14 @@ async def site() -> AsyncIterator[Site]:
             launches=Launches(hub.api_url, "/hub/", providers),
             jinja=make_jinja(),
             pages=PageSettings(about_message="<b>Ours</b>"),
-            controls=SimpleNamespace(announcement=""),
+            controls=Controls(cast(Any, None)),
             prepared=SimpleNamespace(all=list, only=False),
             temporary=None,
             banned={},
             hosts=frozenset(),
             actions=Actions(),
             build_tokens=BuildTokens(SECRET),
-            rates=SimpleNamespace(take_of_token=no_digest),
+            rates=Rates(RateLimits(), cast(Any, None), SECRET),
         )
         routes = [
             (rf"{PREFIX}static/(.*)", web.StaticFileHandler, {"path": STATIC}),

@@ -13,7 +13,10 @@ from .calling import as_json, asked, connected, run
 from .lists import show_list
 from .output import local_time, say, show_json
 
-_KINDS = ("ban-repository", "allow-repository", "ban-person", "builds-of-person", "builds-of-repository", "pause", "drain", "announcement")
+_KINDS = (
+    *("ban-repository", "allow-repository", "ban-person", "pause", "drain", "announcement"),
+    *("builds-of-person", "builds-of-repository", "servers-of-person", "servers-of-repository", "launches-of-person"),
+)
 _kind = click.argument("kind", type=click.Choice(_KINDS))
 _pattern = click.argument("pattern", default="")
 _LOOK_SECONDS = 1.0
@@ -21,7 +24,7 @@ _LOOK_SECONDS = 1.0
 
 @click.group()
 def control() -> None:
-    """Ban repositories and people, bound and pause builds, announce something; for administrators of the hub."""
+    """Ban repositories and people, bound builds and servers, pause builds, announce something; for administrators of the hub."""
 
 
 @control.command(name="list")
@@ -36,13 +39,13 @@ def list_controls(session: Session, as_json: bool) -> None:
 @control.command(name="set")
 @_kind
 @_pattern
-@click.option("--text", default="", help="The reason that people see, what is announced, or how many builds there may be.")
+@click.option("--text", default="", help="The reason that people see, what is announced, or how many there may be.")
 @connected
 def set_control(session: Session, kind: str, pattern: str, text: str) -> None:
     """Switch something on, or change it.
 
     PATTERN is of addresses without https:// (a host or an account stands for all below it) or of people's names, with * and ?;
-    a pause, a drain and an announcement have none. The number of builds is for all of group:NAME as well; none means no bound.
+    a pause, a drain and an announcement have none. A number is for all of group:NAME as well; none means no bound.
     """
     run(session, asked(session, "PUT", f"controls/{kind}", json={"pattern": pattern, "text": text}))
 

@@ -5,7 +5,7 @@ Who joins whom is decided in `sharing`; what happens to a build once it is begun
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -33,10 +33,6 @@ from .sharing import SharedBuilds
 _LOOKED_BACK = 20
 
 
-async def _in_no_group(_name: str) -> Collection[str]:
-    return ()
-
-
 class Builds:
     """Makes sure that there are images of what people ask for, and gives the event log of every build.
 
@@ -46,7 +42,6 @@ class Builds:
         observer: told when a build's turn comes and when it ends.
         controls: what administrators switch; None where they cannot.
         prepared: the list of prepared environments; None where there is none.
-        groups_of: returns the names of the groups that a person is in; asked only where a quota is for a group.
     """
 
     def __init__(
@@ -61,7 +56,6 @@ class Builds:
         observer: Observer | None = None,
         controls: Controls | None = None,
         prepared: PreparedEnvironments | None = None,
-        groups_of: Callable[[str], Awaitable[Collection[str]]] = _in_no_group,
     ) -> None:
         self._store = store
         self._images = images
@@ -69,7 +63,6 @@ class Builds:
         self._controls = controls
         self._prepared = prepared
         self._limits = limits
-        self._groups_of = groups_of
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
@@ -198,10 +191,7 @@ class Builds:
 
     async def _limits_for(self, source: Source, caller: Caller) -> BuildLimits:
         """Return how many builds the caller and the repository may have."""
-        if self._controls is None:
-            return self._limits
-        groups = await self._groups_of(caller.name) if self._controls.asks_for_groups else ()
-        return self._controls.limits_for(self._limits, caller.name, groups, source.repo, source.url)
+        return await self._controls.limits_for(self._limits, caller.name, source.repo, source.url) if self._controls else self._limits
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -13,7 +14,7 @@ from ..common.refusal import is_text
 from ..errors import Conflict, InvalidRequest, NotAllowed, Unavailable
 from ..models import Control, now
 from .limits import BuildLimits
-from .quotas import GROUP, check_number, limits_with
+from .quotas import check_number, is_of_group, number_of_person, number_of_repository
 
 MAX_PATTERN_CHARACTERS = 500
 MAX_TEXT_CHARACTERS = 1000
@@ -28,10 +29,10 @@ _WHILE_PAUSED = "What is built already can be launched."
 class ControlKind(StrEnum):
     """What a control does.
 
-    `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches;
-    `BUILDS_OF_PERSON` and `BUILDS_OF_REPOSITORY` say how many builds what a pattern matches may have waiting and running, instead of the
-    settings; `PAUSE` lets no build begin, `DRAIN` neither, until all have ended and the service can be stopped; `ANNOUNCEMENT` shows a text on
-    pages.
+    `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches.
+    Numbers, instead of the settings', for what a pattern matches: `BUILDS_OF_PERSON` and `BUILDS_OF_REPOSITORY` of builds that wait and run,
+    `SERVERS_OF_PERSON` and `SERVERS_OF_REPOSITORY` of servers, `LAUNCHES_OF_PERSON` of launches in a period.
+    `PAUSE` lets no build begin, `DRAIN` neither, until all have ended and the service can be stopped; `ANNOUNCEMENT` shows a text on pages.
     """
 
     BAN_REPOSITORY = "ban-repository"
@@ -39,12 +40,23 @@ class ControlKind(StrEnum):
     BAN_PERSON = "ban-person"
     BUILDS_OF_PERSON = "builds-of-person"
     BUILDS_OF_REPOSITORY = "builds-of-repository"
+    SERVERS_OF_PERSON = "servers-of-person"
+    SERVERS_OF_REPOSITORY = "servers-of-repository"
+    LAUNCHES_OF_PERSON = "launches-of-person"
     PAUSE = "pause"
     DRAIN = "drain"
     ANNOUNCEMENT = "announcement"
 
 
-_QUOTAS = frozenset({ControlKind.BUILDS_OF_PERSON, ControlKind.BUILDS_OF_REPOSITORY})
+# What each quota counts.
+_QUOTAS = {
+    ControlKind.BUILDS_OF_PERSON: "builds",
+    ControlKind.BUILDS_OF_REPOSITORY: "builds",
+    ControlKind.SERVERS_OF_PERSON: "servers",
+    ControlKind.SERVERS_OF_REPOSITORY: "servers",
+    ControlKind.LAUNCHES_OF_PERSON: "launches",
+}
+SERVER_QUOTAS = frozenset({ControlKind.SERVERS_OF_PERSON, ControlKind.SERVERS_OF_REPOSITORY})
 _WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.DRAIN, ControlKind.ANNOUNCEMENT})
 # What lets no build begin, and what people hear then.
 _STANDSTILLS = ((ControlKind.DRAIN, _DRAINING), (ControlKind.PAUSE, _PAUSED))
@@ -63,14 +75,22 @@ class ControlRecords(Protocol):
         """Remove a control; raises `NotFound`."""
 
 
+async def _in_no_group(_name: str) -> Collection[str]:
+    return ()
+
+
 class Controls:
     """Knows what is switched, and says no where it applies.
 
     What is stored is read once: one service at a time uses a database, so that nobody else changes it.
+
+    Args:
+        groups_of: returns the names of the groups that a person is in; asked only where a quota is for a group.
     """
 
-    def __init__(self, records: ControlRecords) -> None:
+    def __init__(self, records: ControlRecords, groups_of: Callable[[str], Awaitable[Collection[str]]] = _in_no_group) -> None:
         self._records = records
+        self._groups_of = groups_of
         self._known: list[Control] = []
 
     async def load(self) -> None:
@@ -151,15 +171,28 @@ class Controls:
         """Whether no build may begin until all have ended."""
         return bool(self._of(ControlKind.DRAIN))
 
-    @property
-    def asks_for_groups(self) -> bool:
-        """Whether anything depends on a person's groups."""
-        return any(control.pattern.lower().startswith(GROUP) for control in self._of(ControlKind.BUILDS_OF_PERSON))
+    async def number_of_person(self, kind: ControlKind, person: str, otherwise: int) -> int:
+        """Return the number that a quota of people says for a person; 0 means no limit.
 
-    def limits_for(self, limits: BuildLimits, person: str, groups: Collection[str], *addresses: str) -> BuildLimits:
-        """Return the limits for a person of some groups and a repository with these addresses, where they are not those of the settings."""
-        of_repository = [control for control in self._of(ControlKind.BUILDS_OF_REPOSITORY) if _matches(control, addresses)]
-        return limits_with(limits, self._of(ControlKind.BUILDS_OF_PERSON), of_repository, person, groups)
+        Args:
+            otherwise: what holds where it says nothing about the person.
+
+        Raises:
+            Unavailable: the hub did not tell which groups the person is in.
+        """
+        quotas = self._of(kind)
+        groups = await self._groups_of(person) if any(map(is_of_group, quotas)) else ()
+        return number_of_person(quotas, person, groups, otherwise)
+
+    def number_of_repository(self, kind: ControlKind, otherwise: int, *addresses: str) -> int:
+        """Return the number that a quota of repositories says for the one with these addresses; 0 means no limit."""
+        return number_of_repository([control for control in self._of(kind) if _matches(control, addresses)], otherwise)
+
+    async def limits_for(self, limits: BuildLimits, person: str, *addresses: str) -> BuildLimits:
+        """Return the limits for a person and a repository with these addresses; raises as `number_of_person`."""
+        per_user = await self.number_of_person(ControlKind.BUILDS_OF_PERSON, person, limits.per_user)
+        per_repo = self.number_of_repository(ControlKind.BUILDS_OF_REPOSITORY, limits.per_repo, *addresses)
+        return replace(limits, per_user=per_user, per_repo=per_repo)
 
     def _of(self, kind: ControlKind) -> list[Control]:
         return [control for control in self._known if control.kind == kind]
@@ -180,7 +213,7 @@ def _check(control: Control) -> None:
     if control.kind not in _WITHOUT_PATTERN and not control.pattern:
         raise InvalidRequest(f"A control of the kind {control.kind} needs a pattern, e.g. github.com/owner/*, or *-guest.")
     if control.kind in _QUOTAS:
-        check_number(control)
+        check_number(control, _QUOTAS[ControlKind(control.kind)])
     if control.kind == ControlKind.ANNOUNCEMENT and not control.text:
         raise InvalidRequest("An announcement needs a text.")
     if len(control.pattern) > MAX_PATTERN_CHARACTERS or len(control.text) > MAX_TEXT_CHARACTERS:

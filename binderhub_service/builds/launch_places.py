@@ -11,12 +11,17 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+from cachetools import TTLCache
+
 from .launch_quota import HubServer, LaunchLimits, QuotaReached, WantedServer
 
 LOOK_SECONDS = 1.0
 # For how long a launch that was let through counts though the hub never told of its server.
 _TAKEN_SECONDS = 60.0
 _KNOWN_WAITS = 20
+# How many servers that were let through are remembered, and for how long: a start lasts that long at most, since its build may.
+_MOST_LET_THROUGH = 10_000
+_LET_THROUGH_SECONDS = 3600.0
 
 Look = Callable[[], Awaitable[Sequence[HubServer]]]
 
@@ -38,6 +43,8 @@ class LaunchPlaces:
         self._wait_seconds = wait_seconds
         self._look_seconds = look_seconds
         self._taken: dict[tuple[str, str], tuple[float, HubServer]] = {}
+        self._announced: TTLCache[tuple[str, str], bool] = TTLCache(_MOST_LET_THROUGH, _TAKEN_SECONDS)
+        self._let_through: TTLCache[tuple[str, str], bool] = TTLCache(_MOST_LET_THROUGH, _LET_THROUGH_SECONDS)
         self._queue: list[WantedServer] = []
         self._waited: deque[float] = deque(maxlen=_KNOWN_WAITS)
         self._looked = float("-inf")
@@ -51,9 +58,13 @@ class LaunchPlaces:
             QuotaReached: there is none.
             Unavailable: the hub did not say which servers there are.
         """
-        if self.limits.bounds(wanted.quota):
+        if self.limits.bounds(wanted):
             await self._refresh()
             self._check(wanted)
+
+    async def check_countable(self) -> None:
+        """Raise `Unavailable` if the hub does not say which servers there are."""
+        await self._look()
 
     async def take(self, wanted: WantedServer) -> None:
         """Take a place; a server that is there, or has a place, needs no other.
@@ -62,15 +73,36 @@ class LaunchPlaces:
             QuotaReached: there is none, or others have been waiting for it longer.
             Unavailable: as `check`.
         """
-        if not self.limits.bounds(wanted.quota):
-            return
-        await self._refresh()
-        self._check(wanted, before=self._queue)
+        if self.limits.bounds(wanted):
+            await self._refresh()
+            self._check(wanted, before=self._queue)
         self._take(wanted)
+
+    def was_announced(self, server: tuple[str, str]) -> bool:
+        """Say, once, whether a server that the hub starts has its place already: by a launch a moment ago, which was counted then."""
+        return bool(self._announced.pop(server, False))
+
+    async def admit(self, wanted: WantedServer) -> None:
+        """Take a place for a server that the hub has begun to start; of others that start, only those that were let through count.
+
+        The bound of all servers together is not looked at: the hub has one for those that it starts.
+
+        Raises:
+            QuotaReached: there is none.
+            Unavailable: as `check`.
+        """
+        if wanted.quota or wanted.personal:
+            await self._refresh()
+            others = [one for one in self._servers if one.key != wanted.server.key and (one.is_ready or one.key in self._let_through)]
+            taken = [one for _, one in self._taken.values() if one.key != wanted.server.key]
+            LaunchLimits().check(wanted.repo_url, wanted.quota, wanted.count([*others, *taken]), wanted.personal)
+            self._taken[wanted.server.key] = (time.monotonic(), wanted.server)  # the hub may not have told of it yet
+        self._let_through[wanted.server.key] = True
 
     def give_back(self, wanted: WantedServer) -> None:
         """Free the place of a launch that failed."""
-        self._taken.pop(wanted.server.key, None)
+        for places in (self._taken, self._announced, self._let_through):
+            places.pop(wanted.server.key, None)
 
     async def wait(self, wanted: WantedServer) -> AsyncGenerator[tuple[int, int | None]]:
         """Wait for a place and take it; yield the place in the queue, 1 for the next, and the seconds it may take, whenever that changes.
@@ -83,7 +115,7 @@ class LaunchPlaces:
         self._queue.append(wanted)
         position = 0
         try:
-            while self.limits.bounds(wanted.quota):
+            while self.limits.bounds(wanted):
                 await self._refresh()
                 before = self._queue[: _index(self._queue, wanted)]
                 try:
@@ -116,17 +148,19 @@ class LaunchPlaces:
         for other in before:
             if self._fits(other, [*taken, *ahead]):
                 ahead.append(other.server)
-        self.limits.check(wanted.repo_url, wanted.quota, wanted.count([*self._servers, *taken, *ahead]))
+        self.limits.check(wanted.repo_url, wanted.quota, wanted.count([*self._servers, *taken, *ahead]), wanted.personal)
 
     def _fits(self, wanted: WantedServer, taken: Sequence[HubServer]) -> bool:
         try:
-            self.limits.check(wanted.repo_url, wanted.quota, wanted.count([*self._servers, *taken]))
+            self.limits.check(wanted.repo_url, wanted.quota, wanted.count([*self._servers, *taken]), wanted.personal)
         except QuotaReached:
             return False
         return True
 
     def _take(self, wanted: WantedServer) -> None:
-        self._taken[wanted.server.key] = (time.monotonic(), wanted.server)
+        self._announced[wanted.server.key] = self._let_through[wanted.server.key] = True
+        if self.limits.bounds(wanted):
+            self._taken[wanted.server.key] = (time.monotonic(), wanted.server)
 
     async def _refresh(self) -> None:
         """Ask the hub, unless it was asked a moment ago; those who come meanwhile share the answer."""

@@ -25,6 +25,7 @@ from .legacy.mounting import legacy_bytes, legacy_routes, routes_alone
 from .pages import page_routes
 from .prepared import HOOK_BYTES, prepared_routes
 from .sign_in import sign_in_routes
+from .starts import start_routes
 from .system import StaticHandler, system_routes
 from .template_launch import template_launch_routes
 from .templates import template_routes
@@ -49,6 +50,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *control_routes(prefix),
         *prepared_routes(prefix),
         *launch_routes(prefix),
+        *start_routes(prefix),
         *template_routes(prefix),
         *legacy_routes(context),
         *provider_routes(prefix),

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..actions import Action
+from ..builds.controls import SERVER_QUOTAS
 from ..models import Control, iso
 from .base import ApiHandler, check_is_admin
 
@@ -32,6 +33,8 @@ class OneControlHandler(ApiHandler):
         """Switch something on, or change it: 200 with what it is now."""
         check_is_admin(self, "Controls are")
         body = self.json_body(_KEYS)
+        if kind in SERVER_QUOTAS and self.context.launches.places:  # where servers cannot be counted, nobody could start one from then on
+            await self.context.launches.places.check_countable()
         control = await self.context.controls.put(kind, body.get("pattern", ""), body.get("text", ""), self.caller.name)
         self.context.actions.note(self.caller.name, Action.CONTROL_SET, f"{control.kind} {control.pattern}".rstrip(), control.text or "set")
         self.finish_json(control_json(control))

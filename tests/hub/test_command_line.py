@@ -200,7 +200,9 @@ def _no_servers_afterwards(hub: HubProcess, request: pytest.FixtureRequest) -> I
         hub.stop_servers("alice")
 
 
-def test_a_server_is_launched_opened_and_stopped(hub: HubProcess, binder: CommandLine, browser: Path, new_repository: NewRepository) -> None:
+def test_a_server_is_launched_opened_and_stopped_and_is_the_only_one_where_a_person_may_have_no_other(
+    hub: HubProcess, binder: CommandLine, browser: Path, admin: str, new_repository: NewRepository
+) -> None:
     repository = new_repository({"a.ipynb": "{}"})
     text, status = shown(binder.terminal("launch", repository.url, "--path", "a.ipynb", BROWSER=str(browser)))
     assert status == 0
@@ -212,6 +214,12 @@ def test_a_server_is_launched_opened_and_stopped(hub: HubProcess, binder: Comman
     again = json.loads(binder.output("launch", repository.url, "--path", "a.ipynb", "--json", BROWSER=str(browser)))
     assert (again["server"], again["already_running"], again["url"]) == (name, True, f"{hub.url}/user/alice/{name}/lab/tree/a.ipynb")
     assert binder.output("open", BROWSER=str(browser)) == f"{hub.url}/user/alice/{name}/\n"
+    binder.output("control", "set", "servers-of-person", "alice", "--text", "1", BINDER_TOKEN=admin)
+    sentence = "You may have 1 servers at a time, and as many run or start."
+    other = new_repository({"README.md": "hello\n"}, "other").url
+    assert sentence in binder.run("launch", other).stderr
+    assert sentence in hub.launch("alice", {"repo": other}, "other")[-1]["message"], "the hub's own start is refused as well"
+    binder.output("control", "remove", "servers-of-person", "alice", BINDER_TOKEN=admin)
     assert binder.run("open", "nobody").stderr == f"binder: No server nobody of yours runs. There are {name}.\n"
     assert (browser.parent / "opened").read_text().strip() == opened, "scripts open no browser"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...builds.controls import ControlKind
 from ...errors import NotAllowed, NotFound
 from ...temporary_users import Visit
 from ..base import ServiceHandler
@@ -41,7 +42,9 @@ async def check_rate(handler: ServiceHandler, visit: Visit, build_token: str) ->
     """
     context = handler.context
     if not is_visitor(handler):
-        allowance = await context.rates.take_of_token(handler.caller.name)
+        name = handler.caller.name
+        limit = await context.controls.number_of_person(ControlKind.LAUNCHES_OF_PERSON, name, context.rates.limits.per_token)
+        allowance = await context.rates.take_of_person(name, limit)
     elif context.temporary and visit.resumes and await context.temporary.is_resumed(visit):
         return
     elif build_token:

@@ -148,7 +148,7 @@ class BinderBuildHandler(StreamHandler):
             if is_build_only:
                 self._check_may_only_build()
             elif (places := self.context.launches.places) and not places.waits:
-                await places.check(self.context.launches.wanted(self.caller.name, request, source.url))
+                await places.check(await self.context.launches.wanted(self.caller.name, request, source.url))
 
         try:
             found = await self.context.builds.ensure(request, self.caller, as_named=True, may_begin=check_may_begin)

@@ -94,7 +94,7 @@ class BinderLaunch:
     async def _attempt(self, user: LaunchUser) -> AsyncGenerator[Told]:
         """Yield the events of one attempt to start the server, from its place in the queue to ``ready``."""
         launches, token, user_name = self._context.launches, user.token, user.user_name
-        wanted = launches.wanted(user_name, self._asked.request, self._repo_url)
+        wanted = await launches.wanted(user_name, self._asked.request, self._repo_url)
         if launches.places and launches.places.waits:
             async with aclosing(launches.places.wait(wanted)) as waiting:
                 async for position, estimate_seconds in waiting:
