@@ -16,8 +16,8 @@ from .composition import compose, refuse_internal_ssl
 from .misconfigured import Misconfigured, checking_arguments
 from .public import open_to_everybody
 from .service_in_hub import SERVICE, add_service, path_of, refuse_another, settings_of, started_by_hub
-from .service_user import give_state_to
 from .start import SINGLEUSER
+from .system_users import give_state_to, user_of_servers
 
 # Whose lines tell the addresses of requests; an address that was pasted may hold a token.
 LOGGERS = ("JupyterHub", "tornado.access", "tornado.application", "tornado.general")
@@ -29,8 +29,8 @@ MODES = {
 }
 
 RUNS_AS_ROOT = (
-    "This hub runs as root, and so would the builds and the servers of embedded mode, with all that repositories run: run the hub as another user, "
-    "use mode 'docker', or allow it knowingly by as_root=True."
+    "This hub runs as root, and so would the builds of embedded mode, with all that repositories run: name an account without rights in "
+    "service_user, run the hub as another user, use mode 'docker', or allow it knowingly by as_root=True."
 )
 
 
@@ -52,6 +52,7 @@ def configure(
     required: bool = False,
     as_root: bool = False,
     service_user: str = "",
+    server_user: str = "",
 ) -> None:
     """Add servers from repositories, the service, its scopes and the users' right to use it to the configuration `c` of a JupyterHub.
 
@@ -77,18 +78,22 @@ def configure(
         public: let everybody in without a login, each with a temporary user of the hub who goes with the server. In embedded mode they run code as
             the hub's own user: never for strangers. It implies `required`.
         required: have no servers but those from repositories, so that everybody has to name one. Default: False.
-        as_root: let embedded mode run builds, and servers from repositories, as root where the hub runs as root, so that whatever a repository
-            runs may do everything on this machine. Default: False, which refuses that.
+        as_root: let embedded mode run builds without a `service_user`, and servers from repositories without a `server_user`, as root where the hub
+            runs as root, so that whatever a repository runs may do everything on this machine. Default: False, which refuses that.
         service_user: the account of this machine that a hub which runs as root starts the service as, and with it all builds, e.g. ``binder``.
             The state directory is the account's, and made if it is not there; in docker mode the account needs the engine's socket. Default: the
             hub's own user.
+        server_user: the account of this machine that servers from repositories run as in embedded mode, where the hub runs as root. ``{username}``
+            in it is the person's name in the hub: everybody has the account, home and groups of that name, and who has none starts no server. A
+            name without it is one account for all, e.g. ``people``. Default: ``{username}``; with `as_root`, root.
 
     Raises:
         Misconfigured: an argument is none or of another type, the mode is not known, what is given does not fit it, there is a service named
             ``binder`` already, the hub's spawner class cannot be composed, the hub runs as root or has ``internal_ssl``, the service cannot be
-            started as `service_user`, or docker mode cannot work here.
+            started as `service_user`, or servers as `server_user`, or docker mode cannot work here.
     """
-    _check_mode(mode, registry, network, namespace, as_root=as_root)
+    _check_mode(mode, registry, network, namespace, runs_builds_as_root=not (as_root or service_user or service_url))
+    servers_as = user_of_servers(server_user, service_user, mode=mode, as_root=as_root, public=public)
     refuse_internal_ssl(c)
     refuse_another(c)
     state = Path(state_dir).absolute()
@@ -97,12 +102,14 @@ def configure(
     required = required or public
     _compose(c, mode, required=required)
     url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
-    settings = settings_of(state, mode, {"registry": registry, "namespace": namespace}, service or {})
+    own = {"registry": registry, "namespace": namespace, "other_accounts": bool(servers_as)}
+    settings = settings_of(state, mode, own, service or {})
     if public:
         settings["BinderService"]["auth_enabled"] = False
         open_to_everybody(c, SERVICE, path_of(c))
     hide_in_logs(*LOGGERS)
-    started = {"api_token": service_token} if service_url else started_by_hub(mode, settings, service_user)
+    more = {"UV_PYTHON_INSTALL_DIR": str(state / "pythons")} if servers_as else {}  # what uv downloads, all of them are to run
+    started = {"api_token": service_token} if service_url else started_by_hub(mode, settings, service_user, more)
     add_service(c, url, started)
     c.JupyterHub.allow_named_servers = True
     c.RepoSpawner.binder_url = f"{url}{path_of(c)}"
@@ -111,7 +118,7 @@ def configure(
 
         setup.set_up(c, state, network, settings["DockerMode"].get("registry_credentials", []), beside_others=not required)
     elif mode == "embedded":
-        _use_processes(c, state)
+        _use_processes(c, state, servers_as)
     if not required:
         _keep_apart(c)
 
@@ -131,11 +138,11 @@ def _keep_apart(c: Config) -> None:
             c.RepoSpawner[name] = value
 
 
-def _check_mode(mode: str, registry: str, network: str, namespace: str, *, as_root: bool) -> None:
+def _check_mode(mode: str, registry: str, network: str, namespace: str, *, runs_builds_as_root: bool) -> None:
     """Raise `Misconfigured` unless there is such a mode, it has what it needs and nothing that it does not know, and may run as this user."""
     if mode not in MODES:
         raise Misconfigured(f"There is no mode {mode!r}; the modes are: {', '.join(MODES)}.")
-    if mode == "embedded" and os.geteuid() == 0 and not as_root:
+    if mode == "embedded" and os.geteuid() == 0 and runs_builds_as_root:
         raise Misconfigured(RUNS_AS_ROOT)
     if mode == "embedded" and (registry or network):
         raise Misconfigured("A registry and a network are for servers in containers: set mode to 'docker', or leave them out.")
@@ -145,10 +152,12 @@ def _check_mode(mode: str, registry: str, network: str, namespace: str, *, as_ro
         raise Misconfigured("A network is for mode 'docker', and a namespace for mode 'kubernetes': leave out the other one.")
 
 
-def _use_processes(c: Config, state: Path) -> None:
+def _use_processes(c: Config, state: Path, servers_as: str) -> None:
     c.ProcessSpawner.images_dir = str(state / "images")
     c.ProcessSpawner.users_dir = str(state / "people")
-    if os.geteuid() == 0:  # which was allowed; Jupyter refuses to run as root unless told
+    if servers_as:
+        c.ProcessSpawner.system_user = servers_as
+    elif os.geteuid() == 0:  # which was allowed; Jupyter refuses to run as root unless told
         c.ProcessSpawner.args.append("--allow-root")
 
 

@@ -100,6 +100,9 @@ class RepoSpawner(_NextInLine):
         """Make the next start use ``build["image"]``; a leaf must say how. It may be a coroutine."""
         raise NotImplementedError(f"{type(self).__name__} has to say how it uses an image.")
 
+    def check_person(self) -> None:
+        """Raise `Rejection` if this person can have no server here, before anything is built; a leaf that knows overrides it."""
+
     def tell(self, message: str) -> None:
         """Add a line of plain text to the progress of the start; for leaves."""
         self._repo_progress.tell(message)
@@ -203,6 +206,7 @@ class RepoSpawner(_NextInLine):
         progress = self._repo_progress
         try:
             self._repo_options = await self._check_options()
+            self.check_person()
             self.repo_build = await self._build_unless_cancelled(self._repo_options)
             self.user.spawners[""]  # the hub tells of a deleted account by the servers that it knows; this one it knows from now on
             await maybe_future(self.use_image(self.repo_build))

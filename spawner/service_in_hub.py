@@ -73,26 +73,28 @@ def path_of(c: Config) -> str:
     return f"{_base_url(c)}services/{SERVICE}/"
 
 
-def settings_of(state: Path, mode: str, for_mode: Mapping[str, str], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def settings_of(state: Path, mode: str, for_mode: Mapping[str, Any], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the service's settings by class, with `more` on top of ours."""
     ours: dict[str, dict[str, Any]] = {"BinderService": {"state_dir": str(state), "mode": mode}}
-    if mode != "embedded":
-        ours[f"{mode.capitalize()}Mode"] = {name: value for name, value in for_mode.items() if value}
+    given = {name: value for name, value in for_mode.items() if value}
+    if given or mode != "embedded":
+        ours[f"{mode.capitalize()}Mode"] = given
     return {name: {**ours.get(name, {}), **more.get(name, {})} for name in {**ours, **more}}
 
 
-def started_by_hub(mode: str, settings: Mapping[str, Any], user: str) -> dict[str, Any]:
+def started_by_hub(mode: str, settings: Mapping[str, Any], user: str, more: Mapping[str, str]) -> dict[str, Any]:
     """Return how the hub starts the service, again when it ends; the service ends with the hub's process, which this one is.
 
     Args:
         user: the account that it runs as; empty for the hub's own. Whatever folder the hub runs in, another account may not even enter.
+        more: variables for its environment, unless the hub has others.
     """
     settings = {**settings, "BinderService": {"hub_pid": os.getpid(), **settings["BinderService"]}}
     prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {
         "command": [sys.executable, "-m", "binderhub_service"],
-        "environment": {**passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
+        "environment": {**more, **passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
         **({"user": user, "cwd": "/"} if user else {}),
     }
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -24,7 +24,7 @@ from traitlets.config.loader import LazyConfigValue
 
 from binderhub_service.accounts import HubAccounts
 from binderhub_service.models import Account
-from spawner import configure, service_user
+from spawner import configure, system_users
 from spawner.docker import setup
 from spawner.local.spawner import ProcessSpawner
 from spawner.service_in_hub import PAGE_SCOPES, SERVICE_ROLE, USER_SCOPES
@@ -123,7 +123,7 @@ def test_a_hub_that_runs_as_root_is_refused_in_embedded_mode_unless_that_is_allo
     assert "args" not in c.ProcessSpawner
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     refused, allowed, elsewhere = Config(), Config(), Config()
-    with pytest.raises(ValueError, match=re.escape("This hub runs as root, and so would the builds and the servers")):
+    with pytest.raises(ValueError, match=re.escape("This hub runs as root, and so would the builds")):
         configure(refused, state_dir=tmp_path)
     assert refused == Config()
     configure(allowed, state_dir=tmp_path, as_root=True)
@@ -139,7 +139,7 @@ def test_a_hub_that_runs_as_root_starts_the_service_as_an_account_that_has_the_s
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pwd, "getpwnam", accounts.__getitem__)
     monkeypatch.setattr(os, "chown", lambda path, uid, gid, follow_symlinks: given.append((path, uid)))
-    monkeypatch.setattr(service_user, "_owner_of", lambda path: 4321 if (path, 4321) in given else 0)
+    monkeypatch.setattr(system_users, "_owner_of", lambda path: 4321 if (path, 4321) in given else 0)
     state = tmp_path / "state"
     arguments: dict[str, Any] = {"mode": "kubernetes", "registry": "ghcr.io/me", "state_dir": state}
     configure(c, **arguments, service_user="binder")
@@ -160,6 +160,35 @@ def test_a_hub_that_runs_as_root_starts_the_service_as_an_account_that_has_the_s
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ValueError, match="service_user is for hubs that run as root"):
         configure(Config(), **arguments, service_user="binder")
+
+
+def test_a_hub_that_runs_as_root_starts_servers_as_other_accounts_and_says_which_it_cannot(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="server_user is for embedded mode in a hub that runs as root: leave out 'people'"):
+        configure(Config(), state_dir=tmp_path, server_user="people")
+    accounts = {name: SimpleNamespace(pw_uid=uid, pw_gid=uid) for name, uid in (("binder", 4321), ("people", 4322), ("toor", 0))}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", accounts.__getitem__)
+    monkeypatch.setattr(system_users, "_owner_of", lambda path: 4321)
+    monkeypatch.setattr(os, "chown", lambda *_, **__: None)
+    state = tmp_path / "state"
+    configure(c, state_dir=state, service_user="binder")
+    assert (c.ProcessSpawner.system_user, "args" in c.ProcessSpawner) == ("{username}", False)
+    environment = service_of(c)["environment"]
+    assert json.loads(environment["BINDERHUB_SERVICE_CONFIG"])["EmbeddedMode"] == {"other_accounts": True}
+    assert environment["UV_PYTHON_INSTALL_DIR"] == str(state / "pythons")
+    for_all = Config()
+    configure(for_all, state_dir=state, service_user="binder", server_user="people", public=True)
+    assert for_all.ProcessSpawner.system_user == "people"
+    for arguments, words in (
+        ({"server_user": "nobody-here"}, "There is no account 'nobody-here' on this machine for server_user"),
+        ({"server_user": "toor"}, "The account 'toor' of server_user is root"),
+        ({"server_user": "binder"}, "The account 'binder' is the service's"),
+        ({"public": True}, "People of a public hub have no accounts of this machine"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            configure(Config(), state_dir=state, service_user="binder", **cast("dict[str, Any]", arguments))
 
 
 def test_certificates_between_the_hubs_parts_are_refused_in_a_sentence(c: Config, tmp_path: Path) -> None:

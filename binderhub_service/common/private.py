@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-_FOLDER, _FILE = 0o700, 0o600
+_FOLDER, _FILE, _TRAVERSED = 0o700, 0o600, 0o711
 _MORE_THAN_TRAVERSE = 0o066
 """What others must not have on a folder. An operator may let them through (``0711``), to paths whose names they know."""
 
@@ -41,6 +41,16 @@ def keep_private(paths: Iterable[Path]) -> None:
             path.chmod(_FOLDER)
         elif stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
             path.chmod(found.st_mode & _FILE)
+
+
+def let_through(folders: Iterable[Path]) -> None:
+    """Let other users of this machine through folders of ours, which are made if they are not there; nobody else can list them or write to them.
+
+    Raises:
+        OSError: one cannot be made, or is not ours.
+    """
+    for folder in folders:
+        private_folder(folder).chmod(_TRAVERSED)
 
 
 def cookie_secret(state: Path) -> bytes:

@@ -161,14 +161,21 @@ def _users_by_directory(made: Path) -> dict[str, set[str]]:
     for process in psutil.process_iter():
         try:
             directories = {directory for word in process.cmdline() if (directory := _directory_below(made, word))}
-            variables = process.environ() if directories else {}
-        except (psutil.Error, OSError):  # gone, or somebody else's
+            name = _server_of(process) if directories else ""
+        except (psutil.Error, OSError):  # gone
             continue
-        if "JUPYTERHUB_USER" in variables:
-            name = f"{variables['JUPYTERHUB_USER']}/{variables.get('JUPYTERHUB_SERVER_NAME', '')}"
-            for directory in directories:
-                users.setdefault(directory, set()).add(name)
+        for directory in directories if name else ():
+            users.setdefault(directory, set()).add(name)
     return users
+
+
+def _server_of(process: psutil.Process) -> str:
+    """Return which server a process belongs to; of another account's, which builds do not have, no more than whose it is. Empty if to none."""
+    try:
+        variables = process.environ()
+    except psutil.AccessDenied:
+        return f"{process.username()}/"
+    return f"{variables['JUPYTERHUB_USER']}/{variables.get('JUPYTERHUB_SERVER_NAME', '')}" if "JUPYTERHUB_USER" in variables else ""
 
 
 def _directory_below(made: Path, word: str) -> str | None:

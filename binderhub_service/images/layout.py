@@ -4,3 +4,5 @@ from __future__ import annotations
 
 MADE = ".made"
 MANIFEST = "image.json"
+PUBLISHED = ("images", f"images/{MADE}", "environments", f"environments/{MADE}")
+"""The folders, below the state directory, on the way to an image."""

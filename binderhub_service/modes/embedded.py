@@ -7,14 +7,17 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from traitlets import Enum, Unicode, default
+from traitlets import Bool, Enum, Unicode, default
 from traitlets import List as ListTrait
 
 from ..builders import Builder
 from ..builders.process import ProcessBuilder
+from ..common.private import let_through
 from ..errors import Unavailable
 from ..images import Images
 from ..images.environments import EnvironmentImages
+from ..images.layout import PUBLISHED
+from ..state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
 from .base import Mode
@@ -50,12 +53,24 @@ class EmbeddedMode(Mode):
         """,
     ).tag(config=True)
 
+    other_accounts = Bool(
+        False,
+        help="""Whether servers run as other accounts of this machine than the service.
+
+        Then they are let through the folders of images, which they can neither list nor write to; who knows a repository and a commit can read its
+        image. `configure()` sets it where the hub runs as root. Default: false.
+        """,
+    ).tag(config=True)
+
     @default("base_requirements")
     def _base_requirements_default(self) -> list[str]:
         return [f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip"]
 
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return directories for images and detached processes as builder."""
+        if self.other_accounts:
+            with state_errors_converted(state):
+                let_through([state, *(state / folder for folder in PUBLISHED)])
         settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy)
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
 

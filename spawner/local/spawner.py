@@ -6,29 +6,39 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Enum, Unicode, default
 
-from binderhub_service.common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
+from binderhub_service.common.repo_environment import repo_variables, system_user
 from binderhub_service.common.server_program import server_command
 
 from ..account import HomeOwner, account_of_user
 from ..mixin import RepoSpawner
 from ..rejection import Rejection, script_ended
-from . import image_home, leftover, working_copy
+from . import home_tasks, leftover, working_copy
+from .as_account import CannotBecome, as_account
 from .base import LocalSpawner, end_group
+from .home_tasks import NotReady, Wanted
 from .homes import Homes
+from .system_account import FOLDER, USERNAME, SystemAccount, account_for
 
 NO_WALLS = (
     "Servers of this hub run as one user of this machine, without walls between them: "
     "code of this repository can read and change your other files, and those of others."
 )
+OWN_WALLS = (
+    "Servers from repositories run as your account of this machine: code of this repository can read and change all that is yours here. "
+    "What everybody's environments are made of, builds of others can change."
+)
 PROCESS_FILE = ".server.json"
+_SHELL = "/bin/sh"
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -74,7 +84,7 @@ def read_image(images_dir: Path, name: str) -> DirectoryImage:
 
 
 class ProcessSpawner(RepoSpawner, LocalSpawner):
-    """Servers from repositories as processes of the user that runs the hub; for people who may see each other's files.
+    """Servers from repositories as processes: of the user that runs the hub, for people who may see each other's files, or of other accounts.
 
     Each server works in a copy of the repository that belongs to one person and server and survives stop and start.
     """
@@ -85,6 +95,7 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     starts_as = LocalProcessSpawner
 
     cmd: list[str]
+    home_dir: str
     popen_kwargs: dict[str, Any]
 
     _environment_dir = Unicode()
@@ -92,6 +103,17 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     _import_from: Sequence[str] = ()
     _script = ""
     _said_of_home = ""
+    _own_settings: Mapping[str, str] = {}
+    _machine_account: SystemAccount | None = None
+
+    system_user = Unicode(
+        help="""The account of this machine that servers from repositories run as, where the hub runs as root.
+
+        ``{username}`` in it is the person's name in the hub: then everybody has the account, the home and the groups of that name, and who has
+        none starts nothing. Without it, the account is one for all, and homes are in its own. Never root's, nor that of the service.
+        `configure()` sets it. Default: the hub's own user. Example: ``{username}``.
+        """,
+    ).tag(config=True)
 
     deleted_homes = Enum(
         ("keep", "aside", "remove"),
@@ -129,63 +151,88 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         """Keep what any program needs; the hub's own Python must not show through in somebody's environment."""
         return ["JUPYTERHUB_SINGLEUSER_APP", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ"]
 
+    def check_person(self) -> None:
+        """Raise `Rejection` if there is no account of this machine for the person's servers."""
+        self._machine_account = account_for(self.system_user, self.user.name, Path(self.images_dir)) if self.system_user else None
+
     async def use_image(self, build: Mapping[str, Any]) -> None:
         """Put the person's copy in place and run the image's server in it."""
-        image = read_image(Path(self.images_dir), build["image"])
-        copy = working_copy.copy_of(Path(self.home_dir), self.name, build["repo"], build["ref"])
+        self.check_person()
+        image, command = await asyncio.to_thread(self._image, build["image"])
+        copy = working_copy.copy_of(await self._folder_of_copies(), self.name, build["repo"], build["ref"])
         if self._said_of_home:
             self.tell(self._said_of_home)
             self._said_of_home = ""
-        if not copy.exists():
-            self.tell(NO_WALLS)
         await self._end_leftover(copy.parent)
-        self.tell(await asyncio.to_thread(working_copy.place, image.content, image.commit, copy))
-        for note in image.notes:
-            self.tell(note)
-        if placed := await asyncio.to_thread(image_home.put_into, Path(self.home_dir), image.environment / IMAGE_HOME):
-            self.tell(f"Files that the build made in its home are in yours now: {placed}.")
+        wanted = Wanted(self.home_dir, str(copy), str(image.content), image.commit, image.start or "", str(image.environment), self._warning)
+        ready = home_tasks.ready_from(await self._at_home("prepare", asdict(wanted)))
+        for said in (*ready.said, *image.notes):
+            self.tell(said)
         self._import_from = [str(copy / folder) for folder in image.import_from]
-        self._environment_dir = str(image.environment)
-        self._copy_dir = str(copy)
-        self.cmd = [*self._start_script(copy, image.start), *server_command(image.environment)]
-        self.popen_kwargs = {**self.popen_kwargs, "cwd": str(copy)}
+        self._environment_dir, self._copy_dir = str(image.environment), str(copy)
+        self._script, self._own_settings = ready.script, ready.variables
+        self.cmd = [*ready.command, *command]
+        self.popen_kwargs = {**self.popen_kwargs, **(self._machine_account.popen_kwargs if self._machine_account else {"cwd": str(copy)})}
+
+    def _image(self, name: str) -> tuple[DirectoryImage, list[str]]:
+        image = read_image(Path(self.images_dir), name)
+        return image, server_command(image.environment)
+
+    async def _folder_of_copies(self) -> Path:
+        """Return the folder of the person's copies, in the home that their servers have from now on."""
+        account = self._machine_account
+        if account is None:
+            return Path(self.home_dir)
+        folder = account.home / FOLDER
+        if USERNAME in self.system_user:
+            self.home_dir = str(account.home)
+            return folder
+        self.home_dir, self._said_of_home = await self._at_home("home_of", str(folder), home_tasks.written(self._account))
+        return Path(self.home_dir)
+
+    async def _at_home(self, task: str, *arguments: object) -> Any:
+        """Return what a task of `home_tasks` does, as the account that the person's servers run as.
+
+        Raises:
+            Rejection: it cannot be done, with the reason.
+        """
+        try:
+            if self._machine_account is None:
+                return await asyncio.to_thread(home_tasks.TASKS[task], *arguments)
+            return await as_account(self._machine_account, task, *arguments)
+        except (NotReady, CannotBecome) as error:
+            raise Rejection(422, str(error)) from error
+
+    @property
+    def _warning(self) -> str:
+        return OWN_WALLS if USERNAME in self.system_user else NO_WALLS
 
     async def _end_leftover(self, copies: Path) -> None:
         """End a server that a hub which was stopped in the middle of a start has left running, so that two never share a copy."""
-        group = leftover.group_of(copies / PROCESS_FILE, copies)
-        if group:
+        if self._machine_account is None:
+            group = leftover.group_of(copies / PROCESS_FILE, copies)
+            groups = [group] if group else []
+        else:
+            groups = await asyncio.to_thread(leftover.groups_in, copies, self._machine_account.uid)
+        for group in groups:
             self.tell("A server of yours still ran here that a hub had started and forgotten; it is ended first.")
             await end_group(group)
 
     def process_started(self) -> None:
-        """Note the process beside the copy."""
-        leftover.note(Path(self._copy_dir).parent / PROCESS_FILE, self.pid)
+        """Note the process beside the copy; not in an account's own home, where root writes nothing."""
+        if self._machine_account is None:
+            leftover.note(Path(self._copy_dir).parent / PROCESS_FILE, self.pid)
 
     async def delete_forever(self) -> None:
         """Do with the home what `deleted_homes` says, if this is the server that goes only with its account."""
-        if not self.name:
-            await asyncio.to_thread(self._homes.give_up, self._account, self.deleted_homes)
-
-    def _start_script(self, copy: Path, start: str | None) -> list[str]:
-        """Return the command that the server's command is given to: the copy's own start script, if it has one still."""
-        self._script = ""
-        if not start:
-            return []
-        script = copy / start
-        if not script.is_file() or not script.resolve().is_relative_to(copy.resolve()):
-            self.tell(f"There is no {start} in your copy any more, so the server starts without it.")
-            return []
-        self._script = start
-        with script.open("rb") as opened:
-            begins = opened.read(256)
-        if problem := script_problem(start, begins):
-            raise Rejection(422, " ".join(problem))
-        if not (begins.startswith(b"#!") and os.access(script, os.X_OK)):
-            return ["bash", str(script)]
-        interpreter = begins[2:].split(maxsplit=1)[:1]
-        if not interpreter or not Path(os.fsdecode(interpreter[0])).exists():
-            raise Rejection(422, f"The script {start} names in line 1 a program that is not here. Write #!/bin/bash there.")
-        return [str(script)]
+        if self.name or USERNAME in self.system_user:  # an account's own home is the machine's affair
+            return
+        try:
+            self.check_person()
+            folder = str(self._machine_account.home / FOLDER) if self._machine_account else self.users_dir
+            await self._at_home("give_up", folder, home_tasks.written(self._account), self.deleted_homes)
+        except Rejection as rejection:
+            self.log.warning("The home of %s stays as it is: %s", self.user.name, rejection.log_message)
 
     def ended(self, status: int) -> Rejection:
         """Return why the server has ended; a start script that ends well has not become the server."""
@@ -200,16 +247,23 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         packages = Path(self._copy_dir).parent / ".packages" / Path(self._environment_dir).name
         env["PIP_TARGET"] = str(packages)
         env["PYTHONPATH"] = os.pathsep.join([str(packages), *self._import_from])
-        env.update(repo_variables(Path(self._environment_dir), Path(self._copy_dir), system_user()))
-        env.update(_own_settings(Path(self._copy_dir)))
+        account = self._machine_account.name if self._machine_account else system_user()
+        env.update(repo_variables(Path(self._environment_dir), Path(self._copy_dir), account))
+        env.update(self._own_settings)
         env["JUPYTERHUB_ROOT_DIR"] = self._copy_dir
         return env
 
-    def make_preexec_fn(self, name: str) -> None:
-        """Return nothing to do in the child: it would leave the copy for the home directory."""
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """Return the environment with what says who somebody is on this machine."""
+        account = self._machine_account
+        env = super().user_env(env)
+        return env | ({"USER": account.name, "LOGNAME": account.name, "SHELL": account.shell or _SHELL} if account else {})
+
+    def make_preexec_fn(self, name: str) -> Callable[[], None] | None:
+        """Return what the child does once it is the account: enter the copy, which root must not follow; nothing where there is no account."""
+        return partial(_enter, self._copy_dir) if self._machine_account else None
 
 
-def _own_settings(copy: Path) -> dict[str, str]:
-    """Return the variables by which Jupyter and IPython find the settings in a copy's root, where a home's would be on a binder."""
-    places = {"JUPYTER_CONFIG_PATH": copy / ".jupyter", "IPYTHONDIR": copy / ".ipython"}
-    return {name: str(place) for name, place in places.items() if place.is_dir()}
+def _enter(folder: str) -> None:
+    with suppress(OSError):
+        os.chdir(folder)

@@ -41,10 +41,18 @@ class HubProcess:
     Args:
         config: more lines of its configuration.
         more: more arguments of `configure`.
+        python: the Python that runs it.
     """
 
     def __init__(
-        self, directory: Path, *, config: str = "", base_url: str = "/", outsiders: set[str] | None = None, more: Mapping[str, Any] | None = None
+        self,
+        directory: Path,
+        *,
+        config: str = "",
+        base_url: str = "/",
+        outsiders: set[str] | None = None,
+        more: Mapping[str, Any] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.directory = directory
         self.state = directory / "state"
@@ -53,6 +61,7 @@ class HubProcess:
         self.base_url = base_url
         self.service_url = f"{self.url}/services/binder"
         self._log_file = directory / "hub.log"
+        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -68,7 +77,7 @@ class HubProcess:
             raise RuntimeError("configurable-http-proxy is not on PATH; `make test` puts it there")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "CONFIGPROXY_"))}
         with self._log_file.open("ab") as log:
-            command = [*JUPYTERHUB, "-f", str(self.config_file)]
+            command = [self._python, *JUPYTERHUB[1:], "-f", str(self.config_file)]
             self._process = subprocess.Popen(command, cwd=self.directory, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             wait_for(self._is_up, "the hub and its service to answer", START_SECONDS, every_seconds=0.2)

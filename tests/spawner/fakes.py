@@ -407,9 +407,10 @@ async def running_hub(folder: Path, spawner_class: type, settings: Mapping[str, 
 
 # --- a server --------------------------------------------------------------------------------------------------------
 
-_SINGLEUSER = '''#!{python} -I
+SINGLEUSER = '''#!{python}
 """Answers everything with its own environment, as JSON."""
 import http.server, json, os, signal, sys, urllib.parse
+{at_once}
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
@@ -428,7 +429,7 @@ def make_environment(folder: Path) -> Path:
     """Make what looks like an environment: its server answers everything with how it was started."""
     program = folder / "bin" / "jupyterhub-singleuser"
     program.parent.mkdir(parents=True)
-    program.write_text(_SINGLEUSER.format(python=sys.executable))
+    program.write_text(SINGLEUSER.format(python=f"{sys.executable} -I", at_once=""))
     program.chmod(0o755)
     return folder
 

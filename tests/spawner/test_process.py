@@ -388,6 +388,8 @@ async def test_a_process_that_is_no_server_of_this_copy_is_left_alone(spawner: P
     own = leftover.group_of(file, file.parent)
     assert own == spawner.pid
     assert leftover.group_of(file, tmp_path) is None, "another place's"
+    asked = ((file.parent, os.getuid()), (tmp_path, os.getuid()), (file.parent, os.getuid() + 1))
+    assert [leftover.groups_in(*places) for places in asked] == [[spawner.pid], [], []], "without a note, of an account"
     noted = json.loads(file.read_text())
     for changed in ({"created": 1.0}, {"pid": os.getpid()}, {"pid": "x"}, {"pid": None}):
         file.write_text(json.dumps(noted | changed))
