@@ -20,3 +20,16 @@
         cidr: ::/0
         except: {{- toYaml .Values.networkPolicy.closedRangesIPv6 | nindent 10 }}
 {{- end }}
+
+{{- /* Rules for who reaches the service beside hub and proxy, wherever it runs. */}}
+{{- define "binder.service.ingress" -}}
+{{- with .Values.monitoring.serviceMonitor -}}
+{{- if .enabled -}}
+- ports: [{protocol: TCP, port: 8585}]
+  from: {{- toYaml .from | nindent 4 }}
+{{ end -}}
+{{- end -}}
+{{- with .Values.networkPolicy.serviceIngress -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end }}
