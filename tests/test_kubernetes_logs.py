@@ -14,7 +14,7 @@ from binderhub_service.builders.kubernetes import Cluster, logs
 from binderhub_service.builders.kubernetes.logs import StepLog
 from binderhub_service.builders.kubernetes.watch import FollowedPod
 from binderhub_service.models import Kind
-from tests.fake_cluster import NAMESPACE, FakeCluster
+from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
 
 ENDED = {"name": "build", "state": {"terminated": {"exitCode": 0, "message": "{}"}}}
 
@@ -172,3 +172,14 @@ async def test_a_pod_on_a_node_that_does_not_answer_is_given_up_when_the_cluster
     fake.logs["build"] = []
     pod = pod_with({"name": "build", "state": {"running": {}}}, deletionTimestamp="2026-03-01T12:00:00Z")
     assert await read(cluster, pod) == []
+
+
+async def test_a_log_that_its_node_does_not_give_is_told_once_and_read_on_when_it_does(
+    fake: FakeCluster, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_AWAY_SECONDS", 0)
+    fake.logs["build"] = [[many(1, 2), None], [many(1, 3)]]
+    fake.refusals[f"GET {PODS}/build-1/log"] = [500] * 3
+    seen = await read(cluster, pod_with(ENDED))
+    assert seen[0] == ("build:0", logs._AWAY)
+    assert seen[1:] == told(1, 3)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...common.redact import redact
 from ...errors import Unavailable
 from ...models import Kind, Phase, Report
-from .cluster import Cluster
+from .cluster import Cluster, Refusal
 from .endings import Stand, reports_of, stand
 from .lines import lines_of
 from .watch import FollowedPod
@@ -26,6 +26,8 @@ _LONGEST_WAIT_SECONDS = 10.0
 _END_SECONDS = 10.0  # a container's end is seen in its log before it is seen in its pod
 _TRIES_OF_ENDED = 4
 _DELETED_SECONDS = 60.0
+_AWAY_SECONDS = 30.0
+_AWAY = "The build's log cannot be read now; its node may be away. If it stays away, the cluster ends the build after some minutes."
 _UNREADABLE = "The rest of this step's log cannot be read."
 
 
@@ -44,6 +46,7 @@ class StepLog:
     known: int = 0
     foreign: int = 0
     _deleted_at: float = 0.0
+    _refused_since: float = 0.0
 
     async def follow(self) -> AsyncGenerator[Report]:
         """Yield the reports behind `known`, until the step has ended or its pod is gone."""
@@ -56,8 +59,11 @@ class StepLog:
                     async for report in reports:
                         yield report
                 whole = ended or await self._ends()
+                self._refused_since = 0.0
             except Unavailable as error:
                 log.debug("The log of %s of pod %s broke off: %s", self.step, self.pod.name, error.message)
+                if self._is_away(error):
+                    yield self._said(_AWAY)
             if whole and self.known >= reports_of(self.pod.now, self.step):
                 return
             in_vain += ended and self.known == known
@@ -73,6 +79,17 @@ class StepLog:
             self._deleted_at = self._deleted_at or time.monotonic()
             return time.monotonic() - self._deleted_at > _DELETED_SECONDS
         return False
+
+    def _is_away(self, error: Unavailable) -> bool:
+        """Say, once, that the API server has not got the log from its node for some time; a step that is silent is another matter."""
+        if not isinstance(error, Refusal):
+            self._refused_since = 0.0
+            return False
+        self._refused_since = self._refused_since or time.monotonic()
+        if time.monotonic() - self._refused_since < _AWAY_SECONDS:
+            return False
+        self._refused_since = float("inf")
+        return True
 
     async def _ends(self) -> bool:
         """Say whether the step is over; its log has just ended."""
