@@ -68,6 +68,7 @@ setup(
             "pexpect>=4.9",
             "playwright>=1.44",
             "pyyaml>=6.0.1",
+            "trustme>=1.1",
             "schemathesis>=4.3",
             "websocket-client>=1.8",
         ],

@@ -37,7 +37,8 @@ PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admi
 # From the hub's environment to the service's: its secrets, and how to reach the outside (proxies, certificates, package indexes). The hub passes on
 # little else.
 _SECRETS = ("BINDER_API_KEY", "BINDERHUB_BUILD_TOKEN_SECRET")
-PASSED_ON = (*_SECRETS, "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
+_CERTIFICATES = ("SSL_CERT_", "GIT_SSL_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
+PASSED_ON = (*_SECRETS, *_CERTIFICATES, "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 # With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
 _TO_REGISTRIES = ("DOCKER_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME", "AWS_", "AZURE_", "GOOGLE_APPLICATION_CREDENTIALS")
 PASSED_ON_IN = {

@@ -268,11 +268,12 @@ def test_the_operators_settings_of_the_service_win(c: Config, tmp_path: Path) ->
 
 
 def test_the_service_learns_how_to_reach_the_outside_but_no_secrets(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("https_proxy", "UV_INDEX", "SSL_CERT_FILE", "SSH_AUTH_SOCK", "GITHUB_TOKEN"):
+    reaching = ("https_proxy", "UV_INDEX", "SSL_CERT_FILE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+    for name in (*reaching, "SSH_AUTH_SOCK", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, "something")
     configure(c, state_dir=tmp_path)
     environment = service_of(c)["environment"]
-    assert {"https_proxy", "UV_INDEX", "SSL_CERT_FILE"} <= set(environment)
+    assert {*reaching} <= set(environment)
     assert not {"SSH_AUTH_SOCK", "GITHUB_TOKEN"} & set(environment)
 
 

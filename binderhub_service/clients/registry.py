@@ -16,6 +16,7 @@ from ..common.json_object import json_object
 from ..errors import Unavailable
 from .credentials import DOCKER_HUB, Credentials, Login
 from .reference import Reference
+from .trust import trusted
 
 MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -92,7 +93,7 @@ class RegistryClient:
         self._endpoints = dict(endpoints or {})
         self._plain_http = frozenset(plain_http)
         self._waits_seconds = waits_seconds or _RETRY_SECONDS
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport)
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_POOL, transport=transport, verify=trusted())
         self._proofs: TLRUCache[tuple[str, str, str], Proof] = TLRUCache(_KEPT_PROOFS, lambda _key, proof, moment: moment + proof.seconds)
 
     async def close(self) -> None:

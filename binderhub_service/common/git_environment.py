@@ -8,6 +8,7 @@ from pathlib import Path
 
 ALLOWED_PROTOCOLS = ("http", "https", "ssh", "git")
 WEB_PROTOCOLS = ("http", "https")
+_TRUST = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
 
 
 def login_options(logins: Path | None) -> tuple[str, ...]:
@@ -27,10 +28,10 @@ def git_environment(environment: Mapping[str, str], *, by_relay: bool = False) -
     Args:
         by_relay: whether git takes the way of `clients.relay`: http and https only, by no other proxy, and without git-lfs, which knows other ways.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(("JUPYTERHUB_", "BINDERHUB_", "GIT_"))}
+    kept = {name: value for name, value in environment.items() if name in _TRUST or not name.startswith(("JUPYTERHUB_", "BINDERHUB_", "GIT_"))}
     if by_relay:
         kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
-    return kept | {
+    return with_gits_trust(kept) | {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
@@ -39,3 +40,9 @@ def git_environment(environment: Mapping[str, str], *, by_relay: bool = False) -
         "LC_ALL": "C.UTF-8",
         **({"GIT_LFS_SKIP_SMUDGE": "1"} if by_relay else {}),
     }
+
+
+def with_gits_trust(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which git trusts what ``SSL_CERT_FILE`` names, as others do; unless git's own variable says otherwise."""
+    trusted = {"GIT_SSL_CAINFO": environment["SSL_CERT_FILE"]} if environment.get("SSL_CERT_FILE") else {}
+    return {**trusted, **environment}

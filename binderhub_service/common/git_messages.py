@@ -11,7 +11,7 @@ _NOT_THERE = re.compile(
 )
 _REASON = re.compile(
     r"error: [1-5]\d\d\b|Could not resolve host|Connection refused|Connection reset|Connection timed out|Empty reply"
-    r"|SSL certificate problem|unexpected disconnect|early EOF|Failed to connect|No route to host|Network is unreachable"
+    r"|gnutls_handshake\(\) failed|SSL_connect|unexpected disconnect|early EOF|Failed to connect|No route to host|Network is unreachable"
     r"|hung up unexpectedly|Operation too slow|not our ref|does not allow request for unadvertised object"
     r"|could not read (?:Username|Password)|Authentication failed",
     re.IGNORECASE,
@@ -21,6 +21,13 @@ _PASSING = re.compile(
     r"|hung up unexpectedly|Operation too slow|Empty reply",
     re.IGNORECASE,
 )
+# Of git with GnuTLS and with OpenSSL.
+_CERTIFICATE = re.compile(
+    r"server certificate verification failed|SSL certificate problem|certificate subject name|error setting certificate"
+    r"|error reading ca cert file|Problem with the SSL CA cert",
+    re.IGNORECASE,
+)
+TRUST_HINT = "An administrator names the file of the certificates that are trusted here in SSL_CERT_FILE, in the hub's environment."
 _NO_SPACE = re.compile(r"No space left on device", re.IGNORECASE)
 _AMOUNT = r"[\d.]+ [KMGT]?i?B(?:ytes)?"
 _STEP = r"(?:Receiving objects|Unpacking objects|Resolving deltas|Updating files): +\d{1,3}% \(\d+/\d+\)"
@@ -37,6 +44,11 @@ def may_pass(messages: str) -> bool:
     return bool(_PASSING.search(messages))
 
 
+def says_not_trusted(messages: str) -> bool:
+    """Say whether a server's certificate is of an unknown authority, of another host, or too old; or those that are trusted cannot be read."""
+    return bool(_CERTIFICATE.search(messages))
+
+
 def says_disk_full(messages: str) -> bool:
     """Say whether git found no space on its disk."""
     return bool(_NO_SPACE.search(messages))
@@ -44,6 +56,8 @@ def says_disk_full(messages: str) -> bool:
 
 def reason_in(messages: str) -> str:
     """Return why git failed, in git's words for what is known."""
+    if says_not_trusted(messages):
+        return "its certificate is not trusted here"
     known = _REASON.search(messages)
     return known[0] if known else "it did not answer as a Git server does"
 

@@ -13,7 +13,7 @@ from ..clients.relay import Relay, relaying
 from ..common.address_rules import ASK_FOR_PUBLIC, AddressRules, not_public
 from ..common.addresses import split
 from ..common.git_environment import WEB_PROTOCOLS, git_environment, login_options
-from ..common.git_messages import reason_in, says_not_there
+from ..common.git_messages import TRUST_HINT, reason_in, says_not_there, says_not_trusted
 from ..common.refs import full_names
 from ..errors import NotAllowed, NotFound, Unavailable
 from .addresses import SHA, SHORT_SHA
@@ -167,7 +167,7 @@ def _error_from(url: str, stderr: str) -> NotFound | Unavailable:
     return Unavailable(
         f"The Git server of {url} could not be asked ({reason_in(stderr)}).",
         code="git_server_unavailable",
-        hint="Check the address, or try again in a moment.",
+        hint=TRUST_HINT if says_not_trusted(stderr) else "Check the address, or try again in a moment.",
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from ..clients.trust import trusted
 from ..common.json_object import json_object
 from ..common.refs import SHA
 from ..errors import Unavailable
@@ -56,7 +55,7 @@ class WebApi:
 
     async def _answer(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
         async with (
-            httpx.AsyncClient(timeout=_TIMEOUT, verify=_tls(), auth=self._login, follow_redirects=True, max_redirects=3) as client,
+            httpx.AsyncClient(timeout=_TIMEOUT, verify=trusted(), auth=self._login, follow_redirects=True, max_redirects=3) as client,
             client.stream("GET", f"{self._url}{path}", headers=headers) as response,
         ):
             if response.status_code >= _FIRST_TROUBLE:
@@ -97,8 +96,3 @@ class WebApi:
 def _plain(headers: httpx.Headers) -> dict[str, str]:
     """Return headers that fit a body that is decoded already."""
     return {name: value for name, value in headers.items() if name not in {"content-encoding", "content-length", "transfer-encoding"}}
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()

@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common.git_environment import with_gits_trust
 from ..errors import BinderError
 from .job import JobDirectory
 from .processes import MARK, adopt_orphans, end_all_of, end_descendants_of
 from .reporter import Reporter
 
 _KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"}
-_KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_KEPT |= {"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
 _UMASK_OF_IMAGES = 0o022  # what is made may become part of a container's image, whose user is another one
 _LOCK_TRIES = 20
 _LOCK_WAIT_SECONDS = 0.02
@@ -32,7 +33,8 @@ _KEPT_LOWER = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a build may see of an environment: nothing of the hub's or the service's secrets."""
-    return {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER}
+    kept = {name: value for name, value in environment.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES) or name.lower() in _KEPT_LOWER}
+    return with_gits_trust(kept)
 
 
 def main(path: Path) -> None:

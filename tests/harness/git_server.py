@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -119,13 +120,16 @@ class GitServer:
 
     Args:
         host: the address of this machine to listen on.
+        tls: speaks https with this certificate; plain http without.
     """
 
-    def __init__(self, root: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, root: Path, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.root = root
         self.repositories: dict[str, Repository] = {}
         self._http = _Server(self, host)
-        self.url = f"http://{host}:{self._http.server_port}"
+        if tls:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://{host}:{self._http.server_port}"
 
     def create(self, name: str, files: Files | Path | None = None, login: tuple[str, str] | None = None) -> Repository:
         """Make the repository `name` (``owner/project``), with a first commit of `files` (or of a folder's files) if given.

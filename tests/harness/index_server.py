@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -20,10 +21,11 @@ BACKEND = (
 
 
 class PackageIndex:
-    """Packages below `root`; `url` is what package installers take as an index."""
+    """Packages below `root`; `url` is what package installers take as an index. With `tls`, it speaks https."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tls: ssl.SSLContext | None = None) -> None:
         self.root = root
+        self._tls = tls
         self.url = ""
         self.asked: list[str] = []
 
@@ -62,7 +64,9 @@ class PackageIndex:
         """Serve while the block runs."""
         handler = partial(_Handler, directory=str(self.root), asked=self.asked)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{server.server_port}"
+        if self._tls:
+            server.socket = self._tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{server.server_port}"
         with in_thread(server):
             yield self
 

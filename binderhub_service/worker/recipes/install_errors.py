@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ...common.git_messages import TRUST_HINT
 from ...errors import BuildFailed
 
 _NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
@@ -28,6 +29,7 @@ _NO_SUCH_VERSION = re.compile(r"[Bb]ecause there (?:is no version|are no version
 _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)(?P<own> @ file://)?")
 _COMPILER = re.compile(r"\b(?:gcc|g\+\+|cc|clang|cargo|rustc|cmake|gfortran|pkg-config|nvcc|[a-z0-9]+-config)\b|fatal error: |Python\.h")
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
+_NOT_TRUSTED = re.compile(r"invalid peer certificate|certificate verify failed", re.IGNORECASE)
 _CONCLUSION = ", we can conclude that your requirements are unsatisfiable"
 _SHOWN_CHARACTERS = 300
 
@@ -182,7 +184,11 @@ def _said_last(tail: str) -> str:
 def _index_away(tail: str) -> BuildFailed | None:
     if not _OUTSIDE_FAILED.search(tail):
         return None
-    return BuildFailed("The package index could not be reached.", code="package_index_unavailable", hint="Try again in a moment.")
+    sentence, hint = "The package index could not be reached.", "Try again in a moment."
+    if _NOT_TRUSTED.search(tail):
+        sentence = "The package index could not be reached: its certificate is not trusted here."
+        hint = f"{TRUST_HINT} With UV_SYSTEM_CERTS=1 uv trusts whom the machine trusts."
+    return BuildFailed(sentence, code="package_index_unavailable", hint=hint)
 
 
 _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
