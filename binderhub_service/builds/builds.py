@@ -1,6 +1,7 @@
 """The policy of asking: who may ask, read and cancel. No framework, no mode.
 
-Who joins whom is decided in `sharing`; what happens to a build once it is begun, in `scheduler`.
+What may be asked for is decided in `permissions`, which source it means in `meaning`, who joins whom in `sharing`; what happens to a build once
+it is begun, in `scheduler`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from ..builders import Builder
 from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
-from ..models import PREPARED, Account, Batch, Build, Caller, PreparedEnvironment, Request, Source, State
+from ..models import PREPARED, Account, Batch, Build, Caller, Request, Source, State
 from ..providers import Provider
 from ..store.space import Space
 from ..store.store import Store
@@ -21,7 +22,9 @@ from . import access
 from .active import ActiveBuilds
 from .controls import Controls
 from .limits import BuildLimits
+from .meaning import exact_source, instead_of_a_refresh, instead_of_an_answer, meant_source
 from .pages import located
+from .permissions import Permissions
 from .prepared import PreparedEnvironments
 from .reader import BuildReader
 from .requesters import Requesters
@@ -60,13 +63,12 @@ class Builds:
         self._store = store
         self._images = images
         self._builder = builder
-        self._controls = controls
         self._prepared = prepared
-        self._limits = limits
         active = ActiveBuilds()
         self._reader = BuildReader(store, active)
         self._requesters = Requesters(store)
         self._resolver = Resolver(providers, limits)
+        self._permissions = Permissions(self._resolver, limits, controls, prepared)
         room = space or Space(Path())
         self._scheduler = BuildScheduler(store=store, images=images, builder=builder, limits=limits, active=active, space=room, observer=observer)
         self._shared = SharedBuilds(store=store, images=images, scheduler=self._scheduler)
@@ -99,40 +101,23 @@ class Builds:
             InvalidRequest, NotFound, Unavailable: from the provider or the image store; then nothing was begun. Where the caller has
                 had an image of what is asked for, and it is there still, that is given instead, with a notice.
         """
-        self._check_may_ask(request, caller)
+        self._permissions.check_request(request, caller)
         await self._requesters.adopt(caller)
         if self._prepared and request.provider == PREPARED:
             environment = self._prepared.get(request.repo)
             if (build := await self._store.newest_ready(environment.image)) is not None:
                 build, is_new = await self._ensure(build.source, caller, force=force, may_begin=may_begin)
-                return replace(build, notice=_instead_of_a_refresh(environment)), is_new
+                return replace(build, notice=instead_of_a_refresh(environment)), is_new
             request, as_named = environment.request, True
         try:
-            source, notice = await self._source(request, caller, fresh=force, as_named=as_named)
+            source, notice = await meant_source(request, caller.name, self._resolver, fresh=force, as_named=as_named)
         except (NotFound, Unavailable) as error:
             known = None if force else await self._had_before(request, caller)
             if known is None:
                 raise
-            return replace(known, notice=_instead_of_an_answer(error, known)), False
+            return replace(known, notice=instead_of_an_answer(error, known)), False
         build, is_new = await self._ensure(source, caller, force=force, may_begin=may_begin)
         return replace(build, notice=notice) if notice else build, is_new
-
-    async def _source(self, request: Request, caller: Caller, *, fresh: bool, as_named: bool) -> tuple[Source, str]:
-        """Return the source that a request means, and a notice if it is not the one of the ref that is named."""
-        try:
-            return await self._resolved(request, caller, fresh=fresh), ""
-        except NotFound as error:
-            if as_named or error.code != "ref_not_found" or not self._resolver.is_renamed_head(request):
-                raise
-            try:
-                source = await self._resolved(replace(request, ref=""), caller, fresh=fresh)
-            except NotFound:
-                raise error from None
-            return replace(source, ref=request.ref), f"{error.message} So this is its default branch; the link or the name is an old one."
-
-    async def _resolved(self, request: Request, caller: Caller, *, fresh: bool) -> Source:
-        source = await self._resolver.resolve(request, caller.name, fresh=fresh)
-        return replace(source, first_of=request.first_of) if request.first_of else source
 
     async def prepare(self, request: Request, caller: Caller) -> Build:
         """Make sure that there is, or will be, an image of the commit that a request means now; nothing that was known before will do.
@@ -140,58 +125,30 @@ class Builds:
         Raises:
             NotAllowed, TooMany, InvalidRequest, NotFound, Unavailable: as `ensure`; then nothing was begun.
         """
-        access.check_may_build(caller)
-        self._check_controls(request, caller)
-        source = await self._resolved(request, caller, fresh=True)
+        self._permissions.check_to_prepare(request, caller)
+        source = await exact_source(request, caller.name, self._resolver, fresh=True)
         build, _ = await self._ensure(source, caller)
         return build
 
     async def ensure_source(self, source: Source, caller: Caller) -> tuple[Build, bool]:
         """Make sure that there is, or will be, an image of a source that needs no provider, as `ensure`; raises what that raises."""
-        access.check_may_build(caller)
-        if self._prepared:
-            self._prepared.check_may_be_used(None)
+        self._permissions.check_without_provider(caller)
         await self._requesters.adopt(caller)
         return await self._ensure(source, caller)
-
-    def _check_may_ask(self, request: Request, caller: Caller) -> None:
-        """Raise `NotAllowed` if the caller may not build, or not from this repository, as far as its address tells."""
-        access.check_may_build(caller)
-        if self._prepared:
-            self._prepared.check_may_be_used(request)
-            if request.provider == PREPARED:
-                request = self._prepared.get(request.repo).request
-                self._resolver.check_permitted(request)
-        self._check_controls(request, caller)
-
-    def _check_controls(self, request: Request, caller: Caller) -> None:
-        """Raise `NotAllowed` if administrators have banned the caller or the repository."""
-        if self._controls:
-            self._controls.check_person(caller.name)
-            self._controls.check_repository(self._resolver.repository_of(request))
 
     async def _ensure(
         self, source: Source, caller: Caller, *, force: bool = False, may_begin: Callable[[Source], Awaitable[None]] | None = None
     ) -> tuple[Build, bool]:
         """Return what `SharedBuilds.ensure` returns, where administrators let this source be used."""
-        controls = self._controls
-        if controls:
-            controls.check_person(caller.name)
-            controls.check_repository(source.repo, source.url)
+        self._permissions.check_source(source, caller)
 
         async def may_begin_now(source: Source) -> None:
-            if controls:
-                controls.check_may_begin()
+            self._permissions.check_pause()
             if may_begin is not None:
                 await may_begin(source)
-            limits = await self._limits_for(source, caller)
-            limits.check_may_begin(caller.name, source.repo, self._scheduler.unfinished())  # last: nothing may come between this and the beginning
+            await self._permissions.check_limits(source, caller, self._scheduler.unfinished)
 
         return await self._shared.ensure(source, caller.account, force=force, may_begin=may_begin_now)
-
-    async def _limits_for(self, source: Source, caller: Caller) -> BuildLimits:
-        """Return how many builds the caller and the repository may have."""
-        return await self._controls.limits_for(self._limits, caller.name, source.repo, source.url) if self._controls else self._limits
 
     async def _had_before(self, request: Request, caller: Caller) -> Build | None:
         """Return the caller's newest build of this repository and ref whose image is there; nobody outside is asked."""
@@ -216,9 +173,9 @@ class Builds:
         access.check_may_build(caller)
         meant, path = await located(request, path, caller.name, self._resolver, shorthand=shorthand)
         if to_prepare:
-            self._check_controls(meant, caller)
+            self._permissions.check_to_prepare(meant, caller)
         else:
-            self._check_may_ask(meant, caller)
+            self._permissions.check_request(meant, caller)
         return meant, path
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -347,14 +304,3 @@ class Builds:
         await self._resolver.close()
         await self._scheduler.close()
         await self._images.close()
-
-
-def _instead_of_an_answer(error: NotFound | Unavailable, build: Build) -> str:
-    return f"{error.message} So this is what you had last, commit {build.source.commit[:7]}."
-
-
-def _instead_of_a_refresh(environment: PreparedEnvironment) -> str:
-    """Return what a person hears who picks an environment that could not be refreshed; empty where it could."""
-    if not environment.problem:
-        return ""
-    return f"This environment could not be refreshed, so it is as it was, at commit {environment.commit[:7]}. What went wrong: {environment.problem}"
