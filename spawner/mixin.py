@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyterhub.utils import maybe_future
@@ -14,7 +13,6 @@ from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
 from traitlets.config import LoggingConfigurable
 
-from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
@@ -25,10 +23,10 @@ from .choices import NO_CHOICES, Choices
 from .log_name import log_name
 from .notices import told_to_form
 from .options import IMAGE_PROVIDER, PREPARED_PROVIDER, RepoOptions, options_from_form, options_from_json
-from .prepared import profile_of
+from .prepared import with_profile
 from .progress import SERVER_PERCENT, StartProgress
-from .readiness import LAST_WORD_SECONDS
-from .rejection import Rejection, service_refused, start_too_long, uncount_failure
+from .readiness import in_time
+from .rejection import Rejection, uncount_failure
 from .service_address import public_service
 from .template import NO_TEMPLATE, TemplateOptions
 from .turns import TURNS
@@ -213,7 +211,7 @@ class RepoSpawner(_NextInLine):
             async with TURNS.turn(self.starts_at_once, self._tell_of_others):
                 starting = maybe_future(super().start())
                 progress.close(server_begun=True)
-                return await self._in_time(starting, own_timeout_seconds + self.http_timeout)
+                return await in_time(starting, own_timeout_seconds + self.http_timeout)
         except Rejection as rejection:
             raise self._reject(await self._verdict(rejection)) from rejection.__cause__
         finally:
@@ -221,19 +219,6 @@ class RepoSpawner(_NextInLine):
 
     def _tell_of_others(self, waiting: int) -> None:
         self.tell(f"As many servers are starting as may at a time; this one is number {waiting} of those that wait.")
-
-    async def _in_time(self, starting: Awaitable[Any], seconds: float) -> Any:
-        """Return what the other spawner's start returns, which has the time that a hub gives a server to start and to answer.
-
-        A spawner that watches its server knows more to say when that is over, so it is given a moment to say it.
-        """
-        try:
-            async with asyncio.timeout(seconds + LAST_WORD_SECONDS) as limit:
-                return await starting
-        except TimeoutError:
-            if limit.expired():
-                raise start_too_long(seconds) from None
-            raise
 
     async def _check_options(self) -> RepoOptions:
         """Return the options, which may have come unseen through the REST API, or have been saved while others were valid.
@@ -268,7 +253,7 @@ class RepoSpawner(_NextInLine):
         request = self._request(options)
         async with self._asking(self.build_timeout) as client:
             build = await request.image(client)
-            self._repo_options = await self._with_profile(client, request.options)
+            self._repo_options = await self._prepared(client, request.options)
         return build
 
     async def _verdict(self, rejection: Rejection) -> Rejection:
@@ -297,19 +282,12 @@ class RepoSpawner(_NextInLine):
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience, on_away=waits) as client:
                 yield client
 
-    async def _with_profile(self, client: BuildClient, options: RepoOptions) -> RepoOptions:
-        """Return the options with the profile that the operator has given to a prepared environment, whatever was chosen; others as they are."""
+    async def _prepared(self, client: BuildClient, options: RepoOptions) -> RepoOptions:
+        """Return the options as a prepared environment has them, and store them where the other spawner reads them."""
         choices = await self.get_choices()
-        if options.provider != PREPARED_PROVIDER or "profile" not in choices.names:
-            return options
-        try:
-            profile = await profile_of(client, options.repo)
-            options = replace(options, chosen=choices.check({"profile": profile})) if profile else options
-        except ServiceError as error:
-            raise service_refused(error) from error
-        except Refused as error:
-            raise Rejection(422, f"The prepared environment {options.repo} cannot be started. {error.sentence}") from None
-        self._store_options(options.as_user_options())  # where the other spawner reads them
+        if options.provider == PREPARED_PROVIDER and "profile" in choices.names:
+            options = await with_profile(client, options, choices)
+            self._store_options(options.as_user_options())
         return options
 
     def _reject(self, rejection: Rejection) -> Rejection:
@@ -344,11 +322,7 @@ class RepoSpawner(_NextInLine):
         for name, key in (("BINDER_REPO_URL", "repo"), ("BINDER_REF", "ref"), ("BINDER_COMMIT", "commit")):
             if value := self.repo_build.get(key):
                 env[name] = str(value)
-        if self._repo_options is not None:
-            env.update({name.upper(): text for name, text in self._repo_options.told.items()})
-        if self._repo_options is not None and self._repo_options.landing_url:
-            env["JUPYTERHUB_DEFAULT_URL"] = self._repo_options.landing_url
-        return env
+        return {**env, **(self._repo_options.environment if self._repo_options is not None else {})}
 
     def get_state(self) -> dict[str, Any]:
         """Return what has to survive a restart of the hub, with the build's id and image."""

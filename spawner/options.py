@@ -66,6 +66,12 @@ class RepoOptions:
         return bool(take_apart(self.repo, self.ref, shorthand=not self.provider).page)
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What the server's environment has of them."""
+        told = {name.upper(): text for name, text in self.told.items()}
+        return {**told, **({"JUPYTERHUB_DEFAULT_URL": self.landing_url} if self.landing_url else {})}
+
+    @property
     def landing_url(self) -> str:
         """The URL path inside the server that `path` means, percent-encoded; empty if `path` is."""
         return url_path(self.path)

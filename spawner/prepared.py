@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
+from binderhub_service.common.refusal import Refused
+
+from .choices import Choices
+from .options import RepoOptions
+from .rejection import Rejection, service_refused
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,22 @@ async def prepared_of(client: BuildClient) -> PreparedList:
     return PreparedList([OfferedEnvironment(str(one["name"]), _label(one)) for one in known], bool(answer.get("only")))
 
 
-async def profile_of(client: BuildClient, name: str) -> str:
+async def with_profile(client: BuildClient, options: RepoOptions, choices: Choices) -> RepoOptions:
+    """Return a start's options with the profile that the operator has given to its prepared environment, whatever was chosen.
+
+    Raises:
+        Rejection: the service does not tell, or there is no such profile.
+    """
+    try:
+        profile = await _profile_of(client, options.repo)
+        return replace(options, chosen=choices.check({"profile": profile})) if profile else options
+    except ServiceError as error:
+        raise service_refused(error) from error
+    except Refused as error:
+        raise Rejection(422, f"The prepared environment {options.repo} cannot be started. {error.sentence}") from None
+
+
+async def _profile_of(client: BuildClient, name: str) -> str:
     """Return the profile that the servers of a prepared environment have; empty for none of its own; raises `ServiceError`."""
     found = await client.ask_object("GET", f"prepared/{quote(name, safe='')}")
     return str(found.get("profile") or "")

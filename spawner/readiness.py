@@ -6,9 +6,9 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from .rejection import server_silent
+from .rejection import server_silent, start_too_long
 
 ANSWER_SECONDS = 1.0
 # What knows why a server does not answer says so when its time is over; only then is the start simply cut.
@@ -78,3 +78,20 @@ async def says_anything(host: str, port: int) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
+
+
+async def in_time(starting: Awaitable[Any], seconds: float) -> Any:
+    """Return what a spawner's start returns, which has the time that a hub gives a server to start and to answer.
+
+    A spawner that watches its server knows more to say when that is over, so it is given a moment to say it.
+
+    Raises:
+        Rejection: the time is over.
+    """
+    try:
+        async with asyncio.timeout(seconds + LAST_WORD_SECONDS) as limit:
+            return await starting
+    except TimeoutError:
+        if limit.expired():
+            raise start_too_long(seconds) from None
+        raise

@@ -230,7 +230,7 @@ async def test_a_prepared_environments_profile_wins_over_what_a_person_chose(pro
     spawner._store_options = stored.append  # type: ignore[method-assign]
     given = {"repo": "course", "provider": "prepared", "profile": "big", "memory": "two"}
     options = options_from_json(given, await spawner.get_choices())
-    found = await spawner._with_profile(cast(BuildClient, ServiceWithProfile(profile)), options)
+    found = await spawner._prepared(cast(BuildClient, ServiceWithProfile(profile)), options)
     assert found.chosen == chosen
     assert stored == [found.as_user_options()]
 
@@ -239,7 +239,7 @@ async def test_a_prepared_environment_with_a_profile_that_is_not_offered_is_a_se
     spawner = made(profile_list=PROFILES)
     options = options_from_json({"repo": "course", "provider": "prepared"}, await spawner.get_choices())
     with pytest.raises(Rejection, match=r"The prepared environment course cannot be started\. huge is not offered for profile\."):
-        await spawner._with_profile(cast(BuildClient, ServiceWithProfile("huge")), options)
+        await spawner._prepared(cast(BuildClient, ServiceWithProfile("huge")), options)
 
 
 # --- what the hub stores ---------------------------------------------------------------------------------------------

@@ -653,7 +653,7 @@ async def test_a_server_that_does_not_start_is_cut_at_its_own_timeout(hub: Hub, 
         await asyncio.sleep(60)
 
     monkeypatch.setattr(SimpleLocalProcessSpawner, "start", hang)
-    monkeypatch.setattr(mixin, "LAST_WORD_SECONDS", 0)
+    monkeypatch.setattr("spawner.readiness.LAST_WORD_SECONDS", 0)
     service.on_ask = lambda build: build.ready()
     hub.add("alice")
     spawner = hub.user("alice").spawner
