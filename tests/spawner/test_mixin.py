@@ -16,7 +16,6 @@ import pytest_asyncio
 from jupyterhub import orm
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from spawner import mixin
 from spawner.mixin import RepoSpawner
 from spawner.rejection import Rejection
 from tests.harness.waiting import until
