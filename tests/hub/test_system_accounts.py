@@ -58,7 +58,7 @@ def root_hub() -> Iterator[RootHub]:
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder())
         service, person = (stack.enter_context(account(folder)) for _ in range(2))
-        names = {service.pw_name, person.pw_name, "root", NOBODY}
+        names = {service.pw_name, person.pw_name, "root", "daemon", NOBODY}
         config = f"c.Authenticator.allowed_users = c.Authenticator.allowed_users | {names!r}\nc.JupyterHub.cleanup_servers = True\n"
         own = {"EmbeddedMode": {"base_requirements": [str(server_wheel(folder))]}}
         more = {"as_root": False, "service_user": service.pw_name, "service": own}
@@ -102,6 +102,7 @@ def test_who_has_no_account_or_the_wrong_one_starts_nothing_and_is_told_why(root
     for person, words in (
         (NOBODY, f"there is none named '{NOBODY}': ask an administrator to make one"),
         ("root", "never as 'root', which is root"),
+        ("daemon", "The account 'daemon' of this machine is a program's and not a person's"),
         (service, f"The account '{service}' of this machine makes what everybody's servers run from"),
     ):
         assert words in root_hub.refused(person, {"repo": repository.url})
