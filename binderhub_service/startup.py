@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .hub_variables import address_of_service, is_started_by_hub, prefix_of_service
@@ -25,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)
     is_command = bool(given) and not given[0].startswith("-")
     if is_started_by_hub() and not is_command:
-        asyncio.run(_serve(given))
+        with suppress(KeyboardInterrupt):  # the hub has stopped before the service has begun
+            asyncio.run(_serve(given))
     else:
         from .program import run
 

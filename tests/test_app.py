@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -357,6 +358,16 @@ def test_the_hub_hears_that_the_service_is_there_while_that_still_reads_its_sett
         (tmp_path / "go on").touch()
         wait_for(lambda: "checks" in answer_of(process, port, tmp_path / "log").text, "the service", 30)  # type: ignore[union-attr]
         assert "checks" in kept.get("health").json()  # on the connection from before
+
+
+def test_a_hub_that_stops_while_the_service_still_reads_its_settings_sees_no_traceback(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_FILE)
+    process = running({"BinderService": {"config_file": "slow.py", "state_dir": str(tmp_path / "state")}})
+    wait_for((tmp_path / "began").exists, "the file of settings", 30)
+    process.send_signal(signal.SIGINT)
+    (tmp_path / "go on").touch()
+    assert process.wait(HANGS_SECONDS) == 0
+    assert (tmp_path / "log").read_text() == ""
 
 
 WRONG_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
