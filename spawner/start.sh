@@ -87,6 +87,9 @@ names_to_put() {
         FILENAME == ARGV[3] && (!(name in here) || here[name] == put[name] && here[name] != $0) { print name }' "$@"
 }
 
+# What a start copies for each person; more is programs that an author has installed there.
+most_megabytes=500
+
 # Other files of the image's home come into the person's: what they made or changed stays, what they left as it was follows newer images.
 # Where the image's home is the repository's content, what git knows is in the copy, and what a build has made beside it is linked.
 put_image_home() {
@@ -101,7 +104,10 @@ put_image_home() {
     names_in_image_home | grep -vxFf "$aside/known" | states_in "$image_home" >"$aside/image"
     cut -d ' ' -f 3- "$aside/image" | states_in "$HOME" >"$aside/here"
     names_to_put "$HOME/.binder-home" "$aside/here" "$aside/image" >"$aside/names"
-    if [ -s "$aside/names" ]; then
+    megabytes=$(with_names "$image_home" stat -c %s -- <"$aside/names" | awk '{ bytes += $1 } END { print int(bytes / 1048576) }')
+    if [ "$megabytes" -gt "$most_megabytes" ]; then
+        say "The image has $megabytes MB of files in its home, and no more than $most_megabytes MB are put into yours: they are in $image_home."
+    elif [ -s "$aside/names" ]; then
         with_names "$HOME" rm -f -- <"$aside/names"
         with_names "$image_home" sh -c 'for name; do
             folder=$0/$name folder=${folder%/*}

@@ -128,3 +128,13 @@ def test_of_content_that_is_the_images_home_the_repositorys_files_stay_in_the_co
     (container.home / "nltk_data").mkdir()
     container.starts(content)
     assert not (container.home / "nltk_data").is_symlink(), "what the person made stays"
+
+
+def test_a_large_home_of_an_image_is_not_copied_for_everybody(container: Container) -> None:
+    write(container.image_home / ".bashrc", "1")
+    with (container.image_home / "model").open("wb") as sparse:
+        sparse.truncate(501 * 1024**2)
+    assert container.starts()[0] == (
+        f"The image has 501 MB of files in its home, and no more than 500 MB are put into yours: they are in {container.image_home}."
+    )
+    assert read(container.home) == {}
