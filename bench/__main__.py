@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.measure import Row, machine, table_head, table_line
+from tests.harness.uv_cache import share_uv_cache
 
 BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "growth", "startup", "docker", "starts", "pods", "peer")
 
@@ -27,6 +28,7 @@ def main() -> int:
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    share_uv_cache()
     facts = machine()
     print(", ".join(f"{name}: {value}" for name, value in facts.items()), flush=True)
     print(table_head(), flush=True)

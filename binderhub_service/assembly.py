@@ -35,6 +35,7 @@ from .hooks import Hooks
 from .hub_groups import HubGroups
 from .hub_users import HubUsers
 from .images import Images
+from .images.uv_cache import UvCache
 from .launch_events import Emit, Events, ignore
 from .launches import Launches
 from .metrics import Metrics
@@ -75,6 +76,7 @@ class Base:
     controls: Controls
     prepared: PreparedEnvironments
     space: Space
+    uv_cache: UvCache | None
     builds: Builds
 
 
@@ -128,7 +130,7 @@ class Assembly:
         groups = HubGroups(hub_auth.api_url, hub_auth.api_token)
         base = self._make_base(store, Observers(metrics, events, actions), groups)
         builds, providers, contents = base.builds, base.providers, base.contents
-        metrics.watch(builds, providers, tasks, base.space)
+        metrics.watch(builds, providers, tasks, base.space, base.uv_cache)
         servers = HubServers(hub_auth.api_url, hub_auth.api_token)
         accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)
@@ -205,7 +207,7 @@ class Assembly:
             controls=controls,
             prepared=prepared,
         )
-        return Base(mode, images, builder, providers, contents, controls, prepared, space, builds)
+        return Base(mode, images, builder, providers, contents, controls, prepared, space, mode.uv_cache(settings.state), builds)
 
     def _make_cleaner(self, store: Store, base: Base, actions: Actions) -> Cleaner:
         return Cleaner(
@@ -217,6 +219,7 @@ class Assembly:
             contents=base.contents,
             image_jobs=ImageJobTable(store),
             kept=base.prepared.images,
+            uv_cache=base.uv_cache,
             note_removed=actions.note_removed,
         )
 

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from .binderhub_metrics import BinderHubMetrics
 from .builds.builds import Builds
+from .images.uv_cache import UvCache
 from .models import Build
 from .providers import Provider
 from .store.space import Space
@@ -50,7 +51,7 @@ class Metrics:
         self._writable = Gauge("binder_store_writable", "Whether the last try to write to the store went well.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
-    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks, space: Space) -> None:
+    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks, space: Space, uv_cache: UvCache | None = None) -> None:
         """Report how many builds wait and run, how many follow, how many tasks of the service have ended, and what is free, whenever asked."""
         self.binderhub.watch(partial(_count, builds, "running"), providers)
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
@@ -59,6 +60,9 @@ class Metrics:
         ended = Gauge("binder_ended_tasks", "Tasks of the service that have ended, though none should.", registry=self._registry)
         ended.set_function(lambda: len(tasks.ended))
         Gauge("binder_free_bytes", "What is free of the disk that state_dir is on.", registry=self._registry).set_function(space.free_bytes)
+        if uv_cache:
+            text = "What uv's cache in state_dir takes by itself, as of the last cleaning."
+            Gauge("binder_uv_cache_bytes", text, registry=self._registry).set_function(lambda: uv_cache.bytes)
 
     def note_start(self, build: Build) -> None:
         """Count a build whose turn has come."""

@@ -112,7 +112,9 @@ def hub_address(venv: Path, mode: str, registry: str) -> str:
 
 def start(venv: Path, state: Path, settings: Mapping[str, str], held: IO[str]) -> subprocess.Popen[bytes]:
     """Start the hub with `settings` in its environment, its output in STATE/jupyterhub.log."""
-    environment = os.environ | settings | {"STATE": str(state), "PATH": programs_path(venv), "PYTHONUNBUFFERED": "1"}
+    uv_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"  # yours, which has been filled a moment ago
+    environment = {"UV_CACHE_DIR": str(uv_cache)} | os.environ | settings
+    environment |= {"STATE": str(state), "PATH": programs_path(venv), "PYTHONUNBUFFERED": "1"}
     with (state / "jupyterhub.log").open("ab") as log:
         return subprocess.Popen(
             [str(venv / "bin/python"), str(QUICK), str(venv / "bin/jupyterhub"), "-f", str(ROOT / "jupyterhub_config.py")],

@@ -21,6 +21,7 @@ from tests.harness.hub import HubProcess
 from tests.harness.hub_config import ADMIN
 from tests.harness.repository import Files
 from tests.harness.sharing import GroupScheduling, group_of
+from tests.harness.uv_cache import share_uv_cache
 from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_url
 
 __all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
@@ -30,6 +31,7 @@ def pytest_configure() -> None:
     """Let Ctrl-C do what it does in a terminal, also where a script runs the tests in the background: what they start ends by it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    share_uv_cache()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from ..clients.contents import Contents
 from ..errors import BinderError
 from ..images import Images, StoredImage
 from ..images.locks import remove_idle_locks
+from ..images.uv_cache import UvCache
 from ..models import now
 from ..store.image_jobs import ImageJobTable
 from ..store.store import Store
@@ -33,6 +34,7 @@ class Budget:
         log_seconds: how long the logs of builds that ended are kept.
         log_bytes: how much all logs together may take.
         build_seconds: how long the records of builds that ended are kept, with who asked for them.
+        cache_bytes: how much uv's cache may take.
     """
 
     image_bytes: int = 0
@@ -40,6 +42,7 @@ class Budget:
     log_seconds: float = 0
     log_bytes: int = 0
     build_seconds: float = 0
+    cache_bytes: int = 0
 
 
 def dispensable(
@@ -75,6 +78,7 @@ class Cleaner:
         contents: files that people gave.
         image_jobs: which are forgotten as builds are.
         kept: returns the names of images that stay in any case.
+        uv_cache: uv's cache, where it is this service's to look after.
         note_removed: told the name of each image that the budget does not allow and that is gone.
     """
 
@@ -89,6 +93,7 @@ class Cleaner:
         contents: Contents | None = None,
         image_jobs: ImageJobTable | None = None,
         kept: Callable[[], Collection[str]] = frozenset,
+        uv_cache: UvCache | None = None,
         note_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._note_removed = note_removed
@@ -100,6 +105,7 @@ class Cleaner:
         self._contents = contents
         self._image_jobs = image_jobs
         self._kept = kept
+        self._uv_cache = uv_cache
 
     async def images(self) -> list[tuple[StoredImage, datetime]]:
         """Return all images, each with when it was last asked for, most recently used first.
@@ -127,6 +133,8 @@ class Cleaner:
             await asyncio.to_thread(remove_idle_locks, folder)
         if self._contents:
             await asyncio.to_thread(self._contents.prune)
+        if self._uv_cache:
+            await self._clean_uv_cache(self._uv_cache)
         if self._budget.build_seconds:
             await self._forget_builds(now() - timedelta(seconds=self._budget.build_seconds))
         if self._budget.log_seconds:
@@ -151,6 +159,16 @@ class Cleaner:
             dropped += count
         if dropped:
             log.info("Dropped the logs of the %d builds that ended first: all logs together were larger than they may be", dropped)
+
+    async def _clean_uv_cache(self, cache: UvCache) -> None:
+        """Measure the cache, and remove it if it is too large and no build runs, which might be about to read from it."""
+        await asyncio.to_thread(cache.remove_set_aside)  # a service that was killed may have left it
+        size = await asyncio.to_thread(cache.measure)
+        if not self._budget.cache_bytes or size <= self._budget.cache_bytes or self._builds.counts()["running"]:
+            return
+        cache.set_aside()  # nothing may come between this and the look at the builds
+        await asyncio.to_thread(cache.remove_set_aside)
+        log.info("Removed uv's cache, which took %d bytes; packages are fetched anew when a build asks for them", size)
 
     async def _drop_logs(self, before: datetime) -> None:
         while await self._store.drop_logs(before, _BUILDS_AT_ONCE):

@@ -6,3 +6,4 @@ MADE = ".made"
 MANIFEST = "image.json"
 PUBLISHED = ("images", f"images/{MADE}", "environments", f"environments/{MADE}")
 """The folders, below the state directory, on the way to an image."""
+UV_CACHE = "uv-cache"

@@ -11,6 +11,7 @@ from traitlets.config import Configurable
 
 from ..builders import Builder
 from ..images import Images
+from ..images.uv_cache import UvCache
 from ..worker.job import ProcessLimits
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Mode(Configurable):
             state: the directory for whatever they keep on this machine.
             limits: what a build may use of it.
         """
+
+    def uv_cache(self, state: Path) -> UvCache | None:
+        """Return the cache of uv that builds have in the state directory; None if they have none there."""
+        return None
 
     def builder_info(self) -> dict[str, str]:
         """Return what ``versions`` says about the builder, in BinderHub's words."""

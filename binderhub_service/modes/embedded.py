@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from ..errors import Unavailable
 from ..images import Images
 from ..images.environments import EnvironmentImages
 from ..images.layout import PUBLISHED
+from ..images.uv_cache import UvCache
 from ..state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
@@ -73,6 +75,10 @@ class EmbeddedMode(Mode):
                 let_through([state, *(state / folder for folder in PUBLISHED)])
         settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy)
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
+
+    def uv_cache(self, state: Path) -> UvCache | None:
+        """Return it, unless the operator has put it elsewhere."""
+        return None if os.environ.get("UV_CACHE_DIR") else UvCache(state)
 
 
 def find_uv() -> str:

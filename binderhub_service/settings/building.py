@@ -258,6 +258,16 @@ class Cleaning(Configurable):
         """,
     ).tag(config=True)
 
+    cache_bytes = Integer(
+        10 * _GIGABYTE,
+        min=0,
+        help="""How much uv's cache in `BinderService.state_dir` may take by itself, in embedded mode.
+
+        Beyond it, the cache is removed as soon as no build runs; then packages are fetched anew. What environments share with it stays theirs and
+        does not count. A cache that the environment's ``UV_CACHE_DIR`` names is left alone. In bytes. Default: 10 GB. Example: ``2 * 1024**3``.
+        """,
+    ).tag(config=True)
+
     file_seconds = Float(
         30 * _DAY_SECONDS,
         min=0,
@@ -275,4 +285,5 @@ class Cleaning(Configurable):
             log_seconds=self.log_seconds,
             log_bytes=self.log_bytes,
             build_seconds=self.build_seconds,
+            cache_bytes=self.cache_bytes,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +17,13 @@ import sqlalchemy as sa
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import Conflict
+from binderhub_service.images.layout import UV_CACHE
+from binderhub_service.images.uv_cache import UvCache
+from binderhub_service.metrics import Metrics
 from binderhub_service.models import Build, Kind, Request, State, now
 from binderhub_service.store.schema import builds as builds_table
+from binderhub_service.store.space import Space
+from binderhub_service.tasks import Tasks
 from binderhub_service.worker.job import ProcessLimits
 from tests.faults.real_builds import RealBuilds, real_builds
 from tests.faults.service import Service
@@ -25,7 +31,7 @@ from tests.harness.build_directory import BuildDirectory
 from tests.harness.gate import Gate
 from tests.harness.git_server import Repository
 from tests.harness.records import ADMIN, ALICE, whole
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import until, wait_for
 
 NewRepository = Callable[..., Repository]
 HOUR_SECONDS = 3600
@@ -65,6 +71,43 @@ def server_of(environment: Path, user: str, server: str) -> Iterator[subprocess.
 
 def cleaner(unlimited: RealBuilds, **budget: float) -> Cleaner:
     return Cleaner(store=unlimited.store, images=unlimited.build_directory.images, builds=unlimited.builds, budget=Budget(**budget))  # type: ignore[arg-type]  # numbers
+
+
+@pytest.fixture
+def own_cache(build_directory: BuildDirectory, monkeypatch: pytest.MonkeyPatch) -> UvCache:
+    """uv's cache where it is by default."""
+    monkeypatch.delenv("UV_CACHE_DIR")
+    return UvCache(build_directory.root)
+
+
+async def test_uvs_cache_is_in_the_state_and_goes_when_it_is_too_large_and_no_build_runs(
+    own_cache: UvCache, unlimited: RealBuilds, gate: Gate, new_repository: NewRepository
+) -> None:
+    build = await made(unlimited, new_repository({"requirements.txt": "base\n"}))
+    root = unlimited.build_directory.root
+    cached = [path for path in (root / UV_CACHE).rglob("*") if path.is_file()]
+    installed = [path for path in Path(unlimited.build_directory.manifest(build)["environment"]).rglob("*") if path.is_file()]
+    assert {path.stat().st_ino for path in cached} & {path.stat().st_ino for path in installed}, "files are linked, not copied"
+    (root / UV_CACHE / "much").write_bytes(b"x" * 10**6)
+    assert 10**6 < own_cache.measure() < 2 * 10**6
+    metrics = Metrics("embedded")
+    metrics.watch(unlimited.builds, [], Tasks(), Space(root), own_cache)
+    [told] = re.findall(r"(?m)^binder_uv_cache_bytes (\S+)$", metrics.exposition()[1].decode())
+    assert float(told) == own_cache.bytes
+    some = Cleaner(
+        store=unlimited.store, images=unlimited.build_directory.images, builds=unlimited.builds, budget=Budget(cache_bytes=10**6), uv_cache=own_cache
+    )
+    running, _ = await unlimited.builds.ensure(Request(new_repository({"postBuild": gate.post_build}, "slow").url), ALICE)
+    await until(lambda: unlimited.builds.counts()["running"], "the build")
+    await some.clean()
+    assert (root / UV_CACHE).exists(), "a build may be about to read from it"
+    gate.open()
+    await whole(unlimited.builds.follow(running.id, ALICE))
+    await until(lambda: not unlimited.builds.counts()["running"], "its end")
+    await some.clean()
+    assert sorted(path.name for path in root.glob(f"{UV_CACHE}*")) == []
+    assert own_cache.bytes == 0
+    assert all(path.is_file() for path in installed), "environments keep what they share"
 
 
 async def made(unlimited: RealBuilds, repository: Repository, ref: str = "", *, used_hours_ago: float = 0) -> Build:

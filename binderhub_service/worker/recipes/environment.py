@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...common.private import private_folder
 from ...common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
 from ...common.server_program import SINGLEUSER, server_command
 from ...common.terminal import plain
 from ...errors import BuildFailed
-from ...images.layout import MADE, MANIFEST
+from ...images.layout import MADE, MANIFEST, UV_CACHE
 from ...images.locks import locked
 from ...images.trees import make_read_only, make_writable
 from ...models import Phase
@@ -198,7 +199,7 @@ class _Installer:
         self._floors.write_text("\n".join(FLOORS), encoding="utf-8")
         self._versions = aside / "versions.txt"
         self._versions.write_text("\n".join(definition.versions), encoding="utf-8")
-        self._for_uv = uv_environment(self._environment, aside)
+        self._for_uv = uv_environment(self._environment, aside, private_folder(Path(job.root) / UV_CACHE))
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
 

@@ -21,16 +21,17 @@ _LOGINS = ("SSH_AUTH_SOCK", "NETRC")
 _NOWHERE = "/dev/null"
 
 
-def uv_environment(environment: Mapping[str, str], aside: Path) -> dict[str, str]:
+def uv_environment(environment: Mapping[str, str], aside: Path, cache: Path) -> dict[str, str]:
     """Return the environment in which uv and the Git that it runs know no configuration and no login of the service's user.
 
     Args:
         environment: what a build may see.
         aside: a folder that is there for this build alone; nothing is read from it.
+        cache: where what is downloaded is kept, unless the operator's UV_CACHE_DIR says otherwise.
     """
     kept = {name: value for name, value in environment.items() if name not in _LOGINS and _may_keep(name)}
     return (
-        _places_of_uv(kept)
+        {"UV_CACHE_DIR": str(cache), "UV_PYTHON_INSTALL_DIR": str(_pythons(kept))}
         | git_environment(kept)
         | {
             "HOME": str(aside / "home"),
@@ -44,12 +45,10 @@ def uv_environment(environment: Mapping[str, str], aside: Path) -> dict[str, str
     )
 
 
-def _places_of_uv(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return where uv keeps what it downloads, as if the home were the service's user's: what it builds sees another one."""
+def _pythons(environment: Mapping[str, str]) -> Path:
+    """Return where uv keeps Pythons, as if the home were the service's user's: what it builds sees another one."""
     home = Path(environment.get("HOME") or Path.home())
-    cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
-    data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return {"UV_CACHE_DIR": str(cache / "uv"), "UV_PYTHON_INSTALL_DIR": str(data / "uv" / "python")}
+    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "uv" / "python"
 
 
 def _may_keep(name: str) -> bool:
