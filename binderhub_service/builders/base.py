@@ -39,6 +39,9 @@ class Builder(ABC):
     async def forget_all_but(self, build_ids: Collection[str]) -> None:  # noqa: B027  # most builders keep no records of their own
         """Drop the builder's records of all builds but these, which have not ended; called before any is resumed."""
 
+    def prepare(self) -> None:  # noqa: B027  # most builders have nothing to get ready
+        """Get ready for the next build; called when nothing is being built."""
+
     async def check(self) -> None:  # noqa: B027  # most builders need nothing that can be away
         """Raise `Unavailable` if no build could be begun now."""
 

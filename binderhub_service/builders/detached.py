@@ -23,6 +23,7 @@ from ..worker.job import Job, JobDirectory, ProcessLimits
 from ..worker.main import clean_environment
 from ..worker.processes import MARK, end_all_of, end_family_of
 from .base import Builder
+from .spare import SpareProcess
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -51,6 +52,7 @@ class DetachedBuilder(Builder):
         self._settings = settings
         self._limits = limits
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._spare = SpareProcess(recipe)
 
     async def run(self, build: Build, after: str = "") -> AsyncGenerator[Report]:
         """Start the build's process unless it was started before, and follow what it writes; the cursor is a byte offset."""
@@ -66,12 +68,23 @@ class DetachedBuilder(Builder):
             yield report
         await self._end(directory, build)
 
+    def prepare(self) -> None:
+        """Have a process ready for the next build, which saves its imports."""
+        self._spare.begin()
+
+    async def close(self) -> None:
+        """Let the process that waits for a build end; those that make one go on."""
+        await asyncio.to_thread(self._spare.end)
+
     def has_begun(self, build: Build) -> bool:
         """Say whether the build's process was started before, maybe by another service."""
         return self._directory(build).pid() is not None
 
     async def stop(self, build: Build) -> None:
         """End the build's process and everything it started, and remove what is half made."""
+        child = self._children.get(build.id)
+        if child is not None and child.poll() is None:  # it may have been given the job a moment ago, and carries no mark
+            await asyncio.to_thread(end_family_of, child.pid)
         await asyncio.to_thread(_stop_process, self._directory(build), build.id)
         self._reap(build.id)
         await asyncio.to_thread(self.clear, build.id)
@@ -100,6 +113,9 @@ class DetachedBuilder(Builder):
 
     def _start(self, directory: JobDirectory, build: Build) -> None:
         directory.write_job(Job.of(build, self._root, self._recipe, self._settings, self._limits))
+        if given := self._spare.give(directory.path):
+            self._children[build.id] = given
+            return
         with directory.output.open("wb") as output:
             self._children[build.id] = subprocess.Popen(  # noqa: S603  # our own program, and a directory named by us
                 [sys.executable, "-m", "binderhub_service.worker.main", str(directory.path)],

@@ -172,6 +172,8 @@ class BuildScheduler:
         if active.event_log.over:
             self._active.drop(active)
         self._advance()
+        if not self._closing and not self._active.unfinished():
+            self._builder.prepare()
 
     # --- running -----------------------------------------------------------------------------------------------------
 

@@ -16,11 +16,13 @@ import pytest
 
 from binderhub_service.builders import process as command_line
 from binderhub_service.builders.detached import stop_all
+from binderhub_service.builders.process import ProcessBuilder
 from binderhub_service.errors import BuildFailed
 from binderhub_service.models import Build
 from binderhub_service.worker.job import JobDirectory
 from binderhub_service.worker.main import main as work
 from tests.harness.build_directory import BuildDirectory
+from tests.harness.following import followed
 from tests.harness.gate import BEFORE, Gate
 from tests.harness.git_server import Repository
 from tests.harness.processes import describe, processes_of
@@ -174,3 +176,57 @@ def test_a_job_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
     assert directory.pid() is None
     os.close(lock)
     assert not directory.is_running()
+
+
+# --- a process that waits for a build ---------------------------------------------------------------------------------
+
+
+def spare_of(builder: ProcessBuilder) -> subprocess.Popen[bytes]:
+    builder.prepare()
+    spare = builder._spare._process
+    assert spare
+    return spare
+
+
+def nothing_to_fetch(build_directory: BuildDirectory) -> Build:
+    return build_directory.ask("file:///nowhere", "0" * 40)
+
+
+async def test_a_build_is_made_by_the_process_that_waits_and_the_next_by_one_of_its_own(build_directory: BuildDirectory) -> None:
+    builder = build_directory.builder()
+    spare = spare_of(builder)
+    for is_spare in (True, False):
+        build = nothing_to_fetch(build_directory)
+        _, error = await followed(builder, build)
+        assert error
+        assert error.code == "fetch_failed"
+        assert (job(build_directory, build).pid() == spare.pid) is is_spare
+
+
+async def test_a_build_that_was_given_a_moment_ago_is_stopped(build_directory: BuildDirectory) -> None:
+    builder = build_directory.builder()
+    spare, build = spare_of(builder), nothing_to_fetch(build_directory)
+    spare.send_signal(signal.SIGSTOP)  # it has read nothing yet
+    following = asyncio.create_task(followed(builder, build))
+    await until(lambda: build.id in builder._children, "the process to be given the job")
+    await builder.stop(build)
+    assert spare.returncode == -signal.SIGKILL
+    following.cancel()
+    await asyncio.wait([following])
+
+
+async def test_a_process_that_waits_and_is_killed_keeps_no_build_from_being_made(build_directory: BuildDirectory) -> None:
+    builder = build_directory.builder()
+    spare, build = spare_of(builder), nothing_to_fetch(build_directory)
+    spare.kill()
+    spare.wait()
+    _, error = await followed(builder, build)
+    assert error
+    assert error.code == "fetch_failed"
+
+
+async def test_a_process_that_waits_ends_with_the_service(build_directory: BuildDirectory) -> None:
+    builder = build_directory.builder()
+    spare = spare_of(builder)
+    await builder.close()
+    assert spare.returncode == 0

@@ -55,6 +55,7 @@ class BuildDirectory:
         """End all builds, and the children of builders that nobody uses any more."""
         stop_all(self.root / "builds")
         for builder in self._builders:
+            builder._spare.end()
             for child in builder._children.values():
                 child.wait(HANGS_SECONDS)
 
