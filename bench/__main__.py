@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.measure import Row, machine, table_head, table_line
 from tests.harness.uv_cache import share_uv_cache
 
-BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "growth", "startup", "docker", "starts", "pods", "peer")
+BENCHMARKS = ("memory", "launch", "followers", "asks", "scaling", "growth", "startup", "docker", "starts", "embedded", "pods", "peer")
 
 
 def main() -> int:

@@ -54,9 +54,9 @@ class Server:
         environment = {name: move(value) for name, value in self.environment.items()}
         return Server([move(word) for word in self.command], environment, Path(move(str(self.directory))), self.port, self.path)
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, seconds: float = ANSWER_SECONDS, every_seconds: float = _EVERY_SECONDS) -> None:
         """Wait until it answers with Jupyter's version."""
-        wait_for(self._answers, f"the server at port {self.port}", ANSWER_SECONDS, every_seconds=_EVERY_SECONDS)
+        wait_for(self._answers, f"the server at port {self.port}", seconds, every_seconds=every_seconds)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
@@ -68,13 +68,26 @@ class Server:
         finally:
             connection.close()
 
+    def of_another(self, former: str, person: str, token: str, port: int) -> Server:
+        """Return the same server for another person, at another port."""
+        own = {
+            "JUPYTERHUB_API_TOKEN": token,
+            "JPY_API_TOKEN": "",
+            "JUPYTERHUB_USER": person,
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}/user/{person}/",
+        }
+        names = ("JUPYTERHUB_SERVICE_PREFIX", "JUPYTERHUB_OAUTH_CALLBACK_URL", "JUPYTERHUB_CLIENT_ID", "JUPYTERHUB_OAUTH_SCOPES")
+        names += ("JUPYTERHUB_OAUTH_ACCESS_SCOPES", "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES", "JUPYTERHUB_ACTIVITY_URL")
+        moved = {name: self.environment[name].replace(former, person) for name in names if name in self.environment}
+        return Server(self.command, {**self.environment, **moved, **own}, self.directory, port, f"/user/{person}/")
+
     @contextmanager
-    def running(self, log: Path) -> Iterator[None]:
+    def running(self, log: Path, seconds: float = ANSWER_SECONDS, every_seconds: float = _EVERY_SECONDS) -> Iterator[None]:
         """Run it; the block begins when it answers."""
         with log.open("ab") as output:
             process = subprocess.Popen(self.command, cwd=self.directory, env=self.environment, stdout=output, stderr=output, start_new_session=True)
         try:
-            self.wait_until_it_answers()
+            self.wait_until_it_answers(seconds, every_seconds)
             yield
         finally:
             process.terminate()

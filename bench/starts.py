@@ -76,14 +76,14 @@ def _hub(folder: Path, engine: TestEngine, people: Sequence[str]) -> Iterator[Hu
 
 def _rows(hub: HubProcess, engine: TestEngine, people: Sequence[str], options: dict[str, Any]) -> Iterator[Row]:
     first = people[0]
-    assert not (begun := _start(hub, first, options)).problem, begun.problem
+    assert not (begun := start_by_hub(hub, first, options)).problem, begun.problem
     server = engine.client.inspect_container(f"{engine.mark}-{first}")
     tokens = {person: hub.token(person) for person in people}
     hub.stop_server(first)
-    bare = _all_at_once(people, lambda person: _run_by_hand(engine, server, first, person, tokens[person]))
+    bare = all_at_once(people, lambda person: _run_by_hand(engine, server, first, person, tokens[person]))
     for name in engine.containers():
         engine.client.remove_container(name, force=True, v=True)
-    ours = _all_at_once(people, lambda person: _start(hub, person, options))
+    ours = all_at_once(people, lambda person: start_by_hub(hub, person, options))
     hub.stop_servers(*people)
     name, answered = f"{len(people)} starts at once", [start.seconds for start in ours if not start.problem]
     problems = sorted({start.problem for start in ours if start.problem})
@@ -93,12 +93,13 @@ def _rows(hub: HubProcess, engine: TestEngine, people: Sequence[str], options: d
     yield Row(f"{name}: until one is ready, median, beside docker run", median(answered or [0]), "s", None, median(by_hand))
 
 
-def _all_at_once(people: Sequence[str], start: Callable[[str], Start]) -> list[Start]:
+def all_at_once(people: Sequence[str], start: Callable[[str], Start]) -> list[Start]:
+    """Start a server for each of some people at the same moment; return how that went, in their order."""
     with ThreadPoolExecutor(len(people)) as threads:
         return list(threads.map(start, people))
 
 
-def _start(hub: HubProcess, person: str, options: dict[str, Any]) -> Start:
+def start_by_hub(hub: HubProcess, person: str, options: dict[str, Any]) -> Start:
     """Have the hub start a person's server, and wait until it says that it is ready, or why it is not."""
     begun = time.perf_counter()
     last = hub.launch(person, options)[-1]

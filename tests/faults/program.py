@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from binderhub_service import program
+from binderhub_service import startup
 from binderhub_service.modes import embedded
 
 UV_VARIABLE = "BINDER_TEST_UV"
@@ -13,4 +13,4 @@ if __name__ == "__main__":
     chosen = os.environ.get(UV_VARIABLE)
     if chosen:
         embedded.find_uv = lambda: chosen
-    program.main()
+    startup.main()
