@@ -12,8 +12,9 @@ from traitlets.config import LoggingConfigurable
 from . import form
 from .build_token import BUILD_SCOPE
 from .changed_settings import Settings, hand_over, settings_of
-from .mixin import NO_START_BY_LINK, STATE_KEY, RepoSpawner
+from .mixin import STATE_KEY, RepoSpawner
 from .rejection import Rejection
+from .repo_form import NO_START_BY_LINK
 
 if TYPE_CHECKING:
     from jupyterhub.spawner import Spawner as _NextInLine

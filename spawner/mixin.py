@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from jupyterhub.utils import maybe_future
-from traitlets import Any as AnyTrait
 from traitlets import Dict, Instance, Integer, Unicode, default
-from traitlets.config import LoggingConfigurable
 
 from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
-from . import form
 from .build_request import TRIAL_SECONDS, UNTRIED, BuildRequest
 from .build_token import build_token
-from .choices import NO_CHOICES, Choices
 from .log_name import log_name
-from .notices import told_to_form
-from .options import IMAGE_PROVIDER, PREPARED_PROVIDER, RepoOptions, options_from_form, options_from_json
+from .options import IMAGE_PROVIDER, PREPARED_PROVIDER, RepoOptions, options_from_json
 from .prepared import with_profile
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import in_time
 from .rejection import Rejection, uncount_failure
-from .service_address import public_service
+from .repo_form import RepoForm
 from .template import NO_TEMPLATE, TemplateOptions
 from .turns import TURNS
 
-if TYPE_CHECKING:
-    from jupyterhub.spawner import Spawner as _NextInLine
-else:
-    # A leaf names the spawner that comes behind this class; jupyterhub's own base class refuses to be mixed in unfinished.
-    _NextInLine = LoggingConfigurable
-
 # Where the state of a server says that it was made from a repository.
 STATE_KEY = "binder"
-NO_START_BY_LINK = "A link cannot start a server. Check what the form says, then press Start."
 # A server that has ended is noticed at once, so this only bounds a server that hangs; many that start at once on a small machine need it.
 START_SECONDS = 300
 GOODBYE_SECONDS = 0.5
@@ -47,10 +35,10 @@ GOODBYE_SECONDS = 0.5
 PREPARE_SECONDS = 300
 
 
-class RepoSpawner(_NextInLine):
+class RepoSpawner(RepoForm):
     """A spawner whose servers are made from repositories: ``class MySpawner(RepoSpawner, SomeSpawner)`` and a `use_image`.
 
-    It shows the form, validates what was asked for, has the service build the image as the user who asked, shows the
+    It shows the form and checks what was asked for (`RepoForm`), has the service build the image as the user who asked, shows the
     build as the progress of the start, and then lets the other spawner start the server.
     """
 
@@ -82,9 +70,6 @@ class RepoSpawner(_NextInLine):
 
     start_timeout: int
     http_timeout: int
-    # The hub assigns whatever JSON it was sent before it asks anything of ours: what is no object is refused as any other mistake is.
-    user_options = AnyTrait()
-
     repo_build = Dict(help="The build that the server is made from, as the service describes it; empty before it is there.")
     _repo_options = Instance(RepoOptions, allow_none=True)
     _repo_progress = Instance(StartProgress, ())
@@ -104,69 +89,6 @@ class RepoSpawner(_NextInLine):
     def tell(self, message: str) -> None:
         """Add a line of plain text to the progress of the start; for leaves."""
         self._repo_progress.tell(message)
-
-    async def get_choices(self) -> Choices:
-        """Return what people may choose besides the repository; a leaf that offers something overrides it."""
-        return NO_CHOICES
-
-    # What was asked for
-
-    async def get_options_form(self) -> str:
-        """Return the form's fields, filled with what this request brought, else with what the server was made from before."""
-        return await self._fields(await self.get_choices())
-
-    async def get_section(self, *, has_choices: bool) -> str:
-        """Return the fields as a section beside another form, where the repository may be left out.
-
-        Args:
-            has_choices: whether the other form has what is to be chosen besides.
-        """
-        return await self._fields(await self.get_choices(), beside="choices" if has_choices else "form")
-
-    async def _fields(self, choices: Choices, beside: str = "") -> str:
-        return form.render(
-            self.user_options,
-            choices,
-            beside,
-            *await told_to_form(self, self.binder_url),
-            service=self._public_service(),
-            hub=self.hub.base_url,
-            user=self.user.name,
-            server=self.name,
-        )
-
-    def run_options_from_form(self, form_data: Mapping[str, Sequence[Any]]) -> Awaitable[dict[str, str]]:
-        """Return the options to store, from a submitted form; what is wrong with them, the hub shows above the form.
-
-        A plain function, because the hub waits for what it returns in another context than that of the form.
-        """
-        form.remember({name: str(values[0]) for name, values in form_data.items() if values})
-        return self._options_of(form_data)
-
-    async def _options_of(self, form_data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-        try:
-            return options_from_form(form_data, await self.get_choices()).as_user_options()
-        except Refused as error:
-            raise Rejection(400, error.sentence) from None
-
-    def options_from_query(self, query_data: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """Refuse to start a server by a mere link: the hub shows the form with this sentence."""
-        raise Rejection(400, NO_START_BY_LINK)
-
-    async def run_auth_state_hook(self, auth_state: Any) -> None:
-        """Run the operator's hook, then keep links from starting servers.
-
-        SpawnHandler._get of jupyterhub 5.5 and 6.1 calls this right before it reads the query, having set `handler`; it
-        spawns if any argument is left by then, and shows the form if none is. Should a later hub change the order,
-        `options_from_query` still refuses.
-        """
-        await super().run_auth_state_hook(auth_state)
-        if self.handler is not None and self.handler.request.method == "GET":
-            form.take_link(self.handler.request, await self.get_choices())
-
-    @default("user_options")
-    def _no_options(self) -> dict[str, Any]:
-        return {}
 
     @default("default_url")
     def _lab(self) -> str:
@@ -294,9 +216,6 @@ class RepoSpawner(_NextInLine):
         if self.handler is not None:
             uncount_failure(self.handler.settings)
         return rejection
-
-    def _public_service(self) -> str:
-        return public_service(self.binder_url, self.handler.settings if self.handler is not None else {})
 
     # What the hub shows, stores and gives to the server
 

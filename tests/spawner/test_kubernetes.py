@@ -51,7 +51,7 @@ def nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> tuple[list[str], PreparedList]:
         return [], NOTHING_PREPARED
 
-    monkeypatch.setattr("spawner.mixin.told_to_form", nothing)
+    monkeypatch.setattr("spawner.repo_form.told_to_form", nothing)
 
 
 class ServiceWithProfile:
