@@ -2,6 +2,7 @@
 #              LEGACY=1 serves the APIs of older services as well
 # make link    print a new sign-in link for that hub    (STATE=.state)
 # make test    run the tests                            (TESTS=tests JOBS=3 HUB= ARGS=)
+# make compare build the repositories of tests/repos by repo2docker itself, and compare what servers find  (ARGS="-k post-build")
 # make lint types bench docs clean
 PYTHON ?= python3
 PORT   ?= 8000
@@ -33,7 +34,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # What is installed comes first on PATH: the proxy, then the environment's own programs.
 in_env    = PATH="$(CURDIR)/.proxy/node_modules/.bin:$(CURDIR)/$(test_env)/bin:$$PATH"
 
-.PHONY: run link test lint types bench docs clean prepare
+.PHONY: run link test compare lint types bench docs clean prepare
 
 run:
 	@exec "$(PYTHON)" scripts/run.py --port "$(PORT)" --state "$(STATE)" --mode "$(MODE)" --registry "$(REGISTRY)" --legacy "$(LEGACY)" \
@@ -47,6 +48,9 @@ prepare:
 
 test: prepare
 	$(in_env) $(test_env)/bin/python -m pytest --numprocesses=$(JOBS) $(TESTS) $(ARGS)
+
+compare: prepare
+	$(in_env) COMPARE=1 $(test_env)/bin/python -m pytest tests/hub/test_beside_repo2docker.py $(ARGS)
 
 lint: prepare
 	$(test_env)/bin/ruff check .

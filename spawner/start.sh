@@ -67,6 +67,25 @@ see_image_home() {
     done
 }
 
+# What the image says of the content is said of the copy: where it is, and where packages in editable mode are imported from, which files
+# with paths and setuptools' finders (name and folder in turn) tell.
+point_to_copy() {
+    [ -z "$REPO_DIR" ] || export REPO_DIR="$copy"
+    prefix=${KERNEL_PYTHON_PREFIX:-$(command -v python3)}
+    prefix=${prefix%/bin/python3}
+    imports=$(cat "$prefix"/lib/python3*/site-packages/*.pth "$prefix"/lib/python3*/site-packages/__editable___*_finder.py 2>/dev/null |
+        content=$content copy=$copy awk 'function tell(folder) {
+            if (index(folder "/", ENVIRON["content"] "/") == 1) print ENVIRON["copy"] substr(folder, length(ENVIRON["content"]) + 1)
+        }
+        /^\// { tell($0) }
+        /^MAPPING/ { count = split($0, words, "\047")
+            for (word = 4; word <= count; word += 4) {
+                for (parts = split(words[word - 2], part, "."); parts > 0; parts--) sub(/\/[^\/]*$/, "", words[word])
+                tell(words[word])
+            } }' | sort -u | paste -s -d : -)
+    [ -z "$imports" ] || export PYTHONPATH="$imports${PYTHONPATH:+:$PYTHONPATH}"
+}
+
 # Run a command in a folder with the names on stdin, one a line, as its last arguments.
 with_names() { (cd "$1" && shift && tr '\n' '\0' | xargs -0 "$@" 2>/dev/null); }
 
@@ -164,6 +183,7 @@ if [ -n "$copy" ]; then
         say "The repository's content could not be copied, so you work in the image's own: changes are lost when the server stops."
         copy=$content
     fi
+    [ "$copy" = "$content" ] || point_to_copy
     if [ -n "$image_home" ]; then
         see_image_home
         GIT_CONFIG_GLOBAL=$trusting put_image_home

@@ -43,14 +43,15 @@ class Container:
     def copy(self) -> Path:
         return self.home / "default" / "r-1"
 
-    def starts(self, content: Path | None = None, copy: Path | None = None) -> list[str]:
-        """Start a server that ends at once; return what is said about the home, then the server's settings of Jupyter and IPython."""
+    def starts(
+        self, content: Path | None = None, copy: Path | None = None, shown: str = "$JUPYTER_CONFIG_PATH $IPYTHONDIR", **more: str
+    ) -> list[str]:
+        """Start a server that ends at once; return what is said about the home, then what a server shows of its variables."""
         if content is None:
             content = self.folder / "content"
             content.mkdir(exist_ok=True)
-        server = ["sh", "-c", 'echo "$JUPYTER_CONFIG_PATH $IPYTHONDIR"']
-        command = start.command(server, "", content=str(content), copy=str(copy or self.copy))
-        environment = {"HOME": str(self.home), "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
+        command = start.command(["sh", "-c", f'echo "{shown}"'], "", content=str(content), copy=str(copy or self.copy))
+        environment = {"HOME": str(self.home), "PATH": f"{self.folder}/bin:{os.environ['PATH']}", **more}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
         return [*(line for line in start.said(done.stderr) if "its home" in line), done.stdout.strip()]
 
@@ -138,3 +139,15 @@ def test_a_large_home_of_an_image_is_not_copied_for_everybody(container: Contain
         f"The image has 501 MB of files in its home, and no more than 500 MB are put into yours: they are in {container.image_home}."
     )
     assert read(container.home) == {}
+
+
+def test_packages_in_editable_mode_and_the_repositorys_folder_are_those_of_the_copy(container: Container) -> None:
+    content, packages = container.folder / "content", container.folder / "env" / "lib" / "python3.12" / "site-packages"
+    write(packages / "__editable__.one.pth", f"{content}/src\n")
+    write(packages / "others.pth", f"import os\n/elsewhere\n{content}-2/src\n")
+    mapping = {"two": f"{content}/two", "a.b": f"{content}/deep er/a/b", "not": "/elsewhere/not"}
+    write(packages / "__editable___two_finder.py", f"MAPPING: dict[str, str] = {mapping!r}\n")
+    variables = {"KERNEL_PYTHON_PREFIX": str(container.folder / "env"), "REPO_DIR": str(content), "PYTHONPATH": "/mine"}
+    told = container.starts(shown="$REPO_DIR $PYTHONPATH", **variables)[-1]
+    assert told == f"{container.copy} {container.copy}:{container.copy}/deep er:{container.copy}/src:/mine"
+    assert container.starts(shown="$REPO_DIR$PYTHONPATH") == [""], "nothing where the image says nothing"
