@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from ..clients.contents import CONTEXT
 from ..clients.credentials import Login
@@ -45,6 +46,7 @@ class ImageJobs:
         self._builds = builds
         self._images = images
         self._tasks: set[asyncio.Task[None]] = set()
+        self._choosing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, image_name: str, content: Callable[[], Awaitable[str]], login: Login | None, caller: Caller) -> ImageJob:
         """Begin a job.
@@ -112,9 +114,10 @@ class ImageJobs:
             if not job.ended:
                 raise Conflict("The image is being built.", code="image_in_use", hint="Wait until the job has ended.")
             raise NotFound("The job has no image.", code="image_not_found", hint="It was not built.")
-        if any(other.build_id == job.build_id for other in await self._table.unfinished()):
-            raise Conflict("The image is being pushed.", code="image_in_use", hint="Wait until the job has ended.")
-        await self._builds.delete_image(build.image.name)
+        async with self._choice(build.source.commit):
+            if any(other.build_id == job.build_id for other in await self._table.unfinished()):
+                raise Conflict("The image is being pushed.", code="image_in_use", hint="Wait until the job has ended.")
+            await self._builds.delete_image(build.image.name)
 
     # --- a job's life ------------------------------------------------------------------------------------------------
 
@@ -127,9 +130,10 @@ class ImageJobs:
         try:
             digest = await content()
             source = Source("context", f"context:{digest}", CONTEXT, "context", "HEAD", digest)
-            build, _ = await self._builds.ensure_source(source, caller)
-            job = replace(job, build_id=build.id)
-            await self._table.put(job)
+            async with self._choice(digest):
+                build, _ = await self._builds.ensure_source(source, caller)
+                job = replace(job, build_id=build.id)
+                await self._table.put(job)
         except SourceFailed as failed:
             await self._end(job, str(failed), failed.problem)
         except BinderError as error:
@@ -171,6 +175,10 @@ class ImageJobs:
             await self.delete_image(job)
         except BinderError as error:
             log.info("The image of job %s stays: %s", job.id, error.message)
+
+    def _choice(self, digest: str) -> asyncio.Lock:
+        """Return what keeps an image there from the moment that a job finds it until the job's record says so."""
+        return self._choosing.setdefault(digest, asyncio.Lock())
 
     async def _build_of(self, job: ImageJob) -> Build | None:
         return await self._builds.get(job.build_id, _READER) if job.build_id else None

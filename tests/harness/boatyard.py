@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 
+from tests.harness.archives import archive_of
 from tests.harness.waiting import wait_for
 from tests.legacy.conftest import KEY, Api
 
 BUILD_SECONDS = 180
+PASSWORD = "never-to-be-seen-again"
+FILE_BYTES = 2**20
 _JOB_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TYPES = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
 
@@ -48,3 +51,14 @@ def is_pushed(image: str, login: tuple[str, str] | None = None) -> bool:
     registry, _, rest = image.partition("/")
     repository, _, tag = rest.rpartition(":")
     return httpx.head(f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": _TYPES}, auth=login).status_code == 200
+
+
+def archives_of_boatyard(base: str) -> dict[str, bytes]:
+    """Return archives by the paths at which a web server has them, one of them where GitHub has one of a tag.
+
+    Args:
+        base: the image that what is built of them begins with.
+    """
+    files = {"Dockerfile": f"FROM {base}\nCOPY data.txt /\nRUN cat /data.txt\n", "data.txt": "from the web\n"}
+    of_tag = archive_of({f"r-1.0/{name}": content for name, content in {**files, "data.txt": "from GitHub\n"}.items()})
+    return {"/context.tar.xz": archive_of(files), "/u/r/archive/v1.0.tar.gz": of_tag}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
 import shlex
 import sys
@@ -15,61 +13,22 @@ import httpx
 import pytest
 
 from tests.harness.archives import archive_of
-from tests.harness.boatyard import begun, ended, is_pushed, logs_of
+from tests.harness.boatyard import PASSWORD, begun, ended, is_pushed, logs_of
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.kernel import run_code
 from tests.harness.registries import OwnRegistry
 from tests.harness.waiting import wait_for
-from tests.kubernetes.images import builder_image, registry, singleuser_image
-from tests.kubernetes.kubectl import found, fresh_namespace, reason_to_skip
+from tests.harness.web_files import serving
+from tests.kubernetes.conftest import GIT_PASSWORD
+from tests.kubernetes.images import registry, singleuser_image
+from tests.kubernetes.kubectl import found, reason_to_skip
 from tests.legacy.conftest import KEY, Api
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()),
 ]
 BUILD_SECONDS = 300
-PASSWORD = "s3cret"
-CONFIG = """
-c.JupyterHub.hub_bind_url = c.JupyterHub.hub_bind_url.replace("127.0.0.1", {host!r})
-c.JupyterHub.hub_connect_ip = {host!r}
-c.KubeSpawner.namespace = {namespace!r}
-c.KubeSpawner.slug_scheme = "safe"
-c.KubeSpawner.mem_limit = "1G"
-c.KubeSpawner.cpu_guarantee = 0.2
-c.Spawner.consecutive_failure_limit = 5
-c.Spawner.start_timeout = 120
-"""
-
-
-@pytest.fixture(scope="module")
-def builds_namespace(cluster: None) -> Iterator[str]:
-    """The namespace of builds and servers."""
-    with fresh_namespace() as name:
-        yield name
-
-
-@pytest.fixture(scope="module")
-def kubernetes_hub(tmp_path_factory: pytest.TempPathFactory, builds_namespace: str, git_server: GitServer) -> Iterator[HubProcess]:
-    """A hub whose builds and servers are pods."""
-    settings = {
-        "server_namespace": builds_namespace,
-        "builder_image": builder_image(),
-        "image_prefix": f"t{secrets.token_hex(4)}-",
-        "plain_http_registries": [registry()],
-        "memory_limit_bytes": 2 * 1024**3,
-        "git_credentials": f"http://robot:{PASSWORD}@{os.environ['KUBE_TEST_HOST']}{git_server.url[git_server.url.rindex(':') :]}",
-    }
-    service = {
-        "KubernetesMode": settings,
-        "ImageProvider": {"allowed_images": [singleuser_image()]},
-        "LegacyApis": {"boatyard": True, "registry": True, "api_key": KEY},
-    }
-    more = {"mode": "kubernetes", "registry": registry(), "namespace": builds_namespace, "service": service}
-    config = CONFIG.format(host=os.environ["KUBE_TEST_HOST"], namespace=builds_namespace)
-    with HubProcess(tmp_path_factory.mktemp("kubernetes-hub"), config=config, more=more) as hub:
-        yield hub
-        hub.stop_servers()
 
 
 @pytest.fixture
@@ -114,34 +73,39 @@ def test_a_repository_becomes_a_pod_in_which_a_cell_runs(hub: HubProcess, reposi
 
 
 def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
-    steps = f"RUN (env; cat /git/* /registry/*) 2>&1 | grep -c {PASSWORD} || true\n"
-    repository = git_server.create(f"private-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps}, login=("robot", PASSWORD))
+    steps = f"RUN (env; cat /git/* /registry/*) 2>&1 | grep -c {GIT_PASSWORD} || true\n"
+    repository = git_server.create(f"private-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps}, login=("robot", GIT_PASSWORD))
     alice = hub.token("alice")
     build = hub.finished(repository.url, alice)
     assert build["state"] == "ready", build
     event_log = "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
-    assert PASSWORD not in event_log.replace(steps.strip(), "")
-    assert PASSWORD not in hub.log()
+    assert GIT_PASSWORD not in event_log.replace(steps.strip(), "")
+    assert GIT_PASSWORD not in hub.log()
 
 
-def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, dockerfile: str, builds_namespace: str, tmp_path: Path) -> None:
+def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, dockerfile: str, base: str, builds_namespace: str, tmp_path: Path) -> None:
     boatyard, alice, mark = Api(hub, "boatyard"), hub.token("alice"), secrets.token_hex(4)
     with OwnRegistry(tmp_path / "theirs", login=("me", PASSWORD)).running() as theirs:
         target, login = f"{theirs.host}/me/new-{mark}:1", {"username": "me", "password": PASSWORD}
-        text = f"FROM {registry()}/debian:12\nRUN echo built in a pod {mark}; (env; cat /registry/* /git/*) 2>&1 | grep -c {PASSWORD} || true\n"
+        text = f"FROM {base}\nRUN echo built in a pod {mark}; (env; cat /registry/* /git/*) 2>&1 | grep -c {PASSWORD} || true\n"
         sources = {
             "Finished": {"dockerfile": text},
             "Failed: The registry": {"dockerfile": text, "password": "wrong"},
-            "Failed: There is no Dockerfile.": {"TarFile": base64.b64encode(archive_of({"data.txt": mark})).decode()},
         }
         jobs = {status: begun(boatyard, json={"image_name": target} | login | source) for status, source in sources.items()}
         archive = archive_of({"Dockerfile": dockerfile + "RUN cat data.txt\n", "data.txt": f"in the archive {mark}\n"})
+        lone = hub.build(dockerfile + f"RUN echo by text {mark}\n", alice, provider="dockerfile")
+        with serving({"/course.tar.xz": archive}) as address:
+            build = hub.finished(f"{address}/course.tar.xz", alice)
         sent = hub.service("POST", "/api/files", alice, content=archive)
-        build = hub.finished(sent.json()["upload"], alice)
+        again = hub.finished(sent.json()["upload"], alice)
+        by_text = hub.read_on(lone["id"], alice, hub.read_to(lone["id"], alice, f"by text {mark}"))
         for status, job in jobs.items():
             assert ended(boatyard, job).startswith(status), logs_of(boatyard, job)
         assert is_pushed(target, ("me", PASSWORD))
-    assert build["state"] == "ready", build
+    assert (build["state"], build["provider"]) == ("ready", "archive"), build
+    assert (again["state"], again["image"]) == ("ready", build["image"]), "the same bytes are the same image"
+    assert by_text[-1].data["state"] == "ready", by_text[-1].data
     assert f"in the archive {mark}" in "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
     assert f"built in a pod {mark}" in logs_of(boatyard, jobs["Finished"])
     assert boatyard.ask("DELETE", f"/api/v1/{jobs['Failed: The registry']}/image", KEY).status_code in {200, 404}

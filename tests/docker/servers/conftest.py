@@ -11,14 +11,11 @@ import pytest
 
 from tests.browser.conftest import WAIT_MS, chromium
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
-from tests.harness.archives import archive_of
+from tests.harness.boatyard import FILE_BYTES, PASSWORD, archives_of_boatyard
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import PASSWORD as LOGIN
 from tests.harness.web_files import serving
 from tests.legacy.conftest import KEY, Api
-
-PASSWORD = "never-to-be-seen-again"
-FILE_BYTES = 2**20
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +57,15 @@ def fake_image(session_engine: TestEngine, jupyter_image: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def web() -> Iterator[str]:
-    """A web server with archives that become images, one of them where GitHub has one of a tag."""
-    files = {"Dockerfile": "FROM debian:12\nCOPY data.txt /\nRUN cat /data.txt\n", "data.txt": "from the web\n"}
-    of_tag = archive_of({f"r-1.0/{name}": content for name, content in files.items()})
-    with serving({"/context.tar.xz": archive_of(files), "/u/r/archive/v1.0.tar.gz": of_tag}) as address:
+def base() -> str:
+    """An image that what boatyard builds may begin with."""
+    return "debian:12"
+
+
+@pytest.fixture(scope="session")
+def web(base: str) -> Iterator[str]:
+    """A web server with archives that become images."""
+    with serving(archives_of_boatyard(base)) as address:
         yield address
 
 

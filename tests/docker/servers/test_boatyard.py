@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docker.servers.conftest import FILE_BYTES, PASSWORD
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.archives import archive_of
-from tests.harness.boatyard import BUILD_SECONDS, begun, ended, is_pushed, logs_of
+from tests.harness.boatyard import BUILD_SECONDS, FILE_BYTES, PASSWORD, archives_of_boatyard, begun, ended, is_pushed, logs_of
 from tests.harness.hub import HubProcess
 from tests.harness.waiting import wait_for
 from tests.legacy.conftest import KEY, Api
@@ -39,30 +38,27 @@ def test_a_dockerfile_is_built_pushed_and_deleted(boatyard: Api, image: str, ses
     assert not session_engine.has_image(image)
 
 
-ARCHIVE = archive_of({"Dockerfile": "FROM debian:12\nCOPY data.txt /\nRUN cat /data.txt\n", "data.txt": "from the archive\n"})
+def test_an_archive_is_built_however_it_comes_and_pushed_for_all_who_want_it(boatyard: Api, base: str, web: str, image: str) -> None:
+    archive = archives_of_boatyard(base)["/context.tar.xz"]
+    file = ("a.tar", archive)
 
+    def forms(target: str) -> dict[str, dict[str, Any]]:
+        manifest = {"image_name": target}
+        text = (None, json.dumps(manifest))
+        return {
+            "by-name": {"files": [("TarFile", file), ("Json", text)]},
+            "by-position": {"files": [("one", file), ("two", text)]},
+            "by-name-the-other-way-round": {"files": [("json", text), ("tarfile", file)]},
+            "in-json": {"json": manifest | {"TarFile": base64.b64encode(archive).decode()}},
+            "by-address": {"json": manifest | {"tar_url": f"{web}/context.tar.xz"}},
+            "on-github": {"json": manifest | {"github_username": "u", "github_reponame": "r", "github_tag": "v1.0"}},
+        }
 
-@pytest.mark.parametrize("form", ["by name", "by position", "by name, the other way round", "in JSON"])
-def test_an_archive_is_built_however_it_comes(boatyard: Api, image: str, form: str) -> None:
-    manifest = {"image_name": image}
-    file, text = ("a.tar", ARCHIVE), (None, json.dumps(manifest))
-    options: dict[str, Any] = {
-        "by name": {"files": [("TarFile", file), ("Json", text)]},
-        "by position": {"files": [("one", file), ("two", text)]},
-        "by name, the other way round": {"files": [("json", text), ("tarfile", file)]},
-        "in JSON": {"json": manifest | {"TarFile": base64.b64encode(ARCHIVE).decode()}},
-    }[form]
-    job = begun(boatyard, **options)
-    assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
-    assert "cat /data.txt" in logs_of(boatyard, job)
-    assert is_pushed(image)
-
-
-@pytest.mark.parametrize("source", [{"tar_url": "{web}/context.tar.xz"}, {"github_username": "u", "github_reponame": "r", "github_tag": "v1.0"}])
-def test_an_archive_elsewhere_is_fetched_and_built(boatyard: Api, image: str, web: str, source: dict[str, str]) -> None:
-    job = begun(boatyard, json={"image_name": image} | {name: value.replace("{web}", web) for name, value in source.items()})
-    assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
-    assert is_pushed(image)
+    jobs = {f"{image}-{form}": begun(boatyard, **forms(f"{image}-{form}")[form]) for form in forms("")}
+    for target, job in jobs.items():
+        assert ended(boatyard, job) == "Finished", logs_of(boatyard, job)
+        assert "cat /data.txt" in logs_of(boatyard, job)
+        assert is_pushed(target)
 
 
 @pytest.mark.parametrize("sent_bytes", [FILE_BYTES + 1, 5 * FILE_BYTES])
@@ -90,26 +86,24 @@ def kept(legacy_hub: HubProcess) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
-@pytest.mark.parametrize(
-    ("source", "status"),
-    [
-        ({"dockerfile": "FROM debian:12\nRUN exit 3\n"}, "Failed: "),
-        ({"github_reponame": "r"}, "Failed in the ReaderForInputType.  Got to default case."),
-        ({"tar_url": "http://127.0.0.1:9/a.tar.gz"}, "Failed response from Tarball Url."),
-        ({"TarFile": base64.b64encode(archive_of({"../x": ""})).decode()}, "Failed: The archive cannot be used"),
-        ({"TarFile": base64.b64encode(archive_of({"data.txt": ""})).decode()}, "Failed: There is no Dockerfile."),
-    ],
-)
-def test_what_cannot_be_built_fails_with_its_reason_in_status_and_log(boatyard: Api, image: str, source: dict[str, str], status: str) -> None:
-    job = begun(boatyard, json={"image_name": image} | source)
-    assert ended(boatyard, job).startswith(status)
-    assert logs_of(boatyard, job) != "Fetching logs..."
-    assert boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY).status_code == 404
+def test_what_cannot_be_built_fails_with_its_reason_in_status_and_log(boatyard: Api, base: str, image: str) -> None:
+    sources = {
+        "Failed: ": {"dockerfile": f"FROM {base}\nRUN exit 3\n"},
+        "Failed in the ReaderForInputType.  Got to default case.": {"github_reponame": "r"},
+        "Failed response from Tarball Url.": {"tar_url": "http://127.0.0.1:9/a.tar.gz"},
+        "Failed: The archive cannot be used": {"TarFile": base64.b64encode(archive_of({"../x": ""})).decode()},
+        "Failed: There is no Dockerfile.": {"TarFile": base64.b64encode(archive_of({"data.txt": ""})).decode()},
+    }
+    jobs = {status: begun(boatyard, json={"image_name": image} | source) for status, source in sources.items()}
+    for status, job in jobs.items():
+        assert ended(boatyard, job).startswith(status)
+        assert logs_of(boatyard, job) != "Fetching logs..."
+        assert boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY).status_code == 404
     assert not is_pushed(image)
 
 
-def test_an_image_that_could_not_be_pushed_stays_until_it_is_deleted(boatyard: Api, legacy_hub: HubProcess, session_engine: TestEngine) -> None:
-    job = begun(boatyard, json={"image_name": "127.0.0.1:9/nobody/here", "dockerfile": "FROM debian:12\nRUN echo kept\n"})
+def test_an_image_that_could_not_be_pushed_stays_until_it_is_deleted(boatyard: Api, legacy_hub: HubProcess, base: str) -> None:
+    job = begun(boatyard, json={"image_name": "127.0.0.1:9/nobody/here", "dockerfile": f"FROM {base}\nRUN echo kept\n"})
     assert ended(boatyard, job).startswith("Failed: ")
     assert [image for image in legacy_hub.service("GET", "/api/images", legacy_hub.admin_token).json() if "context" in image["name"]]
     reply = boatyard.ask("DELETE", f"/api/v1/{job}/image", KEY)
@@ -124,8 +118,8 @@ def test_a_name_that_the_engine_has_is_not_pushed(boatyard: Api, session_engine:
     assert session_engine.client.inspect_image("debian:12")["Id"] == before
 
 
-def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(legacy_hub: HubProcess, boatyard: Api, image: str) -> None:
-    source = {"dockerfile": f"FROM debian:12\nRUN echo begun && sleep 8 && echo {time.time_ns()}\n"}
+def test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build(legacy_hub: HubProcess, boatyard: Api, base: str, image: str) -> None:
+    source = {"dockerfile": f"FROM {base}\nRUN echo begun && sleep 8 && echo {time.time_ns()}\n"}
     jobs = [
         begun(boatyard, json={"image_name": image + name} | source | login)
         for name, login in (("a", {}), ("b", {"username": "u", "password": PASSWORD}))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.docker.servers.conftest import FILE_BYTES
 from tests.docker.servers.engine import reason_to_skip
 from tests.harness.archives import archive_of
+from tests.harness.boatyard import FILE_BYTES
 from tests.harness.web_files import serving
 
 pytestmark = [pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()), pytest.mark.timeout(300)]
