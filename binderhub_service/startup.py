@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .server import Listening
 
 
+_BROKEN_SECONDS = 30.0
+"""For how long a service that cannot be imported says so, before it ends and its hub starts another one."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; without one, serve until a signal says to stop."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -35,9 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _serve(given: list[str]) -> None:
-    """Answer at once, and serve when the code is imported and the settings are read."""
+    """Answer at once, and serve when the code is imported and the settings are read; say so where that cannot be."""
     early = answer_early(prefix_of_service(), *address_of_service())
-    serve = await asyncio.to_thread(_imported, given)
+    try:
+        serve = await asyncio.to_thread(_imported, given)
+    except ImportError as error:
+        early.listener.wait_because(f"The service cannot start, because its installation is not whole: {error}. Install it again.")
+        await asyncio.sleep(_BROKEN_SECONDS)
+        sys.exit(1)
     await serve(early)
 
 

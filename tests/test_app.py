@@ -271,7 +271,7 @@ def test_a_mode_whose_packages_are_missing_says_how_to_install_them() -> None:
 
 # The whole process
 
-Running = Callable[[dict[str, Any]], "subprocess.Popen[bytes]"]
+Running = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def running(tmp_path: Path, port: int) -> Iterator[Running]:
     """Starts the service as a hub does that is away now, with these settings."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def run(settings: dict[str, Any], **variables: str) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB_")} | {
             "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
             "JUPYTERHUB_SERVICE_PREFIX": "/services/binder/",
@@ -293,6 +293,7 @@ def running(tmp_path: Path, port: int) -> Iterator[Running]:
             "JUPYTERHUB_API_TOKEN": "t",
             "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api",
             CONFIG_VARIABLE: json.dumps(settings),
+            **variables,
         }
         with (tmp_path / "log").open("w") as log:
             started.append(subprocess.Popen([sys.executable, "-m", "binderhub_service"], cwd=tmp_path, env=environment, stdout=log, stderr=log))
@@ -368,6 +369,20 @@ def test_a_hub_that_stops_while_the_service_still_reads_its_settings_sees_no_tra
     (tmp_path / "go on").touch()
     assert process.wait(HANGS_SECONDS) == 0
     assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_service_whose_packages_are_not_whole_says_so_and_leaves_its_hub_alone(running: Running, tmp_path: Path, port: int) -> None:
+    (tmp_path / "sqlalchemy.py").write_text("raise ImportError('it was removed')\n")
+    process = running({"BinderService": {"state_dir": str(tmp_path / "state")}}, PYTHONPATH=str(tmp_path))
+
+    def refusal() -> str:
+        reply = answer_of(process, port, tmp_path / "log")
+        return reply.text if reply is not None and "whole" in reply.text else ""
+
+    sentence = "The service cannot start, because its installation is not whole: it was removed. Install it again."
+    assert sentence in wait_for(refusal, "the reason", 30)
+    assert httpx.get(f"http://127.0.0.1:{port}/services/binder/").status_code == 200
+    assert (tmp_path / "log").read_text() == f"{sentence}\n"
 
 
 WRONG_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
