@@ -25,6 +25,7 @@ _SHOW_GITHUB = {"github.dev": "/", "nbviewer.org": "/github/", "nbviewer.jupyter
 _RAW_GITHUB = "raw.githubusercontent.com"
 # Where a project's page begins in addresses of GitLab without ``/-/``; no project can be called so.
 _OLD_GITLAB = FILE_VIEWS & {"tree", "blob", "raw", "blame", "commits", "edit", "new"}
+_AROUND = frozenset(("<>", '""', "''", "``", "\u201c\u201d", "\u2018\u2019"))
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,18 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
     """
     if repo.strip().startswith(TRANSPORT):  # an image's name, in which a tag looks like a port
         return Pasted(repo.strip(), repo.strip(), ref, path)
-    text = _as_address(link_in(repo.strip()), shorthand=shorthand)
+    ref = ref.strip()
+    text = _as_address(link_in(_unwrapped(repo.strip())), shorthand=shorthand)
     url = split(text)
     if url is None:
         raise Refused("This is not a repository's address.", "Paste it as your browser shows it, e.g. https://github.com/owner/name.")
     if url.scheme not in {"http", "https"}:
         return Pasted(text, text, ref, path)
+    if url.path.endswith(".git") and url.fragment:
+        text, _, named = text.partition("#")
+        return take_apart(text, ref or unquote(named), path, shorthand=False)
     if link := launch_link(text):
-        return take_apart(link.repo, ref.strip() or link.ref, path or link.path, shorthand=False)
+        return take_apart(link.repo, ref or link.ref, path or link.path, shorthand=False)
     host = (url.hostname or "").removeprefix("www.")
     if host == "gist.github.com":
         return _gist(text, url, ref, path)
@@ -75,6 +80,11 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
     if "/-/" in url.path or host == "gitlab.com":
         return _with_page(text, *_gitlab(url), ref, path)
     return Pasted(text, text.rstrip("/"), ref, path)
+
+
+def _unwrapped(text: str) -> str:
+    """Return an address without what texts put around it: angle brackets or quotation marks."""
+    return text[1:-1].strip() if text[:1] + text[-1:] in _AROUND else text
 
 
 def _as_address(text: str, *, shorthand: bool) -> str:
@@ -111,13 +121,13 @@ def _gist(address: str, url: SplitResult, ref: str, path: str) -> Pasted:
     parts = _segments(url.path)
     revision = parts[2] if len(parts) == 3 and SHA.match(parts[2].lower()) else ""
     repo = f"{url.scheme}://{url.netloc}/{'/'.join(parts[:2] if revision else parts)}"
-    return Pasted(address, repo, ref.strip() or revision, path)
+    return Pasted(address, repo, ref or revision, path)
 
 
 def _with_page(address: str, repo: str, segments: Sequence[str], ref: str, path: str) -> Pasted:
     page = [unquote(segment) for segment in segments]
     parts = file_parts(page)
-    typed = _segments(ref.strip())
+    typed = _segments(ref)
     if typed:
         return Pasted(address, repo, ref, path or ("/".join(parts[len(typed) :]) if parts[: len(typed)] == typed else ""))
     if not parts:
