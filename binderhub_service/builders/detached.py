@@ -69,8 +69,11 @@ class DetachedBuilder(Builder):
         await self._end(directory, build)
 
     def prepare(self) -> None:
-        """Have a process ready for the next build, which saves its imports."""
-        self._spare.begin()
+        """Have a process ready for the next build, which saves its imports; a build does without where none can be started."""
+        try:
+            self._spare.begin()
+        except OSError as error:
+            log.warning("No process waits for the next build: %s", error)
 
     async def close(self) -> None:
         """Let the process that waits for a build end; those that make one go on."""
