@@ -56,6 +56,7 @@ class BuildClient:
     ) -> None:
         self._on_away = on_away
         self._patience_seconds = patience_seconds
+        self._silence = httpx.Timeout(10, connect=5, read=2 * keep_alive_seconds)
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/") + "/api/",
             headers={"Authorization": f"token {token}", "Accept": "application/json"},
@@ -137,7 +138,8 @@ class BuildClient:
     async def follow(self, build_id: str, after: int = 0, *, on_away: Callable[[], None] = lambda: None) -> AsyncGenerator[BuildEvent, None]:
         """Yield the build's events behind number `after`, each once, in order, up to its ``end``.
 
-        Connections that drop and services that restart are bridged: the event log goes on behind the last event that arrived.
+        Connections that drop and services that restart are bridged: the event log goes on behind the last event that arrived. A hub's proxy keeps
+        the connection though the service behind it was killed, so silence is the end of a connection, too.
 
         Args:
             on_away: called each time that the connection is gone.
@@ -167,7 +169,7 @@ class BuildClient:
     async def _read(self, build_id: str, after: int, patience: Patience) -> AsyncGenerator[BuildEvent, None]:
         path = f"builds/{quote(build_id, safe='')}/events"
         headers = {"Last-Event-ID": str(after)} if after else {}
-        async with httpx_sse.aconnect_sse(self._http, "GET", path, headers=headers) as source:
+        async with httpx_sse.aconnect_sse(self._http, "GET", path, headers=headers, timeout=self._silence) as source:
             if source.response.status_code != httpx.codes.OK:
                 await source.response.aread()
                 raise refusal(source.response)

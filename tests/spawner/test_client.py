@@ -16,7 +16,7 @@ from tests.spawner.fakes import REPO, FakeBuild, FakeService
 
 @pytest_asyncio.fixture(loop_scope="function")
 async def client(service: FakeService) -> AsyncIterator[BuildClient]:
-    async with BuildClient(service.url, "sekret", patience_seconds=5, keep_alive_seconds=1) as opened:
+    async with BuildClient(service.url, "sekret", patience_seconds=5, keep_alive_seconds=2) as opened:
         yield opened
 
 
@@ -105,6 +105,16 @@ async def test_a_silent_build_outlasts_the_patience(service: FakeService) -> Non
         await service.start()
         build.ready()
         assert [event.kind for event in await following] == ["end"]
+
+
+async def test_a_connection_without_keep_alives_is_taken_up_anew(service: FakeService) -> None:
+    async with BuildClient(service.url, "t", keep_alive_seconds=0.6) as client:
+        build = service.build_of(REPO, "main")
+        build.log("before")
+        following = asyncio.create_task(progress(client, build.id))
+        await until(lambda: len(service.resumes) > 1, "another connection")
+        build.ready()
+        assert [event.number for event in await following] == [1, 2]
 
 
 async def test_keep_alives_are_no_events(service: FakeService, client: BuildClient) -> None:
