@@ -51,14 +51,14 @@ def back_up(settings: BinderService, file: str) -> str:
 def restore(settings: BinderService, file: str) -> str:
     """Replace the database by a backup, from whichever kind of database that is; the service must not run."""
     asyncio.run(settings.make_state_private())
-    with _alone(settings):
+    with alone(settings):
         backup.put_back(Path(file).absolute(), settings.database)
     return "The database is that of the backup. The service brings it to its own schema when it starts."
 
 
 def downgrade(settings: BinderService, schema: str) -> str:
     """Bring the database back to a former schema, for an older version; a backup is made first, and the service must not run."""
-    with _alone(settings):
+    with alone(settings):
         kept = settings.state / "database.before-downgrade"
         former = backup.back_up(settings.database, kept)
         schema = backup.downgrade(settings.database, schema)
@@ -70,7 +70,7 @@ def move(settings: BinderService, directory: str) -> str:
     old, new = settings.state, Path(directory).absolute()
     if new.exists() or old.is_symlink() or new.is_relative_to(old):
         raise Conflict(f"{old} cannot be moved to {new}: name a directory that does not exist yet, and a state that is no link.")
-    with _alone(settings), state_errors_converted(new):
+    with alone(settings), state_errors_converted(new):
         if users := _processes_in(old):
             raise Conflict(f"Builds or servers run from {old}: processes {', '.join(map(str, users))}.", hint="Stop them first.")
         part = new.with_name(f"{new.name}.part")
@@ -94,7 +94,7 @@ COMMANDS: dict[str, tuple[Callable[[BinderService, str], str], str, str]] = {
 
 
 @contextmanager
-def _alone(settings: BinderService) -> Iterator[None]:
+def alone(settings: BinderService) -> Iterator[None]:
     """Keep every service from this state meanwhile.
 
     Raises:

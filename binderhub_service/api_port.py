@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+COMMANDS_SOCKET = "commands"  # where the commands on its machine ask a service
 _CHUNK_BYTES = 64 * 1024
 _AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\nConnection: close\r\n\r\nThe service is stopped.\n"
 

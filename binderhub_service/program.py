@@ -1,6 +1,6 @@
 """The command line: without a command the service serves, with ``serve NAME`` an older service's API alone, with ``check`` it tries what it needs.
 
-The other commands are those of `administration`.
+The other commands are those of `administration` and `state_commands`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import administration
+from . import administration, state_commands
 from .api_port import is_served, pass_on, socket_of
 from .app import BinderService
 from .checking import check, take_settings_of_hub
@@ -30,6 +30,8 @@ def run(given: list[str]) -> None:
         sys.exit(_serve_alone(given[1:]))
     if given and given[0] in administration.COMMANDS:
         sys.exit(administration.run(given[0], given[1:], _settings_of_command))
+    if given and given[0] in state_commands.COMMANDS:
+        sys.exit(state_commands.run(given[0], given[1:], _settings_of_command))
     asyncio.run(Serving(settings_of(given)).serve())
 
 

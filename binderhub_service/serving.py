@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from jupyterhub.services.auth import HubOAuth
 
-from .api_port import socket_of
+from .api_port import COMMANDS_SOCKET, socket_of
 from .app import BinderService
 from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
 from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
-from .handlers.application import make_application, make_application_alone, streamed_bytes, streamed_bytes_alone
+from .handlers.application import make_application, make_application_alone, make_private_application, streamed_bytes, streamed_bytes_alone
 from .hub_variables import address_of_service
 from .legacy_settings import API_NAMES
 from .metrics import Metrics
@@ -116,6 +116,7 @@ class Serving:
             else:
                 listener.streamed, listener.application = streamed_bytes(context), make_application(context, secret)
                 await self._serve_apis_alone(stack, context, secret, address, listener.limits)
+                self._serve_commands(stack, context, secret)
                 self._settings.log.info("Serving %s in %s mode", context.prefix, self._settings.mode)
             await asyncio.Event().wait()
 
@@ -153,11 +154,20 @@ class Serving:
             if name in context.legacy.ports:
                 stack.callback((await alone.listen(address, context.legacy.ports[name])).stop)
             if name in context.legacy.names:
-                path = socket_of(self._settings.state, name)
-                try:
-                    stack.callback(alone.listen_at(path).stop)
-                except OSError as error:
-                    self._settings.log.warning("No process beside this one can serve %s: %s: %s", name, path, error)
+                self._listen_at_socket(stack, alone, name)
+
+    def _serve_commands(self, stack: AsyncExitStack, context: AppContext, secret: bytes) -> None:
+        """Serve commands on this machine (see `state_commands`) at a socket."""
+        private = BoundedServer("/", ServerLimits(), is_behind_proxy=False)
+        private.application = make_private_application(context, secret)
+        self._listen_at_socket(stack, private, COMMANDS_SOCKET)
+
+    def _listen_at_socket(self, stack: AsyncExitStack, server: BoundedServer, name: str) -> None:
+        path = socket_of(self._settings.state, name)
+        try:
+            stack.callback(server.listen_at(path).stop)
+        except OSError as error:
+            self._settings.log.warning("No process beside this one can reach %s: %s: %s", name, path, error)
 
     def _request_limits(self) -> ServerLimits:
         """Return the bounds of requests; the usual ones where settings are wrong, which `check_settings` tells."""

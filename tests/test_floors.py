@@ -22,6 +22,7 @@ FLOORS = [
     ["__main__"],
     ["startup"],
     ["program"],
+    ["state_commands"],
     ["serving", "checking", "administration"],
     ["assembly"],
     ["app"],
@@ -53,7 +54,7 @@ RESERVED = {
     "jupyter_events": ("event_logger",),
     "jwt": ("build_tokens",),
     "traitlets": ("app", "checking", "settings", "settings_check", "modes", "providers"),
-    "jupyterhub": ("app", "assembly", "checking", "serving", "handlers", "modes"),
+    "jupyterhub": ("app", "assembly", "checking", "serving", "state_commands", "handlers", "modes"),
 }
 
 

@@ -67,8 +67,13 @@ def make_application_alone(context: AppContext, secret: bytes, name: str) -> web
     return _application([*guard_routes(), *routes_alone(name)], context, secret)
 
 
-def _application(routes: list[Any], context: AppContext, secret: bytes) -> web.Application:
-    return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem)
+def make_private_application(context: AppContext, secret: bytes) -> web.Application:
+    """Return an application for a socket of the service's user alone: who asks there is an administrator."""
+    return _application([*build_routes("/"), *image_routes("/"), *control_routes("/")], context, secret, is_private=True)
+
+
+def _application(routes: list[Any], context: AppContext, secret: bytes, *, is_private: bool = False) -> web.Application:
+    return web.Application(routes, context=context, cookie_secret=secret, log_function=log_problem, is_private=is_private)
 
 
 def streamed_bytes(context: AppContext) -> dict[str, int]:

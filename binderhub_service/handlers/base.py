@@ -25,6 +25,9 @@ log = logging.getLogger("binderhub_service")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _ADMIN_SCOPE = "admin-ui"  # part of the hub's admin role, and of every token of an administrator that may all they may
 
+# Who asks by a command on the service's machine.
+_OPERATOR: Mapping[str, Any] = {"kind": "service", "name": "service:command-line", "admin": True, "scopes": [_ADMIN_SCOPE]}
+
 
 def error_from(exception: BaseException | None) -> BinderError:
     """Return the error to show for an exception that reached a handler's edge; unknown ones stay unknown.
@@ -109,6 +112,9 @@ class ServiceHandler(HubOAuthenticated, web.RequestHandler):
 
     async def prepare(self) -> None:
         """Find out who is asking without blocking the loop, before any method runs."""
+        if self.settings.get("is_private"):  # who can open the socket is the service's own user
+            self.current_user, self._account = _OPERATOR, Account(_OPERATOR["name"])
+            return
         self.check_network()
         if self.public or self.request.method == "OPTIONS":  # which answers nothing but what the hub's own pages may ask
             return
