@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from binderhub_service.common.authority import bracketed
+
 SERVICE = "binder"
 _SERVICE_PATH = re.compile(r"/services/(?P<name>[^/]+)(?:/|$)")
 _HUB_PATH = re.compile(r"/hub(?:/|$)")
@@ -73,7 +75,7 @@ def hub_address(text: str) -> HubAddress:
         raise ValueError("A hub's address begins with https:// or http://, as in https://hub.example.org.")
     if "@" in parts.netloc:
         raise ValueError("A hub's address has no user name and no password in it.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = bracketed(parts.hostname)
     service = _SERVICE_PATH.search(parts.path)
     end = service or _HUB_PATH.search(parts.path)
     base = parts.path[: end.start()] if end else parts.path

@@ -16,6 +16,7 @@ from traitlets.config.loader import Config, LazyConfigValue, PyFileConfigLoader
 
 from .app import CONFIG_VARIABLE, OF_A_BROKEN_FILE, BinderService
 from .assembly import Assembly
+from .common.authority import bracketed
 from .common.redact import redact
 from .endings import is_token_refused
 from .errors import BinderError, NotAllowed, Unavailable
@@ -131,9 +132,10 @@ def take_settings_of_hub(file: Path) -> None:
 def _api_url(hub: Config) -> str:
     """Return where a hub with these settings has its API; what is not set has JupyterHub's defaults."""
     ip, port = hub.get("hub_connect_ip") or hub.get("hub_ip"), hub.get("hub_port", 8081)
-    address = urlsplit(hub.get("hub_connect_url") or hub.get("hub_bind_url") or f"http://{ip or ''}:{port}")
+    address = urlsplit(hub.get("hub_connect_url") or hub.get("hub_bind_url") or f"http://{bracketed(ip or '')}:{port}")
     base_url = str(hub.get("base_url") or urlsplit(hub.get("bind_url", "")).path).strip("/")
-    return "/".join(part for part in (f"{address.scheme}://{address.hostname or '127.0.0.1'}:{address.port or 8081}", base_url, "hub/api") if part)
+    host = bracketed(address.hostname or "127.0.0.1")
+    return "/".join(part for part in (f"{address.scheme}://{host}:{address.port or 8081}", base_url, "hub/api") if part)
 
 
 async def _found(name: str, attempt: Callable[[], Awaitable[None]]) -> Finding:

@@ -15,9 +15,10 @@ def is_started_by_hub() -> bool:
 
 
 def address_of_service() -> tuple[str, int]:
-    """Return the address and the port to listen at; without a hub, 127.0.0.1 and 8585."""
+    """Return the address and the port to listen at; without a hub, 127.0.0.1 and 8585. The address is empty for all, IPv4 and IPv6: ``http://:8585``."""
     given = urlsplit(os.environ.get(_URL, "http://127.0.0.1:8585"))
-    return given.hostname or "127.0.0.1", given.port or 80
+    everywhere = given.netloc.startswith(":")
+    return given.hostname or ("" if everywhere else "127.0.0.1"), given.port or 80
 
 
 def prefix_of_service() -> str:

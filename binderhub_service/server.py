@@ -77,7 +77,7 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         self.is_behind_proxy = is_behind_proxy
         self.streamed: Mapping[str, int] = {}
         self.prefix = prefix
-        self._listening: socket.socket | None = None
+        self._listening: list[socket.socket] = []
 
     @property
     def answered_early(self) -> tuple[str, str]:
@@ -98,19 +98,24 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
             self.application.on_close(server_conn)
 
     async def listen(self, address: str, port: int) -> HTTPServer:
-        """Return a server that listens; waits while another process has the port."""
+        """Return a server that listens; waits while another process has the port.
+
+        Args:
+            address: empty for all of this machine, IPv4 and IPv6, as far as it has them.
+        """
         server = self._new_server()
         while True:
             try:
-                listening = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=_BACKLOG)
+                listening = _listening_at(address, port)
                 break
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
                 self.wait_because(f"Another process listens on {address}:{port}; this service waits until it has ended.")
                 await asyncio.sleep(_WAIT_SECONDS)
-        listening.setblocking(False)
-        server.add_socket(listening)
+        for one in listening:
+            one.setblocking(False)
+        server.add_sockets(listening)
         self._listening = listening
         return server
 
@@ -118,9 +123,8 @@ class BoundedServer(httputil.HTTPServerConnectionDelegate):
         """Return a server in the place of the one of `listen`, whose connections have other limits; no request is lost in between."""
         self.limits = limits
         renewed = self._new_server()
-        if self._listening is not None:
-            self._listening = self._listening.dup()  # the first server closes its own
-            renewed.add_socket(self._listening)
+        self._listening = [one.dup() for one in self._listening]  # the first server closes its own
+        renewed.add_sockets(self._listening)
         server.stop()
         return renewed
 
@@ -173,6 +177,24 @@ def answer_early(prefix: str, address: str, port: int, *, is_behind_proxy: bool 
     """Begin to say, at a path that the service lives at, an address and a port, that it is starting; bounded by the usual limits."""
     listener = BoundedServer(prefix, ServerLimits(), is_behind_proxy=is_behind_proxy)
     return Listening(listener, asyncio.create_task(listener.listen(address, port)))
+
+
+def _listening_at(address: str, port: int) -> list[socket.socket]:
+    """Return what listens there; at an empty address one socket for IPv4 and, where this machine has it, one for IPv6.
+
+    Raises:
+        OSError: among others with `errno.EADDRINUSE`, if another process has the port.
+    """
+    if address:
+        return [socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=_BACKLOG)]
+    everywhere = [socket.create_server(("", port), backlog=_BACKLOG)]
+    try:
+        everywhere.append(socket.create_server(("", everywhere[0].getsockname()[1]), family=socket.AF_INET6, backlog=_BACKLOG))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            everywhere[0].close()
+            raise
+    return everywhere
 
 
 class _Request(httputil.HTTPMessageDelegate):

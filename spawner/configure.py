@@ -10,6 +10,7 @@ from typing import Any
 
 from traitlets.config import Config
 
+from binderhub_service.common.authority import bracketed
 from binderhub_service.common.credentials import hide_in_logs
 
 from .composition import compose, refuse_internal_ssl
@@ -101,7 +102,7 @@ def configure(
         give_state_to(service_user, state, is_elsewhere=bool(service_url))
     required = required or public
     _compose(c, mode, required=required)
-    url = service_url.rstrip("/") or f"http://{service_ip}:{service_port or _free_port()}"
+    url = service_url.rstrip("/") or f"http://{bracketed(service_ip)}:{service_port or _free_port()}"
     own = {"registry": registry, "namespace": namespace, "other_accounts": bool(servers_as)}
     settings = settings_of(state, mode, own, service or {})
     if public:

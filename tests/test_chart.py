@@ -254,7 +254,12 @@ def test_the_user_that_zero_to_jupyterhub_gives_servers_is_the_one_that_the_hub_
 @needs_helm
 @pytest.mark.parametrize(
     ("prefix", "address"),
-    [("docker.io/example", "https://index.docker.io/v1/"), ("registry:5000/a/b", "registry:5000"), ("ghcr.io/example", "ghcr.io")],
+    [
+        ("docker.io/example", "https://index.docker.io/v1/"),
+        ("[fd00::1]:5000/a", "[fd00::1]:5000"),
+        ("registry:5000/a/b", "registry:5000"),
+        ("ghcr.io/example", "ghcr.io"),
+    ],
 )
 def test_a_login_becomes_a_secret_that_the_service_and_nodes_both_read(chart: Path, prefix: str, address: str) -> None:
     made = objects(chart, {"registry": {**LOGIN, "prefix": prefix}})

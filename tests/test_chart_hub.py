@@ -125,6 +125,30 @@ def configured(folder: Path, c: Config) -> dict[str, dict[str, Any]]:
     return {service["name"]: service for service in c.JupyterHub.services}
 
 
+@pytest.mark.parametrize(
+    ("addresses", "url", "servers"),
+    [
+        (["10.1.2.3"], "http://10.1.2.3:8585", None),
+        (["fd00::5", "10.1.2.3"], "http://10.1.2.3:8585", None),
+        (["fd00::5"], "http://[fd00::5]:8585", "::"),
+    ],
+)
+def test_in_a_cluster_of_ipv6_hub_and_servers_listen_at_such_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str], url: str, servers: str | None
+) -> None:
+    found = [(socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    c = Config()
+    c.JupyterHub.services = []
+    assert configured(mounted(tmp_path), c)["binder"]["url"] == url
+    assert c.KubeSpawner.get("ip") == servers
+    c = Config()
+    c.JupyterHub.services = []
+    c.KubeSpawner.ip = "mine"
+    configured(tmp_path, c)
+    assert c.KubeSpawner.ip == "mine"
+
+
 def test_the_hub_starts_the_service_where_the_proxy_reaches_it_and_pulls_with_the_registrys_login(tmp_path: Path) -> None:
     c = Config()
     c.JupyterHub.services = []

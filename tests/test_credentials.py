@@ -159,6 +159,8 @@ def test_logins_for_build_processes_are_for_nobody_else(tmp_path: Path) -> None:
         ("index.docker.io/example/image:1", "docker.io", "example/image", "1", "registry-1.docker.io"),
         ("localhost/image:1", "localhost", "image", "1", "localhost"),
         ("localhost:5000/image", "localhost:5000", "image", "latest", "localhost:5000"),
+        ("[fd00::1]:5000/proj/image:tag", "[fd00::1]:5000", "proj/image", "tag", "[fd00::1]:5000"),
+        ("[fd00::1]/image@sha256:1", "[fd00::1]", "image", "sha256:1", "[fd00::1]"),
         ("gcr.io/project/image:tag", "gcr.io", "project/image", "tag", "gcr.io"),
         ("registry.gitlab.com/g/s/p/image:tag", "registry.gitlab.com", "g/s/p/image", "tag", "registry.gitlab.com"),
     ],

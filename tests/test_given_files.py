@@ -18,6 +18,7 @@ from binderhub_service.images.registry import RegistryImages
 from binderhub_service.models import Build, Image, Phase, Source, State, now
 from binderhub_service.names import given_name, new_build_id
 from tests.harness.boatyard import is_pushed
+from tests.harness.ports import has_ipv6
 from tests.harness.registries import OwnRegistry
 
 LOGIN = ("me", "a password")
@@ -26,8 +27,9 @@ CONTENT = b"an archive, say"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRegistry]:
-    """A real registry with a login."""
-    with OwnRegistry(tmp_path_factory.mktemp("registry") / "r", login=LOGIN).running() as running:
+    """A real registry with a login, at an IPv6 address where this machine has any."""
+    address = "[::1]" if has_ipv6() else "127.0.0.1"
+    with OwnRegistry(tmp_path_factory.mktemp("registry") / "r", login=LOGIN, address=address).running() as running:
         yield running
 
 

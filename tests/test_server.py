@@ -17,11 +17,13 @@ import pytest
 from tornado import web
 from traitlets import TraitError
 
+from binderhub_service.common.authority import bracketed
 from binderhub_service.errors import NotFound, Unavailable
 from binderhub_service.server import BoundedServer, ServerLimits
 from binderhub_service.settings import Server
 from binderhub_service.state_lock import HubProcess, StateLock
 from binderhub_service.tasks import Tasks
+from tests.harness.ports import free_ports, has_ipv6
 from tests.harness.waiting import in_time, until, within
 
 PREFIX = "/services/binder/"
@@ -288,3 +290,18 @@ def test_a_proxy_that_is_no_network_is_refused() -> None:
     with pytest.raises(TraitError, match="trusted_proxies"):
         Server(trusted_proxies=["10.0.0.1/8"])
     assert Server(trusted_proxies=["10.0.0.0/8"]).limits().trusted_proxies == (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", *(["::", "::1"] if has_ipv6() else [])])
+async def test_a_server_listens_at_every_kind_of_address_and_knows_who_asks(address: str) -> None:
+    hosts = [host for host in ("127.0.0.1", "::1") if address in ("", host) or (address == "::" and host == "::1")]
+    listener = BoundedServer(PREFIX, LIMITS)
+    listener.application = web.Application([(r"/.*", Client)])
+    server = listener.renewed(await listener.listen(address, free_ports(1)[0]), LIMITS)
+    port = next(iter(server._sockets.values())).getsockname()[1]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for host in hosts if has_ipv6() else ["127.0.0.1"]:
+            reply = await client.get(f"http://{bracketed(host)}:{port}{PREFIX}")
+            assert reply.text == f"{host} http", "an address of IPv4 is not spelt as one of IPv6"
+    server.stop()
+    await server.close_all_connections()

@@ -47,7 +47,7 @@ containers:
       - {name: JUPYTERHUB_CLIENT_ID, value: service-binder}
       - {name: JUPYTERHUB_SERVICE_NAME, value: binder}
       - {name: JUPYTERHUB_SERVICE_PREFIX, value: {{ $path | quote }}}
-      - {name: JUPYTERHUB_SERVICE_URL, value: "http://0.0.0.0:8585"}
+      - {name: JUPYTERHUB_SERVICE_URL, value: "http://:8585"}  # IPv4 and IPv6
       - {name: JUPYTERHUB_OAUTH_ACCESS_SCOPES, value: '["access:services!service=binder"]'}
       {{- range $name, $value := $service.extraEnv }}
       - name: {{ $name }}

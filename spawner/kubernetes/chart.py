@@ -75,6 +75,8 @@ def configure(c: Config, folder: Path = FOLDER) -> None:
     to = {"registry": values["registry"]["prefix"], "namespace": values["buildNamespace"]}
     configure_hub(c, mode="kubernetes", state_dir=STATE, public=values["public"], required=not values["servers"]["ordinary"], **to, **where)
     c.JupyterHub.allow_named_servers = named_servers
+    if _is_cluster_of_ipv6():
+        c.KubeSpawner.setdefault("ip", "::")
     if values["servers"]["restricted"]:
         _restrict(c)
     else:
@@ -188,7 +190,17 @@ def _service_in_hub(values: Mapping[str, Any], folder: Path) -> dict[str, dict[s
 
 
 def _pod_address() -> str:
-    return socket.gethostbyname(socket.gethostname())
+    """Return this pod's address: its IPv4 one, if it has both."""
+    found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
+    return str(min(found, key=lambda one: one[0] is not socket.AF_INET)[4][0])
+
+
+def _is_cluster_of_ipv6() -> bool:
+    """Say whether pods have IPv6 addresses alone."""
+    try:
+        return ":" in _pod_address()
+    except OSError:
+        return False  # a pod in its node's network, which does not know its own name
 
 
 def become_service() -> None:

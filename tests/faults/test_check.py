@@ -96,6 +96,7 @@ async def test_a_hubs_file_that_sets_nothing_up_is_refused_in_a_sentence(tmp_pat
         ("c.JupyterHub.hub_port = 9081; c.JupyterHub.base_url = '/jupyter/'", "http://127.0.0.1:9081/jupyter/hub/api"),
         ("c.JupyterHub.hub_bind_url = 'http://:9081'; c.JupyterHub.bind_url = 'http://:8000/lab'", "http://127.0.0.1:9081/lab/hub/api"),
         ("c.JupyterHub.hub_bind_url = 'http://:8081'; c.JupyterHub.hub_connect_url = 'http://hub:8081'", "http://hub:8081/hub/api"),
+        ("c.JupyterHub.hub_ip = '::'; c.JupyterHub.hub_connect_ip = 'fd00::1'", "http://[fd00::1]:8081/hub/api"),
         ("c.JupyterHub.hub_ip = '0.0.0.0'; c.JupyterHub.hub_connect_ip = '10.0.0.1'", "http://10.0.0.1:8081/hub/api"),
     ],
 )

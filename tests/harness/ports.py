@@ -27,3 +27,12 @@ def is_free(port: int, address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def has_ipv6() -> bool:
+    """Say whether servers of this machine may listen at its own IPv6 address."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
