@@ -33,7 +33,7 @@ class _Readable(Protocol):
 
 _CHUNK_BYTES = 64 * 1024
 _LARGEST_HEADER_BYTES = 1024 * 1024
-_LONGEST_NAME_CHARACTERS = 1000
+_LONGEST_NAME_BYTES = 2000  # what the folder above it leaves of a path
 _LONGEST_PART_BYTES = 255
 _TAR_BLOCK_BYTES = 512
 _ZIP, _EMPTY_ZIP, _ZIP_ENTRY = b"PK\x03\x04", b"PK\x05\x06", b"PK\x01\x02"
@@ -130,7 +130,7 @@ def _unzip(file: IO[bytes], tree: _Tree, limits: UnpackingLimits) -> None:
                 tree.add_folder(entry.filename)
             elif kind == stat.S_IFLNK:
                 with opened.open(entry) as content:
-                    tree.add_link(entry.filename, content.read(_LONGEST_NAME_CHARACTERS + 1).decode("utf-8", "replace"))
+                    tree.add_link(entry.filename, content.read(_LONGEST_NAME_BYTES + 1).decode("utf-8", "replace"))
             elif kind in {0, stat.S_IFREG}:
                 with opened.open(entry) as content:
                     tree.add_file(entry.filename, content, is_program=bool(mode & stat.S_IXUSR))
@@ -175,7 +175,7 @@ class _Tree:
 
     def add_link(self, name: str, target: str) -> None:
         path = self._free_path(name)
-        if not target or "\0" in target or len(target) > _LONGEST_NAME_CHARACTERS or target.startswith("/"):
+        if not target or "\0" in target or len(os.fsencode(target)) > _LONGEST_NAME_BYTES or target.startswith("/"):
             _refuse(name, "is a link that leads out of it")
         path.symlink_to(target)
         self._links.append(path)
@@ -186,6 +186,8 @@ class _Tree:
         known = self.root.joinpath(*parts)
         if any(self.root.joinpath(*parts[:count]).is_symlink() for count in range(1, len(parts) + 1)) or not known.is_file():
             _refuse(name, "is a link to what is no file of it")
+        if self._parts(name) == parts:
+            _refuse(name, "is a link to itself")
         path = self._free_path(name)
         os.link(known, path, follow_symlinks=False)
 
@@ -228,7 +230,7 @@ class _Tree:
                 path.mkdir()
 
     def _parts(self, name: str) -> tuple[str, ...]:
-        if len(name) > _LONGEST_NAME_CHARACTERS or "\0" in name or "\\" in name or name.startswith("/"):
+        if len(os.fsencode(name)) > _LONGEST_NAME_BYTES or "\0" in name or "\\" in name or name.startswith("/"):
             _refuse(name, "has a name that cannot be used")
         parts = tuple(part for part in PurePosixPath(name).parts if part != ".")
         if ".." in parts or any(len(os.fsencode(part)) > _LONGEST_PART_BYTES for part in parts):
