@@ -25,6 +25,18 @@ SAID = {
         "         not a line !!\n",
         "The line not a line !! in requirements.txt is not a requirement",
     ),
+    "a name of conda's own": (
+        "error: Unexpected '_', expected '-c', '-e', '-r' or the start of a requirement: requirements.txt:3:1\n",
+        "Line 3 of requirements.txt is not a requirement: no package's name begins with '_'. Write name==version",
+    ),
+    "a sign that is not seen": (
+        "error: Unexpected '\u200b', expected '-c', '-e', '-r' or the start of a requirement: binder/requirements.txt:2:1\n",
+        "Line 2 of binder/requirements.txt is not a requirement: no package's name begins with U+200B, which is not seen.",
+    ),
+    "a repository by ssh": (
+        "error: Git operation failed\n  cause: process didn't exit successfully: `git fetch 'ssh://git:secret@example.org/o/r.git' '+HEAD:x'`\n",
+        "The requirement o/r.git at example.org could not be fetched by ssh: a build has no key for it. Write git+https://",
+    ),
     "a file with another hash": (
         "error: Failed to download `six==1.16.0`\n  cause: Hash mismatch for `six==1.16.0`\n\n         Expected:\n           sha256:00\n",
         "The file of six==1.16.0 in the package index has none of the hashes that the requirements give.",

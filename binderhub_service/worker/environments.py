@@ -90,7 +90,10 @@ class _Reader:
         if start:
             self._files.take(start)
         python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python or locked_python
-        self._notes.extend(unread_files.notes({path.name for path in (self._files.root / folder).iterdir() if path.is_file()}, self._read_names()))
+        self._notes.extend(unread_files.notes(_names_of_files(self._files.root / folder), self._read_names()))
+        for other in sorted(self._files.root.iterdir()):
+            if other.name.lower() in unread_files.FOLDERS and other.is_dir() and not other.is_symlink():
+                self._notes.extend(unread_files.notes_of_folder(other.name, _names_of_files(other)))
         return Definition(
             folder=folder,
             files=self._files.taken,
@@ -259,6 +262,10 @@ class _Reader:
                 )
             return match["version"]
         return None
+
+
+def _names_of_files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_file()}
 
 
 def _why_no_package(content: Mapping[str, Any], *, package: bool) -> str | None:

@@ -18,9 +18,20 @@ _NOTES = {
 }
 _PACKAGES = frozenset({"setup.py", "pyproject.toml"})
 # By their names in small letters, since files of other spellings are not read by anything.
-_SPELLINGS = {
-    name.lower(): name for name in ("requirements.txt", "pyproject.toml", "setup.py", "runtime.txt", "postBuild", "environment.yml", "apt.txt")
-} | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
+_NAMES = (
+    "requirements.txt",
+    "pyproject.toml",
+    "setup.py",
+    "runtime.txt",
+    "postBuild",
+    "start",
+    "environment.yml",
+    "apt.txt",
+    "Dockerfile",
+    "Pipfile",
+)
+_SPELLINGS = {name.lower(): name for name in _NAMES} | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
+FOLDERS = frozenset({"binder", ".binder"})
 
 
 def notes(names: Set[str], read: Set[str]) -> list[str]:
@@ -38,6 +49,18 @@ def notes(names: Set[str], read: Set[str]) -> list[str]:
     if "setup.cfg" in names and not names & _PACKAGES:
         found.append("setup.cfg alone makes no package: a pyproject.toml or setup.py beside it would")
     return [f"The file {note}." for note in found]
+
+
+def notes_of_folder(folder: str, names: Set[str]) -> list[str]:
+    """Return a sentence for every file that would have an effect if the name of its folder, in the root, were in small letters.
+
+    Args:
+        folder: the folder's name.
+        names: of the files in it.
+    """
+    usual = folder.lower()
+    read = sorted(names & frozenset(_NAMES)) if usual in FOLDERS and folder not in FOLDERS else ()
+    return [f"The file {folder}/{name} is not read: {usual}/{name} would be." for name in read]
 
 
 def unread_tables(path: str, content: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,10 @@ _BAD_LINE = re.compile(
     r"Couldn.t parse requirement in `(?P<file>[^`\n]{1,300})`[^\n]{0,40}\n {0,8}(?:cause|Caused by): (?P<reason>[^\n]{1,500})\n"
     r" {0,40}(?P<line>[^\n]{1,500})"
 )
+_NO_BEGINNING = re.compile(
+    r"Unexpected '(?P<what>[^\n]{1,4})', expected [^\n]{1,60} the start of a requirement: (?P<file>[^:\n]{1,300}):(?P<line>\d{1,9}):\d"
+)
+_NO_KEY = re.compile(r"git fetch [^\n]{0,200}'(?P<url>ssh://[^'\n]{1,300})'")
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
 _NO_WHEEL = re.compile(r"(?<![^\s,])(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
@@ -60,6 +64,28 @@ def _login_missing(tail: str) -> BuildFailed | None:
         f"The package index at {host} wants a login, which this hub does not have.",
         code="package_index_refused",
         hint="Use an index that is open to all, or ask an administrator for the hub to have a login there.",
+    )
+
+
+def _no_beginning(tail: str) -> BuildFailed | None:
+    match = _NO_BEGINNING.search(tail)
+    if not match:
+        return None
+    what = match["what"]
+    shown = f"'{what}'" if what.isprintable() else " ".join(f"U+{ord(sign):04X}, which is not seen" for sign in what)
+    hint = "Write name==version; names with an underscore are conda's own." if what == "_" else "Correct the line, or remove it."
+    return BuildFailed(
+        f"Line {match['line']} of {match['file']} is not a requirement: no package's name begins with {shown}.", code="requirements_failed", hint=hint
+    )
+
+
+def _no_key(tail: str) -> BuildFailed | None:
+    match = _NO_KEY.search(tail)
+    url = urlsplit(match["url"]) if match else None
+    return url and BuildFailed(
+        f"The requirement {url.path.strip('/')} at {url.hostname} could not be fetched by ssh: a build has no key for it.",
+        code="requirements_failed",
+        hint="Write git+https:// and the same host and path.",
     )
 
 
@@ -192,5 +218,6 @@ def _index_away(tail: str) -> BuildFailed | None:
 
 
 _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
-    *(_login_missing, _bad_line, _other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
+    *(_login_missing, _bad_line, _no_beginning, _no_key),
+    *(_other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
 )
