@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from binder_client.commands.calling import Stop
+from binder_client.answers import Away, ServiceError, unavailable
+from binder_client.commands.calling import CallRefused, Stop, run
 from binder_client.commands.servers import chosen_server
 from binder_client.config_file import Config, UnusableConfig, read_config, write_config
 from binder_client.hub_address import HubAddress, hub_address
 from binder_client.hub_api import Person
-from binder_client.session import NoSession, check_token, find_session
+from binder_client.session import NoSession, Session, check_token, find_session
 from binderhub_service.common.terminal import coloured
 
 HUB = "https://hub.example.org"
@@ -174,3 +176,19 @@ def test_a_server_that_is_not_there_is_told(servers: dict[str, dict[str, Any]] |
     with pytest.raises(Stop) as caught:
         chosen_server(Person("ada", frozenset(), servers), named, only_ready=True)
     assert caught.value.message == sentence
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [(ssl.SSLCertVerificationError("unable to get local issuer certificate"), "by SSL_CERT_FILE."), (OSError("refused"), "at its log.")],
+)
+def test_a_certificate_that_is_not_trusted_is_told_with_what_to_do(cause: Exception, advice: str) -> None:
+    async def asking() -> None:
+        try:
+            raise Away from cause
+        except Away as error:
+            raise unavailable(error) from error
+
+    with pytest.raises(CallRefused, match=rf"does not answer at {HUB} .*{advice}$") as caught:
+        run(Session(HubAddress(HUB), "t"), asking())
+    assert isinstance(caught.value.__cause__, ServiceError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import IO, Any, NoReturn, TypeVar
@@ -17,6 +18,7 @@ from ..session import NoSession, Session, find_session
 from .output import text
 
 T = TypeVar("T")
+_UNTRUSTED = "Its certificate is not trusted here: name a file with the authority's certificate by SSL_CERT_FILE."
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def run(session: Session, asking: Coroutine[Any, Any, T], *, interrupted: Callab
 def _stop(session: Session, error: ServiceError) -> NoReturn:
     sentence = f"{error.message} {error.hint}".strip()
     if error.code == "service_unavailable":
-        sentence = f"{error.message[:-1]} at {session.hub.url}{_reason(error)}. {error.hint}"
+        cause = _first_cause(error)
+        hint = _UNTRUSTED if isinstance(cause, ssl.SSLCertVerificationError) else error.hint
+        sentence = f"{error.message[:-1]} at {session.hub.url}{_reason(cause)}. {hint}"
     elif error.code == UNKNOWN_TOKEN or error.status in {401, 403}:
         sentence = asyncio.run(_about_token(session)) or sentence
     raise CallRefused(sentence) from error
@@ -136,9 +140,14 @@ async def _about_token(session: Session) -> str:
     return f"The token lacks the permission {' '.join(lacking)}. {page}" if lacking else ""
 
 
-def _reason(error: ServiceError) -> str:
-    """Return why there was no answer, as the network's or TLS's own words say."""
+def _first_cause(error: ServiceError) -> BaseException | None:
+    """Return the network's or TLS's own error behind one of ours; None if there is none."""
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    return f" ({cause})" if cause is not error and str(cause) else ""
+    return cause if cause is not error else None
+
+
+def _reason(cause: BaseException | None) -> str:
+    """Return why there was no answer, as the network's or TLS's own words say."""
+    return f" ({cause})" if cause is not None and str(cause) else ""
