@@ -10,8 +10,6 @@ from pathlib import Path
 
 from ..worker.main import clean_environment
 
-_GONE_SECONDS = 5.0
-
 
 class SpareProcess:
     """One process that the next build is given to; it takes one job, and ends by itself where none comes or the service is gone.
@@ -47,21 +45,22 @@ class SpareProcess:
         try:
             _write(process, os.fsencode(directory) + b"\n")
         except BrokenPipeError:
-            process.wait(_GONE_SECONDS)
+            process.wait()
             return None
         return process
 
     def end(self) -> None:
-        """Let the process end."""
+        """End the process, which has nothing to do yet."""
         process, self._process = self._process, None
         if process is not None:
+            process.kill()
             with contextlib.suppress(BrokenPipeError):
                 _write(process, b"")
-            process.wait(_GONE_SECONDS)
+            process.wait()
 
 
 def _write(process: subprocess.Popen[bytes], text: bytes) -> None:
     """Write all that a process will ever read."""
-    if process.stdin is not None:
+    if process.stdin is not None and not process.stdin.closed:
         with process.stdin as pipe:
             pipe.write(text)

@@ -228,5 +228,10 @@ async def test_a_process_that_waits_and_is_killed_keeps_no_build_from_being_made
 async def test_a_process_that_waits_ends_with_the_service(build_directory: BuildDirectory) -> None:
     builder = build_directory.builder()
     spare = spare_of(builder)
-    await builder.close()
+    assert spare.stdin
+    spare.stdin.close()  # as the death of the service does
+    await until(lambda: spare.poll() is not None, "the process to notice that")
     assert spare.returncode == 0
+    spare = spare_of(builder)
+    await builder.close()
+    assert spare.returncode == -signal.SIGKILL
