@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
 from jupyterhub.services.auth import HubOAuth
@@ -23,7 +24,7 @@ from .log_lines import LINE, JsonLines
 from .modes import MODES, installed_modes, mode_class
 from .providers import Provider, provider_class, shipped_providers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
-from .settings_check import instance_problems, problems, sentence_of, wrong_settings
+from .settings_check import instance_problems, problems, sentence_of, try_format, wrong_settings
 from .state_lock import state_errors_converted
 from .store.sql_store import LIMIT_SECONDS
 
@@ -31,7 +32,11 @@ CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"
 # What an earlier version may have left readable to others.
 _KEPT_PRIVATE = ("service.sqlite*", "builds", "contents", "environments", "images", "people", "locks", "repo2docker", "engine-mark")
 # What may go wrong while a file of settings, which is Python, or the hub's JSON is read.
-OF_A_BROKEN_FILE = (ArithmeticError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError, TypeError, ValueError)
+OF_A_BROKEN_FILE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, NameError, OSError, RuntimeError),
+    *(SubprocessError, SyntaxError, TypeError, ValueError),
+)
+_KINDS_OF_FILES = (".py", ".json")
 _SECTIONS: tuple[type[Configurable], ...] = (
     *(Limits, UrlGuard, LaunchQuota, Launcher, RateLimiter, BuildToken),
     *(Prepared, Cleaning, Pages, Server, LegacyApis),
@@ -195,6 +200,8 @@ class BinderService(Application):
         if self.config_file:  # either of them may name it
             if not Path(self.config_file).is_file():
                 raise SystemExit(f"The configuration file {self.config_file} does not exist.")
+            if Path(self.config_file).suffix not in _KINDS_OF_FILES:
+                raise SystemExit(f"The configuration file {self.config_file} has to be Python or JSON, with a name that ends in .py or .json.")
             self.load_config_file(self.config_file)
             self._update_from(from_hub, command_line)
 
@@ -206,6 +213,7 @@ class BinderService(Application):
         found = self._settings_problems or [
             *problems(self.config, [HubOAuth, *known], not_imported),
             *instance_problems(self.config, known[1:]),
+            *(f"BinderService.template_paths: There is no directory {path}." for path in self.template_paths if not Path(path).is_dir()),
         ]
         if found:
             raise wrong_settings(found)
@@ -224,6 +232,20 @@ class BinderService(Application):
     @default("providers")
     def _providers_default(self) -> list[str]:
         return [*shipped_providers()]
+
+    @validate("state_dir")
+    def _check_state_dir(self, proposal: Any) -> str:
+        if not proposal["value"].strip() or "\0" in proposal["value"]:
+            raise TraitError("BinderService.state_dir has to be the path of a directory")
+        return str(proposal["value"])
+
+    @validate("log_format")
+    def _check_log_format(self, proposal: Any) -> str:
+        try:
+            try_format(proposal["value"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise TraitError(f"BinderService.log_format is no format of a line of the log: {type(error).__name__}: {error}") from error
+        return str(proposal["value"])
 
     @validate("providers")
     def _check_providers(self, proposal: Any) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -19,16 +17,13 @@ from .assembly import Assembly
 from .common.authority import bracketed
 from .common.redact import redact
 from .endings import is_token_refused
-from .errors import BinderError, NotAllowed, Unavailable
+from .errors import BinderError, NotAllowed
 from .metrics import Metrics
+from .programs import check_git
 from .settings_check import sentence_of, setting_errors_converted
 from .state_lock import state_errors_converted
 from .store.store import Store
 from .tasks import Tasks
-
-# The first that reads GIT_CONFIG_GLOBAL (its release notes), by which builds do without anybody's own configuration.
-_OLDEST_GIT = (2, 32)
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
 @dataclass(frozen=True)
@@ -94,18 +89,6 @@ class Checking:
         hub_auth = HubOAuth.instance(parent=self._settings)
         if hub_auth.api_token and await is_token_refused(hub_auth.api_url, hub_auth.api_token):
             raise NotAllowed("The hub refuses the service's own token, JUPYTERHUB_API_TOKEN.")
-
-
-async def check_git() -> None:
-    """Raise `Unavailable` unless there is a git that is new enough."""
-    try:
-        process = await asyncio.create_subprocess_exec("git", "--version", stdout=asyncio.subprocess.PIPE)
-    except OSError as error:
-        raise Unavailable(f"git cannot be run: {error.strerror or error}.") from error
-    said, _ = await process.communicate()
-    version = _VERSION.search(said.decode(errors="replace"))
-    if version is None or tuple(map(int, version.groups())) < _OLDEST_GIT:
-        raise Unavailable(f"git {'.'.join(map(str, _OLDEST_GIT))} or newer is needed; this one is {version.group() if version else 'unknown'}.")
 
 
 def take_settings_of_hub(file: Path) -> None:

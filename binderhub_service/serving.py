@@ -24,6 +24,7 @@ from .handlers.application import make_application, make_application_alone, make
 from .hub_variables import address_of_service
 from .legacy_settings import API_NAMES
 from .metrics import Metrics
+from .programs import check_git
 from .server import BoundedServer, Listening, ServerLimits, answer_early
 from .settings import Cleaning, Launcher, Server
 from .settings_check import setting_errors_converted
@@ -91,6 +92,7 @@ class Serving:
             self._watch_hub(hub_auth, tasks, stopping)
             server = listener.renewed(await early.server, self._request_limits())
             await listener.when_available(self._settings.check_settings)
+            await listener.when_available(check_git)
             await listener.when_available(self._settings.make_state_private)
             store = await listener.when_available(lambda: self._assembly.make_store(metrics))
             for path in self._settings.lock_files(store.file):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 from traitlets import TraitError
 from traitlets.config import Config, Configurable
+from traitlets.config.application import LevelFormatter
 
 from .errors import Unavailable
 
@@ -34,6 +36,12 @@ def instance_problems(config: Config, classes: Iterable[type[Configurable]]) -> 
         except TraitError as error:
             found.append(sentence_of(error))
     return found
+
+
+def try_format(line_format: str) -> None:
+    """Raise `KeyError`, `TypeError` or `ValueError` if no line of the log can be written in this format."""
+    record = logging.LogRecord("", logging.INFO, "", 0, "", (), None)
+    LevelFormatter(line_format).format(record)
 
 
 def wrong_settings(found: Iterable[str]) -> Unavailable:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from traitlets.config import Config
 
-from binderhub_service.common.authority import bracketed
 from binderhub_service.common.credentials import hide_in_logs
 
 from .composition import compose, refuse_internal_ssl
 from .misconfigured import Misconfigured, checking_arguments
 from .public import open_to_everybody
-from .service_in_hub import SERVICE, add_service, path_of, refuse_another, settings_of, started_by_hub
+from .service_in_hub import SERVICE, add_service, check_settings_of_hub, path_of, refuse_another, settings_of, started_by_hub
+from .service_listens import check_elsewhere, url_of_service
 from .start import SINGLEUSER
 from .system_users import give_state_to, user_of_servers
 
@@ -95,6 +94,10 @@ def configure(
     """
     _check_mode(mode, registry, network, namespace, runs_builds_as_root=not (as_root or service_user or service_url))
     servers_as = user_of_servers(server_user, service_user, mode=mode, as_root=as_root, public=public)
+    url = check_elsewhere(service_url, service_token) if service_url else url_of_service(service_ip, service_port)
+    if not str(state_dir).strip() or "\0" in str(state_dir):
+        raise Misconfigured(f"configure(state_dir={state_dir!r}): name the directory for what the service keeps, e.g. /var/lib/binderspawner.")
+    check_settings_of_hub(c)
     refuse_internal_ssl(c)
     refuse_another(c)
     state = Path(state_dir).absolute()
@@ -102,7 +105,6 @@ def configure(
         give_state_to(service_user, state, is_elsewhere=bool(service_url))
     required = required or public
     _compose(c, mode, required=required)
-    url = service_url.rstrip("/") or f"http://{bracketed(service_ip)}:{service_port or _free_port()}"
     own = {"registry": registry, "namespace": namespace, "other_accounts": bool(servers_as)}
     settings = settings_of(state, mode, own, service or {})
     if public:
@@ -160,11 +162,3 @@ def _use_processes(c: Config, state: Path, servers_as: str) -> None:
         c.ProcessSpawner.system_user = servers_as
     elif os.geteuid() == 0:  # which was allowed; Jupyter refuses to run as root unless told
         c.ProcessSpawner.args.append("--allow-root")
-
-
-def _free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from traitlets import TraitError
+from traitlets.config import Config
 
 P = ParamSpec("P")
 # What the arguments of `configure` may be, by how their annotations are written.
 _TYPES: dict[str, tuple[type, ...]] = {
+    "Config": (Config,),
     "str": (str,),
     "str | Path": (str, Path),
     "bool": (bool,),

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +46,26 @@ PASSED_ON_IN = {
     "docker": (*_TO_REGISTRIES, "BUILDX_", "BUILDKIT_"),
     "kubernetes": (*_TO_REGISTRIES, "KUBERNETES_", "KUBECONFIG"),
 }
+
+
+def check_settings_of_hub(c: Config) -> None:
+    """Take care that what is added to can be added to.
+
+    Raises:
+        Misconfigured: it is not what the hub takes, or the hub's address is none.
+    """
+    hub = c.JupyterHub
+    for name in ("services", "load_roles"):
+        if isinstance(hub.get(name), tuple):  # which the hub takes as well
+            hub[name] = list(hub[name])
+        if not isinstance(hub[name], list | LazyConfigValue) or not all(isinstance(one, dict) for one in _visible(hub[name])):
+            raise Misconfigured(f"c.JupyterHub.{name} has to be a list of dicts.")
+    if not isinstance(hub.custom_scopes, dict | LazyConfigValue):
+        raise Misconfigured("c.JupyterHub.custom_scopes has to be a dict.")
+    try:
+        path_of(c)
+    except ValueError as error:
+        raise Misconfigured(f"c.JupyterHub.bind_url is no URL: {error}.") from error
 
 
 def refuse_another(c: Config) -> None:
@@ -95,9 +115,23 @@ def started_by_hub(mode: str, settings: Mapping[str, Any], user: str, more: Mapp
     passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
     return {
         "command": [sys.executable, "-m", "binderhub_service"],
-        "environment": {**more, **passed_on, "BINDERHUB_SERVICE_CONFIG": json.dumps(settings)},
+        "environment": {**more, **passed_on, "BINDERHUB_SERVICE_CONFIG": _as_json(settings)},
         **({"user": user, "cwd": "/"} if user else {}),
     }
+
+
+def _as_json(settings: Mapping[str, Any]) -> str:
+    """Return settings as the service reads them, with paths as text; raises `Misconfigured` if a value cannot be told to another process."""
+    try:
+        return json.dumps(settings, default=_path_as_text)
+    except TypeError as error:
+        raise Misconfigured(f"configure(service=...): the settings have to be what JSON has, text, numbers, lists and dicts. {error}.") from error
+
+
+def _path_as_text(value: object) -> str:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"A {type(value).__name__} is none of them")
 
 
 def _give_users(c: Config, scopes: Iterable[str]) -> None:

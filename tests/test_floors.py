@@ -39,7 +39,7 @@ FLOORS = [
     ["images", "providers"],
     ["clients"],
     ["names", "hooks", "hub_variables", "server", "endings", "tasks", "api_port", "write_watch"],
-    ["state_lock", "settings_check", "log_lines"],
+    ["state_lock", "settings_check", "programs", "log_lines"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}

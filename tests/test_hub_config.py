@@ -156,7 +156,7 @@ def test_a_hub_that_runs_as_root_starts_the_service_as_an_account_that_has_the_s
         with pytest.raises(ValueError, match=re.escape(words)):
             configure(Config(), **arguments, service_user=name)
     with pytest.raises(ValueError, match="is started by something else"):
-        configure(Config(), **arguments, service_user="binder", service_url="http://binder:8585")
+        configure(Config(), **arguments, service_user="binder", service_url="http://binder:8585", service_token="t")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ValueError, match="service_user is for hubs that run as root"):
         configure(Config(), **arguments, service_user="binder")
@@ -303,9 +303,9 @@ def test_the_service_builds_in_its_own_namespace_unless_another_is_named(c: Conf
 
 
 def test_the_service_listens_where_pods_of_others_reach_it(c: Config, tmp_path: Path) -> None:
-    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", service_ip="10.1.2.3", service_port=8585)
-    assert service_of(c)["url"] == "http://10.1.2.3:8585"
-    assert c.RepoSpawner.binder_url == "http://10.1.2.3:8585/services/binder/"
+    configure(c, state_dir=tmp_path, mode="kubernetes", registry="ghcr.io/me", service_ip="127.0.0.2", service_port=8585)
+    assert service_of(c)["url"] == "http://127.0.0.2:8585"
+    assert c.RepoSpawner.binder_url == "http://127.0.0.2:8585/services/binder/"
 
 
 def test_a_service_that_something_else_starts_is_only_known_by_address_and_token(c: Config, tmp_path: Path) -> None:
@@ -375,12 +375,47 @@ def test_an_unknown_mode_is_refused_with_the_modes_there_are(c: Config, tmp_path
         ({"state_dir": "s", "public": "no"}, "configure(public='no'): the value has to be bool."),
         ({"state_dir": "s", "service": ["x"]}, "configure(service=['x']): the value has to be mapping[str, mapping[str, Any]] | None."),
         ({"state_dir": "s", "service": {"Limits": 3}}, "configure(service={'Limits': 3}): name settings by class, "),
+        ({"state_dir": " "}, "configure(state_dir=' '): name the directory for what the service keeps, "),
+        ({"state_dir": "s", "service_port": 99999}, "configure(service_port=99999): a port is a number from 1 to 65535."),
+        ({"state_dir": "s", "service_ip": ""}, "configure(service_ip=''): the service cannot listen there: "),
+        ({"state_dir": "s", "service_ip": "a\0b"}, "the service cannot listen there: host name must not contain null character."),
+        ({"state_dir": "s", "service_ip": "203.0.113.1"}, "configure(service_ip='203.0.113.1'): the service cannot listen there: "),
+        ({"state_dir": "s", "service_url": "binder:8585"}, "configure(service_url='binder:8585'): give the address at which the hub reaches "),
+        ({"state_dir": "s", "service_url": "http://[x", "service_token": "t"}, "configure(service_url='http://[x'): give the address "),
+        ({"state_dir": "s", "service_url": "http://binder:8585"}, "A service at service_url needs the API token that it comes with"),
     ],
 )
 def test_arguments_that_the_call_does_not_take_are_said_in_a_sentence(c: Config, arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         configure(c, **arguments)
     assert c == Config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("services", None, "c.JupyterHub.services has to be a list of dicts."),
+        ("services", ["mine"], "c.JupyterHub.services has to be a list of dicts."),
+        ("load_roles", {"name": "user"}, "c.JupyterHub.load_roles has to be a list of dicts."),
+        ("custom_scopes", ["custom:mine:use"], "c.JupyterHub.custom_scopes has to be a dict."),
+        ("bind_url", "http://[bad", "c.JupyterHub.bind_url is no URL: "),
+    ],
+)
+def test_settings_of_the_hub_that_cannot_be_added_to_are_said_in_a_sentence(c: Config, setting: str, value: Any, sentence: str) -> None:
+    c.JupyterHub[setting] = value
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        configure(c, state_dir="s")
+
+
+def test_what_the_hub_and_the_service_take_is_taken(c: Config, tmp_path: Path) -> None:
+    c.JupyterHub.services = ({"name": "mine"},)
+    configure(c, state_dir=tmp_path, service_ip="::1", service={"BinderService": {"template_paths": [tmp_path]}})
+    assert [service["name"] for service in c.JupyterHub.services] == ["mine", "binder"]
+    assert c.JupyterHub.services[1]["url"].startswith("http://[::1]:")
+    told = json.loads(c.JupyterHub.services[1]["environment"]["BINDERHUB_SERVICE_CONFIG"])
+    assert told["BinderService"]["template_paths"] == [str(tmp_path)]
+    with pytest.raises(ValueError, match="the settings have to be what JSON has"):
+        configure(Config(), state_dir=tmp_path, service={"Limits": {"running": {1}}})
 
 
 def test_a_hub_that_is_configured_wrongly_ends_with_the_sentence_alone(tmp_path: Path) -> None:

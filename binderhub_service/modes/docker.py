@@ -20,11 +20,11 @@ from ..images import Images
 from ..images.build_artifacts import instance_id_of
 from ..images.docker import DockerImages
 from ..images.registry import RegistryImages
+from ..programs import find_uv
 from ..worker.docker_job import DockerSettings
 from ..worker.image_settings import DEFAULT_REPO2DOCKER
 from ..worker.job import ProcessLimits
 from ..worker.push_check import check_may_push
-from .embedded import find_uv
 from .repo2docker import Repo2dockerMode
 
 _PROXIES = {"HTTP_PROXY": "httpProxy", "HTTPS_PROXY": "httpsProxy", "NO_PROXY": "noProxy", "FTP_PROXY": "ftpProxy", "ALL_PROXY": "allProxy"}

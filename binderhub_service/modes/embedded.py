@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +13,11 @@ from traitlets import List as ListTrait
 from ..builders import Builder
 from ..builders.process import ProcessBuilder
 from ..common.private import let_through
-from ..errors import Unavailable
 from ..images import Images
 from ..images.environments import EnvironmentImages
 from ..images.layout import PUBLISHED
 from ..images.uv_cache import UvCache
+from ..programs import find_uv
 from ..state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
@@ -79,12 +78,3 @@ class EmbeddedMode(Mode):
     def uv_cache(self, state: Path) -> UvCache | None:
         """Return it, unless the operator has put it elsewhere."""
         return None if os.environ.get("UV_CACHE_DIR") else UvCache(state)
-
-
-def find_uv() -> str:
-    """Return the uv program beside this Python, else the one on the path; raises `Unavailable` if there is none."""
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if found is None:
-        raise Unavailable("Embedded mode needs uv; install it with: pip install 'binderspawner[embedded]'", code="service_starting")
-    return found
