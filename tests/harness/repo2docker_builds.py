@@ -14,6 +14,7 @@ from spawner import start
 from tests.docker.servers.engine import TestEngine
 
 FOLDER = Path(__file__).parent
+MOST_SECONDS = 600
 CONTENT, HOME = "/home/jovyan", "/home/person"
 SETTINGS = """\
 from tests.harness.environment_build_pack import EnvironmentBuildPack
@@ -80,7 +81,7 @@ class Repo2DockerBuilds:
         configuration.write_text(SETTINGS)
         settings = [f"--config={configuration}", f"--Repo2Docker.base_image={self._root}", "--user-name=jovyan", "--user-id=1000"]
         command = [sys.executable, "-m", "repo2docker", "--no-run", "--no-push", *settings, f"--image-name={image}", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER.parent.parent)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER.parent.parent, timeout=MOST_SECONDS)
         assert done.returncode == 0, done.stderr[-3000:]
         return image
 
@@ -98,6 +99,6 @@ class Repo2DockerBuilds:
         return self._seen(image, [f"--tmpfs={HOME}:mode=777", f"--env=HOME={HOME}"], command)
 
     def _seen(self, image: str, options: Sequence[str], command: Sequence[str]) -> Seen:
-        done = subprocess.run(["docker", "run", "--rm", *options, image, *command], capture_output=True, text=True)
+        done = subprocess.run(["docker", "run", "--rm", *options, image, *command], capture_output=True, text=True, timeout=MOST_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr
         return Seen.from_json(done.stdout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ NAMES = [name for name in cases.names(refused=False) if name not in DIFFERENT] i
 @pytest.fixture(scope="module")
 def builds() -> Iterator[Repo2DockerBuilds]:
     """repo2docker, whose images are removed in the end."""
-    engine = TestEngine("t-beside")
+    engine = TestEngine(f"t{secrets.token_hex(4)}")
     yield Repo2DockerBuilds(engine)
     engine.clear()
 
