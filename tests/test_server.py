@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
