@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from binderhub_service.worker.job import JobDirectory
 from tests.harness.waiting import wait_for
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
@@ -44,10 +45,9 @@ def describe(processes: Iterable[psutil.Process]) -> str:
 def end_builds(state: Path) -> None:
     """Kill the sessions of the detached builds below `state`; their leaders' ids are in ``builds/*/pid``."""
     for file in state.glob("builds/*/pid"):
-        with contextlib.suppress(*GONE, ProcessLookupError, ValueError, FileNotFoundError):
-            leader = int(file.read_text().split()[0])
-            if _names(psutil.Process(leader), str(state)):
-                os.killpg(leader, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, ValueError, FileNotFoundError):
+            if JobDirectory(file.parent).is_running():
+                os.killpg(int(file.read_text().split()[0]), signal.SIGKILL)
 
 
 def session_of(leader: int) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from binderhub_service.worker.job import JobDirectory
 from tests.harness.processes import assert_none_left, end_builds, processes_of
 from tests.harness.waiting import HANGS_SECONDS, wait_for
 
@@ -35,10 +36,11 @@ def test_processes_of_other_directories_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_detached_build_ends_by_the_id_it_left(tmp_path: Path) -> None:
-    build = sleeper(tmp_path, detached=True)
-    (tmp_path / "builds" / "b1").mkdir(parents=True)
-    (tmp_path / "builds" / "b1" / "pid").write_text(f"{build.pid}\n")
-    wait_for(lambda: processes_of(tmp_path), "the build to show its environment")
+    job = tmp_path / "builds" / "b1"
+    job.mkdir(parents=True)
+    build = subprocess.Popen(["flock", "--no-fork", str(job / "lock"), "sleep", "60"], start_new_session=True)
+    (job / "pid").write_text(f"{build.pid}\n")
+    wait_for(JobDirectory(job).is_running, "the build to have its lock")
     end_builds(tmp_path)
     assert build.wait(HANGS_SECONDS) == -9
     assert processes_of(tmp_path) == []
