@@ -37,6 +37,15 @@ SAID = {
         "error: Git operation failed\n  cause: process didn't exit successfully: `git fetch 'ssh://git:secret@example.org/o/r.git' '+HEAD:x'`\n",
         "The requirement o/r.git at example.org could not be fetched by ssh: a build has no key for it. Write git+https://",
     ),
+    "an address that is not there": (
+        "error: Failed to download `six @ https://me:secret@nowhere.invalid/six-1.0-py3-none-any.whl`\n  cause: Failed to fetch: https://x/\n"
+        "  cause: dns error\n",
+        "The requirement six could not be fetched from nowhere.invalid. Check its address",
+    ),
+    "a repository that is not there": (
+        "error: Failed to download and build `six @ git+https://me:secret@git.example.org/six.git`\n  cause: Git operation failed\n  cause: x\n",
+        "The requirement six could not be fetched from git.example.org. Check its address",
+    ),
     "a file with another hash": (
         "error: Failed to download `six==1.16.0`\n  cause: Hash mismatch for `six==1.16.0`\n\n         Expected:\n           sha256:00\n",
         "The file of six==1.16.0 in the package index has none of the hashes that the requirements give.",

@@ -34,6 +34,8 @@ _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)(?P<own> @ file:
 _COMPILER = re.compile(r"\b(?:gcc|g\+\+|cc|clang|cargo|rustc|cmake|gfortran|pkg-config|nvcc|[a-z0-9]+-config)\b|fatal error: |Python\.h")
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
 _NOT_TRUSTED = re.compile(r"invalid peer certificate|certificate verify failed", re.IGNORECASE)
+_ADDRESS = re.compile(r"Failed to download(?: and build)? `(?P<name>[A-Za-z0-9._-]{1,200})(?:\[[^\]`\n]{0,200}\])? @ (?P<url>[^`\n]{1,2000})`")
+_NOT_FETCHED = re.compile(r"Failed to fetch|Git operation failed", re.IGNORECASE)
 _CONCLUSION = ", we can conclude that your requirements are unsatisfiable"
 _SHOWN_CHARACTERS = 300
 
@@ -207,6 +209,24 @@ def _said_last(tail: str) -> str:
     return f" It said: {last[:_SHOWN_CHARACTERS].rstrip('.')}." if output.startswith("  ") and last else ""
 
 
+def _address_away(tail: str) -> BuildFailed | None:
+    match = _ADDRESS.search(tail)
+    if not (match and _NOT_FETCHED.search(tail)):
+        return None
+    hint = "Check its address; it has to be one that needs no login and no key."
+    return BuildFailed(
+        f"The requirement {match['name']} could not be fetched from {_host_of(match['url'])}.", code="requirement_not_found", hint=hint
+    )
+
+
+def _host_of(url: str) -> str:
+    """Return the host of a requirement's address, and nothing of a login in it."""
+    try:
+        return urlsplit(url.removeprefix("git+")).hostname or "its address"
+    except ValueError:
+        return "its address"
+
+
 def _index_away(tail: str) -> BuildFailed | None:
     if not _OUTSIDE_FAILED.search(tail):
         return None
@@ -219,5 +239,5 @@ def _index_away(tail: str) -> BuildFailed | None:
 
 _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
     *(_login_missing, _bad_line, _no_beginning, _no_key),
-    *(_other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _index_away),
+    *(_other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _address_away, _index_away),
 )
