@@ -1,4 +1,4 @@
-"""What people paste: the address of a repository, that of one of its pages at GitHub or GitLab, a link that launches it, or such a link's badge.
+"""What people paste: the address of a repository, that of one of its pages at a forge, a link that launches it, or such a link's badge.
 
 This is read in one place, in hub and service; pages ask the service. tests/vectors/addresses.json has examples.
 """
@@ -14,6 +14,7 @@ from .addresses import SCP, split
 from .forge_pages import FILE_VIEWS, file_parts, ref_shown
 from .images import TRANSPORT
 from .launch_links import launch_link, link_in
+from .other_forges import page_elsewhere
 from .refs import SHA
 from .refusal import Refused
 
@@ -79,6 +80,9 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
         return _with_page(text, *_github(url, host), ref, path)
     if "/-/" in url.path or host == "gitlab.com":
         return _with_page(text, *_gitlab(url), ref, path)
+    if elsewhere := page_elsewhere(host, _segments(url.path)):
+        repository, page = elsewhere
+        return _with_page(text, f"{url.scheme}://{url.netloc}/{'/'.join(repository)}", page, ref, path)
     return Pasted(text, text.rstrip("/"), ref, path)
 
 

@@ -213,7 +213,7 @@ def _address_away(tail: str) -> BuildFailed | None:
     match = _ADDRESS.search(tail)
     if not (match and _NOT_FETCHED.search(tail)):
         return None
-    hint = "Check its address; it has to be one that needs no login and no key."
+    hint = "Check its address; builds have no login and no key for it."
     return BuildFailed(
         f"The requirement {match['name']} could not be fetched from {_host_of(match['url'])}.", code="requirement_not_found", hint=hint
     )
