@@ -108,6 +108,7 @@ def test_what_a_person_changed_is_there_again_and_the_image_is_not_built_again(
     options = {"repo": new_repository({"Dockerfile": dockerfile, "data.txt": "theirs"}).url}
     run_code(launched(hub, "alice", options), alice, "open('data.txt', 'w').write('mine')")
     hub.stop_server("alice")
+    hub.finished(options["repo"], alice)  # the image has been tried
     events = hub.launch("alice", options)
     assert any("there already" in str(event.get("message")) for event in events)
     server = f"{hub.url}{events[-1]['url']}".rstrip("/")
@@ -133,6 +134,7 @@ def test_servers_of_two_people_reach_the_hub_and_not_each_other(
 def test_a_server_that_runs_keeps_its_image(hub: HubProcess, alice: str, new_repository: NewRepository, dockerfile: str) -> None:
     repository = new_repository({"Dockerfile": dockerfile, "data.txt": "kept"})
     launched(hub, "alice", {"repo": repository.url})
+    hub.finished(repository.url, alice)  # the image has been tried
     admin = hub.token("root-admin")
     [image] = [one for one in hub.service("GET", "/api/images", admin).json() if one["used_by"] == ["alice/"]]
     reply = hub.service("DELETE", f"/api/images/{image['name']}", admin)
