@@ -154,7 +154,7 @@ class FakeCluster:
             return web.json_response(pod, status=201)
         if pod["metadata"]["name"] in self.pods:
             return web.json_response({}, status=409)
-        labels, spec = pod["metadata"]["labels"], {"nodeName": "node", **pod["spec"]}
+        labels, spec = pod["metadata"]["labels"], {"nodeName": "node", **pod.get("spec", {})}
         await self.put(pod["metadata"]["name"], metadata={"labels": labels}, spec=spec, phase="Pending")
         return web.json_response(self.pods[pod["metadata"]["name"]], status=201)
 

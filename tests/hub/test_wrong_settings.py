@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from tests.harness.hub import HubProcess
+from tests.harness.waiting import wait_for
 
 
 class HubAlone(HubProcess):
@@ -22,9 +23,13 @@ class HubAlone(HubProcess):
 
 def test_a_hub_starts_although_its_service_cannot(tmp_path: Path) -> None:
     with HubAlone(tmp_path, more={"service": {"Limits": {"runing": 2}}}) as hub:
-        page = hub.service("GET", "/", headers={"Accept": "text/html"})
-        assert page.status_code == 503
-        assert "Limits has no setting runing. Did you mean running?" in page.text
+
+        def refusal() -> bool:
+            page = hub.service("GET", "/", headers={"Accept": "text/html"})
+            assert page.status_code == 503
+            return "Limits has no setting runing. Did you mean running?" in page.text
+
+        wait_for(refusal, "the reason")
         assert hub.api("GET", "/users").is_success
         with hub.login("alice") as browser:
             assert browser.get(f"{hub.url}/hub/token").is_success

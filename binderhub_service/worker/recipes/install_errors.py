@@ -34,7 +34,7 @@ _BUILD_FAILED = re.compile(r"Failed to build `?(?P<name>[^`\s]+)(?P<own> @ file:
 _COMPILER = re.compile(r"\b(?:gcc|g\+\+|cc|clang|cargo|rustc|cmake|gfortran|pkg-config|nvcc|[a-z0-9]+-config)\b|fatal error: |Python\.h")
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
 _NOT_TRUSTED = re.compile(r"invalid peer certificate|certificate verify failed", re.IGNORECASE)
-_ADDRESS = re.compile(r"Failed to download(?: and build)? `(?P<name>[A-Za-z0-9._-]{1,200})(?:\[[^\]`\n]{0,200}\])? @ (?P<url>[^`\n]{1,2000})`")
+_FROM_ADDRESS = re.compile(r"Failed to download(?: and build)? `(?P<name>[A-Za-z0-9._-]{1,200})(?:\[[^\]`\n]{0,200}\])? @ (?P<url>[^`\n]{1,2000})`")
 _NOT_FETCHED = re.compile(r"Failed to fetch|Git operation failed", re.IGNORECASE)
 _CONCLUSION = ", we can conclude that your requirements are unsatisfiable"
 _SHOWN_CHARACTERS = 300
@@ -210,7 +210,7 @@ def _said_last(tail: str) -> str:
 
 
 def _address_away(tail: str) -> BuildFailed | None:
-    match = _ADDRESS.search(tail)
+    match = _FROM_ADDRESS.search(tail)
     if not (match and _NOT_FETCHED.search(tail)):
         return None
     hint = "Check its address; builds have no login and no key for it."

@@ -66,7 +66,7 @@ def test_an_upload_that_is_too_large_is_refused_and_nothing_is_left(boatyard: Ap
     before = kept(legacy_hub)
     reply = boatyard.ask("POST", "/api/v1/build", KEY, files={"TarFile": b"x" * sent_bytes, "Json": b'{"image_name": "a"}'})
     assert reply.status_code == 413
-    assert not kept(legacy_hub) - before
+    wait_for(lambda: not kept(legacy_hub) - before, "the removal of what came of it", 20, every_seconds=0.05)
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_upload_leaves_nothing(boatyard: Api, legacy_hub: HubProcess) -> None:
