@@ -1,4 +1,4 @@
-"""boatyard's suite with builds in pods."""
+"""What of boatyard's suite is not the same in every mode, with builds in pods; `test_end_to_end` builds and pushes there, and kills a service."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import pytest
 
 from tests.docker.servers.test_boatyard import (  # noqa: F401  # pytest collects them here, with the fixtures below
     test_a_client_that_leaves_in_the_middle_of_an_upload_leaves_nothing,
-    test_a_job_goes_on_when_the_service_is_killed_in_the_middle_of_its_build,
-    test_an_archive_is_built_however_it_comes_and_pushed_for_all_who_want_it,
     test_an_upload_that_is_too_large_is_refused_and_nothing_is_left,
     test_what_cannot_be_built_fails_with_its_reason_in_status_and_log,
     test_what_makes_no_sense_is_refused_as_the_original_did,
