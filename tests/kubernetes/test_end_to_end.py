@@ -94,18 +94,15 @@ def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, docker
         }
         jobs = {status: begun(boatyard, json={"image_name": target} | login | source) for status, source in sources.items()}
         archive = archive_of({"Dockerfile": dockerfile + "RUN cat data.txt\n", "data.txt": f"in the archive {mark}\n"})
-        lone = hub.build(dockerfile + f"RUN echo by text {mark}\n", alice, provider="dockerfile")
         with serving({"/course.tar.xz": archive}) as address:
             build = hub.finished(f"{address}/course.tar.xz", alice)
         sent = hub.service("POST", "/api/files", alice, content=archive)
         again = hub.finished(sent.json()["upload"], alice)
-        by_text = hub.read_on(lone["id"], alice, hub.read_to(lone["id"], alice, f"by text {mark}"))
         for status, job in jobs.items():
             assert ended(boatyard, job).startswith(status), logs_of(boatyard, job)
         assert is_pushed(target, ("me", PASSWORD))
     assert (build["state"], build["provider"]) == ("ready", "archive"), build
     assert (again["state"], again["image"]) == ("ready", build["image"]), "the same bytes are the same image"
-    assert by_text[-1].data["state"] == "ready", by_text[-1].data
     assert f"in the archive {mark}" in "\n".join(str(event.data) for event in hub.follow(build["id"], alice))
     assert f"built in a pod {mark}" in logs_of(boatyard, jobs["Finished"])
     assert boatyard.ask("DELETE", f"/api/v1/{jobs['Failed: The registry']}/image", KEY).status_code in {200, 404}
