@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -19,8 +20,8 @@ _ANSWER_SECONDS = 20
 
 
 async def check_git() -> None:
-    """Raise `Unavailable` unless there is a git that is new enough; it takes a few thousandths of a second."""
-    _check_version("git", "git", _OLDEST_GIT)
+    """Raise `Unavailable` unless there is a git that is new enough; the service goes on answering, also where git hangs."""
+    await asyncio.to_thread(_check_version, "git", "git", _OLDEST_GIT)
 
 
 def find_uv() -> str:

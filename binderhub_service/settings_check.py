@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from traitlets.config.application import LevelFormatter
 
 from .errors import Unavailable
 
-_HINT = "Correct them, then start the hub again."
+_THEN = "Correct them, then start the hub again."  # in the message, which is all that is said while the service starts
 
 
 def problems(config: Config, classes: Iterable[type[Configurable]], elsewhere: Iterable[str] = ()) -> list[str]:
@@ -32,7 +33,8 @@ def instance_problems(config: Config, classes: Iterable[type[Configurable]]) -> 
     found = []
     for cls in classes:
         try:
-            cls(config=config)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # names are for `problems` to tell
+                cls(config=config)
         except TraitError as error:
             found.append(sentence_of(error))
     return found
@@ -46,7 +48,7 @@ def try_format(line_format: str) -> None:
 
 def wrong_settings(found: Iterable[str]) -> Unavailable:
     """Return the error of a service that cannot start for these reasons, each a sentence."""
-    return Unavailable(f"The settings of this service are wrong. {' '.join(found)} {_HINT}", code="service_starting", hint=_HINT)
+    return Unavailable(f"The settings of this service are wrong. {' '.join(found)} {_THEN}", code="service_starting")
 
 
 @contextmanager

@@ -98,8 +98,12 @@ async def drain(asking: Asking, given: argparse.Namespace) -> Any:
     await asking.ask("PUT", "controls/drain", json={"text": given.what})
     if not asking.is_running:
         return "The service does not run; when it does, no build begins until it is resumed."
+    told = ""
     while not (state := await asking.ask("GET", "drain"))["drained"]:
-        sys.stderr.write(f"Waiting for {state['running']} running and {state['queued']} queued builds, and {state['jobs']} jobs.\n")
+        waiting = f"Waiting for {state['running']} running and {state['queued']} queued builds, and {state['jobs']} jobs.\n"
+        if waiting != told:
+            sys.stderr.write(waiting)
+            told = waiting
         await asyncio.sleep(_LOOK_SECONDS)
     return "The service is drained: it can be stopped."
 

@@ -16,7 +16,7 @@ from binderhub_service.modes.embedded import EmbeddedMode
 from binderhub_service.programs import find_uv
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.settings import Limits
-from binderhub_service.settings_check import instance_problems, problems
+from binderhub_service.settings_check import instance_problems, problems, wrong_settings
 
 CLASSES = (Limits, EmbeddedMode, GitHubProvider)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -36,6 +36,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_name_that_nothing_knows_is_told_with_the_nearest(case: str) -> None:
     written, sentence = WRONG[case]
     assert problems(Config(written), CLASSES, elsewhere={"DockerMode"}) == ([sentence] if sentence else [])
+
+
+def test_a_wrong_name_is_told_once_and_the_cure_as_well(recwarn: pytest.WarningsRecorder) -> None:
+    assert instance_problems(Config(WRONG["a setting"][0]), CLASSES) == [], "names are told by `problems`"
+    assert not recwarn.list
+    error = wrong_settings([WRONG["a setting"][1]])
+    assert f"{error.message} {error.hint or ''}".count("Correct them, then start the hub again.") == 1
 
 
 def test_a_value_of_the_wrong_type_is_told() -> None:

@@ -248,7 +248,7 @@ class KubernetesMode(Repo2dockerMode):
         help="""Finds pods in `namespace` of which one is on each node that an image is pulled to when it was made: a label selector.
 
         Only nodes with such a pod that is ready are asked, each by a pod that runs nothing of the image and is removed. A launch waits for none of
-        them. The chart makes such pods (``servers.pullAhead``). Default: none, images are pulled when servers start. Example: ``app=nodes``.
+        them. The chart makes such pods (``builder.pullAhead``). Default: none, images are pulled when servers start. Example: ``app=nodes``.
         """,
     ).tag(config=True)
     pull_ahead_secrets = ListTrait(
