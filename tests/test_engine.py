@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socketserver
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +188,31 @@ def test_what_is_told_meanwhile_is_told_line_by_line_and_an_end_before_the_end_i
 def test_a_push_that_is_refused_at_once_is_told_as_an_error(tmp_path: Path) -> None:
     with engine_that(says(404, b'{"message": "no such image"}'), tmp_path) as engine:
         assert list(engine.push("a:1", None)) == [{"error": "no such image"}]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "errors:\ndigest invalid\nmanifest blob unknown: blob unknown to registry\n",
+        "received unexpected HTTP status: 500 Internal Server Error",
+    ],
+)
+def test_a_push_that_meets_another_one_of_the_same_layers_is_tried_again(tmp_path: Path, refusal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.clients.engine._PUSH_WAITS_SECONDS", (0.0, 0.0))
+    answers = [{"error": refusal}, {"error": refusal}, {"status": "pushed"}]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        says(200, json.dumps(answers.pop(0)).encode())(handler)
+
+    with engine_that(answer, tmp_path) as engine:
+        assert list(engine.push("a:1", None)) == [{"status": "pushed"}]
+
+
+def test_a_push_that_fails_for_ever_is_given_up_with_the_last_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.clients.engine._PUSH_WAITS_SECONDS", (0.0, 0.0))
+    refusal = {"error": "received unexpected HTTP status: 503 Service Unavailable"}
+    with engine_that(says(200, json.dumps(refusal).encode()), tmp_path) as engine:
+        assert list(engine.push("a:1", None)) == [refusal]
 
 
 def test_names_are_those_of_the_repository_and_of_no_other(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ engine is asked first: most steps of builds ask none, and it takes a good part o
 from __future__ import annotations
 
 import contextlib
+import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +28,9 @@ _LONG_SECONDS = 600.0
 _NOT_FOUND, _CONFLICT = 404, 409
 _LAST_LINES = 20
 _LISTED = {"Id": str, "RepoTags": list, "Labels": dict}
+# What a registry (distribution 2.8) answers to a push while another one writes the same layers.
+_PASSING_REFUSAL = re.compile(r"blob unknown to registry|digest invalid|unexpected HTTP status: 50[0234]")
+_PUSH_WAITS_SECONDS = (1.0, 3.0, 9.0)
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,21 @@ class Engine:
             client.remove_image(name)
 
     def push(self, name: str, login: Login | None) -> Iterator[dict[str, Any]]:
-        """Push an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""
+        """Push an image, again if that may help; yield what the engine tells meanwhile: an ``error`` in it is for the caller to see."""
         repository, _, tag = name.rpartition(":")
-        return self._stream(f"/images/{repository}/push", {"tag": tag}, login)
+        for seconds in (*_PUSH_WAITS_SECONDS, None):
+            refusal = None
+            for line in self._stream(f"/images/{repository}/push", {"tag": tag}, login):
+                if line.get("error"):
+                    refusal = line
+                else:
+                    yield line
+            if refusal is None:
+                return
+            if seconds is None or not _PASSING_REFUSAL.search(str(refusal["error"])):
+                yield refusal
+                return
+            time.sleep(seconds)
 
     def pull(self, name: str, login: Login | None) -> Iterator[dict[str, Any]]:
         """Pull an image and yield what the engine tells meanwhile; an ``error`` in it is for the caller to see."""

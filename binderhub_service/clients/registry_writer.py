@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -13,10 +14,13 @@ import httpx
 from ..errors import BuildFailed
 from .oci import OCI_MANIFEST, Blob, Manifest, json_in, of_this_machine
 from .reference import Reference
-from .registry import MANIFEST_TYPES, Body, RegistryClient
+from .registry import MANIFEST_TYPES, Body, RegistryClient, error_codes
 
 _CHUNK_BYTES = 1024 * 1024
 _TRIES = 2
+# What a registry (distribution 2.8) says of layers that are there while another push writes the same ones, and how long to wait for that.
+_BEING_WRITTEN = {"MANIFEST_BLOB_UNKNOWN", "DIGEST_INVALID"}
+_WAITS_SECONDS = (1.0, 3.0, 9.0)
 _MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
 
 
@@ -98,8 +102,12 @@ class RegistryWriter:
 
     async def put_manifest(self, manifest: Manifest) -> None:
         """Make the image appear under its name; raises `PushRefused` or `Unavailable`."""
-        path = self._path("manifests", self.reference.tag)
-        answer = await self._client.write("PUT", self.reference, path, headers={"Content-Type": manifest.media_type}, body=lambda: manifest.text)
+        answer = await self._put_text(manifest)
+        for seconds in _WAITS_SECONDS:
+            if not error_codes(answer) & _BEING_WRITTEN:
+                break
+            await asyncio.sleep(seconds)
+            answer = await self._put_text(manifest)
         if answer.status_code not in {_MADE, _THERE, _ACCEPTED}:
             raise PushRefused(answer)
 
@@ -120,6 +128,12 @@ class RegistryWriter:
         return answer.content
 
     # --- parts -------------------------------------------------------------------------------------------------------
+
+    async def _put_text(self, manifest: Manifest) -> httpx.Response:
+        headers = {"Content-Type": manifest.media_type}
+        return await self._client.write(
+            "PUT", self.reference, self._path("manifests", self.reference.tag), headers=headers, body=lambda: manifest.text
+        )
 
     async def _put(self, blob: Blob, body: Body) -> None:
         answer = await self._upload(blob, body)
