@@ -25,7 +25,8 @@ from .hub_variables import address_of_service
 from .legacy_settings import API_NAMES
 from .metrics import Metrics
 from .programs import check_git
-from .server import BoundedServer, Listening, ServerLimits, answer_early
+from .receiving import ServerLimits
+from .server import BoundedServer, Listening, answer_early
 from .settings import Cleaning, Launcher, Server
 from .settings_check import setting_errors_converted
 from .state_lock import StateLock, state_errors_converted

@@ -27,7 +27,8 @@ from .common.terminal import plain
 from .errors import BinderError, Conflict, Unavailable
 from .handlers.application import make_private_application
 from .metrics import Metrics
-from .server import BoundedServer, ServerLimits
+from .receiving import ServerLimits
+from .server import BoundedServer
 from .tasks import Tasks
 
 _SECONDS = 300.0

@@ -38,7 +38,8 @@ FLOORS = [
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["names", "hooks", "hub_variables", "server", "endings", "tasks", "api_port", "write_watch"],
+    ["server"],
+    ["names", "hooks", "hub_variables", "receiving", "endings", "tasks", "api_port", "write_watch"],
     ["state_lock", "settings_check", "programs", "log_lines"],
     ["common", "models", "errors", "page_settings", "legacy_settings"],
 ]

@@ -24,7 +24,8 @@ from binderhub_service.launches import Launches
 from binderhub_service.models import Image
 from binderhub_service.providers import shipped_providers
 from binderhub_service.providers.ls_remote import LsRemote
-from binderhub_service.server import BoundedServer, ServerLimits
+from binderhub_service.receiving import ServerLimits
+from binderhub_service.server import BoundedServer
 from tests.harness.ports import free_ports
 from tests.harness.waiting import within
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service

@@ -19,7 +19,8 @@ from traitlets import TraitError
 
 from binderhub_service.common.authority import bracketed
 from binderhub_service.errors import NotFound, Unavailable
-from binderhub_service.server import BoundedServer, ServerLimits
+from binderhub_service.receiving import ServerLimits
+from binderhub_service.server import BoundedServer
 from binderhub_service.settings import Server
 from binderhub_service.state_lock import HubProcess, StateLock
 from binderhub_service.tasks import Tasks

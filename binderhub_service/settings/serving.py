@@ -15,7 +15,7 @@ from traitlets.config import Configurable
 from ..common.forwarded import Network
 from ..legacy_settings import API_NAMES, LegacySettings
 from ..page_settings import PageSettings
-from ..server import ServerLimits
+from ..receiving import ServerLimits
 
 
 class Pages(Configurable):
