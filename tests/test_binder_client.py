@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from binder_client.answers import Away, ServiceError, unavailable
+from binder_client.client import BuildClient, BuildEvent
+from binder_client.commands.builds import check_ended
 from binder_client.commands.calling import CallRefused, Stop, run
+from binder_client.commands.following import Following
 from binder_client.commands.servers import chosen_server
 from binder_client.config_file import Config, UnusableConfig, read_config, write_config
 from binder_client.hub_address import HubAddress, hub_address
@@ -192,3 +196,20 @@ def test_a_certificate_that_is_not_trusted_is_told_with_what_to_do(cause: Except
     with pytest.raises(CallRefused, match=rf"does not answer at {HUB} .*{advice}$") as caught:
         run(Session(HubAddress(HUB), "t"), asking())
     assert isinstance(caught.value.__cause__, ServiceError)
+
+
+class TrialGoesOn:
+    """A client of a service whose build has made its image and never ends."""
+
+    async def follow(self, build_id: str, after: int, *, on_away: Any) -> AsyncIterator[BuildEvent]:
+        """Yield events."""
+        yield BuildEvent(1, "phase", {"phase": "pushing", "message": "Pushing"})
+        yield BuildEvent(2, "phase", {"phase": "pushing", "message": "Trying", "image": "r/a:1"})
+        raise AssertionError("it waits for the trial")
+
+
+async def test_a_launch_waits_for_an_image_and_not_for_its_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    with Following() as following:
+        build = await following.follow(cast("BuildClient", TrialGoesOn()), {"id": "b", "state": "running", "image": "r/a:1"}, until_image=True)
+    check_ended(build)
+    assert capsys.readouterr().err.endswith("Pushing\nTrying\nThe image is there: r/a:1\n")

@@ -47,8 +47,10 @@ def build(session: Session, repo: str, ref: str, provider: str, force: bool, det
     check_ended(ended)
 
 
-def followed_build(session: Session, repo: str, ref: str, provider: str, *, force: bool = False, lines: str = "text") -> dict[str, Any]:
-    """Ask for a build, show how it goes on, and return it as it is in the end.
+def followed_build(
+    session: Session, repo: str, ref: str, provider: str, *, force: bool = False, lines: str = "text", until_image: bool = False
+) -> dict[str, Any]:
+    """Ask for a build, show how it goes on, and return it as it is in the end, or as soon as servers can be started from its image.
 
     Raises:
         Stop: the service refuses or stays away, or somebody pressed Ctrl-C.
@@ -63,20 +65,19 @@ def followed_build(session: Session, repo: str, ref: str, provider: str, *, forc
         if begun["state"] == "ready":
             return begun
         async with session.service(PATIENCE_SECONDS) as client:
-            return await following.follow(client, begun)
+            return await following.follow(client, begun, until_image=until_image)
 
     with following:
         return run(session, asking(), interrupted=lambda: _how_to_go_on(begun.get("id", ""), following.last))
 
 
 def check_ended(build: Mapping[str, Any]) -> None:
-    """Say how a build ended; raises `Stop` unless its image is there."""
-    if build["state"] == "ready":
-        say(f"The image is there: {build['image']}")
-        return
-    error = build.get("error") or {}
-    ending = "was cancelled" if build["state"] == "cancelled" else "failed"
-    raise Failed(f"The build {ending}. {error.get('message', '')} {error.get('hint') or ''}".strip())
+    """Say how a build ended, or that its image is there; raises `Stop` if it is not."""
+    if build["state"] in {"failed", "cancelled"}:
+        error = build.get("error") or {}
+        ending = "was cancelled" if build["state"] == "cancelled" else "failed"
+        raise Failed(f"The build {ending}. {error.get('message', '')} {error.get('hint') or ''}".strip())
+    say(f"The image is there: {build['image']}")
 
 
 @click.command()

@@ -54,11 +54,12 @@ class Following:
         if not self._has_line:
             say(sentence)
 
-    async def follow(self, client: BuildClient, build: Mapping[str, Any], *, to_end: bool = True) -> dict[str, Any]:
+    async def follow(self, client: BuildClient, build: Mapping[str, Any], *, to_end: bool = True, until_image: bool = False) -> dict[str, Any]:
         """Show the event log behind the last event that was shown, and return the build as it is then.
 
         Args:
             to_end: whether to wait for events that are still to come.
+            until_image: whether an image that servers can be started from is enough: the build then only looks whether that works.
         """
         last = None if to_end else build["last_event"]
         if last is not None and self.last >= last:
@@ -68,7 +69,8 @@ class Following:
                 self._show(event)
                 if event.kind == "end":
                     return {**build, **event.data}
-                if last is not None and event.number >= last:
+                is_enough = until_image and event.kind == "phase" and event.data.get("image")
+                if is_enough or (last is not None and event.number >= last):
                     break
         return dict(build)
 

@@ -37,7 +37,7 @@ def launch(
     if sum(map(bool, (repo, image, template))) != 1:
         raise click.UsageError("Name one of REPO, --image and --template.")
     if repo:
-        check_ended(followed_build(session, repo, ref, provider, lines="none" if as_json else "text"))
+        check_ended(followed_build(session, repo, ref, provider, lines="none" if as_json else "text", until_image=True))
     asked = {"repo": repo, "ref": ref, "provider": provider, "path": path, "image": image, "template": template}
     launched = run(session, _launch(session, {name: value for name, value in asked.items() if value}))
     for name in ("url", "pending_url"):
