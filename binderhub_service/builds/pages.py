@@ -7,8 +7,7 @@ from functools import lru_cache
 
 from ..common.addresses import check_text
 from ..common.credentials import refuse_credentials
-from ..common.launch_links import link_in
-from ..common.pasted import Pasted, take_apart
+from ..common.pasted import Pasted, address_in, take_apart
 from ..common.paths import check_path
 from ..common.refs import SHORT_SHA, check_ref, split_ref
 from ..common.refusal import Refused
@@ -60,7 +59,7 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
 def _read(repo: str, ref: str, path: str, *, shorthand: bool) -> tuple[Pasted, list[str]]:
     """Return what was pasted and typed, checked, and all names of refs that a page's address may begin with; raises `Refused`."""
     refuse_credentials(repo)
-    check_text(link_in(repo.strip()))
+    check_text(address_in(repo))
     pasted = take_apart(repo, ref, path, shorthand=shorthand)
     refuse_credentials(pasted.repo, pasted.ref, pasted.path, "/".join(pasted.page))
     return replace(pasted, ref=check_ref(pasted.ref), path=check_path(pasted.path)), _candidates(pasted)

@@ -14,7 +14,7 @@ from .refusal import Refused
 
 _DECODINGS = 3
 _LONGEST_CHARACTERS = 16 * 1024
-_SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|api[_-]?key|auth")
+_SECRET_NAME = re.compile(r"(?i)token|password|passwd|secret|api[_-]?key|auth(?!ors?(?![a-z]))")
 _KEYLESS = frozenset({"ssh", "git+ssh"})
 _PROTOCOL = re.compile(r"[^A-Za-z+]")
 _WORD = re.compile(r"[^\s\"'<>]+")

@@ -17,9 +17,11 @@ _WHOLE = frozenset(
     {"activity", "branches", "commits", "contributors", "forks", "graphs", "insights", "network", "pulse", "releases", "tags"}  # code
     | {"boards", "discussions", "issues", "labels", "merge_requests", "milestones", "projects", "pulls", "work_items"}  # talk
     | {"actions", "deployments", "environments", "jobs", "packages", "pipelines", "security", "settings"}  # machinery
+    | {"codespaces", "community", "fork", "milestone", "search"}
     | {"project_members", "snippets", "stargazers", "starrers", "watchers", "wiki", "wikis"}
 )
 _REVIEWS: Mapping[str, str] = {"pull": "refs/pull/{}/head", "merge_requests": "refs/merge-requests/{}/head"}
+_ARCHIVE_VIEWS = frozenset({"archive", "zipball", "tarball", "zip", "tar.gz", "legacy.zip", "legacy.tar.gz"})
 _ARCHIVES = (".zip", ".tar.gz", ".tar.bz2", ".tar")
 _HINT = "Copy the address of the branch's page, or type the branch, the tag or the commit into its own field (in a request: ref)."
 
@@ -42,17 +44,22 @@ def ref_shown(page: Sequence[str]) -> str:
     if view == "compare":
         raise Refused("The address is that of a comparison, which has no one commit that could be used.", _HINT)
     if view == "commit" and rest:
-        return rest[0]
-    if view in _REVIEWS and rest and rest[0].isascii() and rest[0].isdigit():
+        return _without_form(rest[0])
+    if view in _REVIEWS and rest and (number := _without_form(rest[0])).isascii() and number.isdigit():
         is_commit = rest[1:2] == ["commits"] and len(rest) > 2 and SHA.match(rest[2].lower())
-        return rest[2] if is_commit else _REVIEWS[view].format(rest[0])
-    if view in {"releases", "tags"} and rest and rest != ["latest"] and rest[0] not in {"edit", "new"}:
+        return rest[2] if is_commit else _REVIEWS[view].format(number)
+    if view in {"releases", "tags"} and rest and rest[0] not in {"edit", "latest", "new"}:
         return _release(rest)
-    if view in {"archive", "zipball", "tarball"} and rest:
+    if view in _ARCHIVE_VIEWS and rest:
         return _archive(rest)
-    if not view or (view in _WHOLE and rest != ["latest"]):
+    if not view or (view in _WHOLE and rest[:1] != ["latest"]):
         return ""
     raise Refused("The address is that of a page which does not say which branch, tag or commit is meant.", _HINT)
+
+
+def _without_form(name: str) -> str:
+    """Return a commit's or a proposal's name without the ending of the form in which it is shown."""
+    return name.removesuffix(".patch").removesuffix(".diff")
 
 
 def _release(rest: Sequence[str]) -> str:

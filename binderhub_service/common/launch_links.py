@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 from .addresses import split
+from .link_specs import address_and_ref, begins_as_address, project_and_ref
 from .paths import path_from_query
 from .refusal import Refused
 
 _LINK = re.compile(r"https?://[^\s\"'<>()\[\]|]+")
 _BADGE = re.compile(r"[\s\[<]")
 _MYBINDER = {"mybinder.org", "www.mybinder.org", "beta.mybinder.org"}
-_NO_GIT = {"zenodo": "Zenodo", "figshare": "Figshare", "hydroshare": "HydroShare", "dataverse": "Dataverse", "ckan": "CKAN"}
+_NO_GIT = {
+    "zenodo": "Zenodo",
+    "figshare": "Figshare",
+    "hydroshare": "HydroShare",
+    "dataverse": "Dataverse",
+    "ckan": "CKAN",
+    "swh": "Software Heritage",
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,21 @@ def launch_link(address: str) -> LaunchLink | None:
         raise Refused(f"The link launches a record of {_NO_GIT[provider]}, which cannot be used here.", "Paste the address of a Git repository.")
     query = parse_qs(address.partition("#")[0].partition("?")[2])
     path = path_from_query(*(query.get(name, [""])[0] for name in ("urlpath", "filepath", "labpath")))
-    is_one = provider in {"git", "gl"}  # the repository is one part, escaped
-    named, rest = ([unquote(parts[0])], parts[1:]) if is_one else ([unquote(part) for part in parts[:2]], parts[2:])
-    ref = unquote("/".join(rest)).strip("/")
-    beginning = {"gh": "https://github.com/", "gl": "https://gitlab.com/", "gist": "https://gist.github.com/", "git": ""}[provider]
-    return LaunchLink(f"{beginning}{'/'.join(named)}", "" if ref == "HEAD" else ref, path)
+    named, ref = _named(provider, parts)
+    ref = unquote(ref).strip("/")
+    return LaunchLink(named, "" if ref == "HEAD" else ref, path)
+
+
+def _named(provider: str, parts: list[str]) -> tuple[str, str]:
+    """Return the address of what a launch link names, and the ref with its escapes."""
+    spec = "/".join(parts)
+    if begins_as_address(spec):
+        return address_and_ref(spec)
+    if provider == "gl":
+        project, ref = project_and_ref(spec)
+        return f"https://gitlab.com/{project}", ref
+    host = {"gh": "github.com", "gist": "gist.github.com"}[provider]
+    return f"https://{host}/{'/'.join(map(unquote, parts[:2]))}", "/".join(parts[2:])
 
 
 def _spec(address: str) -> list[str]:
@@ -64,7 +82,7 @@ def _spec(address: str) -> list[str]:
     spec = parts[parts.index("v2") + 1 :] if "v2" in parts else []
     provider, *rest = spec or [""]
     if provider == "git":
-        return spec if rest and re.match(r"[a-z+]+://|git@", unquote(rest[0])) else []
+        return spec if begins_as_address("/".join(rest)) else []
     if provider == "gl":
-        return spec if rest and "/" in unquote(rest[0]) else []
-    return spec if (provider in {"gh", "gist"} and len(rest) > 1) or (provider in _NO_GIT and rest) else []
+        return spec if "/" in project_and_ref("/".join(rest))[0] else []
+    return spec if (provider in {"gh", "gist"} and (len(rest) > 1 or begins_as_address("/".join(rest)))) or (provider in _NO_GIT and rest) else []

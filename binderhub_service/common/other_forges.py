@@ -1,4 +1,4 @@
-"""Addresses of pages at Gitea, Forgejo and Bitbucket, in the words of GitHub's (see `forge_pages`); pure."""
+"""Addresses of pages at Gitea, Forgejo, Bitbucket and others, in the words of GitHub's (see `forge_pages`); pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ _GITEA_HOSTS = frozenset({"codeberg.org", "gitea.com"})
 # What stands in front of branch/NAME, tag/NAME or commit/SHA on every Gitea and Forgejo.
 _GITEA_VIEWS = frozenset({"src", "raw", "media", "rendered", "blame", "commits", "_edit"})
 _GITEA_KINDS = frozenset({"branch", "tag", "commit"})
+# What stands in front of a ref at most other forges: Gitee, Hugging Face, SourceHut, an old GitLab.
+_USUAL_VIEWS = frozenset({"tree", "blob"})
+_SOURCEHUT = "git.sr.ht"
 _BITBUCKET = "bitbucket.org"
 _BITBUCKET_VIEWS = frozenset({"src", "raw", "annotate"})
 _BITBUCKET_WHOLE = frozenset({"branches", "commits", "deployments", "downloads", "issues", "jira", "pipelines", "pull-requests", "src", "wiki"})
@@ -32,6 +35,10 @@ def page_elsewhere(host: str, parts: Sequence[str]) -> tuple[list[str], list[str
         return list(parts[:begin]), ["blob", *parts[begin + 2 :]]
     if host in _GITEA_HOSTS and len(parts) > 2:
         return list(parts[:2]), _gitea(*parts[2:])
+    begin = next((place for place in range(2, len(parts) - 1) if parts[place] in _USUAL_VIEWS), 0)
+    if begin:
+        page = list(parts[begin:])
+        return list(parts[:begin]), [*page[:2], *page[3:]] if host == _SOURCEHUT and page[2:3] == ["item"] else page
     return None
 
 

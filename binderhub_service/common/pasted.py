@@ -11,22 +11,39 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote
 
 from .addresses import SCP, split
-from .forge_pages import FILE_VIEWS, file_parts, ref_shown
+from .carried_addresses import carried_address
+from .forge_pages import file_parts, ref_shown
 from .images import TRANSPORT
 from .launch_links import launch_link, link_in
+from .link_specs import begins_as_address, unescaped
+from .not_repositories import refuse_record, refuse_site
 from .other_forges import page_elsewhere
 from .refs import SHA
 from .refusal import Refused
 
 _SHORTHAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+/?")
 _HOST_FIRST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/.+")
-_HTTPS_TWINS = frozenset({"github.com", "gitlab.com"})
+_HTTPS_TWINS = frozenset({"github.com", "gitlab.com", "gist.github.com"})
+_NBVIEWER = ("nbviewer.org", "nbviewer.jupyter.org", "nbviewer.ipython.org")
+_COLAB = "colab.research.google.com"
 # Sites that show repositories of GitHub, and what stands in front of the repository in their addresses.
-_SHOW_GITHUB = {"github.dev": "/", "nbviewer.org": "/github/", "nbviewer.jupyter.org": "/github/", "colab.research.google.com": "/github/"}
-_RAW_GITHUB = "raw.githubusercontent.com"
+_SHOW_GITHUB = {
+    **dict.fromkeys(("github.dev", "github1s.com", "codespaces.new", "codeload.github.com"), "/"),
+    **dict.fromkeys((*_NBVIEWER, _COLAB, "vscode.dev", "console.paperspace.com"), "/github/"),
+    "studiolab.sagemaker.aws": "/import/github/",
+    "api.github.com": "/repos/",
+}
+_SHOW_GISTS = {"gist.github.com": "/", "gist.githubusercontent.com": "/", **dict.fromkeys((*_NBVIEWER, _COLAB), "/gist/")}
+_GIST_VIEWS = frozenset({"raw", "archive", "revisions", "stargazers", "forks"})
+_RAW_GITHUB = frozenset({"raw.githubusercontent.com", "raw.github.com"})
 # Where a project's page begins in addresses of GitLab without ``/-/``; no project can be called so.
-_OLD_GITLAB = FILE_VIEWS & {"tree", "blob", "raw", "blame", "commits", "edit", "new"}
-_AROUND = frozenset(("<>", '""', "''", "``", "\u201c\u201d", "\u2018\u2019"))
+_OLD_GITLAB = re.compile(r"(?:(?:tree|blob|raw|blame|commits|edit|new)(?:/|$)|merge_requests/\d|commit/[0-9a-f]{7})")
+_NOT_SEEN = "\u200b\u200e\u2060\ufeff"
+_COMMAND = re.compile(r"(?:\$\s?)?(?:(?:git clone|gh repo clone)\s+(?=\S+$)|(?:pip install\s+)?git\+(?=(?:https?|ssh)://\S+$))")
+_PIPS_REF = re.compile(r"\.git@(?P<ref>[^@#\s]{1,255})(?:#\S{0,500})?$")
+_TWO_SCHEMES = re.compile(r"https?://(?=https?://)")
+_MARKDOWN = re.compile(r"\[[^\]\n]{0,200}\]\((?P<address>https?://[^\s()]+)(?<!\.svg|\.png)\)")
+_AROUND = frozenset(("<>", "()", '""', "''", "``", "\u201c\u201d", "\u2018\u2019"))
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,10 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
     if repo.strip().startswith(TRANSPORT):  # an image's name, in which a tag looks like a port
         return Pasted(repo.strip(), repo.strip(), ref, path)
     ref = ref.strip()
-    text = _as_address(link_in(_unwrapped(repo.strip())), shorthand=shorthand)
+    text = address_in(repo)
+    if shorthand or "://" in text:  # else it may be a provider's own
+        refuse_record(text)
+    text = _as_address(text, shorthand=shorthand)
     url = split(text)
     if url is None:
         raise Refused("This is not a repository's address.", "Paste it as your browser shows it, e.g. https://github.com/owner/name.")
@@ -73,11 +93,14 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
         return take_apart(text, ref or unquote(named), path, shorthand=False)
     if link := launch_link(text):
         return take_apart(link.repo, ref or link.ref, path or link.path, shorthand=False)
+    if carried := carried_address(url):
+        return take_apart(carried.repo, ref or carried.ref, path or carried.path, shorthand=False)
     host = (url.hostname or "").removeprefix("www.")
-    if host == "gist.github.com":
-        return _gist(text, url, ref, path)
-    if host in {"github.com", _RAW_GITHUB} or url.path.startswith(_SHOW_GITHUB.get(host, "//")):
+    if (shown := _SHOW_GISTS.get(host)) and url.path.startswith(shown):
+        return _gist(text, _segments(url.path.removeprefix(shown)), ref, path)
+    if host in {"github.com", *_RAW_GITHUB} or ((shown := _SHOW_GITHUB.get(host)) and url.path.startswith(shown)):
         return _with_page(text, *_github(url, host), ref, path)
+    refuse_site(url)
     if "/-/" in url.path or host == "gitlab.com":
         return _with_page(text, *_gitlab(url), ref, path)
     if elsewhere := page_elsewhere(host, _segments(url.path)):
@@ -86,9 +109,15 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
     return Pasted(text, text.rstrip("/"), ref, path)
 
 
-def _unwrapped(text: str) -> str:
-    """Return an address without what texts put around it: angle brackets or quotation marks."""
-    return text[1:-1].strip() if text[:1] + text[-1:] in _AROUND else text
+def address_in(pasted: str) -> str:
+    """Return what was pasted without what texts, badges and terminals put around an address, and without the escapes of an address as a whole."""
+    text = pasted.strip().strip(_NOT_SEEN).strip().rstrip(",;")
+    text = text[1:-1].strip() if text[:1] + text[-1:] in _AROUND else text
+    if command := _COMMAND.match(text):
+        text = _PIPS_REF.sub(r".git#\g<ref>", text[command.end() :])
+    named = _MARKDOWN.fullmatch(text)
+    text = link_in(named["address"] if named else text)
+    return _TWO_SCHEMES.sub("", unescaped(text) if begins_as_address(text) and "://" not in text else text)
 
 
 def _as_address(text: str, *, shorthand: bool) -> str:
@@ -106,26 +135,25 @@ def _github(url: SplitResult, host: str) -> tuple[str, list[str]]:
     owner, name, *page = [*_segments(url.path.removeprefix(_SHOW_GITHUB.get(host, ""))), "", ""]
     if not name:
         raise Refused("The address names a site, but no repository on it.", "Open the repository's page and copy its address.")
-    return f"https://github.com/{owner}/{name.removesuffix('.git')}", [*(["raw"] if host == _RAW_GITHUB else []), *filter(None, page)]
+    return f"https://github.com/{owner}/{name.removesuffix('.git')}", [*(["raw"] if host in _RAW_GITHUB else []), *filter(None, page)]
 
 
 def _gitlab(url: SplitResult) -> tuple[str, list[str]]:
     """Return a project on a GitLab, and the rest of the address of its page."""
     project, _, page = url.path.partition("/-/")
     parts = _segments(project)
-    begin = next((place for place, part in enumerate(parts) if place > 1 and part in _OLD_GITLAB), None) if not page else None
+    begin = next((place for place in range(2, len(parts)) if _OLD_GITLAB.match("/".join(parts[place:]))), None) if not page else None
     name = f"/{'/'.join(parts[:begin])}"
     if page or url.hostname == "gitlab.com":
         name = name.removesuffix(".git")
     return f"{url.scheme}://{url.netloc}{name}", _segments(page) if begin is None else parts[begin:]
 
 
-def _gist(address: str, url: SplitResult, ref: str, path: str) -> Pasted:
-    """Take apart ``user/gist`` or ``user/gist/revision``."""
-    parts = _segments(url.path)
-    revision = parts[2] if len(parts) == 3 and SHA.match(parts[2].lower()) else ""
-    repo = f"{url.scheme}://{url.netloc}/{'/'.join(parts[:2] if revision else parts)}"
-    return Pasted(address, repo, ref or revision, path)
+def _gist(address: str, parts: Sequence[str], ref: str, path: str) -> Pasted:
+    """Take apart ``user/gist``, and what may follow: a view, a revision and a file."""
+    page = [unquote(part) for part in parts[2:] if part not in _GIST_VIEWS]
+    revision = next((page.pop(0).partition(".")[0] for part in page[:1] if SHA.match(part.partition(".")[0].lower())), "")
+    return Pasted(address, f"https://gist.github.com/{'/'.join(parts[:2])}", ref or revision, path or "/".join(page))
 
 
 def _with_page(address: str, repo: str, segments: Sequence[str], ref: str, path: str) -> Pasted:
@@ -136,7 +164,7 @@ def _with_page(address: str, repo: str, segments: Sequence[str], ref: str, path:
         return Pasted(address, repo, ref, path or ("/".join(parts[len(typed) :]) if parts[: len(typed)] == typed else ""))
     if not parts:
         return Pasted(address, repo, ref_shown(page), path)
-    if len(parts) > 1 and not SHA.match(parts[0].lower()):
+    if len(parts) > 1 and parts[0] != "HEAD" and not SHA.match(parts[0].lower()):
         return Pasted(address, repo, "", path, tuple(parts))
     return Pasted(address, repo, parts[0], path or "/".join(parts[1:]))
 

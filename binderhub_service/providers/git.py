@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from ..common.link_specs import address_and_ref
 from ..errors import InvalidRequest
 from ..models import Request, Source
 from .addresses import check_ref, checked_address, is_address, ref_from_spec
@@ -31,13 +32,13 @@ class GitProvider(Provider):
 
     def request_from_spec(self, spec: str) -> Request:
         """Read ``<url-escaped repository>/<ref>``; without a ref, the default branch is meant."""
-        repo, _, ref = spec.partition("/")
+        repo, ref = address_and_ref(spec)
         if not repo:
             raise InvalidRequest("The link names no repository.", hint="A link ends with git/<url-escaped repository>/<ref>.")
-        if unquote(repo).endswith(":"):  # what stands in front of the first slash of an address
+        if repo.endswith(":"):  # what stands in front of the first slash of an address
             hint = "Escape its slashes, too: git/https%3A%2F%2Fgit.example.org%2Fowner%2Frepository/<ref>."
             raise InvalidRequest("The repository's address in the link is not escaped.", hint=hint)
-        return Request(repo=unquote(repo), ref=ref_from_spec(ref), provider=self.name)
+        return Request(repo=repo, ref=ref_from_spec(ref), provider=self.name)
 
     def spec_of(self, request: Request) -> str:
         """Return ``<url-escaped repository>/<ref>``."""

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from traitlets import Unicode, default
 
+from ..common.link_specs import address_and_ref, begins_as_address
 from ..errors import InvalidRequest, NotFound
 from ..models import Request, Source
 from .addresses import SHORT_SHA, check_ref, checked_address, path_on, ref_from_spec, spec_parts
@@ -103,6 +104,9 @@ class GitHubProvider(Provider):
 
     def request_from_spec(self, spec: str) -> Request:
         """Read ``owner/repository/ref``; the ref may hold slashes, and may be missing."""
+        if begins_as_address(spec):
+            address, ref = address_and_ref(spec)
+            return Request(repo=address, ref=ref_from_spec(ref), provider=self.name)
         owner, repository, ref = spec_parts(spec)
         if not owner or not repository:
             raise InvalidRequest("The link names no repository.", hint="A link ends with gh/<owner>/<repository>/<ref>.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from traitlets import Unicode, default
 
+from ..common.link_specs import address_and_ref, begins_as_address, project_and_ref
 from ..errors import InvalidRequest, NotFound
 from ..models import Request, Source
 from .addresses import SHORT_SHA, check_ref, checked_address, path_on, ref_from_spec
@@ -83,10 +84,10 @@ class GitLabProvider(Provider):
 
     def request_from_spec(self, spec: str) -> Request:
         """Read ``<url-escaped namespace and project>/<ref>``."""
-        path, _, ref = spec.partition("/")
+        path, ref = address_and_ref(spec) if begins_as_address(spec) else project_and_ref(spec)
         if not path:
             raise InvalidRequest("The link names no project.", hint="A link ends with gl/<url-escaped group/project>/<ref>.")
-        return Request(repo=unquote(path), ref=ref_from_spec(ref), provider=self.name)
+        return Request(repo=path, ref=ref_from_spec(ref), provider=self.name)
 
     def spec_of(self, request: Request) -> str:
         """Return ``<url-escaped namespace and project>/<ref>``."""
