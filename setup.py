@@ -19,7 +19,7 @@ setup(
     package_data={
         "binderhub_service": [
             "openapi.json",
-            "event_schemas/*.json",
+            "monitoring/event_schemas/*.json",
             "templates/**/*",
             "static/**/*",
             "store/migrations/*",

@@ -19,10 +19,10 @@ from binderhub_service.builds.access import BUILD_SCOPE
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.limits import BuildLimits
-from binderhub_service.health import Health
 from binderhub_service.images.environments import EnvironmentImages
 from binderhub_service.images.layout import MADE, MANIFEST
 from binderhub_service.models import Build, Caller, Request
+from binderhub_service.monitoring.health import Health
 from binderhub_service.store.caching import CachingStore
 from tests.harness.records import TableProvider, commit
 

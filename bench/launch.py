@@ -19,7 +19,7 @@ import psutil
 
 from bench.by_hand import Server, bare_launch, bare_start, clone, ls_remote, typed
 from bench.measure import Row, median, percentile, seconds_of
-from binderhub_service.programs import find_uv
+from binderhub_service.process.programs import find_uv
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.ports import free_ports

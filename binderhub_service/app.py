@@ -20,12 +20,18 @@ from traitlets.config import Application, Config, Configurable
 from . import __version__
 from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
-from .log_lines import LINE, JsonLines
 from .modes import MODES, installed_modes, mode_class
+from .monitoring.log_lines import LINE, JsonLines
+from .process.state_lock import state_errors_converted
 from .providers import Provider, provider_class, shipped_providers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
-from .settings_check import instance_problems, problems, sentence_of, try_format, wrong_settings
-from .state_lock import state_errors_converted
+from .settings.check import (
+    instance_problems,
+    problems,
+    sentence_of,
+    try_format,
+    wrong_settings,
+)
 from .store.sql_store import LIMIT_SECONDS
 
 CONFIG_VARIABLE = "BINDERHUB_SERVICE_CONFIG"

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from jupyterhub.services.auth import HubOAuth
 
-from .accounts import HubAccounts
-from .actions import Actions
 from .app import BinderService
 from .builders import Builder
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.controls import Controls
+from .builds.hooks import Hooks
 from .builds.image_jobs import ImageJobs
 from .builds.launch_places import LaunchPlaces
 from .builds.named import NamedBuilds
@@ -30,20 +29,23 @@ from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
-from .health import Check, Health, check_hub
-from .hooks import Hooks
-from .hub_groups import HubGroups
-from .hub_users import HubUsers
 from .images import Images
 from .images.uv_cache import UvCache
-from .launch_events import Emit, Events, ignore
-from .launches import Launches
-from .metrics import Metrics
+from .launches.accounts import HubAccounts
+from .launches.hub_groups import HubGroups
+from .launches.hub_users import HubUsers
+from .launches.launches import Launches
+from .launches.running_servers import HubServers
+from .launches.temporary_users import TemporaryUsers
 from .modes import mode_class
 from .modes.base import Mode
+from .monitoring.actions import Actions
+from .monitoring.health import Check, Health, check_hub
+from .monitoring.launch_events import Emit, Events, ignore
+from .monitoring.metrics import Metrics
+from .process.tasks import Tasks
 from .providers import Provider, provider_class
 from .providers.ls_remote import LsRemote
-from .running_servers import HubServers
 from .settings import BuildToken, Cleaning, Launcher, LaunchQuota, LegacyApis, Limits, Pages, Prepared, RateLimiter, Server, UrlGuard
 from .store.caching import CachingStore
 from .store.controls import ControlTable
@@ -55,8 +57,6 @@ from .store.space import Space
 from .store.store import Store
 from .store.templates import TemplateTable
 from .store.temporary_users import TemporaryUserRecords
-from .tasks import Tasks
-from .temporary_users import TemporaryUsers
 
 EMBEDDED_AND_PUBLIC = (
     "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "
@@ -112,7 +112,7 @@ class Assembly:
         if "EventLogger" not in self._settings.config:
             return ignore
         quick_imports.install()
-        adapter = importlib.import_module(f"{__package__}.event_logger")
+        adapter = importlib.import_module(f"{__package__}.monitoring.event_logger")
         emit: Emit = adapter.emit_by(adapter.EventLogger(parent=self._settings))
         return emit
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 from jinja2 import Environment
 
-from .accounts import HubAccounts
-from .actions import Actions
-from .build_tokens import BuildTokens
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.controls import Controls
+from .builds.hooks import Hooks
 from .builds.image_jobs import ImageJobs
 from .builds.named import NamedBuilds
 from .builds.prepared import PreparedEnvironments
@@ -22,16 +20,18 @@ from .builds.refreshes import Refreshes
 from .builds.templates import Templates
 from .clients.contents import Contents
 from .common.forwarded import Network
-from .health import Health
-from .hooks import Hooks
-from .launch_events import Events
-from .launches import Attempts, Launches
-from .legacy_settings import LegacySettings
-from .metrics import Metrics
+from .launches.accounts import HubAccounts
+from .launches.build_tokens import BuildTokens
+from .launches.launches import Attempts, Launches
+from .launches.temporary_users import TemporaryUsers
 from .models import Build
-from .page_settings import PageSettings
+from .monitoring.actions import Actions
+from .monitoring.health import Health
+from .monitoring.launch_events import Events
+from .monitoring.metrics import Metrics
 from .providers import Provider
-from .temporary_users import TemporaryUsers
+from .settings.legacy import LegacySettings
+from .settings.pages import PageSettings
 
 _KEPT_ANSWERS = 2000
 

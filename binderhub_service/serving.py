@@ -13,26 +13,26 @@ from dataclasses import dataclass
 
 from jupyterhub.services.auth import HubOAuth
 
-from .api_port import COMMANDS_SOCKET, socket_of
 from .app import BinderService
 from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
-from .endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
 from .errors import Unavailable
 from .handlers.application import make_application, make_application_alone, make_private_application, streamed_bytes, streamed_bytes_alone
-from .hub_variables import address_of_service
-from .legacy_settings import API_NAMES
-from .metrics import Metrics
-from .programs import check_git
-from .receiving import ServerLimits
-from .server import BoundedServer, Listening, answer_early
+from .monitoring.metrics import Metrics
+from .process.api_port import COMMANDS_SOCKET, socket_of
+from .process.endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token
+from .process.hub_variables import address_of_service
+from .process.programs import check_git
+from .process.receiving import ServerLimits
+from .process.server import BoundedServer, Listening, answer_early
+from .process.state_lock import StateLock, state_errors_converted
+from .process.tasks import Tasks
+from .process.write_watch import WriteWatch
 from .settings import Cleaning, Launcher, Server
-from .settings_check import setting_errors_converted
-from .state_lock import StateLock, state_errors_converted
+from .settings.check import setting_errors_converted
+from .settings.legacy import API_NAMES
 from .store.store import Store
-from .tasks import Tasks
-from .write_watch import WriteWatch
 
 _STOP_SECONDS = 15.0
 _LOGS_SECONDS = 60.0

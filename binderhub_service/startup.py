@@ -13,11 +13,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .hub_variables import address_of_service, is_started_by_hub, prefix_of_service
-from .server import answer_early
+from .process.hub_variables import address_of_service, is_started_by_hub, prefix_of_service
+from .process.server import answer_early
 
 if TYPE_CHECKING:
-    from .server import Listening
+    from .process.server import Listening
 
 
 _BROKEN_SECONDS = 30.0
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with suppress(KeyboardInterrupt):  # the hub has stopped before the service has begun
             asyncio.run(_serve(given))
     else:
-        from .program import run
+        from .commands.program import run
 
         run(given)
 
@@ -51,7 +51,7 @@ async def _serve(given: list[str]) -> None:
 
 
 def _imported(given: list[str]) -> Callable[[Listening], Coroutine[None, None, None]]:
-    from .program import settings_of
+    from .commands.program import settings_of
     from .serving import Serving
 
     settings = settings_of(given)

@@ -33,7 +33,7 @@ QUICK = ROOT / "binderhub_service/common/quick_imports.py"
 START_SECONDS = 120
 STOP_SECONDS = 40
 KILL_SECONDS = 5
-# How the service answers before it serves, and what it says at first (binderhub_service/server.py).
+# How the service answers before it serves, and what it says at first (binderhub_service/process/receiving.py).
 WAITING, STARTING = "service_starting", "The service is starting."
 MODES = ("embedded", "docker")
 PARTS = ("the hub", "the hub's internal API", "the proxy's API", "the service")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from binderhub_service.accounts import SCOPE, HubAccounts
 from binderhub_service.errors import NotAllowed, Unavailable
+from binderhub_service.launches.accounts import SCOPE, HubAccounts
 from binderhub_service.models import Account
 from tests.fake_hub import FakeHub
 

@@ -10,16 +10,16 @@ import pytest
 from jsonschema import Draft7Validator
 from jupyter_events import EventLogger
 
-from binderhub_service.actions import ACTION_SCHEMA, Action, Actions
 from binderhub_service.app import BinderService
-from binderhub_service.event_logger import emit_by
 from binderhub_service.models import State
+from binderhub_service.monitoring.actions import ACTION_SCHEMA, Action, Actions
+from binderhub_service.monitoring.event_logger import emit_by
 from tests.test_api import REPO, Service, hub_auth, service
 from tests.test_controls import ADMIN, put
 from tests.test_launch_events import Kept, build
 
 __all__ = ["hub_auth", "service"]  # fixtures
-SCHEMA = Path(__file__).parents[1] / "binderhub_service" / "event_schemas" / "action.json"
+SCHEMA = Path(__file__).parents[1] / "binderhub_service" / "monitoring" / "event_schemas" / "action.json"
 
 
 def test_every_action_is_an_event_that_its_schema_knows() -> None:

@@ -17,12 +17,11 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service import __version__
-from binderhub_service.accounts import HubAccounts
-from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.controls import Controls
+from binderhub_service.builds.hooks import Hooks
 from binderhub_service.builds.image_jobs import ImageJobs
 from binderhub_service.builds.launch_places import LaunchPlaces
 from binderhub_service.builds.launch_quota import LaunchLimits
@@ -39,16 +38,18 @@ from binderhub_service.errors import NotFound, TooMany, Unavailable
 from binderhub_service.handlers import builds as handlers
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.rendering import make_jinja
-from binderhub_service.health import Health
-from binderhub_service.hooks import Hooks
-from binderhub_service.hub_groups import HubGroups
 from binderhub_service.images.fake import FakeImages
-from binderhub_service.launch_events import Events
-from binderhub_service.launches import Attempts, Launches
-from binderhub_service.metrics import Metrics
+from binderhub_service.launches.accounts import HubAccounts
+from binderhub_service.launches.build_tokens import BuildTokens
+from binderhub_service.launches.hub_groups import HubGroups
+from binderhub_service.launches.launches import Attempts, Launches
+from binderhub_service.launches.running_servers import HubServers
 from binderhub_service.models import Image, Template, iso, now
-from binderhub_service.page_settings import PageSettings
-from binderhub_service.running_servers import HubServers
+from binderhub_service.monitoring.health import Health
+from binderhub_service.monitoring.launch_events import Events
+from binderhub_service.monitoring.metrics import Metrics
+from binderhub_service.process.tasks import Tasks
+from binderhub_service.settings.pages import PageSettings
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.image_jobs import ImageJobTable
 from binderhub_service.store.named_builds import NamedBuildTable
@@ -57,7 +58,6 @@ from binderhub_service.store.rates import RateTable
 from binderhub_service.store.space import Space
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
-from binderhub_service.tasks import Tasks
 from tests.fake_hub import FakeHub, serving
 from tests.harness.records import TableProvider, commit
 from tests.harness.sse import Sent, read

@@ -22,12 +22,12 @@ from binderhub_service.app import CONFIG_VARIABLE, BinderService
 from binderhub_service.assembly import Assembly
 from binderhub_service.common.private import cookie_secret, keep_secret
 from binderhub_service.errors import Unavailable
-from binderhub_service.metrics import Metrics
 from binderhub_service.models import Request
 from binderhub_service.modes import MODES, mode_class
+from binderhub_service.monitoring.metrics import Metrics
+from binderhub_service.process.tasks import Tasks
 from binderhub_service.providers import provider_for
 from binderhub_service.settings import Cleaning, Limits, Server
-from binderhub_service.tasks import Tasks
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.ports import free_ports
 from tests.harness.waiting import HANGS_SECONDS, wait_for

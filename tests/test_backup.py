@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from binderhub_service import administration
 from binderhub_service.app import BinderService
 from binderhub_service.builds.controls import Controls
+from binderhub_service.commands import administration
 from binderhub_service.errors import BinderError, Conflict, InvalidRequest, Unavailable
 from binderhub_service.models import Event, Kind, now
 from binderhub_service.store import backup

@@ -16,9 +16,9 @@ from traitlets.config import Config
 from binderhub_service.common.forwarded import client_of, label_of
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.base import ServiceHandler
-from binderhub_service.legacy_settings import LegacySettings
 from binderhub_service.settings import Server
-from binderhub_service.settings_check import instance_problems
+from binderhub_service.settings.check import instance_problems
+from binderhub_service.settings.legacy import LegacySettings
 from tests.fake_hub import serving
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 

@@ -16,7 +16,7 @@ from binderhub_service.builds.launch_quota import HubServer, LaunchLimits
 from binderhub_service.errors import BuildFailed, Unavailable
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.launch_hook import before_launch
-from binderhub_service.launches import Launches, server_name
+from binderhub_service.launches.launches import Launches, server_name
 from binderhub_service.models import Caller
 from spawner.options import options_from_json
 from tests.fake_hub import serving

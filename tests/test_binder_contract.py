@@ -21,7 +21,7 @@ from binderhub_service.builds.launch_places import LaunchPlaces
 from binderhub_service.builds.launch_quota import HubServer, LaunchLimits
 from binderhub_service.context import AppContext
 from binderhub_service.errors import Unavailable
-from binderhub_service.launches import Launches
+from binderhub_service.launches.launches import Launches
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 from tests.test_binder_build import STARTED, let_start
 from tests.test_build_tokens import signed

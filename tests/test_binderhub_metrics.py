@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from binderhub_service.binderhub_metrics import BinderHubMetrics
-from binderhub_service.metrics import Metrics
 from binderhub_service.models import Build, Image, Phase, Source, State, now
+from binderhub_service.monitoring.binderhub_metrics import BinderHubMetrics
+from binderhub_service.monitoring.metrics import Metrics
 from binderhub_service.providers.github import GitHubProvider
 
 REPO = "https://github.com/o/r"

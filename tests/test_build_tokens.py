@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traitlets import TraitError
 
-from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.common.credentials import hide_in_line
 from binderhub_service.errors import NotAllowed, Unavailable
-from binderhub_service.launch_events import Events
+from binderhub_service.launches.build_tokens import BuildTokens
 from binderhub_service.models import Caller
+from binderhub_service.monitoring.launch_events import Events
 from binderhub_service.settings import BuildToken
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 from tests.test_binder_build import let_start

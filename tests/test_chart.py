@@ -548,7 +548,7 @@ def test_prometheus_is_told_where_the_metrics_are(chart: Path, values: Values) -
 def test_the_dashboard_asks_for_metrics_that_there_are(chart: Path) -> None:
     made = objects(chart, {**OWN, "monitoring": {"grafanaDashboard": {"enabled": True}}})
     dashboard = json.loads(made["ConfigMap", "binder-dashboard"]["data"]["binder.json"])
-    text = "".join((Path(CHART).parent / path).read_text() for path in ("binderhub_service/metrics.py", "spawner/kubernetes/pulls.py"))
+    text = "".join((Path(CHART).parent / path).read_text() for path in ("binderhub_service/monitoring/metrics.py", "spawner/kubernetes/pulls.py"))
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             words = target["expr"].replace("(", " ").replace("[", " ").replace(")", " ").split()

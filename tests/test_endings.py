@@ -7,8 +7,8 @@ import socket
 import pytest
 from tornado import web
 
-from binderhub_service.endings import is_token_refused, loss_of_database, refusal_of_token
 from binderhub_service.errors import Unavailable
+from binderhub_service.process.endings import is_token_refused, loss_of_database, refusal_of_token
 from tests.fake_hub import serving
 from tests.harness.hub import HubProcess
 from tests.harness.waiting import in_time
@@ -83,7 +83,7 @@ class Database:
 async def test_a_silent_database_is_said_once_and_a_lost_one_ends_the_service(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("binderhub_service.endings._DATABASE_SECONDS", 0)
+    monkeypatch.setattr("binderhub_service.process.endings._DATABASE_SECONDS", 0)
     why = await in_time(loss_of_database(Database(True, False, False, True, True)))
     assert "Another service has taken the database over" in why
     assert caplog.text.count("The database did not answer.") == 1

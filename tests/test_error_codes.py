@@ -69,7 +69,7 @@ def place(class_name: str, module: str) -> str:
     while not hasattr(errors, class_name):
         class_name = BASES[class_name]
     error = getattr(errors, class_name)
-    return BUILD if error is errors.BuildFailed and module != "hub_starts.py" else str(error.status)
+    return BUILD if error is errors.BuildFailed and module != "launches/hub_starts.py" else str(error.status)
 
 
 @cache

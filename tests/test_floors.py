@@ -21,27 +21,21 @@ FILES = sorted(SERVICE.rglob("*.py"))
 FLOORS = [
     ["__main__"],
     ["startup"],
-    ["program"],
-    ["state_commands"],
-    ["serving", "checking", "administration"],
+    ["commands"],
+    ["serving"],
     ["assembly"],
     ["app"],
     ["handlers", "modes"],
-    ["context", "settings"],
-    ["event_logger"],
-    ["actions"],
-    ["accounts", "health", "launch_events", "launch_progress", "build_tokens", "launches", "metrics", "running_servers", "temporary_users"],
-    ["hub_users", "hub_starts", "hub_groups"],
-    ["binderhub_metrics"],
+    ["context"],
+    ["settings"],
+    ["launches", "monitoring"],
     ["builds"],
     ["store", "builders"],
     ["worker"],
     ["images", "providers"],
     ["clients"],
-    ["server"],
-    ["names", "hooks", "hub_variables", "receiving", "endings", "tasks", "api_port", "write_watch"],
-    ["state_lock", "settings_check", "programs", "log_lines"],
-    ["common", "models", "errors", "page_settings", "legacy_settings"],
+    ["names", "process"],
+    ["common", "models", "errors"],
 ]
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What may import a heavy or foreign package, by the beginning of the file's name.
@@ -51,11 +45,11 @@ RESERVED = {
     "docker": ("clients.engine",),
     "sqlalchemy": ("store",),
     "alembic": ("store",),
-    "prometheus_client": ("metrics", "binderhub_metrics"),
-    "jupyter_events": ("event_logger",),
-    "jwt": ("build_tokens",),
-    "traitlets": ("app", "checking", "settings", "settings_check", "modes", "providers"),
-    "jupyterhub": ("app", "assembly", "checking", "serving", "state_commands", "handlers", "modes"),
+    "prometheus_client": ("monitoring",),
+    "jupyter_events": ("monitoring.event_logger",),
+    "jwt": ("launches.build_tokens",),
+    "traitlets": ("app", "commands.checking", "settings", "modes", "providers"),
+    "jupyterhub": ("app", "assembly", "commands.checking", "commands.state_commands", "serving", "handlers", "modes"),
 }
 
 
@@ -177,7 +171,7 @@ def test_errors_are_caught_broadly_in_one_place() -> None:
         for node in ast.walk(tree_of(file))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
-    assert broad == ["builds.scheduler", "tasks"]
+    assert broad == ["builds.scheduler", "process.tasks"]
 
 
 # What takes long to import and is needed by no build, or only by those that import it when they do.

@@ -19,9 +19,9 @@ from binderhub_service.handlers.binder.artwork import artwork_routes, file_route
 from binderhub_service.handlers.binder.links import link_to
 from binderhub_service.handlers.rendering import frame_context, make_jinja
 from binderhub_service.models import Request
-from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
+from binderhub_service.settings.pages import PageSettings
 from tests.fake_hub import serving
 from tests.test_pages import LAUNCH, LIST, PREFIX, SCRIPT, Page, Site, site
 

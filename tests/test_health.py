@@ -6,7 +6,7 @@ import asyncio
 
 from binderhub_service.builds.launch_quota import LaunchLimits
 from binderhub_service.errors import Unavailable
-from binderhub_service.health import Health
+from binderhub_service.monitoring.health import Health
 
 
 class Neighbour:

@@ -15,8 +15,8 @@ from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
 from binderhub_service.handlers.application import make_application
-from binderhub_service.receiving import ServerLimits
-from binderhub_service.server import BoundedServer
+from binderhub_service.process.receiving import ServerLimits
+from binderhub_service.process.server import BoundedServer
 from tests.harness.waiting import within
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 

@@ -20,12 +20,12 @@ import pytest
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.handlers.application import make_application
-from binderhub_service.launches import Launches
+from binderhub_service.launches.launches import Launches
 from binderhub_service.models import Image
+from binderhub_service.process.receiving import ServerLimits
+from binderhub_service.process.server import BoundedServer
 from binderhub_service.providers import shipped_providers
 from binderhub_service.providers.ls_remote import LsRemote
-from binderhub_service.receiving import ServerLimits
-from binderhub_service.server import BoundedServer
 from tests.harness.ports import free_ports
 from tests.harness.waiting import within
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service

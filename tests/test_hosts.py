@@ -11,8 +11,8 @@ import pytest
 
 from binderhub_service.common.forwarded import is_ours
 from binderhub_service.handlers.application import make_application
-from binderhub_service.legacy_settings import LegacySettings
 from binderhub_service.settings import Server
+from binderhub_service.settings.legacy import LegacySettings
 from tests.fake_hub import serving
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 

@@ -22,7 +22,7 @@ from kubespawner import KubeSpawner
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-from binderhub_service.accounts import HubAccounts
+from binderhub_service.launches.accounts import HubAccounts
 from binderhub_service.models import Account
 from spawner import configure, system_users
 from spawner.docker import setup

@@ -22,13 +22,13 @@ from jupyter_events import EventLogger
 from binderhub_service.app import BinderService
 from binderhub_service.assembly import Assembly
 from binderhub_service.builds.observers import Observers
-from binderhub_service.event_logger import emit_by
-from binderhub_service.launch_events import Events, Launch
 from binderhub_service.models import Build, Image, Phase, PreparedEnvironment, Source, State, now
+from binderhub_service.monitoring.event_logger import emit_by
+from binderhub_service.monitoring.launch_events import Events, Launch
 from binderhub_service.providers import shipped_providers
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = ROOT / "binderhub_service" / "event_schemas"
+SCHEMAS = ROOT / "binderhub_service" / "monitoring" / "event_schemas"
 EXAMPLES = ROOT / "examples" / "events"
 LAUNCH = Launch("GitHub", "o/r/main", "0" * 40, build_token=True, origin="binder.example.org", request_origin="https://example.org")
 
@@ -175,5 +175,5 @@ def test_without_a_handler_what_tells_them_is_not_even_imported() -> None:
     code = "import sys; from binderhub_service.app import BinderService; from binderhub_service.assembly import Assembly"
     code += "; Assembly(BinderService()).make_events(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "binderhub_service.launch_events" in loaded
+    assert "binderhub_service.monitoring.launch_events" in loaded
     assert "jupyter_events" not in loaded

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from binderhub_service.errors import Unavailable
-from binderhub_service.launch_progress import LaunchFailed, follow_launch
+from binderhub_service.launches.launch_progress import LaunchFailed, follow_launch
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 FIRST = b'data: {"progress": 0, "message": "Server requested"}\n\n'

@@ -13,7 +13,7 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from binderhub_service.launches import Launches
+from binderhub_service.launches.launches import Launches
 from binderhub_service.models import Request
 from binderhub_service.providers import shipped_providers
 from spawner import RepoSpawner

@@ -12,7 +12,7 @@ import pytest
 from binderhub_service.common.paths import url_path
 from binderhub_service.common.refusal import Refused
 from binderhub_service.errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
-from binderhub_service.launches import Launches, check_path, path_from_query
+from binderhub_service.launches.launches import Launches, check_path, path_from_query
 from binderhub_service.models import Request
 from binderhub_service.names import former_server_name, server_name
 from binderhub_service.providers import Provider

@@ -27,10 +27,10 @@ from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi
 from binderhub_service.handlers.templates import template_json
 from binderhub_service.images import StoredImage
-from binderhub_service.launches import Launched
-from binderhub_service.legacy_settings import LegacySettings
+from binderhub_service.launches.launches import Launched
 from binderhub_service.models import Build, Control, Image, Kind, Phase, Source, State, Template, now
-from binderhub_service.page_settings import PageSettings
+from binderhub_service.settings.legacy import LegacySettings
+from binderhub_service.settings.pages import PageSettings
 
 PREFIX = "/services/binder/"
 # How the parts of a path that differ are written in the routes, and what they are called in the description.

@@ -17,9 +17,6 @@ import pytest
 from jupyterhub.services.auth import HubOAuth
 from tornado import web
 
-from binderhub_service.accounts import HubAccounts
-from binderhub_service.actions import Actions
-from binderhub_service.build_tokens import BuildTokens
 from binderhub_service.builds.access import may_cancel_all
 from binderhub_service.builds.controls import Controls
 from binderhub_service.builds.limits import BuildLimits
@@ -33,14 +30,17 @@ from binderhub_service.handlers.launches import launch_routes
 from binderhub_service.handlers.pages import page_routes
 from binderhub_service.handlers.rendering import PageUser, ago, make_jinja, took, web_address
 from binderhub_service.handlers.template_launch import template_launch_routes
-from binderhub_service.launches import Launches
+from binderhub_service.launches.accounts import HubAccounts
+from binderhub_service.launches.build_tokens import BuildTokens
+from binderhub_service.launches.launches import Launches
 from binderhub_service.models import Account, Build, Caller, Image, Phase, Request, Source, State, Template, now
+from binderhub_service.monitoring.actions import Actions
 from binderhub_service.names import server_name
-from binderhub_service.page_settings import PageSettings
 from binderhub_service.providers.git import GitProvider
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.providers.image import ImageProvider
 from binderhub_service.providers.ls_remote import LsRemote
+from binderhub_service.settings.pages import PageSettings
 from tests.fake_hub import FakeHub, serving
 
 PREFIX = "/services/binder/"

@@ -18,13 +18,13 @@ from binderhub_service.builds.rates import RateLimits, Rates
 from binderhub_service.context import AppContext
 from binderhub_service.errors import TooMany
 from binderhub_service.handlers.application import make_application
-from binderhub_service.hub_users import HubUsers
+from binderhub_service.launches.hub_users import HubUsers
+from binderhub_service.launches.temporary_users import TemporaryUsers, Visit
 from binderhub_service.settings import RateLimiter
 from binderhub_service.store.rates import RateTable
 from binderhub_service.store.schema import rates
 from binderhub_service.store.store import Store
 from binderhub_service.store.temporary_users import TemporaryUserRecords
-from binderhub_service.temporary_users import TemporaryUsers, Visit
 from tests.fake_hub import serving
 from tests.test_api import PREFIX, SECRET, Service, hub_auth, service
 
@@ -92,7 +92,7 @@ async def test_who_comes_back_to_a_launch_of_their_own_is_not_counted(service: S
     assert context.temporary
     service.hub.answers["POST", "/users/o-name"] = (201, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("binderhub_service.temporary_users.name_from_repo", lambda url: "o-name")
+        patch.setattr("binderhub_service.launches.temporary_users.name_from_repo", lambda url: "o-name")
         async with context.temporary.visit(Visit("nix/o/main"), "o"):
             pass
     proof = context.temporary.proof_of("o-name", "nix/o/main")

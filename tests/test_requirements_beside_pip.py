@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import BuildFailed
-from binderhub_service.programs import find_uv
+from binderhub_service.process.programs import find_uv
 from binderhub_service.worker.environments import definition_in
 from tests.harness.index_server import PackageIndex
 

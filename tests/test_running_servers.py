@@ -9,7 +9,7 @@ import pytest
 
 from binderhub_service.builds.launch_quota import HubServer, WantedServer
 from binderhub_service.errors import Unavailable
-from binderhub_service.running_servers import HubServers
+from binderhub_service.launches.running_servers import HubServers
 from tests.harness.web_api import Answer, WebApiServer
 
 REPO = "https://github.com/o/r"
@@ -61,7 +61,7 @@ async def test_an_answer_that_is_no_list_is_unavailable(answer: Answer) -> None:
 
 
 async def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderhub_service.running_servers._MAX_PAGES", 20)
+    monkeypatch.setattr("binderhub_service.launches.running_servers._MAX_PAGES", 20)
     async with WebApiServer().running() as api:
         for number in range(30):
             api.answers[f"/users?state=active&offset={number}&limit=200"] = page([], number + 1)

@@ -19,11 +19,11 @@ from traitlets import TraitError
 
 from binderhub_service.common.authority import bracketed
 from binderhub_service.errors import NotFound, Unavailable
-from binderhub_service.receiving import ServerLimits
-from binderhub_service.server import BoundedServer
+from binderhub_service.process.receiving import ServerLimits
+from binderhub_service.process.server import BoundedServer
+from binderhub_service.process.state_lock import HubProcess, StateLock
+from binderhub_service.process.tasks import Tasks
 from binderhub_service.settings import Server
-from binderhub_service.state_lock import HubProcess, StateLock
-from binderhub_service.tasks import Tasks
 from tests.harness.ports import free_ports, has_ipv6
 from tests.harness.waiting import in_time, until, within
 

@@ -13,10 +13,10 @@ from traitlets.config import Config
 from binderhub_service.app import CONFIG_VARIABLE, BinderService
 from binderhub_service.errors import Unavailable
 from binderhub_service.modes.embedded import EmbeddedMode
-from binderhub_service.programs import find_uv
+from binderhub_service.process.programs import find_uv
 from binderhub_service.providers.github import GitHubProvider
 from binderhub_service.settings import Limits
-from binderhub_service.settings_check import instance_problems, problems, wrong_settings
+from binderhub_service.settings.check import instance_problems, problems, wrong_settings
 
 CLASSES = (Limits, EmbeddedMode, GitHubProvider)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from binderhub_service import state_commands
-from binderhub_service.api_port import COMMANDS_SOCKET, socket_of
 from binderhub_service.app import BinderService
+from binderhub_service.commands import state_commands
 from binderhub_service.handlers.application import make_private_application
-from binderhub_service.receiving import ServerLimits
-from binderhub_service.server import BoundedServer
+from binderhub_service.process.api_port import COMMANDS_SOCKET, socket_of
+from binderhub_service.process.receiving import ServerLimits
+from binderhub_service.process.server import BoundedServer
 from tests.harness.waiting import until
 from tests.test_api import SECRET, Service, hub_auth, service
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..actions import Action
 from ..builds.controls import SERVER_QUOTAS
 from ..models import Control, iso
+from ..monitoring.actions import Action
 from .base import ApiHandler, check_is_admin
 
 _KEYS = {"pattern": str, "text": str}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ..actions import Action
 from ..errors import NotFound
 from ..images import StoredImage
 from ..models import iso
+from ..monitoring.actions import Action
 from .base import ApiHandler, check_is_admin
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tornado import web
 
 from ..errors import NotAllowed
-from ..launches import BeforeLaunch, Planned
+from ..launches.launches import BeforeLaunch, Planned
 
 
 class LaunchRefused(NotAllowed):

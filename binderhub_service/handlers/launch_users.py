@@ -7,14 +7,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from ..actions import Action
 from ..common.redact import redact
 from ..errors import BinderError, NotAllowed
-from ..launch_progress import follow_launch
-from ..launches import Launched
+from ..launches.launch_progress import follow_launch
+from ..launches.launches import Launched
+from ..launches.temporary_users import TemporaryUsers, Visit
 from ..models import Request, Template
+from ..monitoring.actions import Action
 from ..providers import provider_for
-from ..temporary_users import TemporaryUsers, Visit
 from .base import ServiceHandler
 from .visitors import cookie_of, is_visitor
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..common.images import TRANSPORT
 from ..errors import InvalidRequest
-from ..launches import Launched
+from ..launches.launches import Launched
 from ..models import GIVEN_IMAGE, Request
 from .base import ApiHandler
 from .binder.admission import check_launch_rate

@@ -12,7 +12,7 @@ from .. import __version__
 from ..builds.access import may_read_all
 from ..common.paths import url_path
 from ..errors import BinderError, InvalidRequest, NotFound
-from ..launches import path_from_query
+from ..launches.launches import path_from_query
 from ..models import PREPARED, Build, Request, State
 from ..providers import Provider, check_permitted, provider_for
 from .base import ServiceHandler

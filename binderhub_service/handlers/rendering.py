@@ -15,7 +15,7 @@ from jupyterhub._data import DATA_FILES_PATH
 from markupsafe import Markup
 
 from ..models import Build, iso
-from ..page_settings import PageSettings
+from ..settings.pages import PageSettings
 
 _HUB_TEMPLATES = Path(DATA_FILES_PATH) / "templates"
 _OWN_TEMPLATES = Path(__file__).parent.parent / "templates"

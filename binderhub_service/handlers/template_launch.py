@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from ..common.images import TRANSPORT
 from ..common.paths import url_path
 from ..errors import InvalidRequest
-from ..launches import Launched, path_from_query
+from ..launches.launches import Launched, path_from_query
 from ..models import GIVEN_IMAGE, Request, Template
 from ..providers import check_permitted
 from .base import ServiceHandler

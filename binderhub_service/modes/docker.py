@@ -20,7 +20,7 @@ from ..images import Images
 from ..images.build_artifacts import instance_id_of
 from ..images.docker import DockerImages
 from ..images.registry import RegistryImages
-from ..programs import find_uv
+from ..process.programs import find_uv
 from ..worker.docker_job import DockerSettings
 from ..worker.image_settings import DEFAULT_REPO2DOCKER
 from ..worker.job import ProcessLimits

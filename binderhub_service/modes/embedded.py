@@ -17,8 +17,8 @@ from ..images import Images
 from ..images.environments import EnvironmentImages
 from ..images.layout import PUBLISHED
 from ..images.uv_cache import UvCache
-from ..programs import find_uv
-from ..state_lock import state_errors_converted
+from ..process.programs import find_uv
+from ..process.state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
 from .base import Mode

@@ -11,11 +11,11 @@ from typing import Any
 from traitlets import Bool, Callable, Float, Integer, TraitError, Unicode, Union, validate
 from traitlets.config import Configurable
 
-from ..build_tokens import SECRET_BYTES, BuildTokens
 from ..builds.launch_quota import LaunchLimits
 from ..builds.rates import RateLimits
 from ..errors import Unavailable
-from ..launches import ANSWER_SECONDS, Attempts
+from ..launches.build_tokens import SECRET_BYTES, BuildTokens
+from ..launches.launches import ANSWER_SECONDS, Attempts
 
 _VARIABLE = "BINDERHUB_BUILD_TOKEN_SECRET"
 

@@ -13,9 +13,9 @@ from traitlets import List as ListTrait
 from traitlets.config import Configurable
 
 from ..common.forwarded import Network
-from ..legacy_settings import API_NAMES, LegacySettings
-from ..page_settings import PageSettings
-from ..receiving import ServerLimits
+from ..process.receiving import ServerLimits
+from .legacy import API_NAMES, LegacySettings
+from .pages import PageSettings
 
 
 class Pages(Configurable):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from binderhub_service.checking import take_settings_of_hub
+from binderhub_service.commands.checking import take_settings_of_hub
 from binderhub_service.store.schema_version import SCHEMA_HEAD
 from tests.fake_hub import FakeHub
 from tests.faults.service import ROOT, Service

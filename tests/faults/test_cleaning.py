@@ -19,11 +19,11 @@ from binderhub_service.builds.limits import BuildLimits
 from binderhub_service.errors import Conflict
 from binderhub_service.images.layout import UV_CACHE
 from binderhub_service.images.uv_cache import UvCache
-from binderhub_service.metrics import Metrics
 from binderhub_service.models import Build, Kind, Request, State, now
+from binderhub_service.monitoring.metrics import Metrics
+from binderhub_service.process.tasks import Tasks
 from binderhub_service.store.schema import builds as builds_table
 from binderhub_service.store.space import Space
-from binderhub_service.tasks import Tasks
 from binderhub_service.worker.job import ProcessLimits
 from tests.faults.real_builds import RealBuilds, real_builds
 from tests.faults.service import Service

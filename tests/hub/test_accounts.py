@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from binderhub_service.accounts import HubAccounts
 from binderhub_service.errors import NotAllowed, Unavailable
+from binderhub_service.launches.accounts import HubAccounts
 from binderhub_service.models import Account
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from binderhub_service.errors import Unavailable
-from binderhub_service.running_servers import HubServers
+from binderhub_service.launches.running_servers import HubServers
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
 

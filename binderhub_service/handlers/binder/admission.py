@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...builds.controls import ControlKind
 from ...errors import NotAllowed, NotFound
-from ...temporary_users import Visit
+from ...launches.temporary_users import Visit
 from ..base import ServiceHandler
 from ..visitors import is_visitor
 

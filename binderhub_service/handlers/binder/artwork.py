@@ -8,7 +8,7 @@ from typing import Any
 
 from tornado import web
 
-from ...page_settings import PageSettings
+from ...settings.pages import PageSettings
 
 _IMAGES = Path(__file__).parents[2] / "static" / "images"
 

@@ -11,8 +11,8 @@ from tornado import web
 
 from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
+from ...launches.temporary_users import Visit
 from ...models import Build, Kind, Phase, Source, State
-from ...temporary_users import Visit
 from ..base import error_from
 from ..launch_users import check_is_person
 from ..streams import StreamHandler

@@ -7,15 +7,15 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 
-from ...actions import Action
 from ...builds.launch_quota import QuotaReached
 from ...errors import BinderError, Unavailable
-from ...hub_starts import StartFailed
-from ...launch_events import Launch
-from ...launch_progress import LaunchFailed, follow_launch
-from ...launches import Launched
+from ...launches.hub_starts import StartFailed
+from ...launches.launch_progress import LaunchFailed, follow_launch
+from ...launches.launches import Launched
+from ...launches.temporary_users import Visit
 from ...models import Build
-from ...temporary_users import Visit
+from ...monitoring.actions import Action
+from ...monitoring.launch_events import Launch
 from ..base import ServiceHandler
 from ..launch_users import LaunchUser, user_for
 from . import protocol

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
-from ...launches import check_path
+from ...launches.launches import check_path
 from ...models import Request
 from ...providers import Provider
 

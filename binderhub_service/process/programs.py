@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .errors import Unavailable
+from ..errors import Unavailable
 
 # The first that reads GIT_CONFIG_GLOBAL (its release notes), by which builds do without anybody's own configuration.
 _OLDEST_GIT = (2, 32)

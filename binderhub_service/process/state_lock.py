@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from .errors import Unavailable
+from ..errors import Unavailable
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
-from .errors import Unavailable
+from ..errors import Unavailable
 from .receiving import RequestReceiver, ServerLimits
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from .errors import BinderError, Unavailable
+from ..errors import BinderError, Unavailable
 
 log = logging.getLogger("binderhub_service")
 

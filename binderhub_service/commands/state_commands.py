@@ -18,18 +18,18 @@ from urllib.parse import quote
 import httpx
 from jupyterhub.services.auth import HubOAuth
 
+from ..app import BinderService
+from ..assembly import Assembly
+from ..common.private import cookie_secret
+from ..common.terminal import plain
+from ..errors import BinderError, Conflict, Unavailable
+from ..handlers.application import make_private_application
+from ..monitoring.metrics import Metrics
+from ..process.api_port import COMMANDS_SOCKET, is_served, socket_of
+from ..process.receiving import ServerLimits
+from ..process.server import BoundedServer
+from ..process.tasks import Tasks
 from .administration import alone
-from .api_port import COMMANDS_SOCKET, is_served, socket_of
-from .app import BinderService
-from .assembly import Assembly
-from .common.private import cookie_secret
-from .common.terminal import plain
-from .errors import BinderError, Conflict, Unavailable
-from .handlers.application import make_private_application
-from .metrics import Metrics
-from .receiving import ServerLimits
-from .server import BoundedServer
-from .tasks import Tasks
 
 _SECONDS = 300.0
 _LOOK_SECONDS = 1.0

@@ -11,13 +11,13 @@ import os
 import sys
 from pathlib import Path
 
+from ..app import BinderService
+from ..process.api_port import is_served, pass_on, socket_of
+from ..serving import ApiPort, Serving
+from ..settings import LegacyApis
+from ..settings.legacy import API_NAMES
 from . import administration, state_commands
-from .api_port import is_served, pass_on, socket_of
-from .app import BinderService
 from .checking import check, take_settings_of_hub
-from .legacy_settings import API_NAMES
-from .serving import ApiPort, Serving
-from .settings import LegacyApis
 
 _HUB_CONFIG = "--hub-config"
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 import httpx
 import httpx_sse
 
-from .clients.hub import server_path
-from .common.json_object import json_object
-from .errors import BinderError, Unavailable
+from ..clients.hub import server_path
+from ..common.json_object import json_object
+from ..errors import BinderError, Unavailable
 
 _SILENCE_SECONDS = 60  # the hub sends something every 8
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from .app import BinderService
-from .errors import BinderError, Conflict, Unavailable
-from .state_lock import StateLock, state_errors_converted
-from .store import backup
+from ..app import BinderService
+from ..errors import BinderError, Conflict, Unavailable
+from ..process.state_lock import StateLock, state_errors_converted
+from ..store import backup
 
 _STOP_FIRST = "Stop the hub, or whatever starts the service, then try again."
 

@@ -12,7 +12,7 @@ from traitlets import TraitError
 from traitlets.config import Config, Configurable
 from traitlets.config.application import LevelFormatter
 
-from .errors import Unavailable
+from ..errors import Unavailable
 
 _THEN = "Correct them, then start the hub again."  # in the message, which is all that is said while the service starts
 

@@ -6,8 +6,8 @@ import logging
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from ..models import Build
 from .launch_events import Emit, ignore
-from .models import Build
 
 log = logging.getLogger("binderhub_service")
 ACTION_SCHEMA = "urn:binderhub-service:action"

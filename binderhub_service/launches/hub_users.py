@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from tornado.httpclient import HTTPResponse
 
-from .clients.hub import ask_hub, object_of
-from .errors import Unavailable
+from ..clients.hub import ask_hub, object_of
+from ..errors import Unavailable
 
 _SECONDS = 30.0
 _HINT = "Try again in a moment. If it lasts, tell an administrator: the service needs the scopes admin:users, admin:servers and tokens."

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .models import Build, PreparedEnvironment
+from ..models import Build, PreparedEnvironment
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 LAUNCH_SCHEMA = "https://binderhub.jupyter.org/launch"

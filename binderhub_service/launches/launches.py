@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from .builds.controls import ControlKind, Controls
-from .builds.launch_places import LaunchPlaces
-from .builds.launch_quota import HubServer, WantedServer
-from .clients.hub import escaped
-from .common import paths
-from .common.paths import url_path
-from .common.refusal import Refused
-from .errors import InvalidRequest
+from ..builds.controls import ControlKind, Controls
+from ..builds.launch_places import LaunchPlaces
+from ..builds.launch_quota import HubServer, WantedServer
+from ..clients.hub import escaped
+from ..common import paths
+from ..common.paths import url_path
+from ..common.refusal import Refused
+from ..errors import InvalidRequest
+from ..models import Request, Template
+from ..names import former_server_name, server_name
+from ..providers import Provider, check_permitted, provider_for
 from .hub_starts import HubStarts
-from .models import Request, Template
-from .names import former_server_name, server_name
-from .providers import Provider, check_permitted, provider_for
 
 ANSWER_SECONDS = 2.0
 NOTHING_MORE: Mapping[str, str] = {}

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from cachetools import LRUCache, TTLCache
 from tornado.httpclient import HTTPResponse
 
-from .clients.hub import ask_hub, object_of
-from .errors import NotAllowed, Unavailable
-from .models import Account
+from ..clients.hub import ask_hub, object_of
+from ..errors import NotAllowed, Unavailable
+from ..models import Account
 
 log = logging.getLogger("binderhub_service")
 

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 from jupyterhub.services.auth import HubOAuth
 from traitlets.config.loader import Config, LazyConfigValue, PyFileConfigLoader
 
-from .app import CONFIG_VARIABLE, OF_A_BROKEN_FILE, BinderService
-from .assembly import Assembly
-from .common.authority import bracketed
-from .common.redact import redact
-from .endings import is_token_refused
-from .errors import BinderError, NotAllowed
-from .metrics import Metrics
-from .programs import check_git
-from .settings_check import sentence_of, setting_errors_converted
-from .state_lock import state_errors_converted
-from .store.store import Store
-from .tasks import Tasks
+from ..app import CONFIG_VARIABLE, OF_A_BROKEN_FILE, BinderService
+from ..assembly import Assembly
+from ..common.authority import bracketed
+from ..common.redact import redact
+from ..errors import BinderError, NotAllowed
+from ..monitoring.metrics import Metrics
+from ..process.endings import is_token_refused
+from ..process.programs import check_git
+from ..process.state_lock import state_errors_converted
+from ..process.tasks import Tasks
+from ..settings.check import sentence_of, setting_errors_converted
+from ..store.store import Store
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,17 @@ from typing import Any
 
 from tornado.httpclient import HTTPResponse
 
-from .clients.hub import ask_hub, escaped, object_of, server_path
-from .errors import BinderError, BuildFailed, Conflict, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from ..clients.hub import ask_hub, escaped, object_of, server_path
+from ..errors import (
+    BinderError,
+    BuildFailed,
+    Conflict,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    TooMany,
+    Unavailable,
+)
 
 _DIGITS = 7
 _RETRY_AFTER_SECONDS = 10

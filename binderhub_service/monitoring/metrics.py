@@ -8,13 +8,13 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from ..builds.builds import Builds
+from ..images.uv_cache import UvCache
+from ..models import Build
+from ..process.tasks import Tasks
+from ..providers import Provider
+from ..store.space import Space
 from .binderhub_metrics import BinderHubMetrics
-from .builds.builds import Builds
-from .images.uv_cache import UvCache
-from .models import Build
-from .providers import Provider
-from .store.space import Space
-from .tasks import Tasks
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
 _BUILD_BUCKETS_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from .models import PreparedEnvironment
+from ..models import PreparedEnvironment
 
 _SIGNATURES = ("X-Hub-Signature-256", "X-Gitea-Signature")
 _DIGITS = 40

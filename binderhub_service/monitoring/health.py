@@ -10,8 +10,8 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
-from .builds.launch_quota import LaunchLimits
-from .errors import BinderError, Unavailable
+from ..builds.launch_quota import LaunchLimits
+from ..errors import BinderError, Unavailable
 
 Check = Callable[[], Awaitable[None]]
 _TRIES = 3

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from .errors import Unavailable
+from ..errors import Unavailable
+from ..store.temporary_users import TemporaryUser, TemporaryUserRecords
 from .hub_users import HubUsers
-from .store.temporary_users import TemporaryUser, TemporaryUserRecords
 
 log = logging.getLogger("binderhub_service")
 _JOIN_SECONDS = 60.0

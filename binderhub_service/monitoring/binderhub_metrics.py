@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from .models import Build, State
-from .providers import Provider
+from ..models import Build, State
+from ..providers import Provider
 
 _BUILD_BUCKETS_SECONDS = (60, 120, 300, 600, 1800, 3600, 7200)
 _LAUNCH_BUCKETS_SECONDS = (2, 5, 10, 20, 30, 60, 120, 300, 600)

@@ -11,9 +11,9 @@ from http import HTTPStatus
 
 from tornado import httputil
 
-from . import __version__
-from .common.forwarded import Network, client_address
-from .errors import BinderError, BodyTooLarge, Unavailable
+from .. import __version__
+from ..common.forwarded import Network, client_address
+from ..errors import BinderError, BodyTooLarge, Unavailable
 
 _RETRY_AFTER_SECONDS = 5
 _STREAMED_SECONDS = 1800.0

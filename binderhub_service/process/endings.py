@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
-from .errors import BinderError
+from ..errors import BinderError
 from .state_lock import HubProcess
 
 log = logging.getLogger("binderhub_service")

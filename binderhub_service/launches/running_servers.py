@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from .builds.launch_quota import HubServer
-from .clients.hub import ask_hub
-from .common.json_object import json_object
-from .errors import Unavailable
+from ..builds.launch_quota import HubServer
+from ..clients.hub import ask_hub
+from ..common.json_object import json_object
+from ..errors import Unavailable
 
 _PAGE = 200
 _MAX_PAGES = 5000

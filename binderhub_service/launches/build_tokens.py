@@ -9,7 +9,7 @@ import time
 
 import jwt
 
-from .errors import NotAllowed
+from ..errors import NotAllowed
 
 _ALGORITHM = "HS256"
 _RESUMED_SECONDS = 86_400

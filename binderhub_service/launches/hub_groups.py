@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from cachetools import TTLCache
 
-from .clients.hub import ask_hub, object_of
-from .errors import Unavailable
+from ..clients.hub import ask_hub, object_of
+from ..errors import Unavailable
 
 _SECONDS = 20.0
 _KEPT_SECONDS = 60.0

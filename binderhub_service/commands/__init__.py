@@ -1,0 +1,1 @@
+"""The program: serving, and what is done beside the service."""
