@@ -80,8 +80,14 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
     return Rejection(422, f"The server ended with status {status} while it started.{cure} {last}")
 
 
-def script_ended(script: str) -> Rejection:
-    """Return the rejection that a start script means which ended well and has not become the server."""
+def script_ended(script: str, status: int) -> Rejection:
+    """Return the rejection that a start script means which ended without becoming the server.
+
+    Args:
+        status: 0, or `COMMAND_NOT_FOUND`.
+    """
+    if status == COMMAND_NOT_FOUND:
+        return Rejection(422, f"The script {script} ended with status {status}: a program that it names is not here. The hub's log says which.")
     return Rejection(422, f'The script {script} ended without starting the server. Its last line must be: exec "$@"')
 
 

@@ -223,6 +223,12 @@ REFUSED = {
     "an absolute include": ({"requirements.txt": "-r /etc/hostname"}, "environment_invalid", "leads out"),
     "an include whose name is too long": ({"requirements.txt": "-r " + "x" * 300}, "environment_invalid", "xxx"),
     "an include with a zero byte": ({"requirements.txt": "-r a\0b"}, "environment_invalid", "cannot be read"),
+    "an environment of conda": (
+        {"requirements.txt": "name: x\ndependencies:\n  - six\n"},
+        "environment_invalid",
+        "The line name: x of requirements.txt",
+    ),
+    "a list of conda": ({"requirements.txt": "- six\n"}, "environment_invalid", "which is conda's"),
     "dynamic that is no list": ({"pyproject.toml": "[project]\nname = 'p'\ndynamic = 5\n"}, "environment_invalid", "pyproject.toml"),
     "packages that are no list": ({"pyproject.toml": PROJECT, "uv.lock": "package = 5\n"}, "environment_invalid", "uv.lock"),
     "a large file": ({"requirements.txt": b"#" * (10 * 1024 * 1024 + 1)}, "environment_invalid", "larger"),
@@ -304,6 +310,12 @@ NOTED = {
     "setup.cfg alone": ({"setup.cfg": "[metadata]\nname = p\n"}, "setup.cfg alone makes no package"),
     "an option of pip": ({"requirements.txt": "--no-deps\nsix"}, "The option --no-deps in requirements.txt"),
     "a name of pyenv": ({".python-version": "pypy3.10"}, "'pypy3.10', which is no version of Python"),
+    "groups alone": ({"pyproject.toml": "[dependency-groups]\ndev = ['six']\n"}, "in dependency-groups only"),
+    "a script of Windows' editor": ({"postBuild.txt": "true\n"}, "postBuild.txt is not read: postBuild would be"),
+    "what a folder hides": (
+        {"binder/postBuild": "true\n", "requirements.txt": SOME},
+        "requirements.txt in the root is not read: where there is a folder binder",
+    ),
     "no package": (
         {"pyproject.toml": "[tool.poetry]\npackage-mode = false\n[build-system]\nrequires = ['poetry-core']\n"},
         "pyproject.toml says that this is no package",
@@ -320,6 +332,21 @@ def test_what_is_not_honoured_is_said(read: Read, case: str) -> None:
 def test_a_file_in_another_encoding_is_written_anew_for_uv(read: Read) -> None:
     assert read({"requirements.txt": "six\n".encode("utf-16")}).rewritten == {"requirements.txt": "six\n"}
     assert read({"requirements.txt": "six\n"}).rewritten == {}
+    assert read({"pyproject.toml": PROJECT.encode("utf-16")}).rewritten == {"pyproject.toml": PROJECT}
+    assert read({"pyproject.toml": "[tool.black]\n".encode("utf-16")}).rewritten == {}
+
+
+def test_what_a_folder_hides_is_not_said_of_what_it_includes_or_has_itself(read: Read) -> None:
+    files = {"binder/requirements.txt": "-r ../requirements.txt\n", "binder/start": "", "start": "", "requirements.txt": SOME, "setup.py": ""}
+    assert read(files).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("runtime.txt", "python-3.12-2024-01-01"), ("runtime.txt", "3.12"), (".python-version", "cpython-3.12"), (".python-version", "3.12\n3.11")],
+)
+def test_a_version_of_python_has_several_forms(read: Read, name: str, said: str) -> None:
+    assert read({name: said}).python == "3.12"
 
 
 UNREADABLE_HERE = {

@@ -9,6 +9,7 @@ from binderhub_service.worker.recipes.uv_output import UvOutput
 
 NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: "
 UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
+NO_LINE = "error: Couldn't parse requirement in `requirements.txt` at position 0\n  cause: Expected one of `@`, `(`, found `x`\n         {}\n"
 SAID = {
     "one equals sign": (
         'error: Couldn\'t parse requirement in `requirements.txt` at position 0\n  cause: no such comparison operator "=", must be one of '
@@ -103,6 +104,49 @@ SAID = {
     "a module of Python's own": (
         f"{NO_SOLUTION}Because glob was not found in the package registry and you require glob, {UNSATISFIABLE}\n",
         "The requirement glob does not exist in the package index. It is part of Python itself: remove it.",
+    ),
+    "what pip list prints": (NO_LINE.format("Package    Version"), "This is what pip list prints; write what pip freeze prints."),
+    "a command of pip": (NO_LINE.format("!pip install six"), "Write only what is to be installed"),
+    "a line of Python": (NO_LINE.format("import six"), "without the word import"),
+    "a list with commas": (NO_LINE.format("six, idna"), "Write one package a line"),
+    "quotation marks": (
+        "error: Unexpected '\"', expected '-c', '-e', '-r' or the start of a requirement: requirements.txt:1:1\n",
+        "Remove the quotation marks.",
+    ),
+    "a project without a name": (
+        "error: Failed to parse: pyproject.toml\n  cause: TOML parse error at line 1, column 1\n         1 | [project]\n           | ^\n"
+        "         `pyproject.toml` is using the `[project]` table, but the required `project.name` field is not set\n",
+        "The file pyproject.toml cannot be used: `pyproject.toml` is using the `[project]` table, but the required `project.name` field is not set.",
+    ),
+    "a file of the repository": (
+        "error: Distribution not found at: file:///s/images/.made/r.1/content/my%20wheels/x-1.0-py3-none-any.whl\n",
+        "The requirement my wheels/x-1.0-py3-none-any.whl would be a file of the repository, and is not there.",
+    ),
+    "Debian's mistake": (
+        f"{NO_SOLUTION}Because pkg-resources was not found in the package registry and you require pkg-resources==0.0.0, {UNSATISFIABLE}\n",
+        "It is a mistake of Debian's pip freeze: remove it.",
+    ),
+    "Python itself": (
+        f"{NO_SOLUTION}Because python was not found in the package registry and you require python==3.9, {UNSATISFIABLE}\n",
+        "runtime.txt",
+    ),
+    "a version of another index": (
+        f"{NO_SOLUTION}Because there is no version of torch==1.9.0+cu111 and you require torch==1.9.0+cu111, {UNSATISFIABLE}\n",
+        "What stands behind + is of another index",
+    ),
+    "a name that is mistaken for another": (
+        "error: Failed to build `sklearn==0.0.post12`\n  cause: The build backend returned an error\n\n         [stderr]\n         no\n\n"
+        "hint: `sklearn` is often confused for `scikit-learn`. Did you mean to install `scikit-learn` instead?\n",
+        "could not be built from source. Probably scikit-learn is meant.",
+    ),
+    "an error before advice": (
+        "error: Failed to build `a @ file:///s/content`\n  cause: The build backend returned an error\n\n         [stderr]\n"
+        "         error: Multiple top-level packages discovered in a flat-layout: ['data', 'nb'].\n\n         To find more, look for docs.\n",
+        "It said: Multiple top-level packages discovered in a flat-layout: ['data', 'nb'].",
+    ),
+    "a setup.py that does not run": (
+        "error: The build backend returned an error\n  cause: Call to `x` failed\n\n         [stderr]\n         SyntaxError: Missing parentheses\n",
+        "The repository's own package could not be built. It said: SyntaxError: Missing parentheses.",
     ),
     "something new": ("error: the moon is full\n", "The requirements could not be installed."),
 }

@@ -5,6 +5,7 @@ The names are repo2docker's.
 
 from __future__ import annotations
 
+import codecs
 import os
 import pwd
 from pathlib import Path
@@ -40,6 +41,8 @@ def script_problem(name: str, content: bytes) -> tuple[str, str] | None:
         name: how sentences name it.
         content: the script, or its beginning.
     """
+    if b"\0" in content[:_FIRST_LINE_BYTES] and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"The script {name} is saved as UTF-16, so it cannot run.", "Save it as UTF-8, without a byte order mark."
     first, _, _ = content[:_FIRST_LINE_BYTES].partition(b"\n")
     if first.endswith(b"\r"):
         return f"The script {name} has Windows line endings (from line 1 on), so it cannot run.", "Save it with Unix line endings (LF)."

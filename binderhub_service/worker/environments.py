@@ -38,9 +38,13 @@ _NOT_HERE = (
     "Pipfile.lock",
 )
 _INCLUDE = re.compile(r"^(?:-r|--requirement|-c|--constraint)[\s=]*(?P<file>\S+)")
+# How an environment.yml begins, and a list in it.
+_OF_CONDA = re.compile(r"(?:(?:name|channels|dependencies|prefix|variables):(?:\s|$)|- \S)")
+_SHOWN_CHARACTERS = 100
 _CLAUSE = r"(?:(?:~=|===?|!=|[<>]=?)\s*)?\d+(?:\.(?:\d+|\*))*(?:(?:a|b|rc)\d+)?"
 _REQUIRES_PYTHON = re.compile(rf"\s*{_CLAUSE}(?:\s*,\s*{_CLAUSE})*\s*(?:,\s*)?")
-_PYTHON_VERSION = re.compile(r"^(?:python-)?(?P<version>\d+(?:\.\d+){0,2})$")
+# A day may follow in a runtime.txt, which counts for R alone.
+_PYTHON_VERSION = re.compile(r"^(?:c?python-)?(?P<version>\d+(?:\.\d+){0,2})(?:-\d{4}-\d\d-\d\d)?$")
 
 
 def definition_in(root: Path, honoured: Set[str] = frozenset()) -> Definition:
@@ -91,6 +95,8 @@ class _Reader:
             self._files.take(start)
         python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python or locked_python
         self._notes.extend(unread_files.notes(_names_of_files(self._files.root / folder), self._read_names()))
+        if folder and not self._honoured:
+            self._notes.extend(unread_files.notes_of_root(folder, _names_of_files(self._files.root), self._read_names()))
         for other in sorted(self._files.root.iterdir()):
             if other.name.lower() in unread_files.FOLDERS and other.is_dir() and not other.is_symlink():
                 self._notes.extend(unread_files.notes_of_folder(other.name, _names_of_files(other)))
@@ -160,7 +166,12 @@ class _Reader:
             return
         seen.add(path)
         here = PurePosixPath(path).parent
-        translation = requirements_text.for_uv(path, self._files.text(path))
+        text = self._files.text(path)
+        of_conda = next(filter(_OF_CONDA.match, requirements_text.lines(text)), None)
+        if of_conda:
+            message = f"The line {of_conda[:_SHOWN_CHARACTERS]} of {path} is of an environment.yml, which is conda's."
+            raise BuildFailed(message, code="environment_invalid", hint="Write the packages alone, one a line.")
+        translation = requirements_text.for_uv(path, text)
         if translation.text.encode() != self._files.taken[path]:
             self._rewritten[path] = translation.text
         self._notes.extend(translation.notes)
@@ -178,6 +189,8 @@ class _Reader:
         setup = self._files.path_if_file(folder, "setup.py") if not folder else None
         path = self._files.path_if_file(folder, "pyproject.toml")
         content = self._files.toml(path) if path else {}
+        if path and (text := self._files.text(path)).encode() != self._files.taken[path]:
+            self._rewritten[path] = text
         table = content.get("project")
         project = table if isinstance(table, dict) else {}
         lock = self._files.path_if_file(folder, "uv.lock") if project else None
@@ -205,6 +218,7 @@ class _Reader:
             self._tied.append(f"the repository itself is installed ({setup or path})")
         if path and not project and not package and not self._all_of_lock:
             self._files.taken.pop(path, None)  # settings of tools only
+            self._rewritten.pop(path, None)
         return (path if project else None), bool(lock), package, self._requires_python(path, project), local_paths.indexes_of(content)
 
     def _read_versions(self, folder: str) -> None:

@@ -30,7 +30,13 @@ _NAMES = (
     "Dockerfile",
     "Pipfile",
 )
-_SPELLINGS = {name.lower(): name for name in _NAMES} | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
+_SPELLINGS = (
+    {name.lower(): name for name in _NAMES}
+    | {f"{name.lower()}.txt": name for name in _NAMES}  # as editors on Windows save them
+    | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
+)
+# A pyproject.toml, setup.py or Dockerfile in the root may be there for something else.
+_MEANT_FOR_US = ("requirements.txt", "runtime.txt", "postBuild", "start", "environment.yml", "apt.txt", "install.R", "Project.toml", "Pipfile")
 FOLDERS = frozenset({"binder", ".binder"})
 
 
@@ -51,6 +57,21 @@ def notes(names: Set[str], read: Set[str]) -> list[str]:
     return [f"The file {note}." for note in found]
 
 
+def notes_of_root(folder: str, names: Set[str], read: Set[str]) -> list[str]:
+    """Return a sentence for every file in the root that a folder hides.
+
+    Args:
+        folder: the folder that hides the root.
+        names: of the files in the root.
+        read: names of files that have an effect.
+    """
+    return [
+        f"The file {name} in the root is not read: where there is a folder {folder}, only what is in it is."
+        for name in _MEANT_FOR_US
+        if name in names - read
+    ]
+
+
 def notes_of_folder(folder: str, names: Set[str]) -> list[str]:
     """Return a sentence for every file that would have an effect if the name of its folder, in the root, were in small letters.
 
@@ -67,5 +88,7 @@ def unread_tables(path: str, content: Mapping[str, Any]) -> list[str]:
     """Return a sentence for every table of a pyproject.toml that names packages for a tool that is not used here."""
     tool = content.get("tool")
     tables = tool if isinstance(tool, Mapping) else {}
+    groups = "dependency-groups" in content and "project" not in content and "build-system" not in content
     found = [name for name in ("pixi", "conda-lock") if isinstance(tables.get(name), Mapping) and tables[name].get("dependencies")]
-    return [f"The file {path} names packages for {name} (tool.{name}.dependencies), which are not installed." for name in found]
+    said = [f"The file {path} names packages for {name} (tool.{name}.dependencies), which are not installed." for name in found]
+    return [*said, *([f"The file {path} names packages in dependency-groups only, which are not installed."] if groups else [])]

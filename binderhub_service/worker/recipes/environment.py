@@ -33,6 +33,7 @@ from .content import fetch
 from .definition_folder import files_rewritten, write_files_alone
 from .editables import import_roots
 from .install_errors import install_error, python_error
+from .script_errors import why_script_failed
 from .uv import uv_environment
 from .uv_output import UvOutput
 
@@ -276,11 +277,8 @@ class _Installer:
         if finished.status and _NO_SPACE.search(finished.tail):
             raise disk_full()
         if finished.status:
-            raise BuildFailed(
-                f"The script {script} failed with exit status {finished.status}.",
-                code="post_build_failed",
-                hint="The end of the log says why; correct the script.",
-            )
+            why = why_script_failed(path.read_bytes(), finished.tail) or "The end of the log says why; correct the script."
+            raise BuildFailed(f"The script {script} failed with exit status {finished.status}.", code="post_build_failed", hint=why)
 
     def _for_scripts(self) -> dict[str, str]:
         """Return the environment of the repository's scripts, with a home that becomes part of what is made."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ...common.git_messages import TRUST_HINT
 from ...errors import BuildFailed
 
-_NO_PYTHON = re.compile(r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request", re.IGNORECASE)
+_NO_PYTHON = re.compile(
+    r"No interpreter found|No download found|Failed to download .{0,300}python|Invalid version request|Querying Python", re.IGNORECASE
+)
 _LOGIN = re.compile(r"An index URL \((?P<url>[^)\s]+)\) could not be queried due to a lack of valid authentication")
 _BAD_LINE = re.compile(
     r"Couldn.t parse requirement in `(?P<file>[^`\n]{1,300})`[^\n]{0,40}\n {0,8}(?:cause|Caused by): (?P<reason>[^\n]{1,500})\n"
@@ -23,6 +25,28 @@ _NO_BEGINNING = re.compile(
     r"Unexpected '(?P<what>[^\n]{1,4})', expected [^\n]{1,60} the start of a requirement: (?P<file>[^:\n]{1,300}):(?P<line>\d{1,9}):\d"
 )
 _NO_KEY = re.compile(r"git fetch [^\n]{0,200}'(?P<url>ssh://[^'\n]{1,300})'")
+_BAD_PROJECT = re.compile(r"Failed to parse: `?(?P<file>[^`\s]{1,300})`?\n(?P<said>(?:[ \t]{1,20}[^\n]{0,500}\n?){1,8})")
+_IN_REPOSITORY = re.compile(r"Distribution not found at: file://\S{1,1000}/\.made/[^/\s]{1,300}/(?:content|aside/definition)/(?P<path>[^\s]{1,300})")
+# What a line of a requirements file is, by how it begins, and how to write it.
+_MEANT = (
+    (re.compile(r"[!%]?pip3? install\s"), "Write only what is to be installed, one package a line."),
+    (re.compile(r"(?:import|from) "), "Write only the name of the package, without the word import."),
+    (re.compile(r"Package {1,200}Version$"), "This is what pip list prints; write what pip freeze prints."),
+    (re.compile(r"[\w.-]{1,200},"), "Write one package a line, without commas between."),
+    (re.compile(r"git\+git:"), "Write git+https:// and the same host and path."),
+)
+# Names that package indexes do not have, or have for something else, and what to do about them.
+_MISTAKEN = {
+    "python": "The version of Python is named in a file runtime.txt, e.g. python-3.12.",
+    "pkg-resources": "It is a mistake of Debian's pip freeze: remove it.",
+    "cv2": "Write opencv-python-headless.",
+    "pil": "Write pillow.",
+    "yaml": "Write pyyaml.",
+    "skimage": "Write scikit-image.",
+}
+_PART_OF_PYTHON = "It is part of Python itself: remove it."
+_OTHER_NAME = re.compile(r"hint: `[^`\n]{1,200}` is often confused for `(?P<name>[^`\n]{1,200})`")
+_ERROR_LINE = re.compile(r"^[ \t]{1,20}(?:error|(?:\w+\.){0,9}\w*(?:Error|Exception)): [^\n]{1,2000}$", re.MULTILINE)
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
 _NO_WHEEL = re.compile(r"(?<![^\s,])(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
@@ -37,6 +61,7 @@ _NOT_TRUSTED = re.compile(r"invalid peer certificate|certificate verify failed",
 _FROM_ADDRESS = re.compile(r"Failed to download(?: and build)? `(?P<name>[A-Za-z0-9._-]{1,200})(?:\[[^\]`\n]{0,200}\])? @ (?P<url>[^`\n]{1,2000})`")
 _NOT_FETCHED = re.compile(r"Failed to fetch|Git operation failed", re.IGNORECASE)
 _CONCLUSION = ", we can conclude that your requirements are unsatisfiable"
+_OWN_PACKAGE = "Correct its pyproject.toml or setup.py. The log says more."
 _SHOWN_CHARACTERS = 300
 
 
@@ -75,7 +100,12 @@ def _no_beginning(tail: str) -> BuildFailed | None:
         return None
     what = match["what"]
     shown = f"'{what}'" if what.isprintable() else " ".join(f"U+{ord(sign):04X}, which is not seen" for sign in what)
-    hint = "Write name==version; names with an underscore are conda's own." if what == "_" else "Correct the line, or remove it."
+    hints = {
+        "_": "Write name==version; names with an underscore are conda's own.",
+        '"': "Remove the quotation marks.",
+        "'": "Remove the quotation marks.",
+    }
+    hint = hints.get(what, "Correct the line, or remove it.")
     return BuildFailed(
         f"Line {match['line']} of {match['file']} is not a requirement: no package's name begins with {shown}.", code="requirements_failed", hint=hint
     )
@@ -106,7 +136,24 @@ def _bad_line(tail: str) -> BuildFailed | None:
     return BuildFailed(
         f"The line {line} in {match['file']} is not a requirement: {match['reason'][:_SHOWN_CHARACTERS]}.",
         code="requirements_failed",
-        hint="Correct the line.",
+        hint=next((hint for pattern, hint in _MEANT if pattern.match(line)), "Correct the line."),
+    )
+
+
+def _bad_project(tail: str) -> BuildFailed | None:
+    match = _BAD_PROJECT.search(tail)
+    if not match:
+        return None
+    said = match["said"].strip().rpartition("\n")[2].strip()[:_SHOWN_CHARACTERS].rstrip(".")
+    return BuildFailed(f"The file {match['file']} cannot be used: {said}.", code="requirements_failed", hint="Correct the file.")
+
+
+def _not_in_repository(tail: str) -> BuildFailed | None:
+    match = _IN_REPOSITORY.search(tail)
+    return match and BuildFailed(
+        f"The requirement {unquote(match['path'])} would be a file of the repository, and is not there.",
+        code="requirement_not_found",
+        hint="Add the file, or write the package's name and version.",
     )
 
 
@@ -156,14 +203,19 @@ def _unknown_package(tail: str) -> BuildFailed | None:
     return match and BuildFailed(
         f"The requirement {match['name']} does not exist in the package index.",
         code="requirement_not_found",
-        hint="It is part of Python itself: remove it." if match["name"] in sys.stdlib_module_names else "Check its spelling, or remove it.",
+        hint=_MISTAKEN.get(
+            match["name"].lower(), _PART_OF_PYTHON if match["name"] in sys.stdlib_module_names else "Check its spelling, or remove it."
+        ),
     )
 
 
 def _no_such_version(tail: str) -> BuildFailed | None:
     match = _NO_SUCH_VERSION.search(tail)
-    return match and BuildFailed(
-        f"There is no version of the requirement {match['what']}.", code="requirement_not_found", hint="Ask for a version that exists."
+    if not match:
+        return None
+    hint = "What stands behind + is of another index: name that in a line --extra-index-url, or leave it out." if "+" in match["what"] else ""
+    return BuildFailed(
+        f"There is no version of the requirement {match['what']}.", code="requirement_not_found", hint=hint or "Ask for a version that exists."
     )
 
 
@@ -181,19 +233,27 @@ def _conflict(tail: str) -> BuildFailed | None:
 
 def _build_failed(tail: str) -> BuildFailed | None:
     match = _BUILD_FAILED.search(tail)
+    if not match and "The build backend returned an error" in tail:  # of what is installed where it is
+        return BuildFailed(f"The repository's own package could not be built.{_said_last(tail)}", code="requirement_build_failed", hint=_OWN_PACKAGE)
     if not match:
         return None
     if match["own"]:
         return BuildFailed(
             f"The repository's own package {match['name']} could not be built.{_said_last(tail)}",
             code="requirement_build_failed",
-            hint="Correct its pyproject.toml or setup.py. The log says more.",
+            hint=_OWN_PACKAGE,
         )
     if _COMPILER.search(tail):
         return BuildFailed(
             f"The requirement {match['name']} could not be built from source: it needs a compiler or a library of the system.",
             code="requirement_build_failed",
             hint="Ask for a version with ready-made wheels, or use a hub in docker or kubernetes mode. The log says more.",
+        )
+    if other := _OTHER_NAME.search(tail):
+        return BuildFailed(
+            f"The requirement {match['name']} could not be built from source.",
+            code="requirement_build_failed",
+            hint=f"Probably {other['name']} is meant.",
         )
     return BuildFailed(
         f"The requirement {match['name']} could not be built from source.{_said_last(tail)}",
@@ -203,9 +263,11 @@ def _build_failed(tail: str) -> BuildFailed | None:
 
 
 def _said_last(tail: str) -> str:
-    """Return the last line of a build's own output, which is indented below its heading, as a sentence."""
-    output = tail.partition("hint:")[0].rstrip().rpartition("\n")[2]
-    last = output.strip().removeprefix("cause: ")
+    """Return the last error of a build's own output, which is indented below its heading, or else its last line, as a sentence."""
+    told = tail.partition("hint:")[0].rstrip()
+    errors = _ERROR_LINE.findall(told)
+    output = errors[-1] if errors else told.rpartition("\n")[2]
+    last = output.strip().removeprefix("cause: ").removeprefix("error: ")
     return f" It said: {last[:_SHOWN_CHARACTERS].rstrip('.')}." if output.startswith("  ") and last else ""
 
 
@@ -238,6 +300,17 @@ def _index_away(tail: str) -> BuildFailed | None:
 
 
 _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
-    *(_login_missing, _bad_line, _no_beginning, _no_key),
-    *(_other_machine, _other_hash, _no_wheel, _unknown_package, _no_such_version, _conflict, _build_failed, _address_away, _index_away),
+    *(_login_missing, _bad_line, _bad_project, _no_beginning, _no_key),
+    *(
+        _not_in_repository,
+        _other_machine,
+        _other_hash,
+        _no_wheel,
+        _unknown_package,
+        _no_such_version,
+        _conflict,
+        _build_failed,
+        _address_away,
+        _index_away,
+    ),
 )

@@ -1,0 +1,36 @@
+"""Why a script of a repository failed, where its text or its last words tell; pure."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_FOUND = re.compile(r"(?P<program>[A-Za-z0-9._+-]{1,100}): (?:command )?not found[ \t\r]*$", re.MULTILINE)
+# Programs of other modes' images.
+_OF_OTHER_MODES = {
+    "conda": "conda",
+    "mamba": "conda",
+    "sudo": "rights of an administrator",
+    "apt": "packages of the system",
+    "apt-get": "packages of the system",
+}
+_WINDOWS_LINE = re.compile(rb"\r\n")
+
+
+def why_script_failed(script: bytes, tail: str) -> str:
+    """Return why a script failed and what to do, as sentences; empty if nothing tells.
+
+    Args:
+        script: its content.
+        tail: the end of what it printed.
+    """
+    if _WINDOWS_LINE.search(script):
+        return "It has Windows line endings: save it with Unix line endings (LF)."
+    missing = _NOT_FOUND.findall(tail)
+    if not missing:
+        return ""
+    program = missing[-1]
+    if program in _OF_OTHER_MODES:
+        return (
+            f"There is no {program} here: embedded mode has no {_OF_OTHER_MODES[program]}. Leave it out, or use a hub in docker or kubernetes mode."
+        )
+    return f"The program {program} is not here: have requirements.txt install it, or leave it out."

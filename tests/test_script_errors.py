@@ -1,0 +1,36 @@
+"""Why a script of a repository cannot run or has failed, as a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from binderhub_service.common.repo_environment import script_problem
+from binderhub_service.worker.recipes.script_errors import why_script_failed
+from spawner.rejection import script_ended
+
+FAILED = [
+    (b"#!/bin/bash\necho x\r\npip --version\r\n", "no such option: --version\r\n", "It has Windows line endings"),
+    (b"conda install x\n", "postBuild: line 2: conda: command not found\n", "There is no conda here: embedded mode has no conda."),
+    (b"sudo apt-get install x\n", "postBuild: line 2: sudo: command not found\n", "embedded mode has no rights of an administrator."),
+    (b"npm ci\n", "postBuild: 2: npm: not found\n", "The program npm is not here"),
+    (b"exit 3\n", "something else\n", ""),
+]
+
+
+@pytest.mark.parametrize(("script", "tail", "said"), FAILED)
+def test_a_script_that_failed_is_told_why_where_that_can_be_seen(script: bytes, tail: str, said: str) -> None:
+    why = why_script_failed(script, tail)
+    assert said in why if said else not why
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("#!/bin/bash\n".encode("utf-16"), "saved as UTF-16"), (b"#!/bin/bash\r\n", "Windows line endings"), (b"#!/bin/bash\n", None)],
+)
+def test_a_script_that_cannot_run_is_told_before_it_is_tried(content: bytes, said: str | None) -> None:
+    problem = script_problem("start", content)
+    assert (problem is None) if said is None else (problem and said in problem[0] and problem[1])
+
+
+def test_a_start_script_that_misses_a_program_is_named() -> None:
+    assert "The script start ended with status 127: a program that it names is not here." in str(script_ended("start", 127))
