@@ -3,7 +3,7 @@
     python -m bench.fake_kubelet NODE ADDRESS FOLDER
 
 Registers the node with the API server of ``KUBECONFIG``, writes ``ready``, and plays kubelet until its standard input ends: every pod that
-the scheduler puts there goes through its three steps; the API server fetches logs over HTTPS, as from any kubelet.
+the scheduler puts there goes through its steps; the API server fetches logs over HTTPS, as from any kubelet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aiohttp import web
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
 from kubernetes_asyncio.config import load_kube_config
 
-STEPS = {"fetch": (1.0, 3), "build": (8.0, 50), "push": (1.0, 2)}
+STEPS = {"fetch": (1.0, 3), "build": (7.0, 49), "push": (1.0, 2), "try": (1.0, 1)}
 """For each step, how long it takes and how many lines it tells."""
 LABEL = "binder-bench"
 _MERGE = "application/merge-patch+json"
@@ -134,8 +134,8 @@ class Kubelet:
 
     async def _patch(self, name: str, namespace: str, ended: list[str], running: str | None) -> None:
         statuses = list(_statuses(ended, running))
-        phase = "Succeeded" if running is None else "Running" if running == "push" else "Pending"
-        status = {"phase": phase, "startTime": _now(), "initContainerStatuses": statuses[:2], "containerStatuses": statuses[2:]}
+        phase = "Succeeded" if running is None else "Running" if running == "try" else "Pending"
+        status = {"phase": phase, "startTime": _now(), "initContainerStatuses": statuses[:-1], "containerStatuses": statuses[-1:]}
         await _read(await self._api.patch_namespaced_pod_status(name, namespace, {"status": status}, _content_type=_MERGE, **_SMALL))
 
     @staticmethod
@@ -146,7 +146,8 @@ class Kubelet:
 def _statuses(ended: list[str], running: str | None) -> Iterator[dict[str, Any]]:
     for step, (_, lines) in STEPS.items():
         if step in ended:
-            state = {"terminated": {"exitCode": 0, "reason": "Completed", "message": json.dumps({"reports": lines}), "finishedAt": _now()}}
+            message = json.dumps({"reports": lines, "untried": step == "push"})
+            state = {"terminated": {"exitCode": 0, "reason": "Completed", "message": message, "finishedAt": _now()}}
         elif step == running:
             state = {"running": {"startedAt": _now()}}
         else:

@@ -21,7 +21,7 @@ from tests.harness.waiting import until, within
 
 BUILD = a_build()
 POD = f"build-{BUILD.id}"
-STEPS = ("fetch", "build", "push")
+STEPS = ("fetch", "build", "push", "try")
 NO_ROOM = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}
 
 
@@ -51,9 +51,9 @@ async def make(fake: FakeCluster, tmp_path: Path) -> AsyncIterator[Any]:
 
 
 def statuses(*states: dict[str, Any]) -> dict[str, Any]:
-    all_states = [*states, *[{"waiting": {"reason": "PodInitializing"}}] * (3 - len(states))]
+    all_states = [*states, *[{"waiting": {"reason": "PodInitializing"}}] * (len(STEPS) - len(states))]
     named = [{"name": step, "state": state} for step, state in zip(STEPS, all_states, strict=True)]
-    return {"initContainerStatuses": named[:2], "containerStatuses": named[2:]}
+    return {"initContainerStatuses": named[:-1], "containerStatuses": named[-1:]}
 
 
 def line(number: int) -> bytes:
@@ -72,6 +72,18 @@ async def test_the_steps_are_told_in_their_order(fake: FakeCluster, make: Any) -
     reports, error = await followed(make(), BUILD, "build:1")
     assert error is None
     assert [report.cursor for report in reports] == ["push:1"]
+
+
+async def test_an_image_that_was_pushed_untried_is_tried_in_a_step_of_its_own(fake: FakeCluster, make: Any) -> None:
+    fake.logs = {step: [[line(1)]] for step in STEPS}
+    untried = {"terminated": {"exitCode": 0, "message": '{"reports": 1, "untried": true}'}}
+    bad = {"terminated": {"exitCode": 1, "message": '{"reports": 1, "error": {"code": "no_singleuser", "message": "No."}}'}}
+    await fake.put(POD, phase="Failed", **statuses(WELL, WELL, untried, bad))
+    for after, cursors in (("build:1", ["push:1", "try:1"]), ("push:1", ["try:1"]), ("try:1", [])):
+        reports, error = await followed(make(), BUILD, after)
+        assert [report.cursor for report in reports] == cursors
+        assert error
+        assert error.code == "no_singleuser"
 
 
 async def test_each_reason_for_waiting_is_told_once_also_after_a_restart(fake: FakeCluster, make: Any) -> None:

@@ -37,8 +37,8 @@ def secret(build: Build, logins: tuple[Login, ...] = (), **settings: Any) -> dic
 
 def test_the_steps_run_one_after_the_other_in_one_image() -> None:
     pod = made()
-    assert [one["name"] for one in pod["spec"]["initContainers"]] == ["fetch", "build"]
-    assert [one["name"] for one in pod["spec"]["containers"]] == ["push"]
+    assert [one["name"] for one in pod["spec"]["initContainers"]] == ["fetch", "build", "push"]
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["try"]
     for name, container in containers(pod).items():
         assert container["image"] == "builder:1"
         assert container["command"] == ["python3", "-m", "binderhub_service.worker.pod", name]
@@ -68,6 +68,7 @@ def test_only_the_steps_that_need_a_secret_see_it() -> None:
         "fetch": {"work": "/work", "job": "/job", "registry": "/registry", "git": "/git", "bases": "/bases"},
         "build": {"work": "/work", "image": "/image", "job": "/job", "storage": "/var/lib/containers"},
         "push": {"work": "/work", "image": "/image", "job": "/job", "registry": "/registry"},
+        "try": {"work": "/work", "image": "/image", "job": "/job", "storage": "/var/lib/containers"},
     }
     items = {one["name"]: [item["key"] for item in one["secret"]["items"]] for one in pod["spec"]["volumes"] if "secret" in one}
     assert items == {"job": ["job.json"], "registry": ["logins.json"], "git": ["git-credentials"], "bases": ["base-logins.json"]}
@@ -76,7 +77,7 @@ def test_only_the_steps_that_need_a_secret_see_it() -> None:
 def test_a_step_can_change_only_what_it_makes() -> None:
     """What a repository says is run in one of them, and must not reach what the next one is told to do."""
     writable = {name: [one["name"] for one in container["volumeMounts"] if not one["readOnly"]] for name, container in containers(made()).items()}
-    assert writable == {"fetch": ["work"], "build": ["image", "storage"], "push": []}
+    assert writable == {"fetch": ["work"], "build": ["image", "storage"], "push": [], "try": ["image", "storage"]}
 
 
 def test_no_step_has_rights_in_the_cluster_or_more_on_its_node_than_it_needs() -> None:
@@ -90,16 +91,18 @@ def test_no_step_has_rights_in_the_cluster_or_more_on_its_node_than_it_needs() -
         assert rights["allowPrivilegeEscalation"] is False
         assert rights["capabilities"]["drop"] == ["ALL"]
         assert "privileged" not in rights
-        assert rights["runAsUser"] == (0 if name == "build" else 1000)
-        assert ("add" in rights["capabilities"]) == (name == "build")
+        runs_strangers_code = name in {"build", "try"}
+        assert rights["runAsUser"] == (0 if runs_strangers_code else 1000)
+        assert ("add" in rights["capabilities"]) == runs_strangers_code
     assert containers(made())["build"]["securityContext"]["capabilities"]["add"] == ["SETFCAP", "SETGID", "SETUID"]
 
 
 def test_the_operator_may_give_the_build_step_other_rights() -> None:
     pod = made(seccomp_profile={"type": "Localhost", "localhostProfile": "x"}, security_context={"privileged": True})
-    rights = containers(pod)["build"]["securityContext"]
-    assert rights["seccompProfile"] == {"type": "Localhost", "localhostProfile": "x"}
-    assert rights["privileged"] is True
+    for name in ("build", "try"):
+        rights = containers(pod)[name]["securityContext"]
+        assert rights["seccompProfile"] == {"type": "Localhost", "localhostProfile": "x"}
+        assert rights["privileged"] is True
     assert all("privileged" not in containers(pod)[name]["securityContext"] for name in ("fetch", "push"))
 
 
@@ -157,7 +160,7 @@ def test_a_bundle_of_certificates_is_believed_in_all_steps(bundle: dict[str, str
         assert {entry["name"] for entry in container["env"]} >= {"SSL_CERT_FILE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE"}
 
 
-def test_volumes_of_the_operator_are_for_the_build_step() -> None:
+def test_volumes_of_the_operator_are_for_the_steps_that_run_what_a_repository_says() -> None:
     pod = made(
         extra_volumes=[{"name": "pip", "hostPath": {"path": "/pip"}}],
         extra_volume_mounts=[{"name": "pip", "mountPath": "/pip"}],
@@ -165,7 +168,7 @@ def test_volumes_of_the_operator_are_for_the_build_step() -> None:
     )
     assert {"name": "storage", "persistentVolumeClaim": {"claimName": "cache"}} in pod["spec"]["volumes"]
     assert {"name": "pip", "hostPath": {"path": "/pip"}} in pod["spec"]["volumes"]
-    assert [name for name, one in containers(pod).items() if {"name": "pip", "mountPath": "/pip"} in one["volumeMounts"]] == ["build"]
+    assert [name for name, one in containers(pod).items() if {"name": "pip", "mountPath": "/pip"} in one["volumeMounts"]] == ["build", "try"]
 
 
 def test_variables_reach_the_steps_as_the_operator_wrote_them() -> None:

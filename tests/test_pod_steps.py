@@ -82,7 +82,7 @@ def test_a_check_whose_words_are_lost_is_made_again(tmp_path: Path, registry: st
     programs = {**STAND_INS, "buildah": STAND_INS["buildah"].replace("run) echo 9.9.9;", "run) [ -e NOTES.run ] && echo 9.9.9; touch NOTES.run;")}
     pod = Pod(tmp_path, registry, programs)
     pod.give(new_repository({"Dockerfile": "FROM x\n"}))
-    for step in ("fetch", "build"):
+    for step in ("fetch", "build", "try"):
         status, reports, end = pod.do(step)
         assert status == 0, (reports, end)
     assert pod.noted.count("buildah run") == 2
@@ -113,7 +113,7 @@ def test_an_archive_that_somebody_gave_is_taken_for_a_checkout(pod: Pod) -> None
 
 def test_a_context_is_built_as_docker_alone_would(pod: Pod) -> None:
     given(pod, contents.CONTEXT, b"FROM x")
-    assert [pod.do(step)[0] for step in ("fetch", "build")] == [0, 0]
+    assert [pod.do(step)[0] for step in ("fetch", "build", "try")] == [0, 0, 0]
     assert pod.plan["key"] == ""
     assert f"--file={pod.place}/work/content/Dockerfile" in pod.noted
     assert "repo2docker" not in pod.noted.replace("repo2docker.re", "")
@@ -157,6 +157,7 @@ def test_an_environment_is_built_from_its_own_files_alone(pod: Pod, new_reposito
     status, reports, _ = pod.do("build")
     assert status == 0, reports
     assert lines(reports)[-2:] == ["jupyterhub-singleuser 9.9.9", "Packing the image."]
+    assert pod.do("try") == (0, [], {"reports": 0}), "it was tried, as others will stand on it"
     assert "--engine=buildah" in pod.noted
     assert "requirements.txt" in pod.noted
     assert "data.csv" not in pod.noted
@@ -186,7 +187,9 @@ def test_a_failure_is_the_last_word(pod: Pod, new_repository: New) -> None:
 
 def test_a_new_image_must_answer_in_time(pod: Pod, new_repository: New) -> None:
     planned(pod, new_repository({"Dockerfile": "x"}), singleuser_seconds=0.5)
-    status, _, end = pod.do("build", {"CHECK_SECONDS": "60"})
+    assert pod.do("build")[0] == 0
+    assert "buildah run" not in pod.noted, "what somebody waits for is tried last"
+    status, _, end = pod.do("try", {"CHECK_SECONDS": "60"})
     assert (status, end["error"]["code"]) == (1, "no_singleuser")
     assert "did not end within 0.5 seconds" in end["error"]["message"]
 
@@ -217,7 +220,7 @@ def test_an_engine_makes_images_of_the_same_names(tmp_path: Path) -> None:
 def test_only_steps_are_done() -> None:
     done = subprocess.run([sys.executable, "-m", "binderhub_service.worker.pod", "other"], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "fetch|build|push" in done.stderr
+    assert "fetch|build|push|try" in done.stderr
 
 
 def test_the_builder_image_holds_the_repo2docker_that_names_say() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from binderhub_service.clients.contents import CONTEXT
 from binderhub_service.clients.credentials import Credentials, Login
 from binderhub_service.clients.oci import OCI_MANIFEST
 from binderhub_service.clients.registry import RegistryClient
@@ -58,8 +59,8 @@ class LastStep:
         """The name of the shared environment."""
         return environment_name(self.prefix, KEY)
 
-    async def push(self, plan: Plan, **changes: Any) -> None:
-        """Push as the plan says."""
+    async def push(self, plan: Plan, **changes: Any) -> bool:
+        """Push as the plan says; say whether the image is yet to be tried."""
         settings = PodSettings(image_prefix=self.prefix)
         job = Job("1", "u", "repo", "ref", "1" * 40, self.image, False, str(self.work), "", {}, ProcessLimits())
         credentials = Credentials([Login(self.host, *self.login)] if self.login else [])
@@ -67,7 +68,7 @@ class LastStep:
         log = self.work / "log"
         try:
             with FileIO(log, "ab") as file:
-                await Pushing(replace(job, **changes), settings, self.work / "image", client, credentials, Reporter(file)).push(plan)
+                return await Pushing(replace(job, **changes), settings, self.work / "image", client, credentials, Reporter(file)).push(plan)
         finally:
             await client.close()
             self.told = [json.loads(line)["data"].get("text", "") for line in log.read_text().splitlines()]
@@ -150,7 +151,18 @@ async def test_an_image_is_there_with_all_its_parts(work: Path, registry: OwnReg
     assert f"sha256:{hashlib.sha256(manifest.content).hexdigest()}" == json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
     for part in (manifest.json()["config"], *manifest.json()["layers"]):
         assert step.get(step.image, "blobs", part["digest"]).content == (folder / "blobs" / part["digest"].replace(":", "/")).read_bytes()
-    assert step.told == ["", f"Pushing {step.image}", "Pushed."]
+    assert step.told == ["", f"Pushing {step.image}", "Pushed.", ""]
+
+
+@pytest.mark.parametrize(("changes", "untried"), [({}, True), ({"force": True}, False), ({"url": CONTEXT}, False)])
+async def test_what_is_tried_after_the_push_is_told_to_be_there_at_once(
+    work: Path, registry: OwnRegistry, changes: dict[str, Any], untried: bool
+) -> None:
+    """What replaces an image was tried before; what need not start a server is not tried."""
+    layout(work, "whole")
+    step = LastStep(work, registry.host)
+    assert await step.push(Plan("", "w"), **changes) is untried
+    assert step.told == ["", f"Pushing {step.image}", "Pushed.", *[""] * untried]
 
 
 @pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])

@@ -1,6 +1,6 @@
 """One step of a build pod, in a container of its own; see `pod_job`.
 
-python3 -m binderhub_service.worker.pod fetch|build|push
+python3 -m binderhub_service.worker.pod fetch|build|push|try
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ def main(step: str) -> int:
     job = Job.read(pod_job.JOB)
     reporter = PodReporter(job.limits.log_bytes)
     error: BinderError | None = INTERNAL_ERROR
+    untried = False
     try:
-        asyncio.run(_do(step, job, PodSettings(**job.settings), reporter))
+        untried = asyncio.run(_do(step, job, PodSettings(**job.settings), reporter))
         error = None
     except BinderError as failure:
         error = failure
@@ -70,17 +71,20 @@ def main(step: str) -> int:
             raise
         error = disk_full()
     finally:
-        _write_end(error, reporter.reports)
+        _write_end(error, reporter.reports, untried)
     return 1 if error else 0
 
 
-async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> None:
+async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
+    """Do a step; say whether an image was pushed that is yet to be tried."""
     environment = dict(os.environ)
     work = Path(job.root)
-    if step == "build":
+    if step in {"build", "try"}:
         if not settings.engine_host:
-            BuildahBuild(job, settings, pod_job.IMAGE, reporter, environment).make(Plan.read(work))
-        return
+            build = BuildahBuild(job, settings, pod_job.IMAGE, reporter, environment)
+            do = build.make if step == "build" else build.try_pushed
+            do(Plan.read(work))
+        return False
     credentials = Credentials.read(pod_job.LOGINS, None)
     client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS, endpoints=settings.endpoints())
     try:
@@ -94,9 +98,10 @@ async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) ->
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))  # what it has in the engine goes first
             make_in_engine(job, settings, reporter, environment)
         else:
-            await Pushing(job, settings, pod_job.IMAGE, client, credentials, reporter).push(Plan.read(work))
+            return await Pushing(job, settings, pod_job.IMAGE, client, credentials, reporter).push(Plan.read(work))
     finally:
         await client.close()
+    return False
 
 
 async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Reporter) -> None:
@@ -109,10 +114,14 @@ async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Report
         await client.close()
 
 
-def _write_end(error: BinderError | None, reports: int) -> None:
+def _write_end(error: BinderError | None, reports: int, untried: bool) -> None:
     """Leave word of how it ended, in no more bytes than Kubernetes keeps."""
-    told = {name: text and text[:_LONGEST_TEXT] for name, text in error.as_dict().items()} if error else None
-    pod_job.TERMINATION_MESSAGE.write_text(json.dumps({"reports": reports, **({"error": told} if told else {})}, ensure_ascii=False))
+    word: dict[str, Any] = {"reports": reports}
+    if error:
+        word["error"] = {name: text and text[:_LONGEST_TEXT] for name, text in error.as_dict().items()}
+    elif untried:
+        word["untried"] = True
+    pod_job.TERMINATION_MESSAGE.write_text(json.dumps(word, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """What the service and the steps of a build pod share: paths, names, and what the steps need to know.
 
-A build is one pod with three containers of one image, one after the other, each of which is
+A build is one pod with four containers of one image, one after the other, each of which is
 ``python3 -m binderhub_service.worker.pod STEP``::
 
     fetch   has the logins of Git servers and registries: checks out the commit, fetches private base images, and plans what there is to do
     build   has no login: runs what the repository says, and leaves an image as a directory
     push    has the logins of registries: pushes that image
+    try     has no login: looks whether a server starts from the image, if that was not done before it was pushed
 
 Each writes one JSON object a line to its output, ``{"n": 1, "kind": "log", "data": {...}}`` with n = 1, 2, ..., and how it
-ended to `TERMINATION_MESSAGE`: ``{}`` or ``{"error": {...}}``; its exit status is 0 or 1.
+ended to `TERMINATION_MESSAGE`: how many reports it wrote, and ``{"error": {...}}`` or, if ``try`` has something to do, ``{"untried": true}``;
+its exit status is 0 or 1.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from .image_settings import ImageSettings
 
-STEPS = ("fetch", "build", "push")
+STEPS = ("fetch", "build", "push", "try")
 MODULE = "binderhub_service.worker.pod"
 WORK = Path("/work")
 """What `fetch` leaves; the other steps can only read it."""
@@ -33,7 +35,7 @@ STORAGE = Path("/var/lib/containers")
 TERMINATION_MESSAGE = Path("/dev/termination-log")
 TERMINATION_BYTES = 4096
 USER_ID = 1000
-"""Who the steps `fetch` and `push` run as; `build` runs as root in its container."""
+"""Who the steps `fetch` and `push` run as; `build` and `try` run as root in their containers."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,9 +53,9 @@ class Reporter:
         """Tell that something new begins."""
         self._write([{"kind": Kind.PHASE, "data": {"phase": phase, "message": message}}])
 
-    def made(self, message: str) -> None:
-        """Tell that the image is where servers find it, and what is still being looked at; what that shows is told by how the build ends."""
-        self._write([{"kind": Kind.PHASE, "data": {"made": True, "message": message}}])
+    def made(self) -> None:
+        """Tell that the image is where servers find it, before it is tried; what that shows is told by how the build ends."""
+        self._write([{"kind": Kind.PHASE, "data": {"made": True, "message": "Looking whether a server starts from the image"}}])
 
     def log(self, *lines: str) -> None:
         """Tell lines of the log."""

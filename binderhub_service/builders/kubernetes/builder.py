@@ -18,7 +18,7 @@ from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
 from .ahead import ImagesAhead
 from .cluster import Cluster
-from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, waiting, went_well
+from .endings import Cause, Stand, Waiting, failure, has_run, is_untried, never_started, note_of, phase, stand, waiting, went_well
 from .given import GivenFiles
 from .logs import StepLog
 from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector, trial_manifest
@@ -95,6 +95,8 @@ class KubernetesBuilder(Builder):
                 if not went_well(pod.now, step):
                     await pod.until(lambda now: now is None or phase(now) in {"Succeeded", "Failed"}, _SETTLED_SECONDS)
                     raise failure(pod.now, step)
+                if step == "push" and not is_untried(pod.now, step):
+                    break
         self._on_made(build.image.name)
 
     def note_image(self, image: Image) -> None:

@@ -76,6 +76,11 @@ def went_well(pod: Pod | None, step: str) -> bool:
     return ended is not None and ended["exitCode"] == 0 and "error" not in _message(ended)
 
 
+def is_untried(pod: Pod | None, step: str) -> bool:
+    """Say whether a step says that the image is there and the next one tries it."""
+    return pod is not None and _message(_state(pod, step).get("terminated", {})).get("untried") is True
+
+
 def reports_of(pod: Pod | None, step: str) -> int:
     """Return how many reports a step that ended says it wrote; 0 if it does not say."""
     told = _message(_state(pod, step).get("terminated", {})).get("reports") if pod else 0

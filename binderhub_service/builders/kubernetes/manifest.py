@@ -43,13 +43,17 @@ _MOUNTS = {
     "fetch": {"work": WORK, "job": JOB.parent, "registry": LOGINS.parent, "git": GIT_CREDENTIALS.parent, "bases": BASE_LOGINS.parent},
     "build": {"work": WORK, "image": IMAGE, "job": JOB.parent, "storage": STORAGE},
     "push": {"work": WORK, "image": IMAGE, "job": JOB.parent, "registry": LOGINS.parent},
+    "try": {"work": WORK, "image": IMAGE, "job": JOB.parent, "storage": STORAGE},
 }
+_OF_STRANGERS = {"build", "try"}
+"""The steps that run what a repository says."""
 _CA_FOLDER = "/etc/binder-ca"
 _CA_FILE = f"{_CA_FOLDER}/ca.crt"
 # What Python, Go (buildah), git and requests read the certificates from.
 _CA_VARIABLES = ("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _OUR_PARTS = ("containers", "initContainers", "volumes")
-_WRITABLE = {("fetch", "work"), ("build", "image"), ("build", "storage")}  # code that breaks out of `build` changes no plan
+# Code that breaks out of `build` changes no plan; what `try` writes is read by nobody.
+_WRITABLE = {("fetch", "work"), *((step, place) for step in _OF_STRANGERS for place in ("image", "storage"))}
 
 
 def pod_name(build_id: str) -> str:
@@ -70,15 +74,15 @@ def selector(settings: KubernetesSettings) -> str:
 def pod_manifest(build: Build, settings: KubernetesSettings, owner_uid: str = "") -> dict[str, Any]:
     """Return the pod that makes a build's image; `owner_uid` is of the ConfigMap `settings.owner`, if that is to own it."""
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": settings.owner, "uid": owner_uid}
-    fetch, work, push = (_container(step, settings) for step in STEPS)
+    *before, last = (_container(step, settings) for step in STEPS)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _STOP_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "initContainers": [fetch, work],
-        "containers": [push],
+        "initContainers": before,
+        "containers": [last],
         "volumes": _volumes(build, settings),
     }
     wanted = {
@@ -151,8 +155,8 @@ def _container(step: str, settings: KubernetesSettings) -> dict[str, Any]:
         "command": ["python3", "-m", MODULE, step],
         "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in sorted(_environment(settings).items())],
         "resources": _resources(settings),
-        "volumeMounts": [*mounts, *_ca_mounts(settings), *(settings.extra_volume_mounts if step == "build" else ())],
-        "securityContext": _build_rights(settings) if step == "build" else least_rights(USER_ID),
+        "volumeMounts": [*mounts, *_ca_mounts(settings), *(settings.extra_volume_mounts if step in _OF_STRANGERS else ())],
+        "securityContext": _build_rights(settings) if step in _OF_STRANGERS else least_rights(USER_ID),
         "terminationMessagePath": str(TERMINATION_MESSAGE),
     }
     if settings.image_pull_policy:

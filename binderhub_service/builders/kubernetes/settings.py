@@ -22,7 +22,7 @@ class KubernetesSettings:
         image_pull_secrets: names of secrets that the builder image is pulled with.
         labels: more labels; those that pods are found by cannot be replaced.
         extra_volumes: more volumes of the pod.
-        extra_volume_mounts: where `build` finds them; that step runs what repositories say, so what is mounted here is everybody's.
+        extra_volume_mounts: where `build` and `try` find them; these run what repositories say, so what is mounted here is everybody's.
         cache_volume: the source of a volume for buildah's storage, e.g. ``{"persistentVolumeClaim": {"claimName": "cache"}}``; empty for one
             that goes with the pod.
         environment: variables of all steps, e.g. proxies, taken literally; everybody who builds can read them.

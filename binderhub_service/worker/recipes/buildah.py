@@ -1,4 +1,7 @@
-"""An image by repo2docker and buildah, as a directory: built, asked whether a server can start from it, exported."""
+"""An image by repo2docker and buildah, as a directory: built, exported, and asked whether a server can start from it.
+
+What replaces an image, and an environment that others will stand on, is asked first.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _TRIES = 3
 
 
 class BuildahBuild:
-    """The second step of a build pod: no login is at hand, since what a repository says is run.
+    """The steps `build` and `try` of a build pod: no login is at hand, since what a repository says is run.
 
     Args:
         made: the directory that images are left in, as OCI layouts named `ENVIRONMENT` or `WHOLE`.
@@ -66,6 +69,11 @@ class BuildahBuild:
         make = self._make_context if self._job.is_context else self._make
         make(work / CONTENT, labels_of(self._job, plan.whole_key), WHOLE)
 
+    def try_pushed(self, plan: Plan) -> None:
+        """Try an image that was pushed first; raises `BuildFailed` if no server can be started from it."""
+        if plan.is_tried_last(self._job, self._made):
+            self._check(self._unfinished)
+
     def _storage_info(self) -> str:
         """Return what buildah says about its storage; empty if it cannot use it."""
         said = _Kept(None)
@@ -89,7 +97,8 @@ class BuildahBuild:
         configuration = self._aside / "repo2docker_config.py"
         write_configuration(configuration, self._settings, {})
         self._do(build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah"))
-        self._check(image)
+        if name == ENVIRONMENT or self._job.force:
+            self._check(image)
         self._pack(name)
         if self._settings.layer_cache:
             (self._made / STEPS_FILE).write_text(json.dumps([asdict(step) for step in self._steps(image)]))

@@ -50,25 +50,31 @@ class Pushing:
         self._credentials = credentials
         self._reporter = reporter
 
-    async def push(self, plan: Plan) -> None:
-        """Push what the plan says.
+    async def push(self, plan: Plan) -> bool:
+        """Push what the plan says; say whether it is yet to be tried.
 
         Raises:
             BuildFailed: the registry does not take it.
             Unavailable: the registry could not be asked, or the login is wrong.
         """
         self._reporter.phase(Phase.PUSHING, "Pushing the image")
-        built = (self._made / ENVIRONMENT / "index.json").exists()
-        if not plan.key or not (plan.found or built):
-            await self._push_layout(Layout(checked_folder(self._made / WHOLE)), self._job.image)
-            await self._keep_layers(WHOLE, self._job.image)
-            return
+        if plan.is_whole(self._made):
+            return await self._push_whole(plan)
         name = environment_name(self._settings.image_prefix, plan.key)
-        if built:
+        if not plan.found:
             await self._push_environment(name)
             await self._keep_layers(ENVIRONMENT, name)
         await self._push_on_top(name, plan)
         self._reporter.log(f"Put the content of commit {self._job.commit} on top of the environment.")
+        return False
+
+    async def _push_whole(self, plan: Plan) -> bool:
+        await self._push_layout(Layout(checked_folder(self._made / WHOLE)), self._job.image)
+        untried = plan.is_tried_last(self._job, self._made)
+        if untried:
+            self._reporter.made()
+        await self._keep_layers(WHOLE, self._job.image)
+        return untried
 
     async def _push_environment(self, name: str) -> None:
         """Push a shared environment, unless another build has done so meanwhile and this one is not to replace it."""

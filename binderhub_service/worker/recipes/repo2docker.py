@@ -147,7 +147,7 @@ class _DockerBuild:
         """Ask the image whether a server can be started from it; nobody who waits for it waits for the answer."""
         with checking(self.engine, self._artifacts, Path(self.settings.state), self.settings.singleuser_seconds, self.reporter) as check:
             if not check.is_known:
-                self.reporter.made("Looking whether a server starts from the image")
+                self.reporter.made()
             check.settle()
 
     def _push_ahead(self, name: str, check: ImageCheck) -> None:

@@ -23,6 +23,17 @@ async def test_a_build_goes_through_its_steps_and_strangers_code_sees_no_login(p
     assert [report.cursor for report in reports] == ["fetch:1", "fetch:2", "build:1", "build:2", "build:3", "push:1"]
 
 
+async def test_a_pushed_image_that_does_not_start_is_told_to_be_there_and_then_that_it_is_bad(pod_builds: PodBuilds) -> None:
+    build = pod_builds.ask(untried={"code": "no_singleuser", "message": "No.", "hint": None})
+    reports, error = await followed(pod_builds.builder(), build)
+    assert [report.cursor for report in reports if report.data.get("made")] == ["push:2"]
+    assert pod_builds.is_made(build)
+    assert error
+    assert error.code == "no_singleuser"
+    rest, again = await followed(pod_builds.builder(), build, "push:2")
+    assert (rest, str(again)) == ([], "No.")
+
+
 async def test_no_secret_is_in_the_pod(pod_builds: PodBuilds) -> None:
     build = pod_builds.ask(lines=["here"], seconds=2)
     await up_to(pod_builds.builder(git_credentials="https://me:token@git.example.org\n"), build, "here")

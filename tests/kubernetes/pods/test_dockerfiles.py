@@ -42,7 +42,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
     made = await builder_pods.build(build, limits=ProcessLimits(log_bytes=1_000_000), storage_driver=storage)
     assert f"Layers are kept by {storage}." in made.log
     assert made.error is None, (made.error, made.text)
-    assert made.phases == ["fetching", "building", "pushing"]
+    assert made.phases == ["fetching", "building", "pushing", "made"]
     assert "by bash" in made.log
     assert "jupyterhub-singleuser 9.9.9" in made.log
     image = Pushed(made.image)
@@ -54,7 +54,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
     assert any("etc/.wh.motd" in files for files in layers)
 
 
-async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the_registry(builder_pods: BuilderPods, new_repository: New) -> None:
+async def test_everything_that_goes_wrong_has_its_code_and_nothing_unfinished_is_pushed(builder_pods: BuilderPods, new_repository: New) -> None:
     builds = {}
     for code, (files, _) in FAILING.items():
         written = {name: text.replace("REGISTRY", registry()).replace("BASE", debian()) for name, text in files.items()}
@@ -66,7 +66,9 @@ async def test_everything_that_goes_wrong_has_its_code_and_leaves_nothing_in_the
         assert error, made[code].text
         assert (error.code, error.message) == (code, message.replace("REGISTRY", registry())), made[code].text
         assert error.hint
-    assert repositories(builder_pods.prefix) == []
+    pushed = builds["no_singleuser"].image.name.partition("/")[2].partition(":")[0]
+    assert repositories(builder_pods.prefix) == [pushed], "it is tried when it is there, and taken away by who follows the build"
+    assert made["no_singleuser"].phases[-1] == "made"
 
 
 async def test_code_of_a_repository_finds_no_credential_and_no_way_out(builder_pods: BuilderPods, new_repository: New) -> None:

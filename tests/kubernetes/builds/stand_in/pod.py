@@ -1,7 +1,8 @@
 """Stands in for the steps of a build pod: does what the build's ref says, a JSON object.
 
 The step `build` tells `lines` (and `count` more), takes `memory_mb` and `disk_mb`, waits until `gate` answers with 200 and `seconds` more,
-and ends with `error`, or by `exit`; the step `push` asks `made`, as if that were the registry.
+and ends with `error`, or by `exit`; the step `push` asks `made`, as if that were the registry, and the step `try` ends with the
+error `untried`, if there is one.
 """
 
 import json
@@ -69,10 +70,15 @@ def main(step):
         build(script)
         seen = [name for name in ("/registry", "/git", "/var/run/secrets/kubernetes.io") if pathlib.Path(name).exists()]
         tell("log", text=f"build sees {seen} of what is secret")
-    else:
+    elif step == "push":
         tell("phase", phase="pushing", message="Pushing")
         if "made" in script:
             assert answers(script["made"])
+        if "untried" in script:
+            tell("phase", made=True, message="Trying")
+            end(untried=True)
+    elif script.get("untried"):
+        end(error=script["untried"])
     end()
 
 
