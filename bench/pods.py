@@ -23,7 +23,7 @@ from bench.measure import Row, forget_peak, median, peak_megabytes, percentile, 
 from tests.kubernetes.kubectl import fresh_namespace, kubectl, reason_to_skip
 
 BUILDS = 200
-GOAL_REQUESTS = 8
+GOAL_REQUESTS = 9
 GOAL_THREADS = 10
 GOAL_RATIO = 1.5
 _TIMEOUT_SECONDS = 120

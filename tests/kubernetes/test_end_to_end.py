@@ -68,8 +68,7 @@ def test_a_repository_becomes_a_pod_in_which_a_cell_runs(hub: HubProcess, reposi
     [pod] = found("pods", builds_namespace, "--selector=component=singleuser-server")
     assert "@sha256:" in pod["spec"]["containers"][0]["image"]
     assert pod["metadata"]["annotations"]["binder.commit"] == repository.rev("main")
-    wait_for(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") == [], "the end of the build's pod")
-    assert [secret for secret in found("secrets", builds_namespace) if secret["metadata"]["name"].startswith("build-")] == []
+    wait_for(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what the build used")
 
 
 def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
@@ -132,6 +131,7 @@ def test_a_templates_pod_has_its_command_and_at_most_its_limits(hub: HubProcess,
 def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, repository: Repository) -> None:
     assert hub.launch("alice", {"repo": repository.url})[-1].get("ready")
     assert hub.launch("bob", {"repo": repository.url})[-1].get("ready")
+    assert hub.finished(repository.url, hub.token("alice"))["state"] == "ready", "it was tried meanwhile"
     admin = hub.token("root-admin")
     assert [build["repo"] for build in hub.service("GET", "/api/builds", admin).json()].count(repository.url) == 1
     [image] = [one for one in hub.service("GET", "/api/images", admin).json() if "alice/" in one["used_by"]]
