@@ -6,6 +6,7 @@ What replaces an image, and an environment that others will stand on, is asked f
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,7 @@ class BuildahBuild:
     def try_pushed(self, plan: Plan) -> None:
         """Try an image that was pushed first; raises `BuildFailed` if no server can be started from it."""
         if plan.is_tried_last(self._job, self._made):
+            shutil.rmtree(self._made / WHOLE, ignore_errors=True)  # the registry has it; storage that copies layers needs its space
             self._check(self._unfinished)
 
     def _storage_info(self) -> str:
