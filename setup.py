@@ -27,7 +27,7 @@ setup(
         ],
         "spawner": ["*.html", "*.sh"],
     },
-    # Lower bounds are tested by `make test OLDEST=1`. Upper bounds stand where tests/test_private_apis.py says what is used that may change.
+    # Lower bounds are tested by `make test OLDEST=1`. Upper bounds stand where tests/project/test_private_apis.py says what is used that may change.
     install_requires=[
         "jupyterhub>=5.5,<7",
         "tornado>=6.4",

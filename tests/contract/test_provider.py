@@ -482,7 +482,7 @@ def test_rules_hold_whatever_provider_a_repository_is_asked_for_by(request_: Req
 
 def test_every_provider_of_the_package_is_found_by_its_name() -> None:
     assert list(shipped_providers()) == ["gh", "gist", "git", "gl", "image", "dockerfile", "archive", "upload"]
-    without_commits = {"image", "dockerfile", "archive", "upload"}  # see tests/test_image_provider.py and tests/hub/test_files.py
+    without_commits = {"image", "dockerfile", "archive", "upload"}  # see tests/providers/test_image_provider.py and tests/hub/test_files.py
     assert {*PLACES} | without_commits == set(shipped_providers())
 
 

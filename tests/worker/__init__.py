@@ -1,0 +1,1 @@
+"""Tests of a build's own process or pod."""
