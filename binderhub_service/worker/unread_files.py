@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from typing import Any
 
@@ -35,6 +36,7 @@ _SPELLINGS = (
     | {f"{name.lower()}.txt": name for name in _NAMES}  # as editors on Windows save them
     | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
 )
+_OTHER_REQUIREMENTS = re.compile(r"(?:requirements?|reqs?)(?:[-_.][A-Za-z0-9._-]{1,100})?\.txt")
 # A pyproject.toml, setup.py or Dockerfile in the root may be there for something else.
 _MEANT_FOR_US = ("requirements.txt", "runtime.txt", "postBuild", "start", "environment.yml", "apt.txt", "install.R", "Project.toml", "Pipfile")
 FOLDERS = frozenset({"binder", ".binder"})
@@ -48,9 +50,9 @@ def notes(names: Set[str], read: Set[str]) -> list[str]:
         read: names of files that have an effect.
     """
     found = [note for name, note in _NOTES.items() if name in names - read]
-    for name in sorted(names):
-        usual = _SPELLINGS.get(name.lower(), name)
-        if usual not in names:
+    for name in sorted(names - set(_NOTES)):
+        usual = "requirements.txt" if _OTHER_REQUIREMENTS.fullmatch(name) else _SPELLINGS.get(name.lower(), name)
+        if usual not in names and name not in read:
             found.append(f"{name} is not read: {usual} would be")
     if "setup.cfg" in names and not names & _PACKAGES:
         found.append("setup.cfg alone makes no package: a pyproject.toml or setup.py beside it would")

@@ -312,6 +312,8 @@ NOTED = {
     "a name of pyenv": ({".python-version": "pypy3.10"}, "'pypy3.10', which is no version of Python"),
     "groups alone": ({"pyproject.toml": "[dependency-groups]\ndev = ['six']\n"}, "in dependency-groups only"),
     "a script of Windows' editor": ({"postBuild.txt": "true\n"}, "postBuild.txt is not read: postBuild would be"),
+    "requirements by another name": ({"requirements_binder.txt": "six"}, "requirements_binder.txt is not read: requirements.txt would be"),
+    "a mistyped name": ({"requirement.txt": "six"}, "requirement.txt is not read: requirements.txt would be"),
     "what a folder hides": (
         {"binder/postBuild": "true\n", "requirements.txt": SOME},
         "requirements.txt in the root is not read: where there is a folder binder",

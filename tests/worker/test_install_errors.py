@@ -148,6 +148,16 @@ SAID = {
         "error: The build backend returned an error\n  cause: Call to `x` failed\n\n         [stderr]\n         SyntaxError: Missing parentheses\n",
         "The repository's own package could not be built. It said: SyntaxError: Missing parentheses.",
     ),
+    "a folder without a project": (
+        "error: `/state/images/.made/x/` does not appear to be a Python project, as neither `pyproject.toml` nor `setup.py` are present\n",
+        "is no Python project: it has no pyproject.toml and no setup.py. Paths begin at the root of the repository",
+    ),
+    "constraints that are away": (
+        "error: Error parsing included file in `requirements.txt` at position 4\n  cause: Error while accessing remote requirements file: "
+        "https://me:secret@c.example.org/c.txt\n  cause: error sending request for url (https://c.example.org/c.txt)\n",
+        "The requirements that are at c.example.org could not be fetched.",
+    ),
+    "a conflict of Git": ("error: Unexpected '<', expected '-c', '-e', '-r' or the start of a requirement: requirements.txt:1:1\n", "resolve it."),
     "something new": ("error: the moon is full\n", "The requirements could not be installed."),
 }
 

@@ -47,6 +47,8 @@ _MISTAKEN = {
 _PART_OF_PYTHON = "It is part of Python itself: remove it."
 _OTHER_NAME = re.compile(r"hint: `[^`\n]{1,200}` is often confused for `(?P<name>[^`\n]{1,200})`")
 _ERROR_LINE = re.compile(r"^[ \t]{1,20}(?:error|(?:\w+\.){0,9}\w*(?:Error|Exception)): [^\n]{1,2000}$", re.MULTILINE)
+_REMOTE_FILE = re.compile(r"accessing remote requirements file: (?P<url>\S{1,2000})")
+_NO_PROJECT = "does not appear to be a Python project"
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
 _OTHER_MACHINE = re.compile(r"Distribution not found at: (?P<url>file://\S+)")
 _NO_WHEEL = re.compile(r"(?<![^\s,])(?P<what>[^\s,]{1,200}) ha(?:s|ve) no wheels with a matching (?P<kind>Python|platform)")
@@ -101,6 +103,7 @@ def _no_beginning(tail: str) -> BuildFailed | None:
     what = match["what"]
     shown = f"'{what}'" if what.isprintable() else " ".join(f"U+{ord(sign):04X}, which is not seen" for sign in what)
     hints = {
+        "<": "Git has written a conflict into the file: resolve it.",
         "_": "Write name==version; names with an underscore are conda's own.",
         '"': "Remove the quotation marks.",
         "'": "Remove the quotation marks.",
@@ -271,6 +274,25 @@ def _said_last(tail: str) -> str:
     return f" It said: {last[:_SHOWN_CHARACTERS].rstrip('.')}." if output.startswith("  ") and last else ""
 
 
+def _no_project(tail: str) -> BuildFailed | None:
+    if _NO_PROJECT not in tail:
+        return None
+    return BuildFailed(
+        "A folder that the requirements name is no Python project: it has no pyproject.toml and no setup.py.",
+        code="requirement_not_found",
+        hint="Paths begin at the root of the repository, also in a folder binder/: write -e . for the repository itself, if it has one.",
+    )
+
+
+def _remote_file_away(tail: str) -> BuildFailed | None:
+    match = _REMOTE_FILE.search(tail)
+    return match and BuildFailed(
+        f"The requirements that are at {_host_of(match['url'])} could not be fetched.",
+        code="requirement_not_found",
+        hint="Check the address behind -r or -c, or try again in a moment.",
+    )
+
+
 def _address_away(tail: str) -> BuildFailed | None:
     match = _FROM_ADDRESS.search(tail)
     if not (match and _NOT_FETCHED.search(tail)):
@@ -310,6 +332,8 @@ _READERS: tuple[Callable[[str], BuildFailed | None], ...] = (
         _no_such_version,
         _conflict,
         _build_failed,
+        _no_project,
+        _remote_file_away,
         _address_away,
         _index_away,
     ),
