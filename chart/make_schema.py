@@ -1,4 +1,6 @@
-"""Writes values.schema.json from schema.yaml, in which every object with `properties` refuses all others, and from the service's settings.
+"""Writes values.schema.json from schema.yaml and from the service's settings.
+
+Every object with `properties` refuses all others, and wants those that have a default in values.yaml.
 
 What `config` may hold is made from the traits: their types go into the schema, which helm checks first; their names into files/settings.json, by
 which the chart's templates refuse a wrong one and name the nearest right one.
@@ -6,7 +8,7 @@ which the chart's templates refuse a wrong one and name the nearest right one.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 from binderhub_service.app import classes_with_settings  # noqa: E402  # the clone's own code, wherever this is started
 from binderhub_service.modes.kubernetes import KubernetesMode  # noqa: E402
 
-SCHEMA, SETTINGS = HERE / "values.schema.json", HERE / "files" / "settings.json"
+VALUES, SCHEMA, SETTINGS = HERE / "values.yaml", HERE / "values.schema.json", HERE / "files" / "settings.json"
 # Classes of other projects, and what an application has of theirs; which settings these have depends on what is installed.
 FREE = ("EventLogger", "HubAuth", "HubOAuth")
 OF_APPLICATIONS = ("log_datefmt", "log_format", "log_level")
@@ -43,6 +45,17 @@ def closed(part: Any) -> Any:
         return part
     inner = {key: {name: closed(value) for name, value in entry.items()} if key == "properties" else closed(entry) for key, entry in part.items()}
     return {"type": "object", "additionalProperties": False, **inner} if "properties" in part else inner
+
+
+def complete(part: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Require in a section all that has a default: helm takes a null, e.g. a section with nothing below its name, for the wish to remove it."""
+    known = part.get("properties", {})
+    part["required"] = sorted(
+        name for name, value in defaults.items() if name in known and value is not None and "null" not in known[name].get("type", "")
+    )
+    for name in part["required"]:
+        if isinstance(defaults[name], dict) and "properties" in known[name]:
+            complete(known[name], defaults[name])
 
 
 def sections() -> Iterator[type[Configurable]]:
@@ -86,6 +99,7 @@ def settings_schema() -> dict[str, Any]:
 def made() -> dict[Path, str]:
     """Return what the files have to be."""
     schema = closed(yaml.safe_load((HERE / "schema.yaml").read_text()))
+    complete(schema, yaml.safe_load(VALUES.read_text()))
     schema["properties"]["config"]["properties"] = settings_schema()
     names = {name: sorted(settings) for name, settings in traits().items()} | {name: [] for name in FREE}
     return {

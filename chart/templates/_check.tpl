@@ -21,7 +21,13 @@
 {{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- range $class, $settings := .Values.config -}}
 {{- if not (hasKey $known $class) -}}
-{{- fail (printf "config: there is no class %s with settings.%s" $class (include "binder.nearest" (dict "name" $class "names" (keys $known | sortAlpha)))) -}}
+{{- $hint := include "binder.nearest" (dict "name" $class "names" (keys $known | sortAlpha)) -}}
+{{- if has $class (list "BinderHub" "BuildExecutor" "KubernetesBuildExecutor" "KubernetesCleaner" "DockerRegistry" "Launcher") -}}
+{{- $hint = " It is BinderHub's: docs/binderhub.md says what takes its place." -}}
+{{- else if or (regexMatch "(Authenticator|Spawner)$" $class) (has $class (list "JupyterHub" "ConfigurableHTTPProxy")) -}}
+{{- $hint = printf " It is the hub's: set jupyterhub.hub.config.%s." $class -}}
+{{- end -}}
+{{- fail (printf "config: there is no class %s with settings.%s" $class $hint) -}}
 {{- end -}}
 {{- $names := index $known $class -}}
 {{- range $setting, $_ := $settings -}}
@@ -42,6 +48,15 @@
 {{- $host := splitList "/" $prefix | first -}}
 {{- if not (or (contains "." $host) (contains ":" $host)) -}}
 {{- fail (printf "registry.prefix has to begin with the registry's host: %s is none. For Docker Hub write docker.io/%s." $host $registry.prefix) -}}
+{{- end -}}
+{{- if and (not (contains "/" $prefix)) (regexMatch "^((index[.])?docker[.]io|(ghcr|quay|gcr)[.]io|registry[.]gitlab[.]com|.+[.]pkg[.]dev)$" $host) -}}
+{{- fail (printf "registry.prefix names the registry alone, where nobody may push to: write %s/NAME with your account or project." $host) -}}
+{{- end -}}
+{{- if eq $host "hub.docker.com" -}}
+{{- fail "registry.prefix: hub.docker.com has web pages, no images: write docker.io/NAME." -}}
+{{- end -}}
+{{- if and $own.enabled (gt (len $registry.password) 72) -}}
+{{- fail "registry.password is longer than 72 characters, which the registry of registry.inCluster does not take." -}}
 {{- end -}}
 {{- if and $registry.existingSecret $registry.username -}}
 {{- fail "Set registry.username and registry.password, or registry.existingSecret, not both." -}}
@@ -73,20 +88,34 @@
 {{- end -}}
 {{- end }}
 
-{{- /* Refuses mounts of volumes that are not there: `.key` has the two lists. */}}
+{{- /* Refuses volumes twice, and mounts of volumes that are not there or where others are: `.key` has the two lists, `.known` and `.taken` ours. */}}
 {{- define "binder.check.mounts" -}}
 {{- $names := .known -}}
-{{- range .of.extraVolumes -}}{{- $names = append $names .name -}}{{- end -}}
+{{- range .of.extraVolumes -}}
+{{- if has .name $names -}}
+{{- fail (printf "%s.extraVolumes has a volume %s, which is there already: call it otherwise." $.key .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- $paths := .taken -}}
 {{- range .of.extraVolumeMounts -}}
-{{- if not (has .name $names) -}}
+{{- if or (not (has .name $names)) (has .name $.hidden) -}}
 {{- fail (printf "%s.extraVolumeMounts mounts %s, which %s.extraVolumes does not have." $.key .name $.key) -}}
 {{- end -}}
+{{- if has (trimSuffix "/" .mountPath) $paths -}}
+{{- fail (printf "%s.extraVolumeMounts mounts something at %s, where something is mounted already." $.key .mountPath) -}}
+{{- end -}}
+{{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
 {{- end -}}
 {{- end }}
 
 {{- define "binder.check.builds" -}}
-{{- include "binder.check.mounts" (dict "key" "builder" "of" .Values.builder "known" list) -}}
-{{- include "binder.check.mounts" (dict "key" "service" "of" .Values.service "known" (list "binder" "state" "files")) -}}
+{{- $volumes := list "work" "image" "storage" "job" "registry" "git" "bases" "ca" -}}
+{{- include "binder.check.mounts" (dict "key" "builder" "of" .Values.builder "known" $volumes "hidden" $volumes "taken" list) -}}
+{{- include "binder.check.mounts" (dict "key" "service" "of" .Values.service "known" (list "binder" "state" "files") "hidden" list "taken" (list "/etc/binder" "/srv/binder")) -}}
+{{- if and .Values.service.state.existingClaim (not .Values.service.state.persistent) -}}
+{{- fail "service.state.existingClaim is a volume that lasts: set service.state.persistent to true, or name no claim." -}}
+{{- end -}}
 {{- if and (not (kindIs "invalid" .Values.service.pdb.minAvailable)) (not (kindIs "invalid" .Values.service.pdb.maxUnavailable)) -}}
 {{- fail "Set service.pdb.minAvailable or service.pdb.maxUnavailable, not both: null takes the other one away." -}}
 {{- end -}}
@@ -106,53 +135,6 @@
 {{- end -}}
 {{- if and $servers.restricted $theirs.cloudMetadata.blockWithIptables -}}
 {{- fail "servers.restricted needs jupyterhub.singleuser.cloudMetadata.blockWithIptables: false, which starts a privileged container in every server's pod; the network policy closes that address as well." -}}
-{{- end -}}
-{{- end }}
-
-{{- /* Zero-to-jupyterhub's lists replace ours where an operator sets them. */}}
-{{- define "binder.check.hub" -}}
-{{- $hub := .Values.jupyterhub.hub -}}
-{{- $names := list -}}
-{{- range $hub.extraVolumes -}}{{- $names = append $names .name -}}{{- end -}}
-{{- $mounted := dict -}}
-{{- range $hub.extraVolumeMounts -}}{{- $_ := set $mounted (trimSuffix "/" .mountPath) .name -}}{{- end -}}
-{{- $volume := index $mounted "/etc/binder" | default "binder" -}}
-{{- if not (has $volume $names) -}}
-{{- fail "jupyterhub.hub.extraVolumes is a list of your own, which replaces the chart's: add the entry `binder` of chart/values.yaml to it." -}}
-{{- end -}}
-{{- if not (hasKey $mounted "/etc/binder") -}}
-{{- fail "jupyterhub.hub.extraVolumeMounts is a list of your own, which replaces the chart's: add {name: binder, mountPath: /etc/binder, readOnly: true} to it." -}}
-{{- end -}}
-{{- if not .Values.service.own -}}
-{{- if not (has (index $mounted "/srv/binder") $names) -}}
-{{- fail "service.own is false, and the hub's pod has no volume for the service: take the two lists of chart/examples/in-hub.yaml, which mount the claim binder-state at /srv/binder." -}}
-{{- end -}}
-{{- $text := toJson $hub.extraVolumes -}}
-{{- range $key, $name := dict "registry.existingSecret" .Values.registry.existingSecret "database.existingSecret" .Values.database.existingSecret "service.state.existingClaim" .Values.service.state.existingClaim -}}
-{{- if and $name (not (contains (quote $name) $text)) -}}
-{{- fail (printf "%s: the hub's pod mounts nothing called %s; name it in jupyterhub.hub.extraVolumes." $key $name) -}}
-{{- end -}}
-{{- end -}}
-{{- if .Values.service.image.name -}}
-{{- fail "service.image is for a Deployment of its own (service.own: true); in the hub's pod it is jupyterhub.hub.image." -}}
-{{- end -}}
-{{- range $key := tuple "extraEnv" "extraVolumes" "extraVolumeMounts" "extraFiles" "extraPodSpec" -}}
-{{- if index $.Values.service $key -}}
-{{- fail (printf "service.%s is for a Deployment of its own (service.own: true); in the hub's pod set jupyterhub.hub.%s." $key $key) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- if ne (empty .Values.service.image.name) (empty .Values.service.image.tag) -}}
-{{- fail "service.image needs both name and tag, or neither." -}}
-{{- end -}}
-{{- if not (hasPrefix "/" ($hub.baseUrl | default "/")) -}}
-{{- fail (printf "jupyterhub.hub.baseUrl has to begin with a slash: /%s" $hub.baseUrl) -}}
-{{- end -}}
-{{- if contains ":" (splitList "/" $hub.image.name | last) -}}
-{{- fail "jupyterhub.hub.image.name has a tag; that is jupyterhub.hub.image.tag." -}}
-{{- end -}}
-{{- if not (toString (default "" $hub.image.tag)) -}}
-{{- fail "jupyterhub.hub.image.tag is empty: name the tag of your image of the hub." -}}
 {{- end -}}
 {{- end }}
 
@@ -177,5 +159,7 @@
 {{- end -}}
 {{- include "binder.check.builds" . -}}
 {{- include "binder.check.servers" . -}}
+{{- include "binder.check.amounts" . -}}
 {{- include "binder.check.hub" . -}}
+{{- include "binder.check.theirs" . -}}
 {{- end }}

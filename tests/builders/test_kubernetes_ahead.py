@@ -12,6 +12,7 @@ import pytest
 
 from binderhub_service.builders.kubernetes import Cluster, KubernetesSettings
 from binderhub_service.builders.kubernetes.ahead import ImagesAhead, pull_manifest
+from binderhub_service.common.credentials import hide_in_line
 from tests.fake_cluster import NAMESPACE, PODS, FakeCluster
 from tests.harness.waiting import until
 
@@ -84,6 +85,8 @@ async def test_what_the_cluster_refuses_goes_to_the_log_alone(tmp_path: Path, ca
         cluster.refusals[f"GET {PODS}"] = [403]
         ahead.pull(IMAGE)
         await until(lambda: "is not pulled ahead: The cluster refuses" in caplog.text, "the refusal")
+        ahead.pull(IMAGE)
+        await until(lambda: "is not pulled ahead: no pod with the labels app=nodes is ready" in caplog.text, "the lack of nodes")
         await put_nodes(cluster, "one")
         cluster.refusals[f"POST {PODS}"] = [403]
         ahead.pull(IMAGE)
@@ -92,6 +95,7 @@ async def test_what_the_cluster_refuses_goes_to_the_log_alone(tmp_path: Path, ca
             ahead.pull(f"{IMAGE[:-2]}{number:02}")
         await until(lambda: cluster.count(f"POST {PODS}") == 1 + 8, "the pods")
         assert caplog.text.count("as 32 others are on their way") == 8
+        assert [line for line in caplog.messages if hide_in_line(line) != line] == [], "names that the log can show"
 
 
 async def test_without_the_setting_nothing_is_pulled_and_what_a_former_run_left_is_removed(tmp_path: Path) -> None:

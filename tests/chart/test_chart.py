@@ -322,7 +322,7 @@ def test_a_registry_that_the_chart_brings_may_have_what_an_operator_names(chart:
     own = {"enabled": True, "htpasswd": line, "existingClaim": "mine"}
     values: Values = {
         "registry": {**LOGIN, "password": "word", "inCluster": own},
-        "service": {"apiToken": "token"},
+        "service": {"apiToken": "a-token-of-ours"},
         "jupyterhub": {"proxy": {"secretToken": "ab" * 32}},
     }
     made = objects(chart, values)
@@ -334,6 +334,7 @@ def test_a_registry_that_the_chart_brings_may_have_what_an_operator_names(chart:
     assert volumes[0]["persistentVolumeClaim"] == {"claimName": "mine"}
 
 
+LOGIN_OF_BASE = {"registry": "registry.example.org", "username": "me", "password": "word"}
 LINE = f"you:$2y$05${'a' * 53}"
 WRONG: list[tuple[Values, str]] = [
     ({"registry": {"existingSecret": "mine", "inCluster": {"enabled": True}}}, "registry.inCluster has a login of its own"),
@@ -419,6 +420,73 @@ WRONG: list[tuple[Values, str]] = [
     ({"jupyterhub": {"hub": {"image": {"tag": ""}}}}, "jupyterhub.hub.image.tag is empty"),
     ({"jupyterhub": {"hub": {"extraVolumes": [{"name": "mine", "emptyDir": {}}]}}}, "add the entry `binder` of chart/values.yaml"),
     ({"jupyterhub": {"hub": {"extraVolumeMounts": []}}}, "add {name: binder, mountPath: /etc/binder, readOnly: true}"),
+    ({"registry": {"prefix": "ghcr.io"}}, "registry.prefix names the registry alone, where nobody may push to: write ghcr.io/NAME"),
+    ({"registry": {"prefix": "hub.docker.com/u/me"}}, "write docker.io/NAME"),
+    ({"registry": {"prefix": "ghcr.io//example"}}, "/registry/prefix"),
+    ({"registry": {"imagePrefix": "/binder-"}}, "/registry/imagePrefix"),
+    ({"registry": {"existingSecret": "My_Secret"}}, "/registry/existingSecret"),
+    ({"registry": {"username": "me:you", "password": "x"}}, "/registry/username"),
+    ({"registry": {"inCluster": {"enabled": True}, "username": "me", "password": "x" * 73}}, "longer than 72 characters"),
+    ({"config": {"JupyterHub": {}}}, "It is the hub's: set jupyterhub.hub.config.JupyterHub."),
+    ({"config": {"GitHubOAuthenticator": {}}}, "It is the hub's: set jupyterhub.hub.config.GitHubOAuthenticator."),
+    ({"config": {"BinderHub": {}}}, "docs/binderhub.md says what takes its place"),
+    ({"builder": None}, "missing property 'builder'"),
+    ({"builder": {"resources": {"limits": {"memory": "512Mi"}}}}, "builder.resources: the request of memory, 1Gi, is more than its limit, 512Mi."),
+    ({"builder": {"resources": {"requests": {"cpu": 2.5}}}}, "builder.resources: the request of cpu, 2.5, is more than its limit, 2."),
+    ({"service": {"resources": {"limits": {"cpu": 0.05}}}}, "service.resources: the request of cpu, 100m, is more than its limit, 0.05."),
+    ({"builder": {"resources": {"requests": {"memory": "2M"}, "limits": {"memory": "4M"}}}}, "no build fits in 4M"),
+    ({"builder": {"resources": {"limits": {"nvidia.com/gpu": -1}}}}, "/builder/resources/limits/nvidia.com"),
+    ({"builder": {"tolerations": [{"key": "a", "operator": "Equals"}]}}, "/builder/tolerations/0/operator"),
+    ({"service": {"tolerations": [{"key": "a", "effect": "NoScedule"}]}}, "/service/tolerations/0/effect"),
+    ({"registry": {"inCluster": {"tolerations": [{"keys": "a"}]}}}, "/registry/inCluster/tolerations/0"),
+    ({"builder": {"affinity": {"nodeAffinty": {}}}}, "/builder/affinity"),
+    ({"builder": {"topologySpreadConstraints": [{"maxSkew": 1}]}}, "/builder/topologySpreadConstraints/0"),
+    ({"builder": {"labels": {"team": "of mine"}}}, "/builder/labels/team"),
+    ({"service": {"labels": {"component": "x"}}}, "invalid propertyName 'component'"),
+    ({"service": {"extraEnv": {"WORKERS": 1000000}}}, "/service/extraEnv/WORKERS"),
+    ({"builder": {"extraEnv": {"A=B": "x"}}}, "invalid propertyName 'A=B'"),
+    ({"builder": {"extraPodSpec": {"containers": []}}}, "invalid propertyName 'containers'"),
+    ({"builder": {"extraVolumes": [{"name": "x", "configmap": {"name": "x"}}]}}, "invalid propertyName 'configmap'"),
+    ({"builder": {"extraVolumes": [{"name": "work", "emptyDir": {}}]}}, "builder.extraVolumes has a volume work, which is there already"),
+    ({"builder": {"extraVolumeMounts": [{"name": "x", "mountPath": "x"}]}}, "/builder/extraVolumeMounts/0/mountPath"),
+    ({"builder": {"cacheVolume": {"name": "cache", "hostPath": {"path": "/x"}}}}, "/builder/cacheVolume"),
+    (
+        {"builder": {"baseImageLogins": [{**LOGIN_OF_BASE, "registry": "https://r.example.org"}]}},
+        "/builder/baseImageLogins/0/registry",
+    ),
+    ({"builder": {"image": {"name": "registry.example.org/Builder"}}}, "/builder/image/name"),
+    ({"service": {"image": {"name": "https://registry.example.org/hub", "tag": "1"}}}, "/service/image/name"),
+    ({"service": {"apiToken": "a token"}}, "/service/apiToken"),
+    ({"service": {"extraFiles": {"a": {"mountPath": "a", "stringData": "x"}}}}, "/service/extraFiles/a/mountPath"),
+    ({"service": {"extraVolumes": [{"name": "state", "emptyDir": {}}]}}, "service.extraVolumes has a volume state, which is there already"),
+    ({"service": {"extraVolumeMounts": [{"name": "state", "mountPath": "/srv/binder/"}]}}, "where something is mounted already"),
+    ({"service": {"state": {"existingClaim": "mine", "persistent": False}}}, "service.state.existingClaim is a volume that lasts"),
+    ({"service": {"state": {"accessModes": []}}}, "/service/state/accessModes"),
+    ({"service": {"pdb": {"maxUnavailable": "one"}}}, "/service/pdb/maxUnavailable"),
+    ({"database": {"url": "postgresql+asyncpg://me:word@db/binder"}}, "/database/url"),
+    ({"networkPolicy": {"closedRanges": ["10.0.0.0/33"]}}, "/networkPolicy/closedRanges/0"),
+    ({"networkPolicy": {"builderEgress": [{"ipBlock": {"cidr": "10.1.2.3/32"}}]}}, "/networkPolicy/builderEgress/0"),
+    ({"networkPolicy": {"serviceEgress": [{"to": [{"ipBlock": {"cidr": "10.1.2.3"}}]}]}}, "/networkPolicy/serviceEgress/0/to/0/ipBlock/cidr"),
+    ({"networkPolicy": {"serviceIngress": [{"to": []}]}}, "/networkPolicy/serviceIngress/0"),
+    (
+        {"public": True, "jupyterhub": {"hub": {"config": {"JupyterHub": {"authenticator_class": "github"}}}}},
+        "the authenticator github would never be asked",
+    ),
+    ({"jupyterhub": {"hub": {"config": {"authenticator_class": "github"}}}}, "e.g. jupyterhub.hub.config.JupyterHub.authenticator_class"),
+    ({"jupyterhub": {"hub": {"config": {"Authenticator": {"allowed_users": "me"}}}}}, "Authenticator.allowed_users has to be a list: [me]"),
+    ({"jupyterhub": {"hub": {"config": {"A": {"oauth_callback_url": "hub.example.org"}}}}}, "https://hub.example.org/hub/oauth_callback"),
+    ({"jupyterhub": {"hub": {"baseUrl": "https://hub.example.org/ours/"}}}, "is a path without scheme and host: /, or /ours/"),
+    ({"jupyterhub": {"hub": {"image": {"name": "quay.io/jupyterhub/k8s-hub"}}}}, "is zero-to-jupyterhub's own image"),
+    ({"jupyterhub": {"hub": {"image": {"name": "https://r.example.org/hub"}}}}, "jupyterhub.hub.image.name is a name without scheme"),
+    ({"jupyterhub": {"hub": {"extraConfig": {"50-binder": None}}}}, "jupyterhub.hub.extraConfig lacks the chart's entry 50-binder"),
+    ({**IN_HUB, "registry": LOGIN, "jupyterhub": {"hub": {**HUB, "extraEnv": {"DOCKER_CONFIG": None}}}}, "jupyterhub.hub.extraEnv lacks the chart's"),
+    ({"jupyterhub": {"ingress": {"hosts": ["https://hub.example.org"]}}}, "jupyterhub.ingress.hosts names hosts"),
+    ({"jupyterhub": {"singleuser": {"memory": {"limit": "2Gi"}}}}, "jupyterhub.singleuser.memory.limit: 2Gi is no amount as the hub has them"),
+    (
+        {"jupyterhub": {"singleuser": {"profileList": [{"display_name": "A", "kubespawner_override": {"mem_limit": "2Gi"}}]}}},
+        "jupyterhub.singleuser.profileList[0].kubespawner_override.mem_limit",
+    ),
+    ({"jupyterhub": {"singleuser": {"storage": {"capacity": "10GB"}}}}, "jupyterhub.singleuser.storage.capacity: 10GB is no amount"),
 ]
 
 
@@ -512,7 +580,7 @@ def test_a_service_of_its_own_has_all_that_an_operator_adds(chart: Path) -> None
     ids=json.dumps,
 )
 def test_a_changed_value_restarts_the_service_and_leaves_the_hub_alone(chart: Path, changed: Values) -> None:
-    given = {**OWN, "service": {"apiToken": "token"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
+    given = {**OWN, "service": {"apiToken": "a-token-of-ours"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
     before, after = objects(chart, given), objects(chart, {**given, **changed, "service": {**given["service"], **changed.get("service", {})}})
     assert before["Deployment", "binder-service"] != after["Deployment", "binder-service"]
     assert before["Deployment", "hub"] == after["Deployment", "hub"]
@@ -520,7 +588,7 @@ def test_a_changed_value_restarts_the_service_and_leaves_the_hub_alone(chart: Pa
 
 @needs_helm
 def test_the_same_values_with_tokens_make_the_same_text_twice(chart: Path) -> None:
-    given = {**OWN, "service": {"apiToken": "token"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
+    given = {**OWN, "service": {"apiToken": "a-token-of-ours"}, "jupyterhub": {"proxy": {"secretToken": "ab" * 32}}}
     assert template(chart, given) == template(chart, given)
 
 
@@ -529,8 +597,8 @@ def test_the_services_token_is_random_unless_it_is_given(chart: Path) -> None:
     tokens = {secret(objects(chart, OWN), "binder-config", "service-token") for _ in range(2)}
     assert {len(token) for token in tokens} == {64}
     assert len(tokens) == 2
-    given = objects(chart, {**OWN, "service": {"apiToken": "a token"}})
-    assert secret(given, "binder-config", "service-token") == "a token"
+    given = objects(chart, {**OWN, "service": {"apiToken": "a-token-of-ours"}})
+    assert secret(given, "binder-config", "service-token") == "a-token-of-ours"
 
 
 @needs_helm

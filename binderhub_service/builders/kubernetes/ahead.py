@@ -54,7 +54,7 @@ class ImagesAhead:
         if not self._settings.pull_ahead_to or reference in self._tasks:
             return
         if len(self._tasks) >= _MOST_IMAGES:
-            log.info("The image %s is not pulled ahead, as %d others are on their way.", reference, _MOST_IMAGES)
+            log.info("The image %s is not pulled ahead, as %d others are on their way.", _told(reference), _MOST_IMAGES)
             return
         self._tasks[reference] = task = asyncio.create_task(self._pull(reference), name=f"pull ahead of {reference}")
         task.add_done_callback(lambda _: self._tasks.pop(reference))
@@ -84,11 +84,15 @@ class ImagesAhead:
             nodes = await self._nodes()
             owner_uid = await self._cluster.config_map_uid(self._settings.owner) if self._settings.owner else ""
         except Unavailable as error:
-            log.warning("The image %s is not pulled ahead: %s", reference, error.message)
+            log.warning("The image %s is not pulled ahead: %s", _told(reference), error.message)
+            return
+        if not nodes:
+            to = self._settings.pull_ahead_to
+            log.warning("The image %s is not pulled ahead: no pod with the labels %s is ready, which would say to what node.", _told(reference), to)
             return
         pulled = await asyncio.gather(*(self._pull_to(node, reference, owner_uid) for node in nodes))
         level = logging.INFO if any(pulled) else logging.WARNING
-        log.log(level, "%d of %d nodes have the image %s ahead, after %.1f s.", sum(pulled), len(nodes), reference, time.monotonic() - begun)
+        log.log(level, "%d of %d nodes have the image %s ahead, after %.1f s.", sum(pulled), len(nodes), _told(reference), time.monotonic() - begun)
 
     async def _nodes(self) -> list[str]:
         pods, _ = await self._cluster.pods(self._settings.pull_ahead_to)
@@ -103,7 +107,7 @@ class ImagesAhead:
             except Unavailable as error:
                 why_not = error.message
         if why_not:
-            log.info("The node %s has not pulled the image %s ahead: %s", node, reference, why_not)
+            log.info("The node %s has not pulled the image %s ahead: %s", node, _told(reference), why_not)
         return not why_not
 
     async def _result(self, manifest: Mapping[str, Any]) -> str:
@@ -148,6 +152,11 @@ def pull_manifest(name: str, node: str, reference: str, settings: KubernetesSett
             "containers": [container],
         },
     }
+
+
+def _told(reference: str) -> str:
+    """Return an image's name for the log: without its digest, with which it would look like an address with a password, and be hidden."""
+    return reference.partition("@")[0]
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
