@@ -13,6 +13,7 @@ import pytest
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, logs
 from binderhub_service.builders.kubernetes import builder as builders
 from binderhub_service.clients.credentials import Credentials
+from binderhub_service.errors import Unavailable
 from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, FakeCluster
 from tests.harness.following import followed
@@ -210,3 +211,8 @@ async def test_pods_of_builds_that_have_ended_are_removed(fake: FakeCluster, mak
     await builder.forget_all_but({other.id})
     assert list(fake.pods) == [f"build-{other.id}"]
     await builder.check()
+
+
+async def test_a_check_says_that_what_builds_belong_to_is_gone(fake: FakeCluster, make: Any) -> None:
+    with pytest.raises(Unavailable, match="The cluster lacks what a build needs"):
+        await make(owner="gone").check()

@@ -81,6 +81,10 @@ async def test_what_does_not_pass_is_said_with_a_code_and_a_hint(fake: FakeClust
         (403, 'pods "build-1" is forbidden: violates PodSecurity "baseline:latest": seccompProfile (...)', "pod_not_admitted"),
         (400, 'admission webhook "policy.example.org" denied the request: no root', "pod_not_admitted"),
         (403, 'pods "build-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1', "cluster_quota_exceeded"),
+        (403, 'pods "build-1" is forbidden: maximum memory usage per Container is 1Gi, but limit is 4Gi', "pod_not_admitted"),
+        (422, "pods \"build-1\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", "pod_not_admitted"),
+        (422, 'Pod "build-1" is invalid: spec.priority: Forbidden: as the class says', "pod_not_admitted"),
+        (404, 'configmaps "binder-builds" not found', "cluster_refused"),
         (403, 'pods is forbidden: User "me" cannot create resource "pods" in API group ""', "cluster_refused"),
         (403, "<html>", "cluster_refused"),
     ],
@@ -90,7 +94,16 @@ async def test_what_admission_refuses_is_said_by_name(fake: FakeCluster, cluster
     with pytest.raises(Unavailable) as caught:
         await cluster.create_pod(POD)
     assert caught.value.code == code
-    assert (told.rpartition("denied")[2].rpartition("forbidden: ")[2] in caught.value.message) is (code != "cluster_refused")
+    is_shown = code != "cluster_refused" or status == 404
+    assert (told.rpartition("denied")[2].rpartition("forbidden: ")[2].rpartition("invalid: ")[2] in caught.value.message) is is_shown
+
+
+async def test_a_webhook_that_is_away_and_a_login_that_has_ended_are_told_from_a_cluster_that_is_busy(fake: FakeCluster, cluster: Cluster) -> None:
+    away = 'Internal error occurred: failed calling webhook "policy.example.org": failed to call webhook: service "nowhere" not found'
+    for status, told, words in ((500, away, "The webhook policy.example.org"), (401, "Unauthorized", "its account or its token is gone")):
+        fake.told, fake.refusals["POST"] = told, [status]
+        with pytest.raises(Unavailable, match=words):
+            await cluster.check_admission(POD)
 
 
 async def test_whether_pods_are_admitted_is_asked_without_making_one(fake: FakeCluster, cluster: Cluster) -> None:

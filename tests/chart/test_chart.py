@@ -477,6 +477,7 @@ WRONG: list[tuple[Values, str]] = [
     ({"jupyterhub": {"hub": {"config": {"A": {"oauth_callback_url": "hub.example.org"}}}}}, "https://hub.example.org/hub/oauth_callback"),
     ({"jupyterhub": {"hub": {"baseUrl": "https://hub.example.org/ours/"}}}, "is a path without scheme and host: /, or /ours/"),
     ({"jupyterhub": {"hub": {"image": {"name": "quay.io/jupyterhub/k8s-hub"}}}}, "is zero-to-jupyterhub's own image"),
+    ({"jupyterhub": {"hub": {"image": {"name": "REGISTRY/hub"}}}}, "jupyterhub.hub.image.name has capitals, or still its placeholder"),
     ({"jupyterhub": {"hub": {"image": {"name": "https://r.example.org/hub"}}}}, "jupyterhub.hub.image.name is a name without scheme"),
     ({"jupyterhub": {"hub": {"extraConfig": {"50-binder": None}}}}, "jupyterhub.hub.extraConfig lacks the chart's entry 50-binder"),
     ({**IN_HUB, "registry": LOGIN, "jupyterhub": {"hub": {**HUB, "extraEnv": {"DOCKER_CONFIG": None}}}}, "jupyterhub.hub.extraEnv lacks the chart's"),
@@ -646,11 +647,13 @@ def test_the_notes_say_how_to_reach_it_and_what_is_missing(tmp_path: Path) -> No
     for words in ("The registry has no login", "builder.image.name is binderspawner-builder", "everybody may sign in as anybody"):
         assert words in bare
     github = {"JupyterHub": {"authenticator_class": "github"}}
-    hub = {"image": {"name": "r/h"}, "config": {**github, "GitHubOAuthenticator": {"client_id": "x", "allowed_users": ["me"]}}}
+    hub = {"image": {"name": "r/h"}, "config": {**github, "GitHubOAuthenticator": {"client_id": "x", "client_secret": "y", "allowed_users": ["me"]}}}
     complete = {"builder": {"image": {"name": "r/b"}}, "jupyterhub": {"hub": hub}, "registry": LOGIN}
     assert "What is missing" not in notes(chart, complete)
     without = notes(chart, {**complete, "jupyterhub": {"hub": {**hub, "config": github}}})
-    assert "jupyterhub.hub.config.GitHubOAuthenticator.client_id is not set" in without
+    for name in ("client_id", "client_secret"):
+        assert f"jupyterhub.hub.config.GitHubOAuthenticator.{name} is not set" in without
+    assert "everybody may sign in as anybody" not in notes(chart, {**OWN, "public": True})
     assert "says nobody who may sign in: set GitHubOAuthenticator.allowed_users" in without
     assert "registry.password still has its placeholder" in notes(chart, {**complete, "registry": {**LOGIN, "password": "REPLACE-me"}})
     assert "the code of strangers" in notes(chart, {**complete, "networkPolicy": {"enabled": False}})

@@ -133,8 +133,10 @@ class KubernetesBuilder(Builder):
             log.warning("Pods of builds that have ended could not be removed: %s", error.message)
 
     async def check(self) -> None:
-        """Raise `Unavailable` if the cluster does not answer, does not let us see pods, or would not admit a build's."""
+        """Raise `Unavailable` if the cluster does not answer, does not let us see pods, lacks their owner, or would not admit a build's."""
         await self._cluster.check(self._selector)
+        if self._settings.owner:
+            await self._cluster.config_map_uid(self._settings.owner)
         await self._cluster.check_admission(trial_manifest(self._settings))
 
     async def close(self) -> None:

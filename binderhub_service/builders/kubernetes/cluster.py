@@ -17,6 +17,7 @@ from kubernetes_asyncio.config import ConfigException, load_incluster_config, lo
 from ...common.json_object import json_object
 from ...errors import Unavailable
 from .lines import lines_of
+from .refusals import Refusal
 
 log = logging.getLogger("binderhub_service")
 _ANSWER = aiohttp.ClientTimeout(total=30, sock_connect=10)
@@ -26,45 +27,7 @@ _LOG = aiohttp.ClientTimeout(sock_connect=10, sock_read=120)  # a step may be si
 _WAITS_SECONDS = (0.5, 1.0, 2.0)
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 _MAX_TOLD = 2000
-_MAX_SHOWN = 500
-# How the API server's admission says no, behind the name of the object.
-_FORBIDDEN = " is forbidden: "
-_POD_SECURITY = "violates PodSecurity"
-_QUOTA = ("exceeded quota", "status unknown for quota")
-_WEBHOOK = "denied the request"
 _NO_DRY_RUN = "does not support dry run"
-
-
-class Refusal(Unavailable):
-    """The API server answered, and did not do what it was asked to.
-
-    Args:
-        status: the HTTP status.
-        told: the API server's sentence.
-    """
-
-    def __init__(self, status: int, told: str = "") -> None:
-        why = told.partition(_FORBIDDEN)[2][:_MAX_SHOWN]
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT):
-            super().__init__("The cluster cannot answer now.", code="cluster_unavailable", hint="Try again in a moment.")
-        elif why.startswith(_QUOTA):
-            super().__init__(
-                f"What builds may take from the cluster is used up: {why}",
-                code="cluster_quota_exceeded",
-                hint="Ask again when less is going on; if it stays so, ask an administrator.",
-            )
-        elif why.startswith(_POD_SECURITY) or _WEBHOOK in told:
-            super().__init__(
-                f"The cluster does not admit the build's pod: {why or told[:_MAX_SHOWN]}",
-                code="pod_not_admitted",
-                hint="Tell an administrator: the builds' namespace needs another level of Pod Security, or another policy.",
-            )
-        else:
-            super().__init__(
-                "The cluster refuses what a build needs.", code="cluster_refused", hint="Ask an administrator: the service's log says why."
-            )
-        self.status = int(status)
-        self.told = told
 
 
 class Cluster:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ...common.redact import redact
 from ...errors import Unavailable
 from ...models import Kind, Phase, Report
-from .cluster import Cluster, Refusal
+from .cluster import Cluster
 from .endings import Stand, reports_of, stand
 from .lines import lines_of
+from .refusals import Refusal
 from .watch import FollowedPod
 
 log = logging.getLogger("binderhub_service")

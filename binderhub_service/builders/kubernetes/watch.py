@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 from ...errors import Unavailable
-from .cluster import Cluster, Refusal
+from .cluster import Cluster
+from .refusals import Refusal
 
 log = logging.getLogger("binderhub_service")
 _FIRST_WAIT_SECONDS = 0.2
