@@ -62,7 +62,8 @@ containers:
     {{- $probe := index $service $name }}
     {{- if $probe.enabled }}
     {{ $name }}:
-      httpGet: {path: {{ $path }}versions, port: http}
+      # `versions` is answered by whatever runs; `metrics` as soon as the settings are right and the database is there.
+      httpGet: {path: {{ $path }}{{ ternary "metrics" "versions" (eq $name "readinessProbe") }}, port: http}
       {{- omit $probe "enabled" | toYaml | nindent 6 }}
     {{- end }}
     {{- end }}

@@ -536,9 +536,10 @@ def test_a_service_of_its_own_runs_without_privileges_is_looked_after_and_keeps_
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {
-        "/ours/services/binder/versions"
-    }
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    prefix = "/ours/services/binder/"
+    assert paths == {"startupProbe": f"{prefix}versions", "livenessProbe": f"{prefix}versions", "readinessProbe": f"{prefix}metrics"}
+    assert made["Service", "binder-service"]["spec"]["publishNotReadyAddresses"], "it says why it is not ready"
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment["JUPYTERHUB_API_URL"] == "http://hub:8081/ours/hub/api"
     assert environment["JUPYTERHUB_API_TOKEN"] is None
