@@ -53,7 +53,7 @@
 {{- fail (printf "jupyterhub.hub.image.name has capitals, or still its placeholder: %s" $hub.image.name) -}}
 {{- end -}}
 {{- if hasSuffix "jupyterhub/k8s-hub" $hub.image.name -}}
-{{- fail "jupyterhub.hub.image.name is zero-to-jupyterhub's own image, without the spawner of this chart: name the one that chart/images/hub makes, or the published one." -}}
+{{- fail "jupyterhub.hub.image.name is zero-to-jupyterhub's own image, without the spawner of this chart: name the image that chart/images/hub makes, or the published one." -}}
 {{- end -}}
 {{- if contains ":" (splitList "/" $hub.image.name | last) -}}
 {{- fail "jupyterhub.hub.image.name has a tag; that is jupyterhub.hub.image.tag." -}}
