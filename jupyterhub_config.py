@@ -3,7 +3,7 @@
 `make run` starts it and prints a link that signs in. By hand, with configurable-http-proxy on PATH:
 
     jupyterhub -f jupyterhub_config.py
-    python -m spawner.signin .state/signin      prints a token for http://127.0.0.1:8000/hub/login?token=...
+    python -m binderhub_service.common.one_time_token .state/signin      prints a token for http://127.0.0.1:8000/hub/login?token=...
 """
 
 import os

@@ -148,7 +148,7 @@ def wait_until_up(hub: subprocess.Popen[bytes], address: str, port: int, log: Pa
 
 def new_link(venv: Path, state: Path, port: int) -> str:
     """Return a link that signs in once; earlier ones stop working."""
-    command = [str(venv / "bin/python"), "-m", "spawner.signin", str(state / "signin")]
+    command = [str(venv / "bin/python"), "-m", "binderhub_service.common.one_time_token", str(state / "signin")]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise CannotRun(f"No sign-in link could be made:\n{made.stderr}")

@@ -2,7 +2,7 @@
 
 The hub reads only the SHA-256 of the link's token, from a file. A user who may write that file makes a new link:
 
-    python -m spawner.signin STATE/signin        prints a token; the link is http://HOST/hub/login?token=TOKEN
+    python -m binderhub_service.common.one_time_token STATE/signin        prints a token; the link is http://HOST/hub/login?token=TOKEN
 
 Using the token removes the file, so the link works once and only the newest link works at all.
 """
@@ -10,12 +10,7 @@ Using the token removes the file, so the link works once and only the newest lin
 from __future__ import annotations
 
 import getpass
-import hashlib
-import hmac
-import os
 import re
-import secrets
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.login import LoginHandler
 from traitlets import Unicode, default
+
+from binderhub_service.common.one_time_token import redeem
 
 REFUSED = "This link or token has been used already, or a newer one has replaced it."
 
@@ -46,35 +43,6 @@ SIGN_IN_FORM = """
 """
 
 
-def new_token(path: Path) -> str:
-    """Return a fresh token and keep its SHA-256 in the file `path` (mode 0600), in place of any earlier one."""
-    token = secrets.token_urlsafe(32)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(_digest(token))
-    aside.replace(path)
-    return token
-
-
-def redeem(path: Path, token: str) -> bool:
-    """Use the token up: say whether it was the right one, for the first and only time.
-
-    Of several processes with the right token the process that removes the file wins.
-    """
-    try:
-        wanted = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return False
-    if not hmac.compare_digest(wanted, _digest(token)):
-        return False
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def person() -> str:
     """Return a hub user name for the user of this process: the login name, as far as the hub allows it."""
     try:
@@ -82,10 +50,6 @@ def person() -> str:
     except (KeyError, OSError):  # no such user in the password database, as in some containers
         login = ""
     return re.sub(r"[^a-z0-9._-]+", "-", login.lower()).strip("-._") or "person"
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _token_in(pasted: str) -> str:
@@ -139,7 +103,10 @@ class OneTimeLinkAuthenticator(Authenticator):
 
     token_file = Unicode(
         "signin",
-        help="File with the SHA-256 of the token that signs in, written by `python -m spawner.signin FILE` and removed when the token is used.",
+        help=(
+            "File with the SHA-256 of the token that signs in, written by `python -m binderhub_service.common.one_time_token FILE` "
+            "and removed when the token is used."
+        ),
     ).tag(config=True)
 
     username = Unicode(help="The hub's name for the person; by default the login name of the hub's user.").tag(config=True)
@@ -168,7 +135,3 @@ class OneTimeLinkAuthenticator(Authenticator):
     def get_custom_html(self, base_url: str) -> str:
         """Return the sign-in form; the hub renders it as a Jinja template."""
         return SIGN_IN_FORM
-
-
-if __name__ == "__main__":
-    sys.stdout.write(new_token(Path(sys.argv[1])) + "\n")

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from binderhub_service.common import quick_imports
 from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
@@ -32,6 +33,7 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     share_uv_cache()
+    quick_imports.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

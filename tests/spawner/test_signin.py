@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from spawner.signin import OneTimeLinkAuthenticator, new_token, person, redeem
+from binderhub_service.common.one_time_token import new_token, redeem
+from spawner.signin import OneTimeLinkAuthenticator, person
 from tests.bare_hub import BareHub, running
 
 CONFIG = """

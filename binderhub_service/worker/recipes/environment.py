@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...common import quick_imports
 from ...common.private import private_folder
 from ...common.repo_environment import IMAGE_HOME, repo_variables, script_problem, system_user
 from ...common.server_program import SINGLEUSER, server_command
@@ -43,7 +44,8 @@ FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
 _SHOWN_CHARACTERS = 300
 # Of so many environments bytecode is taken over: those before are of other versions, if they differ.
 _NEWEST = 3
-_IMPORTED_LATER = "import jupyterlab.labapp, jupyterlab.extensions, jupyter_lsp.serverextension, ipykernel.kernelapp"
+# The last is for kernels: they import quick_imports' library as it is.
+_IMPORTED_LATER = "import jupyterlab.labapp, jupyterlab.extensions, jupyter_lsp.serverextension, ipykernel.kernelapp, lark\n"
 # What builds a package that only has a setup.py.
 _BACKEND = ("setuptools", "wheel")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
@@ -299,8 +301,10 @@ class _Installer:
             environment = self._environment | {"HOME": home, "JUPYTER_CONFIG_DIR": home, "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server"}
             finished = self._reporter.run((*server_command(self._prefix), "--version"), cwd=Path(home), environment=environment, guard=self._guard)
             if complete and not finished.status:
-                python = str(self._prefix / "bin" / "python")
-                self._reporter.run((python, "-c", _IMPORTED_LATER), cwd=Path(home), environment=environment, guard=self._guard, translate=_nothing)
+                later = Path(home, "later.py")
+                later.write_text(_IMPORTED_LATER, encoding="utf-8")
+                command = (str(self._prefix / "bin" / "python"), quick_imports.__file__, str(later))
+                self._reporter.run(command, cwd=Path(home), environment=environment, guard=self._guard, translate=_nothing)
         if finished.status:
             last = plain(finished.tail.strip().rpartition("\n")[2])[:_SHOWN_CHARACTERS]
             raise BuildFailed(
