@@ -57,6 +57,7 @@ from .store.space import Space
 from .store.store import Store
 from .store.templates import TemplateTable
 from .store.temporary_users import TemporaryUserRecords
+from .working_copies import WorkingCopies
 
 EMBEDDED_AND_PUBLIC = (
     "PUBLIC AND EMBEDDED: everybody who can reach this hub runs code as the user of this process, on this machine, with all that user may "
@@ -77,6 +78,7 @@ class Base:
     prepared: PreparedEnvironments
     space: Space
     uv_cache: UvCache | None
+    copies: WorkingCopies | None
     builds: Builds
 
 
@@ -130,7 +132,7 @@ class Assembly:
         groups = HubGroups(hub_auth.api_url, hub_auth.api_token)
         base = self._make_base(store, Observers(metrics, events, actions), groups)
         builds, providers, contents = base.builds, base.providers, base.contents
-        metrics.watch(builds, providers, tasks, base.space, base.uv_cache)
+        metrics.watch(builds, providers, tasks, base.space, base.uv_cache, base.copies)
         servers = HubServers(hub_auth.api_url, hub_auth.api_token)
         accounts = HubAccounts(hub_auth.api_url, hub_auth.api_token, builds.note_rename)
         launcher = Launcher(parent=self._settings)
@@ -155,6 +157,7 @@ class Assembly:
             actions=actions,
             cleaner=self._make_cleaner(store, base, actions),
             contents=contents,
+            copies=base.copies,
             controls=base.controls,
             providers=providers,
             launches=self._make_launches(hub_auth, base, launcher, servers),
@@ -207,7 +210,8 @@ class Assembly:
             controls=controls,
             prepared=prepared,
         )
-        return Base(mode, images, builder, providers, contents, controls, prepared, space, mode.uv_cache(settings.state), builds)
+        uv_cache, copies = mode.uv_cache(settings.state), mode.working_copies(settings.state)
+        return Base(mode, images, builder, providers, contents, controls, prepared, space, uv_cache, copies, builds)
 
     def _make_cleaner(self, store: Store, base: Base, actions: Actions) -> Cleaner:
         return Cleaner(
@@ -220,7 +224,9 @@ class Assembly:
             image_jobs=ImageJobTable(store),
             kept=base.prepared.images,
             uv_cache=base.uv_cache,
+            copies=base.copies,
             note_removed=actions.note_removed,
+            note_copy_removed=actions.note_copy_removed,
         )
 
     def _make_launches(self, hub_auth: HubOAuth, base: Base, launcher: Launcher, servers: HubServers) -> Launches:

@@ -32,6 +32,7 @@ from .monitoring.metrics import Metrics
 from .providers import Provider
 from .settings.legacy import LegacySettings
 from .settings.pages import PageSettings
+from .working_copies import WorkingCopies
 
 _KEPT_ANSWERS = 2000
 
@@ -49,6 +50,7 @@ class AppContext:
         cleaner: knows all images, and removes what is not needed.
         controls: what administrators switch while the service runs.
         contents: files that people gave instead of a repository.
+        copies: people's files, where they are in the state directory; None where they are elsewhere.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
         actions: tells them, and the log, who did what.
@@ -98,6 +100,7 @@ class AppContext:
     legacy: LegacySettings = LegacySettings()  # noqa: RUF009  # frozen
     attempts: Attempts = Attempts()  # noqa: RUF009  # frozen
     temporary: TemporaryUsers | None = None
+    copies: WorkingCopies | None = None
     cors_allow_origin: str = ""
     is_api_only: bool = False
     hub_origin: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 from traitlets.config import Config
 
 from binderhub_service.common.credentials import hide_in_logs
+from binderhub_service.common.homes import PEOPLE
 
 from .composition import compose, refuse_internal_ssl
 from .misconfigured import Misconfigured, checking_arguments
@@ -157,7 +158,7 @@ def _check_mode(mode: str, registry: str, network: str, namespace: str, *, runs_
 
 def _use_processes(c: Config, state: Path, servers_as: str) -> None:
     c.ProcessSpawner.images_dir = str(state / "images")
-    c.ProcessSpawner.users_dir = str(state / "people")
+    c.ProcessSpawner.users_dir = str(state / PEOPLE)
     if servers_as:
         c.ProcessSpawner.system_user = servers_as
     elif os.geteuid() == 0:  # which was allowed; Jupyter refuses to run as root unless told

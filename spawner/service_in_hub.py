@@ -39,6 +39,8 @@ PAGE_SCOPES = (*USER_SCOPES, "custom:binder:read", "custom:binder:cancel", "admi
 _SECRETS = ("BINDER_API_KEY", "BINDERHUB_BUILD_TOKEN_SECRET")
 _CERTIFICATES = ("SSL_CERT_", "GIT_SSL_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
 PASSED_ON = (*_SECRETS, *_CERTIFICATES, "UV_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+# What is the hub's own user's, and of no use to another account.
+_OF_ITS_USER = frozenset({"UV_CACHE_DIR"})
 # With containers, how to reach registries as well; Docker keeps its logins and plugins in the home, and helpers ask a cloud for logins.
 _TO_REGISTRIES = ("DOCKER_", "CONTAINER_ENGINE_REGISTRY_CREDENTIALS", "HOME", "AWS_", "AZURE_", "GOOGLE_APPLICATION_CREDENTIALS")
 PASSED_ON_IN = {
@@ -112,7 +114,8 @@ def started_by_hub(mode: str, settings: Mapping[str, Any], user: str, more: Mapp
     """
     settings = {**settings, "BinderService": {"hub_pid": os.getpid(), **settings["BinderService"]}}
     prefixes = (*PASSED_ON, *PASSED_ON_IN[mode])
-    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)}
+    left_out = _OF_ITS_USER if user else frozenset()
+    passed_on = {name: value for name, value in os.environ.items() if name.upper().startswith(prefixes) and name not in left_out}
     return {
         "command": [sys.executable, "-m", "binderhub_service"],
         "environment": {**more, **passed_on, "BINDERHUB_SERVICE_CONFIG": _as_json(settings)},

@@ -17,6 +17,7 @@ from ..images.uv_cache import UvCache
 from ..models import now
 from ..store.image_jobs import ImageJobTable
 from ..store.store import Store
+from ..working_copies import WorkingCopies
 from .builds import Builds
 
 log = logging.getLogger("binderhub_service")
@@ -35,6 +36,7 @@ class Budget:
         log_bytes: how much all logs together may take.
         build_seconds: how long the records of builds that ended are kept, with who asked for them.
         cache_bytes: how much uv's cache may take.
+        copy_seconds: how long working copies are kept after they were last used.
     """
 
     image_bytes: int = 0
@@ -43,6 +45,7 @@ class Budget:
     log_bytes: int = 0
     build_seconds: float = 0
     cache_bytes: int = 0
+    copy_seconds: float = 0
 
 
 def dispensable(
@@ -79,7 +82,9 @@ class Cleaner:
         image_jobs: which are forgotten as builds are.
         kept: returns the names of images that stay in any case.
         uv_cache: uv's cache, where it is this service's to look after.
+        copies: people's files, where they are this service's to look after.
         note_removed: told the name of each image that the budget does not allow and that is gone.
+        note_copy_removed: told the name of each such working copy.
     """
 
     def __init__(
@@ -94,9 +99,13 @@ class Cleaner:
         image_jobs: ImageJobTable | None = None,
         kept: Callable[[], Collection[str]] = frozenset,
         uv_cache: UvCache | None = None,
+        copies: WorkingCopies | None = None,
         note_removed: Callable[[str], None] = lambda _: None,
+        note_copy_removed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._note_removed = note_removed
+        self._note_copy_removed = note_copy_removed
+        self._copies = copies
         self._store = store
         self._images = images
         self._builds = builds
@@ -135,6 +144,8 @@ class Cleaner:
             await asyncio.to_thread(self._contents.prune)
         if self._uv_cache:
             await self._clean_uv_cache(self._uv_cache)
+        if self._copies:
+            await self._clean_copies(self._copies)
         if self._budget.build_seconds:
             await self._forget_builds(now() - timedelta(seconds=self._budget.build_seconds))
         if self._budget.log_seconds:
@@ -169,6 +180,17 @@ class Cleaner:
         cache.set_aside()  # nothing may come between this and the look at the builds
         await asyncio.to_thread(cache.remove_set_aside)
         log.info("Removed uv's cache, which took %d bytes; packages are fetched anew when a build asks for them", size)
+
+    async def _clean_copies(self, copies: WorkingCopies) -> None:
+        """Remove the working copies that nobody has used for too long, and measure what is left."""
+        unused = await asyncio.to_thread(copies.unused, self._budget.copy_seconds) if self._budget.copy_seconds else []
+        for name in unused:
+            try:
+                await asyncio.to_thread(copies.remove, name)
+                self._note_copy_removed(name)
+            except BinderError as error:
+                log.info("The working copy %s stays: %s", name, error.message)
+        await asyncio.to_thread(copies.measure)
 
     async def _drop_logs(self, before: datetime) -> None:
         while await self._store.drop_logs(before, _BUILDS_AT_ONCE):

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from ..app import BinderService
 from ..errors import BinderError, Conflict, Unavailable
 from ..process.state_lock import StateLock, state_errors_converted
 from ..store import backup
+from ..working_copies import processes_in
 
 _STOP_FIRST = "Stop the hub, or whatever starts the service, then try again."
 
@@ -71,7 +70,7 @@ def move(settings: BinderService, directory: str) -> str:
     if new.exists() or old.is_symlink() or new.is_relative_to(old):
         raise Conflict(f"{old} cannot be moved to {new}: name a directory that does not exist yet, and a state that is no link.")
     with alone(settings), state_errors_converted(new):
-        if users := _processes_in(old):
+        if users := processes_in(old):
             raise Conflict(f"Builds or servers run from {old}: processes {', '.join(map(str, users))}.", hint="Stop them first.")
         part = new.with_name(f"{new.name}.part")
         command = ["cp", "--archive", "--no-target-directory", str(old), str(part)]  # it keeps owners, links and files that are linked to each other
@@ -118,13 +117,3 @@ async def _take(lock: StateLock, state: Path) -> None:
         if isinstance(error.__cause__, BlockingIOError):
             raise Conflict(f"A service runs with {state}.", hint=_STOP_FIRST) from error
         raise
-
-
-def _processes_in(folder: Path) -> list[int]:
-    """Return the processes that work in a folder or run programs of it, as far as this user may see."""
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        places = [process.info["cwd"] or "", *(process.info["cmdline"] or [])]
-        if process.pid != psutil.Process().pid and any(Path(place).is_relative_to(folder) for place in places):
-            found.append(process.pid)
-    return found

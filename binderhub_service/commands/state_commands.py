@@ -1,4 +1,4 @@
-"""What an administrator does on the service's machine with what it keeps: list and remove images, list and cancel builds, drain, resume.
+"""What an administrator does on the service's machine with what it keeps: images, people's working copies and builds; drain, resume.
 
 The commands ask the service that runs with the state, at a socket that only its user can open; where none runs, they are the service for a moment.
 """
@@ -22,7 +22,7 @@ from ..app import BinderService
 from ..assembly import Assembly
 from ..common.private import cookie_secret
 from ..common.terminal import plain
-from ..errors import BinderError, Conflict, Unavailable
+from ..errors import BinderError, Conflict, NotFound, Unavailable
 from ..handlers.application import make_private_application
 from ..monitoring.metrics import Metrics
 from ..process.api_port import COMMANDS_SOCKET, is_served, socket_of
@@ -60,6 +60,8 @@ class Asking:
             answer = await self.http.request(method, f"/api/{path}", **more)
         except httpx.TransportError as error:
             raise Unavailable("The service ended meanwhile.", hint="Try again.") from error
+        if answer.headers.get("Content-Type", "").startswith("text/html"):  # what was named, e.g. `../x`, leads out of the API
+            raise NotFound("There is nothing of this name.", hint="List what there is.")
         if answer.is_error:
             refused = answer.json()["error"]
             raise BinderError(refused["message"], hint=refused["hint"])
@@ -78,6 +80,17 @@ async def remove_image(asking: Asking, given: argparse.Namespace) -> Any:
     """Remove an image that no server and no build uses."""
     await asking.ask("DELETE", f"images/{quote(given.what)}")
     return f"The image {given.what} is removed."
+
+
+async def list_copies(asking: Asking, given: argparse.Namespace) -> Any:
+    """List people's homes and the working copies in them, of everybody or of one person."""
+    return await asking.ask("GET", "copies", params={"person": given.what})
+
+
+async def remove_copy(asking: Asking, given: argparse.Namespace) -> Any:
+    """Remove a working copy, or a home with all that is in it; not while a server runs there."""
+    await asking.ask("DELETE", f"copies/{quote(given.what)}")
+    return f"{given.what} is removed."
 
 
 async def list_builds(asking: Asking, given: argparse.Namespace) -> Any:
@@ -118,6 +131,10 @@ async def resume(asking: Asking, _given: argparse.Namespace) -> Any:
 # By command and action: what is done, the argument, and what of an entry of a list is shown.
 COMMANDS: dict[str, dict[str, tuple[Command, str, Sequence[str]]]] = {
     "images": {"list": (list_images, "", ("name", "bytes", "last_used", "used_by")), "remove": (remove_image, "name", ())},
+    "copies": {
+        "list": (list_copies, "[person]", ("name", "person", "repo", "bytes", "last_used", "running")),
+        "remove": (remove_copy, "name", ()),
+    },
     "builds": {"list": (list_builds, "[state]", ("id", "state", "repo", "ref", "owner", "created")), "cancel": (cancel_build, "id", ())},
     "drain": {"": (drain, "[text]", ())},
     "resume": {"": (resume, "", ())},

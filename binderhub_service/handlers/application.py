@@ -17,6 +17,7 @@ from .binder.old_links import old_link_routes
 from .binder.providers import provider_routes
 from .builds import build_routes
 from .controls import control_routes
+from .copies import copy_routes
 from .files import file_api_routes
 from .guard import guard_routes
 from .images import image_routes
@@ -47,6 +48,7 @@ def make_application(context: AppContext, secret: bytes) -> web.Application:
         *address_routes(prefix),
         *file_api_routes(prefix),
         *image_routes(prefix),
+        *copy_routes(prefix),
         *control_routes(prefix),
         *prepared_routes(prefix),
         *launch_routes(prefix),
@@ -69,7 +71,7 @@ def make_application_alone(context: AppContext, secret: bytes, name: str) -> web
 
 def make_private_application(context: AppContext, secret: bytes) -> web.Application:
     """Return an application for a socket of the service's user alone: who asks there is an administrator."""
-    return _application([*build_routes("/"), *image_routes("/"), *control_routes("/")], context, secret, is_private=True)
+    return _application([*build_routes("/"), *image_routes("/"), *copy_routes("/"), *control_routes("/")], context, secret, is_private=True)
 
 
 def _application(routes: list[Any], context: AppContext, secret: bytes, *, is_private: bool = False) -> web.Application:

@@ -13,6 +13,7 @@ from ..builders import Builder
 from ..images import Images
 from ..images.uv_cache import UvCache
 from ..worker.job import ProcessLimits
+from ..working_copies import WorkingCopies
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -46,6 +47,10 @@ class Mode(Configurable):
 
     def uv_cache(self, state: Path) -> UvCache | None:
         """Return the cache of uv that builds have in the state directory; None if they have none there."""
+        return None
+
+    def working_copies(self, state: Path) -> WorkingCopies | None:
+        """Return people's files in the state directory; None if they are elsewhere."""
         return None
 
     def builder_info(self) -> dict[str, str]:

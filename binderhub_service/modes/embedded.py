@@ -21,6 +21,7 @@ from ..process.programs import find_uv
 from ..process.state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
+from ..working_copies import WorkingCopies
 from .base import Mode
 
 
@@ -78,3 +79,7 @@ class EmbeddedMode(Mode):
     def uv_cache(self, state: Path) -> UvCache | None:
         """Return it, unless the operator has put it elsewhere."""
         return None if os.environ.get("UV_CACHE_DIR") else UvCache(state)
+
+    def working_copies(self, state: Path) -> WorkingCopies | None:
+        """Return them, unless servers run as other accounts, which have them in their homes."""
+        return None if self.other_accounts else WorkingCopies(state)

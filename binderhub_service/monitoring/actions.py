@@ -1,4 +1,4 @@
-"""What happens to builds, launches, images and controls: who did what to what and how it ended, as an event and as one line of the log."""
+"""What happens to builds, launches, images, copies and controls: who did what to what and how it ended, as an event and as one line of the log."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Action(StrEnum):
     BUILD_ENDED = "build-ended"
     LAUNCH = "launch"
     IMAGE_REMOVED = "image-removed"
+    COPY_REMOVED = "copy-removed"
     CONTROL_SET = "control-set"
     CONTROL_REMOVED = "control-removed"
 
@@ -40,7 +41,7 @@ class Actions:
 
         Args:
             who: the person's name, or ``service:NAME``.
-            about: the build, the repository, the image or the control.
+            about: the build, the repository, the image, the working copy or the control.
             result: how it ended, in a word or a sentence.
         """
         log.info("%s by %s: %s: %s", action.value, who, about, result)
@@ -59,6 +60,10 @@ class Actions:
     def note_removed(self, image: str) -> None:
         """Tell that the service has removed an image that nobody asked for lately."""
         self.note(SERVICE, Action.IMAGE_REMOVED, image, "removed")
+
+    def note_copy_removed(self, name: str) -> None:
+        """Tell that the service has removed a working copy that nobody used for long."""
+        self.note(SERVICE, Action.COPY_REMOVED, name, "removed")
 
 
 def _named(build: Build) -> str:

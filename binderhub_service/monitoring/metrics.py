@@ -14,6 +14,7 @@ from ..models import Build
 from ..process.tasks import Tasks
 from ..providers import Provider
 from ..store.space import Space
+from ..working_copies import WorkingCopies
 from .binderhub_metrics import BinderHubMetrics
 
 _WAIT_BUCKETS_SECONDS = (0.1, 1, 10, 30, 60, 300, 600, 1800, 3600)
@@ -51,7 +52,15 @@ class Metrics:
         self._writable = Gauge("binder_store_writable", "Whether the last try to write to the store went well.", registry=self._registry)
         self._resumed = Counter("binder_resumed_builds", "Builds taken up again after a restart.", registry=self._registry)
 
-    def watch(self, builds: Builds, providers: Sequence[Provider], tasks: Tasks, space: Space, uv_cache: UvCache | None = None) -> None:
+    def watch(
+        self,
+        builds: Builds,
+        providers: Sequence[Provider],
+        tasks: Tasks,
+        space: Space,
+        uv_cache: UvCache | None = None,
+        copies: WorkingCopies | None = None,
+    ) -> None:
         """Report how many builds wait and run, how many follow, how many tasks of the service have ended, and what is free, whenever asked."""
         self.binderhub.watch(partial(_count, builds, "running"), providers)
         texts = {"queued": "Builds that wait.", "running": "Builds that run.", "followers": "Followers of builds that go on."}
@@ -63,6 +72,9 @@ class Metrics:
         if uv_cache:
             text = "What uv's cache in state_dir takes by itself, as of the last cleaning."
             Gauge("binder_uv_cache_bytes", text, registry=self._registry).set_function(lambda: uv_cache.bytes)
+        if copies:
+            text = "What people's homes in state_dir take, with their working copies, as of the last cleaning."
+            Gauge("binder_people_bytes", text, registry=self._registry).set_function(lambda: copies.bytes)
 
     def note_start(self, build: Build) -> None:
         """Count a build whose turn has come."""

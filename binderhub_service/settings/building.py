@@ -268,6 +268,17 @@ class Cleaning(Configurable):
         """,
     ).tag(config=True)
 
+    copy_seconds = Float(
+        0,
+        min=0,
+        help="""How long a person's working copy of a repository is kept after it was last used, in embedded mode.
+
+        Then it is removed with all work in it, unless a server runs there. It is used when a server starts in it and when one of its files changes.
+        Homes of other accounts of this machine, as where the hub runs as root, are left alone. In seconds. Default: 0, for ever.
+        Example: ``365 * 24 * 3600``.
+        """,
+    ).tag(config=True)
+
     file_seconds = Float(
         30 * _DAY_SECONDS,
         min=0,
@@ -286,4 +297,5 @@ class Cleaning(Configurable):
             log_bytes=self.log_bytes,
             build_seconds=self.build_seconds,
             cache_bytes=self.cache_bytes,
+            copy_seconds=self.copy_seconds,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +78,8 @@ def prepare(wanted: Wanted) -> Ready:
     try:
         said = [] if copy.exists() else [wanted.warning]
         said.append(working_copy.place(Path(wanted.content), wanted.commit, copy))
+        with suppress(PermissionError):  # an administrator's, who has put it there
+            os.utime(copy, follow_symlinks=False)  # by which copies are found that nobody uses
         if placed := image_home.put_into(home, environment / IMAGE_HOME):
             said.append(f"Files that the build made in its home are in yours now: {placed}.")
         command, script = _start_script(copy, wanted.start, said)

@@ -1,10 +1,6 @@
 """People's homes on this machine: each belongs to one account of the hub, whatever its name is now, and to no later account of that name.
 
-::
-
-    users/<name>                 the home
-    users/.owners/<name>         the account that it belongs to
-    users/.deleted/<name>.<time> homes of deleted accounts, if they are set aside
+How they are laid out says `binderhub_service.common.homes`.
 """
 
 from __future__ import annotations
@@ -13,12 +9,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from binderhub_service.common.homes import DELETED, NAMES, OWNERS
 from binderhub_service.common.private import private_folder
 
 from ..account import HomeOwner
 from .working_copy import home_of
-
-_OWNERS, _DELETED = ".owners", ".deleted"
 
 
 class Homes:
@@ -32,6 +27,11 @@ class Homes:
 
         A home of the layout without owners is the account's if something was done in it since the account was made.
         """
+        home, said = self._found(account)
+        self._note_name(home, account.name)
+        return home, said
+
+    def _found(self, account: HomeOwner) -> tuple[Path, str]:
         usual = home_of(self._dir, account.name)
         if self._owner(usual) == account.key:
             return usual, ""
@@ -49,16 +49,26 @@ class Homes:
             what: ``keep`` it where it is, for nobody; set it ``aside``; or ``remove`` it.
         """
         home = self._known(account)
-        if home is None or what == "keep":
+        if home is None:
+            return
+        if what == "keep":
+            self._note_name(home, "")
             return
         if what == "aside" and home.is_dir():
-            home.rename(private_folder(self._dir / _DELETED) / f"{home.name}.{datetime.now(UTC):%Y%m%d%H%M%S}")
+            home.rename(private_folder(self._dir / DELETED) / f"{home.name}.{datetime.now(UTC):%Y%m%d%H%M%S}")
         else:
             shutil.rmtree(home, ignore_errors=True)
-        self._record(home).unlink(missing_ok=True)
+        for records in (NAMES, OWNERS):
+            (self._dir / records / home.name).unlink(missing_ok=True)
+
+    def _note_name(self, home: Path, name: str) -> None:
+        """Note what the account of a home is called, for who looks after people's files; empty for nobody."""
+        record = private_folder(self._dir / NAMES) / home.name
+        if not record.exists() or record.read_text(encoding="utf-8") != name:
+            record.write_text(name, encoding="utf-8")
 
     def _record(self, home: Path) -> Path:
-        return self._dir / _OWNERS / home.name
+        return self._dir / OWNERS / home.name
 
     def _owner(self, home: Path) -> str | None:
         try:
@@ -67,7 +77,7 @@ class Homes:
             return None
 
     def _known(self, account: HomeOwner) -> Path | None:
-        records = sorted((self._dir / _OWNERS).glob("*")) if (self._dir / _OWNERS).is_dir() else []
+        records = sorted((self._dir / OWNERS).glob("*")) if (self._dir / OWNERS).is_dir() else []
         return next((self._dir / record.name for record in records if self._owner(record) == account.key), None)
 
     def _is_anothers(self, home: Path, account: HomeOwner) -> bool:
@@ -80,6 +90,6 @@ class Homes:
 
     def _give(self, home: Path, account: HomeOwner) -> Path:
         private_folder(self._dir)
-        private_folder(self._dir / _OWNERS)
+        private_folder(self._dir / OWNERS)
         self._record(home).write_text(account.key, encoding="ascii")
         return private_folder(home)

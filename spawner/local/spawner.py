@@ -181,7 +181,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
     async def _folder_of_copies(self) -> Path:
         """Return the folder of the person's copies, in the home that their servers have from now on."""
         account = self._machine_account
-        if account is None:
+        if account is None:  # asked anew: an administrator may have removed the home
+            self.home_dir, self._said_of_home = await self._at_home("home_of", self.users_dir, home_tasks.written(self._account))
             return Path(self.home_dir)
         folder = account.home / FOLDER
         if USERNAME in self.system_user:

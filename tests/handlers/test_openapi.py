@@ -23,6 +23,7 @@ from binderhub_service.errors import BinderError
 from binderhub_service.handlers.application import make_application
 from binderhub_service.handlers.base import build_json
 from binderhub_service.handlers.controls import control_json
+from binderhub_service.handlers.copies import copy_json
 from binderhub_service.handlers.images import _image_json
 from binderhub_service.handlers.system import openapi
 from binderhub_service.handlers.templates import template_json
@@ -31,10 +32,11 @@ from binderhub_service.launches.launches import Launched
 from binderhub_service.models import Build, Control, Image, Kind, Phase, Source, State, Template, now
 from binderhub_service.settings.legacy import LegacySettings
 from binderhub_service.settings.pages import PageSettings
+from binderhub_service.working_copies import StoredCopy
 
 PREFIX = "/services/binder/"
 # How the parts of a path that differ are written in the routes, and what they are called in the description.
-NAMES = {"([^/]+)": "build_id", "(.+)": "image", "([a-z-]+)": "kind", f"({NAME})": "name"}
+NAMES = {"([^/]+)": "build_id", "(.+)": "image", "(.{1,1000})": "copy", "([a-z-]+)": "kind", f"({NAME})": "name"}
 PARAMETERS = re.compile("|".join(map(re.escape, NAMES)))
 METHODS = {"get", "post", "put", "patch", "delete"}
 SCHEMAS: dict[str, Any] = openapi()["components"]["schemas"]
@@ -144,6 +146,12 @@ def test_an_image_as_it_is_written_fits_its_schema() -> None:
     written = _image_json(image, datetime.now(UTC))
     assert problems("StoredImage", written) == []
     assert list(written) == SCHEMAS["StoredImage"]["required"]
+
+
+def test_a_working_copy_as_it_is_written_fits_its_schema() -> None:
+    written = copy_json(StoredCopy("ada/default/r", "ada", "https://git.example.org/o/r", 5, datetime.now(UTC), running=False))
+    assert problems("StoredCopy", written) == []
+    assert list(written) == SCHEMAS["StoredCopy"]["required"]
 
 
 @pytest.mark.parametrize("more", [{}, {"command": "start.sh", "memory": 1024, "cpu_shares": 2}])

@@ -56,7 +56,6 @@ class RootHub:
 @pytest.fixture(scope="module")
 def root_hub() -> Iterator[RootHub]:
     with ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).delenv("UV_CACHE_DIR", raising=False)  # the tests' own, which is root's
         folder = stack.enter_context(open_folder())
         service, person = (stack.enter_context(account(folder)) for _ in range(2))
         names = {service.pw_name, person.pw_name, "root", "daemon", NOBODY}

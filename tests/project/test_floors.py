@@ -31,7 +31,7 @@ FLOORS = [
     ["launches", "monitoring"],
     ["builds"],
     ["store", "builders"],
-    ["worker"],
+    ["worker", "working_copies"],
     ["images", "providers"],
     ["clients"],
     ["names", "process"],

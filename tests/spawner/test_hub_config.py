@@ -172,12 +172,14 @@ def test_a_hub_that_runs_as_root_starts_servers_as_other_accounts_and_says_which
     monkeypatch.setattr(pwd, "getpwnam", accounts.__getitem__)
     monkeypatch.setattr(system_users, "_owner_of", lambda path: 4321)
     monkeypatch.setattr(os, "chown", lambda *_, **__: None)
+    monkeypatch.setenv("UV_CACHE_DIR", "/root/.cache/uv")
     state = tmp_path / "state"
     configure(c, state_dir=state, service_user="binder")
     assert (c.ProcessSpawner.system_user, "args" in c.ProcessSpawner) == ("{username}", False)
     environment = service_of(c)["environment"]
     assert json.loads(environment["BINDERHUB_SERVICE_CONFIG"])["EmbeddedMode"] == {"other_accounts": True}
     assert environment["UV_PYTHON_INSTALL_DIR"] == str(state / "pythons")
+    assert "UV_CACHE_DIR" not in environment, "root's own, which the account cannot read"
     for_all = Config()
     configure(for_all, state_dir=state, service_user="binder", server_user="people", public=True)
     assert for_all.ProcessSpawner.system_user == "people"
