@@ -184,7 +184,9 @@ class BinderService(Application):
             self._read_settings(arguments)
         except (*OF_A_BROKEN_FILE, TraitError, SystemExit) as error:
             if arguments:  # somebody sits at a command line
-                raise
+                if isinstance(error, SystemExit):
+                    raise
+                raise SystemExit(f"The settings cannot be read: {sentence_of(error)}") from error
             self._settings_problems = [f"The settings cannot be read: {sentence_of(error)}"]
         if self.log_json:
             for handler in self.log.handlers:

@@ -33,7 +33,7 @@ class StoredCopy:
     """A working copy, or a home.
 
     Attributes:
-        name: its path below the folder of all homes: ``HOME/SERVER/COPY`` for a copy, ``HOME`` for a home, ``.deleted/HOME.TIME`` for one that was
+        name: its path below the folder of all homes: ``HOME/SERVER/COPY`` for a copy, ``HOME`` for a home, ``.deleted/HOME.TIME`` for a home that was
             set aside.
         person: what its account was called at its last start; empty if the account is deleted.
         repo: the address of the repository, without credentials; empty for a home, and for a copy that has lost it.
@@ -92,7 +92,7 @@ class WorkingCopies:
         """Remove a copy, or a home with all that is in it.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is no such copy or home.
             Conflict: a process works there.
             Unavailable: it cannot be removed.
         """
@@ -161,7 +161,7 @@ def _copies_in(home: Path) -> list[Path]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    """Return the folders in another one that have names as the spawner gives them, sorted; links are none."""
+    """Return the folders in a folder whose names are as the spawner gives them, sorted; links are left out."""
     try:
         with os.scandir(folder) as entries:
             return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False) and _MADE_BY_SPAWNER.fullmatch(entry.name))

@@ -32,6 +32,10 @@ def run(given: list[str]) -> None:
         sys.exit(administration.run(given[0], given[1:], _settings_of_command))
     if given and given[0] in state_commands.COMMANDS:
         sys.exit(state_commands.run(given[0], given[1:], _settings_of_command))
+    if given and not given[0].startswith("-"):
+        known = ", ".join(["check", "serve", *administration.COMMANDS, *state_commands.COMMANDS])
+        sys.stderr.write(f"There is no command {given[0]!r}; the commands are: {known}.\n")
+        sys.exit(2)
     asyncio.run(Serving(settings_of(given)).serve())
 
 

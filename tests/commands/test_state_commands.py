@@ -12,6 +12,7 @@ import pytest
 
 from binderhub_service.app import BinderService
 from binderhub_service.commands import state_commands
+from binderhub_service.commands.program import run
 from binderhub_service.handlers.application import make_private_application
 from binderhub_service.process.api_port import COMMANDS_SOCKET, socket_of
 from binderhub_service.process.receiving import ServerLimits
@@ -84,3 +85,18 @@ def test_a_command_does_without_a_service(state: Path, hub_auth: None, capsys: p
         "The service does not run, and only it can cancel a build. Start it first.",
     ]
     assert not socket_of(state, COMMANDS_SOCKET).exists()
+
+
+def test_a_command_that_there_is_not_is_told_and_serves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["bacup", "/var/backups/binder"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("There is no command 'bacup'; the commands are: check, serve, backup, ")
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_at_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text("c.BinderService.mode = (\n")
+    with pytest.raises(SystemExit) as ended:
+        BinderService().initialize([f"--config={file}"])
+    assert str(ended.value) == f"The settings cannot be read: '(' was never closed (line 1 of {file})."
