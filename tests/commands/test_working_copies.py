@@ -23,9 +23,9 @@ from binderhub_service.working_copies import WorkingCopies
 from spawner.account import HomeOwner, account_of
 from spawner.local.homes import Homes
 from spawner.local.working_copy import copy_of
+from tests.commands.test_state_commands import at_socket, command, state
+from tests.handlers.test_api import Service, error_of, hub_auth, service
 from tests.harness.waiting import wait_for
-from tests.test_api import Service, error_of, hub_auth, service
-from tests.test_state_commands import at_socket, command, state
 
 __all__ = ["hub_auth", "service", "state"]  # fixtures
 LONG_AGO = datetime.now(UTC) - timedelta(days=400)
