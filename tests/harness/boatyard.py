@@ -42,7 +42,7 @@ def logs_of(boatyard: Api, job: str) -> str:
 
 def ended(boatyard: Api, job: str) -> str:
     """Return the status that a job ends with."""
-    wait_for(lambda: status_of(boatyard, job) not in {"Building", "Pushing"}, "the end of the job", BUILD_SECONDS)
+    wait_for(lambda: status_of(boatyard, job) not in {"Building", "Pushing"}, "the end of the job", BUILD_SECONDS, every_seconds=0.3)
     return status_of(boatyard, job)
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 PROJECT = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py", "binder_client", "binderhub_service", "spawner", "chart/images")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
-LOCK = Path(tempfile.gettempdir()) / "images-for-kubernetes-tests.lock"
 
 
 def registry() -> str:
@@ -38,7 +38,7 @@ def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args
     image = f"{registry()}/{name}:{_digest(context, dockerfile, build_args)}"
     if _there(image):
         return image
-    with LOCK.open("w") as lock:
+    with Path(tempfile.gettempdir(), f"{name}-for-kubernetes-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _there(image):
             arguments = [f"--build-arg={key}={value}" for key, value in build_args.items()]
@@ -50,14 +50,19 @@ def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args
     return image
 
 
+def little_image() -> str:
+    """Return what images are built on here: the same system, whose packages come without what no test reads."""
+    return built("little", Path(__file__).parent / "little", BASE=debian())
+
+
 def python_image() -> str:
-    """Return what those that are no product begin with: Python, and uv in ``/opt/uv``."""
-    return built("python", Path(__file__).parent / "python", BASE=debian())
+    """Return what those that are no product begin with: Python."""
+    return built("python", Path(__file__).parent / "python", BASE=little_image())
 
 
 def singleuser_image() -> str:
     """Return an image that servers start from."""
-    return built("singleuser", Path(__file__).parent / "singleuser", BASE=python_image())
+    return built("singleuser", Path(__file__).parent / "singleuser", BASE=python_image(), UV=_uv_image())
 
 
 def image_registry() -> str:
@@ -76,7 +81,7 @@ def copy_image(image: str, to: str, login: str) -> None:
 
 def builder_image() -> str:
     """Return the image that builds run in, made of this working tree."""
-    return _built_of_project("builder", debian())
+    return _built_of_project("builder", little_image())
 
 
 def hub_image() -> str:
@@ -86,7 +91,12 @@ def hub_image() -> str:
 
 def hub_base_image() -> str:
     """Return what stands in for zero-to-jupyterhub's images of the hub and of the proxy."""
-    return built("hub-base", Path(__file__).parent / "chart/hub_base", BASE=python_image())
+    return built("hub-base", Path(__file__).parent / "chart/hub_base", BASE=python_image(), UV=_uv_image())
+
+
+def _uv_image() -> str:
+    """Return an image with uv in ``/opt/uv``."""
+    return built("uv", Path(__file__).parent / "uv", BASE=python_image())
 
 
 def _built_of_project(name: str, base: str) -> str:
@@ -123,5 +133,6 @@ def _buildah(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    for make in (builder_image, singleuser_image, hub_image):
-        make()
+    with ThreadPoolExecutor(2) as threads:  # one works while the other waits for packages
+        for making in [threads.submit(make) for make in (builder_image, singleuser_image, hub_image)]:
+            making.result()

@@ -20,9 +20,10 @@ from tests.harness.kernel import run_code
 from tests.harness.registries import OwnRegistry
 from tests.harness.waiting import wait_for
 from tests.harness.web_files import serving
+from tests.kubernetes.chart.release import little_dockerfile
 from tests.kubernetes.conftest import GIT_PASSWORD
 from tests.kubernetes.images import registry, singleuser_image
-from tests.kubernetes.kubectl import found, reason_to_skip
+from tests.kubernetes.kubectl import found, reason_to_skip, until_found
 from tests.legacy.conftest import KEY, Api
 
 pytestmark = [
@@ -48,6 +49,13 @@ def dockerfile() -> str:
 
 
 @pytest.fixture
+def little(base: str) -> str:
+    """A Dockerfile of an image that servers could start from, of which none does."""
+    program = "/usr/local/bin/jupyterhub-singleuser"
+    return f"FROM {base}\nRUN printf '#!/bin/sh\\necho 5.5.0\\n' > {program} && chmod +x {program}\nWORKDIR /home/jovyan\nCOPY . .\n"
+
+
+@pytest.fixture
 def repository(git_server: GitServer, dockerfile: str) -> Repository:
     """A repository that pods reach."""
     files = {"Dockerfile": dockerfile + "RUN echo built here\n", "data.txt": "forty-two\n", "analysis.ipynb": "{}"}
@@ -68,12 +76,12 @@ def test_a_repository_becomes_a_pod_in_which_a_cell_runs(hub: HubProcess, reposi
     [pod] = found("pods", builds_namespace, "--selector=component=singleuser-server")
     assert "@sha256:" in pod["spec"]["containers"][0]["image"]
     assert pod["metadata"]["annotations"]["binder.commit"] == repository.rev("main")
-    wait_for(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what the build used")
+    until_found(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what the build used")
 
 
-def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProcess, git_server: GitServer, dockerfile: str) -> None:
+def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProcess, git_server: GitServer, little: str) -> None:
     steps = f"RUN (env; cat /git/* /registry/*) 2>&1 | grep -c {GIT_PASSWORD} || true\n"
-    repository = git_server.create(f"private-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + steps}, login=("robot", GIT_PASSWORD))
+    repository = git_server.create(f"private-{secrets.token_hex(4)}", {"Dockerfile": little + steps}, login=("robot", GIT_PASSWORD))
     alice = hub.token("alice")
     build = hub.finished(repository.url, alice)
     assert build["state"] == "ready", build
@@ -82,7 +90,7 @@ def test_a_private_repository_is_built_and_its_password_is_nowhere(hub: HubProce
     assert GIT_PASSWORD not in hub.log()
 
 
-def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, dockerfile: str, base: str, builds_namespace: str, tmp_path: Path) -> None:
+def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, little: str, base: str, builds_namespace: str, tmp_path: Path) -> None:
     boatyard, alice, mark = Api(hub, "boatyard"), hub.token("alice"), secrets.token_hex(4)
     with OwnRegistry(tmp_path / "theirs", login=("me", PASSWORD)).running() as theirs:
         target, login = f"{theirs.host}/me/new-{mark}:1", {"username": "me", "password": PASSWORD}
@@ -92,7 +100,7 @@ def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, docker
             "Failed: The registry": {"dockerfile": text, "password": "wrong"},
         }
         jobs = {status: begun(boatyard, json={"image_name": target} | login | source) for status, source in sources.items()}
-        archive = archive_of({"Dockerfile": dockerfile + "RUN cat data.txt\n", "data.txt": f"in the archive {mark}\n"})
+        archive = archive_of({"Dockerfile": little + "RUN cat data.txt\n", "data.txt": f"in the archive {mark}\n"})
         with serving({"/course.tar.xz": archive}) as address:
             build = hub.finished(f"{address}/course.tar.xz", alice)
         sent = hub.service("POST", "/api/files", alice, content=archive)
@@ -107,7 +115,7 @@ def test_files_are_built_and_boatyard_pushes_and_deletes(hub: HubProcess, docker
     assert boatyard.ask("DELETE", f"/api/v1/{jobs['Failed: The registry']}/image", KEY).status_code in {200, 404}
     images = [image["name"] for image in hub.service("GET", "/api/images", hub.token("root-admin")).json()]
     assert [("context" in name, "archive" in name) for name in images if "context" in name or "archive" in name] == [(False, True)], images
-    wait_for(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what builds used")
+    until_found(lambda: not found("pods,secrets", builds_namespace, "--selector=component=binderhub-build"), "the end of what builds used")
     kept = httpx.get(f"http://{registry()}/v2/{build['image'].partition('/')[2].partition('archive')[0]}given/tags/list")
     assert not kept.json().get("tags"), kept.text
     assert PASSWORD not in hub.log()
@@ -128,7 +136,8 @@ def test_a_templates_pod_has_its_command_and_at_most_its_limits(hub: HubProcess,
     assert container["resources"]["requests"]["cpu"] in {"97656250n", "98m"}, "100 of 1024 shares, and not the operator's 200m"
 
 
-def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, repository: Repository) -> None:
+def test_an_image_that_is_there_is_used_again_and_kept_while_a_server_runs(hub: HubProcess, git_server: GitServer) -> None:
+    repository = git_server.create(f"again-{secrets.token_hex(4)}", {"Dockerfile": little_dockerfile(0)})
     assert hub.launch("alice", {"repo": repository.url})[-1].get("ready")
     assert hub.launch("bob", {"repo": repository.url})[-1].get("ready")
     assert hub.finished(repository.url, hub.token("alice"))["state"] == "ready", "it was tried meanwhile"
@@ -154,16 +163,16 @@ def test_a_service_killed_during_a_build_goes_on_with_the_same_pod(hub: HubProce
     lines = [str(event.data.get("text")) for event in event_log]
     assert len(lines) - len(set(lines) - {"None"}) == lines.count("None"), "no line twice"
     assert event_log[-1].data["state"] == "ready", event_log[-1].data
-    wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS)
+    wait_for(lambda: hub.servers("alice").get("", {}).get("ready"), "the server whose build was interrupted", BUILD_SECONDS, every_seconds=0.5)
     assert run_code(f"{hub.url}/user/alice", alice, "print(1 + 1)") == "2\n"
 
 
-def test_a_start_that_is_cancelled_takes_its_build_with_it(hub: HubProcess, git_server: GitServer, dockerfile: str, builds_namespace: str) -> None:
-    repository = git_server.create(f"cancelled-{secrets.token_hex(4)}", {"Dockerfile": dockerfile + "RUN sleep 600\n"})
+def test_a_start_that_is_cancelled_takes_its_build_with_it(hub: HubProcess, git_server: GitServer, little: str, builds_namespace: str) -> None:
+    repository = git_server.create(f"cancelled-{secrets.token_hex(4)}", {"Dockerfile": little + "RUN sleep 600\n"})
     assert hub.start_server("alice", {"repo": repository.url}).is_success
-    wait_for(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") != [], "the build's pod", 60)
+    until_found(lambda: found("pods", builds_namespace, "--selector=component=binderhub-build") != [], "the build's pod")
     assert hub.api("DELETE", "/users/alice/server").is_success
-    wait_for(lambda: found("pods", builds_namespace) == [], "the end of the build's pod", 60)
+    until_found(lambda: found("pods", builds_namespace) == [], "the end of the build's pod")
     assert hub.servers("alice") == {}
 
 

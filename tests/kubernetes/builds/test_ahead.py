@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.models import Image
-from tests.harness.waiting import until, wait_for
+from tests.harness.waiting import until
 from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
 from tests.kubernetes.builds.test_rights import RULES, kubeconfig_with
 from tests.kubernetes.images import built, debian
-from tests.kubernetes.kubectl import found, kubectl
+from tests.kubernetes.kubectl import found, kubectl, until_found
 
 
 def new_image(folder: Path) -> str:
@@ -41,6 +41,6 @@ async def test_a_node_has_an_image_from_which_no_server_was_started(
     assert "0 of 1 nodes have the image" in caplog.text
     assert pod_builds.pods() == ["here"]
     words = f'Successfully pulled image "{image}"'
-    told = wait_for(lambda: [event for event in found("events", namespace) if event["message"].startswith(words)], "the kubelet's words")
+    told = until_found(lambda: [event for event in found("events", namespace) if event["message"].startswith(words)], "the kubelet's words")
     assert len(told) == 1
     await pod_builds.close()

@@ -8,9 +8,8 @@ import pytest
 
 from binderhub_service.errors import Unavailable
 from tests.harness.following import followed, up_to
-from tests.harness.waiting import wait_for
 from tests.kubernetes.builds.pod_builds import Outside, PodBuilds
-from tests.kubernetes.kubectl import kubectl
+from tests.kubernetes.kubectl import kubectl, until_found
 
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "delete"]},
@@ -69,18 +68,18 @@ async def test_what_admission_refuses_is_said_by_name_before_and_when_something_
     builder = pod_builds.builder()
     label = ("label", "namespace", namespace, "--overwrite")
     kubectl(*label, "pod-security.kubernetes.io/enforce=baseline")
-    wait_for(lambda: not takes_privileged_pods(namespace), "the level baseline")
+    until_found(lambda: not takes_privileged_pods(namespace), "the level baseline")
     with pytest.raises(Unavailable, match='violates PodSecurity "baseline:latest": seccompProfile'):
         await builder.check()
     _, error = await followed(builder, pod_builds.ask())
     assert error
     assert error.code == "pod_not_admitted"
     kubectl(*label, "pod-security.kubernetes.io/enforce=privileged")
-    wait_for(lambda: takes_privileged_pods(namespace), "the level privileged")
+    until_found(lambda: takes_privileged_pods(namespace), "the level privileged")
     await builder.check()
     kubectl("create", "quota", "none", "--hard=pods=0", f"--namespace={namespace}")
-    wait_for(lambda: kubectl("get", "quota", "none", f"--namespace={namespace}", "--output=jsonpath={.status.hard.pods}") == "0", "the quota")
-    wait_for(lambda: not takes_privileged_pods(namespace), "the quota's effect")
+    until_found(lambda: kubectl("get", "quota", "none", f"--namespace={namespace}", "--output=jsonpath={.status.hard.pods}") == "0", "the quota")
+    until_found(lambda: not takes_privileged_pods(namespace), "the quota's effect")
     await builder.check()
     _, error = await followed(builder, pod_builds.ask())
     assert error

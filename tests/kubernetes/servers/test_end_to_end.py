@@ -15,9 +15,8 @@ import pytest
 
 from tests.harness.hub import HubProcess
 from tests.harness.kernel import run_code
-from tests.harness.waiting import wait_for
 from tests.kubernetes.images import singleuser_image
-from tests.kubernetes.kubectl import found, reason_to_skip
+from tests.kubernetes.kubectl import found, reason_to_skip, until_found
 from tests.kubernetes.servers.conftest import HubNamespace
 from tests.kubernetes.servers.images import by_digest
 from tests.spawner.fakes import REPO, FakeService
@@ -90,11 +89,11 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, hub_name
     )
     [running] = pods(hub_namespace)
     hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
-    wait_for(lambda: len(pods(hub_namespace)) == 2, "bob's pod, for which there is no room")
+    until_found(lambda: len(pods(hub_namespace)) == 2, "bob's pod, for which there is no room")
     hub.kill()
     hub.start()
     assert run_code(server, token, "print('still here', end='')") == "still here"
-    wait_for(lambda: len(pods(hub_namespace)) == 1, "the end of the pod whose start no hub knows any more")
+    until_found(lambda: len(pods(hub_namespace)) == 1, "the end of the pod whose start no hub knows any more")
     assert pods(hub_namespace)[0]["metadata"]["uid"] == running["metadata"]["uid"]
     events = hub.launch("bob", {"repo": REPO, "profile": "here"})
     assert events[-1].get("ready"), "\n".join(str(event.get("message")) for event in events)
@@ -118,7 +117,7 @@ def test_a_cell_runs_in_a_pod_and_both_survive_the_hub(hub: HubProcess, hub_name
 def test_a_start_that_is_cancelled_through_the_hub_leaves_no_pod(hub: HubProcess, hub_namespace: HubNamespace) -> None:
     for _ in range(2):
         hub.start_server("bob", {"repo": REPO, "profile": "nowhere"})
-        wait_for(lambda: len(pods(hub_namespace)) == 1, "bob's pod, for which there is no room")
+        until_found(lambda: len(pods(hub_namespace)) == 1, "bob's pod, for which there is no room")
         reply = hub.api("DELETE", "/users/bob/server")
         assert reply.is_success, reply.text
-        wait_for(lambda: pods(hub_namespace) == [] and hub.servers("bob") == {}, "the end of bob's pod")
+        until_found(lambda: pods(hub_namespace) == [] and hub.servers("bob") == {}, "the end of bob's pod")
