@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote
+
+from .link_specs import Linked
 
 # What leads on to another address: the end of the host and the beginning of the path, and the query's names for that address.
 _LEAD_ON = (
@@ -21,35 +22,26 @@ _BITBUCKET_SERVER = re.compile(
 _OPENED = re.compile(r"/?(?:lab/)?(?:tree|notebooks|edit)/(?P<folder>[^/?]+)/(?P<file>[^?]+)")
 
 
-@dataclass(frozen=True)
-class Carried:
-    """What a link carries: a repository's address or that of its page, a ref and a file; the last two may be empty."""
-
-    repo: str
-    ref: str = ""
-    path: str = ""
-
-
-def carried_address(url: SplitResult) -> Carried | None:
+def carried_address(url: SplitResult) -> Linked | None:
     """Return what a link carries; None for any other address."""
     host, path = (url.hostname or "").lower(), url.path.rstrip("/")
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     for ending, beginning, names in _LEAD_ON:
         found = next((query[name] for name in names if name in query), "")
         if found and (host == ending or host.endswith(f".{ending}")) and url.path.startswith(beginning):
-            return Carried(found)
+            return Linked(found)
     repo = query.get("repo", "")
     if repo and (path.endswith("/git-pull") or path.startswith("/nbgitpuller/link")):
-        return Carried(repo, query.get("branch", ""), _file_of(repo, query.get("urlpath", "")))
+        return Linked(repo, query.get("branch", ""), _file_of(repo, query.get("urlpath", "")))
     if repo and "/hub/spawn" in path:
-        return Carried(repo, query.get("ref", ""), query.get("path", ""))
+        return Linked(repo, query.get("ref", ""), query.get("path", ""))
     if "/_git/" in url.path and url.query:
         version = _AZURE_VERSION.match(query.get("version", ""))
-        return Carried(url._replace(query="", fragment="").geturl(), version["ref"] if version else "", query.get("path", "").strip("/"))
+        return Linked(url._replace(query="", fragment="").geturl(), version["ref"] if version else "", query.get("path", "").strip("/"))
     if page := _BITBUCKET_SERVER.fullmatch(path):
         owner = f"~{page['owner']}" if page["kind"] == "users" else page["owner"]
         address = f"{url.scheme}://{url.netloc}{page['context']}/scm/{owner}/{page['name']}.git"
-        return Carried(address, query.get("at", ""), unquote(page["path"] or ""))
+        return Linked(address, query.get("at", ""), unquote(page["path"] or ""))
     return None
 
 

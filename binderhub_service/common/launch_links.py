@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 from .addresses import split
-from .link_specs import address_and_ref, begins_as_address, project_and_ref
+from .link_specs import Linked, address_and_ref, begins_as_address, project_and_ref
 from .paths import path_from_query
 from .refusal import Refused
 
@@ -24,15 +23,6 @@ _NO_GIT = {
 }
 
 
-@dataclass(frozen=True)
-class LaunchLink:
-    """What a link launches: a repository's address, a ref (empty for the default branch) and what is opened."""
-
-    repo: str
-    ref: str = ""
-    path: str = ""
-
-
 def link_in(text: str) -> str:
     """Return the launch link in the source of a badge (Markdown, reStructuredText, HTML); any other text as it is."""
     if not _BADGE.search(text):
@@ -40,7 +30,7 @@ def link_in(text: str) -> str:
     return next((link for link in _LINK.findall(text) if _spec(link)), text)
 
 
-def launch_link(address: str) -> LaunchLink | None:
+def launch_link(address: str) -> Linked | None:
     """Return what a launch link means; None for any other address.
 
     Raises:
@@ -56,7 +46,7 @@ def launch_link(address: str) -> LaunchLink | None:
     path = path_from_query(*(query.get(name, [""])[0] for name in ("urlpath", "filepath", "labpath")))
     named, ref = _named(provider, parts)
     ref = unquote(ref).strip("/")
-    return LaunchLink(named, "" if ref == "HEAD" else ref, path)
+    return Linked(named, "" if ref == "HEAD" else ref, path)
 
 
 def _named(provider: str, parts: list[str]) -> tuple[str, str]:

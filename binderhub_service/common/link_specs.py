@@ -1,18 +1,28 @@
-"""What the text behind ``/v2/<provider>/`` in a link names, also where a page has escaped it twice or not at all; pure.
+"""What a link names; of the text behind ``/v2/<provider>/`` also where a page has escaped it twice or not at all; pure.
 
-Such links are in the wild: a page that escapes a link once more as a whole, and pages of books that escape the colon of an address only.
+Links of the second kind are in the wild: a page that escapes a link once more as a whole, and pages of books that escape an address's colon only.
 BinderHub understands neither, and nothing else can be meant.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 _ESCAPED = re.compile(r"(?:https?|ssh|git)%(?:25){0,3}3a", re.IGNORECASE)
 _BEGINS = re.compile(r"(?:(?:https?|ssh|git)(?::|%(?:25){0,3}3a)|git@)", re.IGNORECASE)
 _HOST_OWNER_NAME_REF = 4
 _GROUP_NAME_REF = 3
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What a link names: the address of a repository or of its page, a ref (empty for the default branch) and what is opened."""
+
+    repo: str
+    ref: str = ""
+    path: str = ""
 
 
 def begins_as_address(spec: str) -> bool:

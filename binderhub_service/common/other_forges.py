@@ -28,6 +28,8 @@ def page_elsewhere(host: str, parts: Sequence[str]) -> tuple[list[str], list[str
     Raises:
         Refused: git cannot fetch what the page shows.
     """
+    if parts and parts[-1].endswith(".git"):  # a repository, whatever its folders are called
+        return None
     begin = next((place for place in range(2, len(parts) - 2) if parts[place] in _GITEA_VIEWS and parts[place + 1] in _GITEA_KINDS), 0)
     if host == _BITBUCKET and len(parts) > 2:
         return list(parts[:2]), _bitbucket(*parts[2:])

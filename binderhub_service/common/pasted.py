@@ -15,7 +15,7 @@ from .carried_addresses import carried_address
 from .forge_pages import file_parts, ref_shown
 from .images import TRANSPORT
 from .launch_links import launch_link, link_in
-from .link_specs import begins_as_address, unescaped
+from .link_specs import Linked, begins_as_address, unescaped
 from .not_repositories import refuse_record, refuse_site
 from .other_forges import page_elsewhere
 from .refs import SHA
@@ -88,13 +88,18 @@ def take_apart(repo: str, ref: str = "", path: str = "", *, shorthand: bool = Tr
         raise Refused("This is not a repository's address.", "Paste it as your browser shows it, e.g. https://github.com/owner/name.")
     if url.scheme not in {"http", "https"}:
         return Pasted(text, text, ref, path)
-    if url.path.endswith(".git") and url.fragment:
-        text, _, named = text.partition("#")
-        return take_apart(text, ref or unquote(named), path, shorthand=False)
-    if link := launch_link(text):
-        return take_apart(link.repo, ref or link.ref, path or link.path, shorthand=False)
-    if carried := carried_address(url):
-        return take_apart(carried.repo, ref or carried.ref, path or carried.path, shorthand=False)
+    if linked := _with_named_ref(url) or launch_link(text) or carried_address(url):
+        return take_apart(linked.repo, ref or linked.ref, path or linked.path, shorthand=False)
+    return _of_page(text, url, ref, path)
+
+
+def _with_named_ref(url: SplitResult) -> Linked | None:
+    """Return what an address with a ref behind ``.git#`` names, as pip and docker write it."""
+    return Linked(url._replace(fragment="").geturl(), unquote(url.fragment)) if url.path.endswith(".git") and url.fragment else None
+
+
+def _of_page(text: str, url: SplitResult, ref: str, path: str) -> Pasted:
+    """Take apart the address of a repository or of one of its pages; raises `Refused` if it is that of neither."""
     host = (url.hostname or "").removeprefix("www.")
     if (shown := _SHOW_GISTS.get(host)) and url.path.startswith(shown):
         return _gist(text, _segments(url.path.removeprefix(shown)), ref, path)
