@@ -28,8 +28,9 @@ _LONG_SECONDS = 600.0
 _NOT_FOUND, _CONFLICT = 404, 409
 _LAST_LINES = 20
 _LISTED = {"Id": str, "RepoTags": list, "Labels": dict}
-# What a registry (distribution 2.8) answers to a push while another one writes the same layers.
-_PASSING_REFUSAL = re.compile(r"blob unknown to registry|digest invalid|unexpected HTTP status: 50[0234]")
+# What registries answer to a push while another one writes the same layers (distribution 2.8), and now and then without one ("unknown blob":
+# moby/moby#36823).
+_PASSING_REFUSAL = re.compile(r"blob unknown to registry|unknown blob|blob upload unknown|digest invalid|unexpected HTTP status: 50[0234]")
 _PUSH_WAITS_SECONDS = (1.0, 3.0, 9.0)
 
 

@@ -18,8 +18,8 @@ from .registry import MANIFEST_TYPES, Body, RegistryClient, error_codes
 
 _CHUNK_BYTES = 1024 * 1024
 _TRIES = 2
-# What a registry (distribution 2.8) says of layers that are there while another push writes the same ones, and how long to wait for that.
-_BEING_WRITTEN = {"MANIFEST_BLOB_UNKNOWN", "DIGEST_INVALID"}
+# What registries say of layers that are there while another push writes the same ones, and how long to wait for that.
+_BEING_WRITTEN = {"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "DIGEST_INVALID"}
 _WAITS_SECONDS = (1.0, 3.0, 9.0)
 _MADE, _ACCEPTED, _THERE, _MOVED = 201, 202, 200, 416
 

@@ -195,6 +195,8 @@ def test_a_push_that_is_refused_at_once_is_told_as_an_error(tmp_path: Path) -> N
     [
         "errors:\ndigest invalid\nmanifest blob unknown: blob unknown to registry\n",
         "received unexpected HTTP status: 500 Internal Server Error",
+        "unknown blob",
+        "blob upload unknown",
     ],
 )
 def test_a_push_that_meets_another_one_of_the_same_layers_is_tried_again(tmp_path: Path, refusal: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -320,16 +320,17 @@ async def test_an_upload_that_the_registry_loses_is_begun_again(work: Path, regi
     assert step.get(step.image).status_code == 200
 
 
+@pytest.mark.parametrize("codes", [("DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"), ("BLOB_UNKNOWN",)])
 async def test_an_image_whose_layers_another_push_is_writing_is_pushed_a_moment_later(
-    work: Path, registry: OwnRegistry, monkeypatch: pytest.MonkeyPatch
+    work: Path, registry: OwnRegistry, monkeypatch: pytest.MonkeyPatch, codes: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("binderhub_service.clients.registry_writer._WAITS_SECONDS", (0.0,))
-    layout(work, "whole", "written by two")
-    refusal = json.dumps({"errors": [{"code": "DIGEST_INVALID"}, {"code": "MANIFEST_BLOB_UNKNOWN"}]})
+    layout(work, "whole", f"written by two, {codes}")
+    refusal = json.dumps({"errors": [{"code": code} for code in codes]})
     step = LastStep(
         work, registry.host, transport=Trouble(_once(lambda request: request.method == "PUT" and "/manifests/" in request.url.path, 400, refusal))
     )
-    name = f"{step.prefix}two:{'1' * 40}"
+    name = f"{step.prefix}two:{len(codes)}"
     await step.push(Plan("", "w"), image=name, force=True)
     assert step.get(name).status_code == 200
 
