@@ -98,7 +98,7 @@ class WorkingCopies:
         """
         path = next((path for home in self._homes() for path in (home, *_copies_in(home)) if self._name(path) == name), None)
         if path is None:
-            raise NotFound("There is no working copy and no home of this name.", code="copy_not_found", hint="GET copies lists all.")
+            raise NotFound("There is no working copy and no home of this name.", code="copy_not_found", hint="List what there is.")
         if processes_in(path):
             raise Conflict(f"A server runs in {name}.", code="copy_in_use", hint=_STOP_FIRST)
         with state_errors_converted(path):

@@ -160,6 +160,8 @@ def run(command: str, given: Sequence[str], settings_of: Callable[[list[str]], B
     if arguments.as_json:
         sys.stdout.write(json.dumps(found if isinstance(found, list) else {"message": found}) + "\n")
         return 0
+    if found == []:
+        sys.stderr.write("There are none.\n")
     lines = ["\t".join(_cell(one[name]) for name in columns) for one in found] if isinstance(found, list) else [found]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0

@@ -84,6 +84,7 @@ async def test_a_command_lists_peoples_files_and_removes_one_or_all_of_a_person(
             status = await asyncio.to_thread(command, state, "copies", *words)
             return status, *capsys.readouterr()
 
+        assert await said("list", "nobody") == (0, "", "There are none.\n")
         found = json.loads((await said("list", "--json"))[1])
         people = {one["name"]: one["person"] for one in found if not one["repo"]}
         assert [*people.items()][:3] == [("Bo-20B-2E", "bob"), ("alice", "alice"), ("eve", "")]
