@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from jupyterhub.services.auth import HubOAuth
 from tornado import web
 from tornado.httpserver import HTTPServer
 
@@ -56,6 +57,17 @@ class FakeHub:
     def api_url(self) -> str:
         """The address of the REST API."""
         return f"{self.url}/hub/api"
+
+    def serve_as_auth(self, prefix: str) -> None:
+        """Let handlers of this process at `prefix` ask this hub who comes, until `HubOAuth.clear_instance`."""
+        HubOAuth.instance(
+            api_url=self.api_url,
+            api_token="s",
+            base_url=prefix,
+            hub_prefix="/hub/",
+            oauth_client_id="service-binder",
+            access_scopes={"access:services!service=binder"},
+        )
 
     def add(self, name: str, *scopes: str, admin: bool = False, kind: str = "user") -> str:
         """Make somebody known who may use the service; return their token."""

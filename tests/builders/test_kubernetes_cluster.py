@@ -24,12 +24,6 @@ POD = {"metadata": {"name": "build-1", "labels": {}}}
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeCluster]:
-    async with FakeCluster().running() as fake:
-        yield fake
-
-
-@pytest.fixture
 async def cluster(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     monkeypatch.setattr(clusters, "_WAITS_SECONDS", (0.01, 0.01))
     cluster = Cluster(NAMESPACE, fake.kubeconfig(tmp_path))

@@ -20,12 +20,6 @@ ENDED = {"name": "build", "state": {"terminated": {"exitCode": 0, "message": "{}
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeCluster]:
-    async with FakeCluster().running() as fake:
-        yield fake
-
-
-@pytest.fixture
 async def cluster(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     monkeypatch.setattr(logs, "_FIRST_WAIT_SECONDS", 0.005)
     monkeypatch.setattr(logs, "_LONGEST_WAIT_SECONDS", 0.01)

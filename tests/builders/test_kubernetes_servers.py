@@ -18,12 +18,6 @@ LIST = f"GET {PODS}"
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeCluster]:
-    async with FakeCluster().running() as fake:
-        yield fake
-
-
-@pytest.fixture
 async def around(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServersOnCluster]:
     monkeypatch.setattr("binderhub_service.builders.kubernetes.cluster._WAITS_SECONDS", (0.01,))
     around = ServersOnCluster(Cluster(NAMESPACE, fake.kubeconfig(tmp_path)))

@@ -17,12 +17,6 @@ from tests.harness.waiting import until
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[FakeCluster]:
-    async with FakeCluster().running() as fake:
-        yield fake
-
-
-@pytest.fixture
 async def watch(fake: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PodWatch]:
     monkeypatch.setattr(watches, "_FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr("binderhub_service.builders.kubernetes.cluster._WAITS_SECONDS", (0.01,))

@@ -143,14 +143,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
         scopes = ["access:services!service=binder"]
         hub.users["token-of-visitor"] = {"name": "visitor", "kind": "user", "admin": False, "scopes": scopes, "groups": []}
         hub.users["token-of-eve"] = {"name": "eve", "kind": "user", "admin": False, "scopes": ["custom:binder:build"], "groups": []}
-        HubOAuth.instance(
-            api_url=hub.api_url,
-            api_token="s",
-            base_url=PREFIX,
-            hub_prefix="/hub/",
-            oauth_client_id="service-binder",
-            access_scopes={"access:services!service=binder"},
-        )
+        hub.serve_as_auth(PREFIX)
         images = FakeImages()
         builder = FakeBuilder(
             ["one", "<script>two</script>"], made=lambda build: images.there.update({build.image.name: Image(build.image.name, "key")})

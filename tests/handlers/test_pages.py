@@ -137,14 +137,7 @@ async def site() -> AsyncIterator[Site]:
         hub.add("robot", kind="service")
         hub.users["token-of-eve"] = {"name": "eve", "kind": "user", "admin": False, "scopes": ["access:servers"], "groups": []}
         HubOAuth.clear_instance()
-        HubOAuth.instance(
-            api_url=hub.api_url,
-            api_token="s",
-            base_url=PREFIX,
-            hub_prefix="/hub/",
-            oauth_client_id="service-binder",
-            access_scopes={"access:services!service=binder"},
-        )
+        hub.serve_as_auth(PREFIX)
         git = LsRemote()
         builds = FakeBuilds()
         images = ImageProvider(allowed_images=["quay.io/jupyter/*"])
