@@ -11,6 +11,8 @@ from .misconfigured import Misconfigured
 
 # What the service needs to make temporary users, to start their servers and to remove both.
 VISITOR_SCOPES = ("admin:users", "admin:servers", "list:users", "read:servers", "tokens", "access:servers")
+# The spawners that keep the homes of deleted users unless they are told otherwise.
+HOMES_KEPT_BY = ("DockerRepoSpawner", "ProcessSpawner")
 CULLER = "binder-culler"
 CULLER_SCOPES = ("list:users", "read:users:activity", "read:servers", "delete:servers", "admin:users")
 IDLE_SECONDS = 600
@@ -21,7 +23,7 @@ CULL_EVERY_SECONDS = 60
 def open_to_everybody(c: Config, service: str, front_page: str) -> None:
     """Let the service `service` of the hub that `c` configures make users, take the hub's own login away, and remove who is idle.
 
-    An authenticator and a default URL that are set already stay.
+    An authenticator, a default URL and what becomes of the homes of deleted users stay as they are set already.
 
     Args:
         front_page: the path that the hub's own front page leads to.
@@ -36,6 +38,9 @@ def open_to_everybody(c: Config, service: str, front_page: str) -> None:
     c.JupyterHub.load_roles.append({"name": f"{service}-makes-users", "scopes": list(VISITOR_SCOPES), "services": [service]})
     # A visitor comes with the token that the service hands out, and has no login that could do instead.
     c.Spawner.environment.update({"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "1"})
+    for spawner in HOMES_KEPT_BY:
+        if "deleted_homes" not in c[spawner]:
+            c[spawner].deleted_homes = "remove"  # nobody comes back for them
     _cull_idle_users(c)
 
 

@@ -1,4 +1,4 @@
-"""Pushing over HTTP, as the last step of a build pod does it, to real registries: what is there afterwards, and what is not."""
+"""Pushing over HTTP, as a step of a build pod does it, to real registries: what is there afterwards, and what is not."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ KEY = "e" * 32
 
 
 @dataclass
-class LastStep:
-    """The last step of a build over a registry, and what it told."""
+class PushStep:
+    """The step that pushes, over a registry, and what it told."""
 
     work: Path
     host: str
@@ -145,7 +145,7 @@ def layout(work: Path, name: str, seed: str = "", media_type: str = OCI_MANIFEST
 
 async def test_an_image_is_there_with_all_its_parts(work: Path, registry: OwnRegistry) -> None:
     folder = layout(work, "whole")
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     await step.push(Plan("", "w"))
     manifest = step.get(step.image)
     assert f"sha256:{hashlib.sha256(manifest.content).hexdigest()}" == json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
@@ -160,7 +160,7 @@ async def test_what_is_tried_after_the_push_is_told_to_be_there_at_once(
 ) -> None:
     """What replaces an image was tried before; what need not start a server is not tried."""
     layout(work, "whole")
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     assert await step.push(Plan("", "w"), **changes) is untried
     assert step.told == ["", f"Pushing {step.image}", "Pushed.", *[""] * untried]
 
@@ -168,7 +168,7 @@ async def test_what_is_tried_after_the_push_is_told_to_be_there_at_once(
 @pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])
 async def test_content_is_one_layer_on_top_of_the_environment(work: Path, registry: OwnRegistry, media_type: str) -> None:
     layout(work, "environment", media_type, media_type)
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     plan = Plan(KEY, "w", start="start")
     await step.push(plan, force=True)
     base, manifest = step.get(step.environment), step.get(step.image)
@@ -189,9 +189,9 @@ async def test_content_is_one_layer_on_top_of_the_environment(work: Path, regist
 
 async def test_a_found_environment_is_not_pushed_again(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "found")
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     await step.push(Plan(KEY, "w"), force=True)
-    other = LastStep(work / "other", registry.host)
+    other = PushStep(work / "other", registry.host)
     (other.work / "content").mkdir(parents=True)
     await other.push(Plan(KEY, "w", found=True), image=f"{step.prefix}r:{'2' * 40}", commit="2" * 40)
     assert other.told.count("Pushed.") == 1
@@ -200,7 +200,7 @@ async def test_a_found_environment_is_not_pushed_again(work: Path, registry: Own
 
 async def test_what_another_build_pushed_meanwhile_stays(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "first")
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     await step.push(Plan(KEY, "w"), force=True)
     before = step.get(step.environment).content
     (work / "image" / "environment").rename(work / "image" / "old")
@@ -212,7 +212,7 @@ async def test_what_another_build_pushed_meanwhile_stays(work: Path, registry: O
 
 
 async def test_an_environment_that_is_gone_is_said(work: Path, registry: OwnRegistry) -> None:
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     with pytest.raises(BinderError) as caught:
         await step.push(Plan("f" * 32, "w", found=True))
     assert caught.value.code == "environment_missing"
@@ -227,7 +227,7 @@ def _link(path: Path) -> None:
 async def test_nothing_is_believed_that_code_of_a_repository_may_have_written(work: Path, registry: OwnRegistry, harm: str) -> None:
     """A link could lead to a login that only this step has."""
     folder = layout(work, "whole")
-    step = LastStep(work, registry.host)
+    step = PushStep(work, registry.host)
     index = folder / "index.json"
     if harm == "a blob":
         _link(max((folder / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size))
@@ -249,10 +249,10 @@ async def test_nothing_is_believed_that_code_of_a_repository_may_have_written(wo
 async def test_a_registry_that_asks_who_is_there_is_told(work: Path, tokens: bool) -> None:
     layout(work, "environment", str(tokens))
     with OwnRegistry(work / "registry", login=LOGIN, tokens=tokens).running() as registry:
-        step = LastStep(work, registry.host, LOGIN)
+        step = PushStep(work, registry.host, LOGIN)
         await step.push(Plan(KEY, "w"))
         assert step.told.count("Pushed.") == 2
-        wrong = LastStep(work, registry.host, ("me", "wrong"))
+        wrong = PushStep(work, registry.host, ("me", "wrong"))
         with pytest.raises(BinderError) as caught:
             await wrong.push(Plan(KEY, "w"), force=True)
         assert caught.value.code == "registry_login_failed"
@@ -263,14 +263,14 @@ async def test_a_registry_that_takes_nothing_is_said(work: Path) -> None:
     layout(work, "whole")
     with OwnRegistry(work / "registry", denies_push=True).running() as registry:
         with pytest.raises(BinderError) as caught:
-            await LastStep(work, registry.host).push(Plan("", "w"))
+            await PushStep(work, registry.host).push(Plan("", "w"))
         assert caught.value.code == "push_denied"
 
 
 async def test_a_registry_that_is_away_is_said(work: Path) -> None:
     layout(work, "whole")
     with pytest.raises(BinderError) as caught:
-        await LastStep(work, "127.0.0.1:1").push(Plan("", "w"))
+        await PushStep(work, "127.0.0.1:1").push(Plan("", "w"))
     assert caught.value.code == "registry_unavailable"
 
 
@@ -315,7 +315,7 @@ def _once(matches: Callable[[httpx.Request], bool], status: int, text: str = "")
 @pytest.mark.parametrize(("method", "status"), [("PATCH", 404), ("PATCH", 416), ("PATCH", 502), ("PUT", 404), ("POST", 503)])
 async def test_an_upload_that_the_registry_loses_is_begun_again(work: Path, registry: OwnRegistry, method: str, status: int) -> None:
     layout(work, "whole", f"{method} {status}")
-    step = LastStep(work, registry.host, transport=Trouble(_once(lambda request: request.method == method, status)))
+    step = PushStep(work, registry.host, transport=Trouble(_once(lambda request: request.method == method, status)))
     await step.push(Plan("", "w"))
     assert step.get(step.image).status_code == 200
 
@@ -327,7 +327,7 @@ async def test_an_image_whose_layers_another_push_is_writing_is_pushed_a_moment_
     monkeypatch.setattr("binderhub_service.clients.registry_writer._WAITS_SECONDS", (0.0,))
     layout(work, "whole", f"written by two, {codes}")
     refusal = json.dumps({"errors": [{"code": code} for code in codes]})
-    step = LastStep(
+    step = PushStep(
         work, registry.host, transport=Trouble(_once(lambda request: request.method == "PUT" and "/manifests/" in request.url.path, 400, refusal))
     )
     name = f"{step.prefix}two:{len(codes)}"
@@ -349,7 +349,7 @@ async def test_nothing_is_seen_of_an_image_that_could_not_be_pushed(
 ) -> None:
     layout(work, "whole", f"{method} {status}")
     trouble = Trouble(lambda request: httpx.Response(status, text=text) if request.method == method else None)
-    step = LastStep(work, registry.host, transport=trouble)
+    step = PushStep(work, registry.host, transport=trouble)
     name = f"{step.prefix}half:{method.lower()}-{status}"
     with pytest.raises(BinderError) as caught:
         await step.push(Plan("", "w"), image=name)
@@ -364,7 +364,7 @@ async def test_a_registry_that_moves_no_blobs_between_repositories_is_given_them
         return httpx.Response(202, headers={"Location": "/nowhere"}) if "mount=" in str(request.url) else None
 
     trouble = Trouble(without_mount)
-    step = LastStep(work, registry.host, transport=trouble)
+    step = PushStep(work, registry.host, transport=trouble)
     image = f"{step.prefix}other:{'1' * 40}"
     await step.push(Plan(KEY, "w"), image=image, force=True)
     assert step.get(image, "blobs", step.get(image).json()["layers"][0]["digest"]).status_code == 200
@@ -374,5 +374,5 @@ async def test_a_registry_that_moves_no_blobs_between_repositories_is_given_them
 async def test_blobs_of_the_environment_are_not_sent_twice(work: Path, registry: OwnRegistry) -> None:
     layout(work, "environment", "mount")
     trouble = Trouble(lambda request: None)
-    await LastStep(work, registry.host, transport=trouble).push(Plan(KEY, "w"), force=True)
+    await PushStep(work, registry.host, transport=trouble).push(Plan(KEY, "w"), force=True)
     assert len([asked for asked in trouble.asked if asked.startswith("PATCH")]) == 4, "two of the environment, a layer and a configuration on top"

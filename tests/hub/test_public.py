@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from spawner.local.working_copy import home_of
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
 from tests.harness.hub_config import ADMIN, PEOPLE
@@ -80,6 +81,10 @@ def test_a_launch_without_a_login_leads_to_a_server_that_its_token_opens(public:
         forged = last_id[:-1] + ("0" if last_id[-1] != "0" else "1")
         denied, _ = launched(stranger, address_of(public, plain), **{"Last-Event-ID": forged})
         assert user_of(denied) != user
+    home = home_of(public.state / "people", user)
+    assert home.is_dir()
+    remove(public, user)
+    wait_for(lambda: not home.exists(), "the removal of what the visitor had", 60)
 
 
 def test_a_browser_that_asks_again_has_its_own_launch_and_another_has_not(public: HubProcess, plain: Repository) -> None:

@@ -182,7 +182,10 @@ def test_a_hub_that_runs_as_root_starts_servers_as_other_accounts_and_says_which
     assert "UV_CACHE_DIR" not in environment, "root's own, which the account cannot read"
     for_all = Config()
     configure(for_all, state_dir=state, service_user="binder", server_user="people", public=True)
-    assert for_all.ProcessSpawner.system_user == "people"
+    assert (for_all.ProcessSpawner.system_user, for_all.ProcessSpawner.deleted_homes) == ("people", "remove")
+    kept = Config({"ProcessSpawner": {"deleted_homes": "aside"}})
+    configure(kept, state_dir=state, service_user="binder", server_user="people", public=True)
+    assert (kept.ProcessSpawner.deleted_homes, kept.DockerRepoSpawner.deleted_homes) == ("aside", "remove")
     for arguments, words in (
         ({"server_user": "nobody-here"}, "There is no account 'nobody-here' on this machine for server_user"),
         ({"server_user": "toor"}, "The account 'toor' of server_user is root"),

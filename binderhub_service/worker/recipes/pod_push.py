@@ -1,4 +1,4 @@
-"""The last step of a build pod: what was built goes to the registry, and the commit's content on top of it where that is shared."""
+"""The step of a build pod that pushes: what was built goes to the registry, and the commit's content on top of it where that is shared."""
 
 from __future__ import annotations
 
