@@ -106,9 +106,8 @@ def test_a_launch_that_fails_leaves_no_user(public: HubProcess, git_server: GitS
 def test_a_launch_whose_client_went_away_leaves_no_user(public: HubProcess, plain: Repository) -> None:
     before = temporary(public)
     with httpx.stream("GET", address_of(public, plain), headers=EVENTS, timeout=60) as reply:
-        for line in reply.iter_lines():
-            if "Launching server" in line:
-                break
+        lines = reply.iter_lines()  # when it is gone, so is the connection
+        assert any("Launching server" in line for line in lines)
         wait_for(lambda: temporary(public) != before, "the user", 20)
     wait_for(lambda: temporary(public) == before, "the user to be removed", 90)
 
