@@ -8,6 +8,7 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.harness.waiting import wait_for
@@ -37,6 +38,21 @@ def found(kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
     """Return all objects of a kind in a namespace."""
     items: list[dict[str, Any]] = json.loads(kubectl("get", kind, f"--namespace={namespace}", "--output=json", *arguments))["items"]
     return items
+
+
+def processes_of(pod: dict[str, Any]) -> list[int]:
+    """Return the ids of the processes of a pod's containers; the cluster's nodes are this machine."""
+    uid = pod["metadata"]["uid"]
+    names = {uid, uid.replace("-", "_")}
+    groups = (group for group in Path("/proc").glob("[0-9]*/cgroup") if any(name in _read(group) for name in names))
+    return [int(group.parent.name) for group in groups]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def until_found(condition: Callable[[], T], what: str, timeout_seconds: float = 60) -> T:

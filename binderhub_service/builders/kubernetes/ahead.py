@@ -56,8 +56,7 @@ class ImagesAhead:
         if len(self._tasks) >= _MOST_IMAGES:
             log.info("The image %s is not pulled ahead, as %d others are on their way.", _told(reference), _MOST_IMAGES)
             return
-        self._tasks[reference] = task = asyncio.create_task(self._pull(reference), name=f"pull ahead of {reference}")
-        task.add_done_callback(lambda _: self._tasks.pop(reference))
+        self._tasks[reference] = asyncio.create_task(self._pull(reference), name=f"pull ahead of {reference}")
 
     async def tidy(self) -> None:
         """Remove the pods that a former run of the service has left.
@@ -79,6 +78,12 @@ class ImagesAhead:
         await self._watch.close()
 
     async def _pull(self, reference: str) -> None:
+        try:
+            await self._pull_to_all(reference)
+        finally:
+            del self._tasks[reference]
+
+    async def _pull_to_all(self, reference: str) -> None:
         begun = time.monotonic()
         try:
             nodes = await self._nodes()

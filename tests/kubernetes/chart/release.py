@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tests.harness.hub_config import PEOPLE
 from tests.harness.waiting import wait_for
 from tests.kubernetes.chart.helm import Values, helm
 from tests.kubernetes.images import builder_image, hub_base_image, hub_image, registry
-from tests.kubernetes.kubectl import found, kubectl
+from tests.kubernetes.kubectl import found, kubectl, processes_of
 from tests.kubernetes.servers.images import fake_image
 
 NAME = "binder"
@@ -105,11 +107,19 @@ class Release(HubProcess):
         return (pod["metadata"]["name"] if pod else "", sum(status["restartCount"] for status in statuses))
 
     def kill(self) -> None:
-        """Delete the pod in which the service runs, without a warning."""
+        """Kill the processes of the pod in which the service runs, and wait for the pod that takes its place.
+
+        A pod that is deleted by force leaves the cluster's lists at once, and its processes may answer long after that.
+        """
         component = "binder-service" if self.values["service"].get("own", True) else "hub"
-        before = self.starts(component)
-        kubectl("delete", "pod", before[0], self._there, "--grace-period=0", "--force")
-        wait_for(lambda: self.starts(component)[0] not in {before[0], ""}, "another pod", every_seconds=0.5)
+        before = self.pod(component)
+        assert before, f"no pod of {component}"
+        kubectl("delete", "pod", before["metadata"]["name"], self._there, "--grace-period=0", "--force")
+        for process in processes_of(before):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not processes_of(before), "the end of its processes", 60)
+        wait_for(lambda: self.starts(component)[0] not in {before["metadata"]["name"], ""}, "another pod", every_seconds=0.5)
 
     def wait_until_up(self) -> None:
         """Wait until the hub and the service answer again."""
