@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ..errors import BuildFailed
-from . import local_paths, locked_versions, requirements_text, unread_files
+from . import files_elsewhere, local_paths, locked_versions, requirements_text, unread_files
 from .definition import Definition
 from .definition_files import DefinitionFiles, LeadsOut, normalised
 from .environment_files import RULES, WHOLE_TREE
@@ -37,6 +37,9 @@ _NOT_HERE = (
     "Pipfile",
     "Pipfile.lock",
 )
+# Where a repository has these alone, nothing is installed for it.
+_NAME_NO_PACKAGES = frozenset({"start", "runtime.txt", ".python-version", ".dockerignore", ".containerignore"})
+_OF_A_PROJECT = frozenset({"pyproject.toml", "uv.lock"})
 _INCLUDE = re.compile(r"^(?:-r|--requirement|-c|--constraint)[\s=]*(?P<file>\S+)")
 # How an environment.yml begins, and a list in it.
 _OF_CONDA = re.compile(r"(?:(?:name|channels|dependencies|prefix|variables):(?:\s|$)|- \S)")
@@ -94,12 +97,7 @@ class _Reader:
         if start:
             self._files.take(start)
         python = self._read("the Python version", partial(self._python_version, folder), None) or requires_python or locked_python
-        self._notes.extend(unread_files.notes(_names_of_files(self._files.root / folder), self._read_names()))
-        if folder and not self._honoured:
-            self._notes.extend(unread_files.notes_of_root(folder, _names_of_files(self._files.root), self._read_names()))
-        for other in sorted(self._files.root.iterdir()):
-            if other.name.lower() in unread_files.FOLDERS and other.is_dir() and not other.is_symlink():
-                self._notes.extend(unread_files.notes_of_folder(other.name, _names_of_files(other)))
+        self._note_what_is_not_read(folder, package=package)
         return Definition(
             folder=folder,
             files=self._files.taken,
@@ -120,6 +118,23 @@ class _Reader:
             rewritten=self._rewritten,
             notes=tuple(self._notes),
         )
+
+    def _note_what_is_not_read(self, folder: str, *, package: bool) -> None:
+        """Note files that have no effect; where another program decides what files mean, if there are no others."""
+        root, read = self._files.root, self._read_names()
+        more: set[str] = set()
+        if self._honoured:
+            more = files_elsewhere.unread_in(root / folder) - read
+            read -= set() if package else _OF_A_PROJECT
+        else:
+            self._notes.extend(unread_files.notes(_names_of_files(root / folder), read))
+            if folder:
+                self._notes.extend(unread_files.notes_of_root(folder, _names_of_files(root), read))
+        if not read - _NAME_NO_PACKAGES:
+            self._notes.extend(files_elsewhere.note_of_files_elsewhere(root, folder, more))
+        for other in sorted(root.iterdir()):
+            if other.name.lower() in unread_files.FOLDERS and other.is_dir() and not other.is_symlink():
+                self._notes.extend(unread_files.notes_of_folder(other.name, _names_of_files(other)))
 
     def _read_names(self) -> set[str]:
         return {PurePosixPath(path).name for path in self._files.taken}
@@ -174,7 +189,7 @@ class _Reader:
         translation = requirements_text.for_uv(path, text)
         if translation.text.encode() != self._files.taken[path]:
             self._rewritten[path] = translation.text
-        self._notes.extend(translation.notes)
+        self._notes.extend(() if self._honoured else translation.notes)
         for line in requirements_text.lines(translation.text):
             self._early = self._early or line == "--pre"
             include = _INCLUDE.match(line)
@@ -212,6 +227,8 @@ class _Reader:
             if not self._versions:
                 self._notes.append(f"{path} {why_none}, so what it needs is not installed.")
         self._notes.extend(unread_files.unread_tables(path, content) if path and not self._honoured else ())
+        if self._honoured and not package and project.get("dependencies"):
+            self._notes.append(f"What {path} depends on is not installed: repo2docker does so for one in the root, with a build-system table.")
         if setup:
             self._files.take(setup)
         if package:

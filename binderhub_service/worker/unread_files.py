@@ -10,14 +10,20 @@ _NOTES = {
     "poetry.lock": "poetry.lock is not read: there is no pyproject.toml beside it, or another lock file counts",
     "pdm.lock": "pdm.lock is not read: there is no pyproject.toml beside it, or another lock file counts",
     "pixi.toml": "pixi.toml is not read: name its packages in requirements.txt",
+    "uv.lock": "uv.lock is not read: there is no pyproject.toml with a project table beside it",
     "pixi.lock": "pixi.lock is not read",
     "conda-lock.yml": "conda-lock.yml is not read",
+    "renv.lock": "renv.lock is not read: install R's packages in install.R, in docker and Kubernetes mode",
+    "Manifest.toml": "Manifest.toml is not read: there is no Project.toml beside it",
+    "JuliaManifest.toml": "JuliaManifest.toml is not read: there is no JuliaProject.toml beside it",
+    "flake.nix": "flake.nix is not read: only default.nix is, in docker and Kubernetes mode",
+    "shell.nix": "shell.nix is not read: only default.nix is, in docker and Kubernetes mode",
     "requirements.in": "requirements.in is not read: only requirements.txt is",
     "dev-requirements.txt": "dev-requirements.txt is not read: include it in requirements.txt if it is needed",
     "requirements-dev.txt": "requirements-dev.txt is not read: include it in requirements.txt if it is needed",
-    "environment-dev.yml": "environment-dev.yml is not read: only environment.yml is, in other modes than this",
 }
 _PACKAGES = frozenset({"setup.py", "pyproject.toml"})
+_READ_ELSEWHERE = frozenset({"environment.yaml"})
 # By their names in small letters, since files of other spellings are not read by anything.
 _NAMES = (
     "requirements.txt",
@@ -30,13 +36,15 @@ _NAMES = (
     "apt.txt",
     "Dockerfile",
     "Pipfile",
+    "install.R",
 )
 _SPELLINGS = (
     {name.lower(): name for name in _NAMES}
     | {f"{name.lower()}.txt": name for name in _NAMES}  # as editors on Windows save them
     | {f"postbuild{end}": "postBuild" for end in (".sh", ".bash", ".py")}
 )
-_OTHER_REQUIREMENTS = re.compile(r"(?:requirements?|reqs?)(?:[-_.][A-Za-z0-9._-]{1,100})?\.txt")
+_OTHER_REQUIREMENTS = re.compile(r"(?:requirements?|reqs?)\d?(?:[-_.][A-Za-z0-9._-]{1,100})?\.txt|requirements?(?:\.in|\.pip)?")
+_OTHER_ENVIRONMENTS = re.compile(r"(?:env|environment|enviroment|conda|conda[-_]env(?:ironment)?)(?:[-_.][A-Za-z0-9._-]{1,100})?\.ya?ml")
 # A pyproject.toml, setup.py or Dockerfile in the root may be there for something else.
 _MEANT_FOR_US = ("requirements.txt", "runtime.txt", "postBuild", "start", "environment.yml", "apt.txt", "install.R", "Project.toml", "Pipfile")
 FOLDERS = frozenset({"binder", ".binder"})
@@ -50,13 +58,39 @@ def notes(names: Set[str], read: Set[str]) -> list[str]:
         read: names of files that have an effect.
     """
     found = [note for name, note in _NOTES.items() if name in names - read]
-    for name in sorted(names - set(_NOTES)):
-        usual = "requirements.txt" if _OTHER_REQUIREMENTS.fullmatch(name) else _SPELLINGS.get(name.lower(), name)
-        if usual not in names and name not in read:
+    for name in sorted(names - set(_NOTES) - read):
+        usual = _usual(name)
+        if usual == "environment.yml":
+            found.append(f"{name} is not read: only environment.yml is, in docker and Kubernetes mode")
+        elif usual not in names:
             found.append(f"{name} is not read: {usual} would be")
     if "setup.cfg" in names and not names & _PACKAGES:
         found.append("setup.cfg alone makes no package: a pyproject.toml or setup.py beside it would")
     return [f"The file {note}." for note in found]
+
+
+def is_like_requirements(name: str) -> bool:
+    """Say whether a file is called requirements.txt, or much like it."""
+    return bool(_OTHER_REQUIREMENTS.fullmatch(name))
+
+
+def is_like_environment_yml(name: str) -> bool:
+    """Say whether a file is called environment.yml, or much like it."""
+    return bool(_OTHER_ENVIRONMENTS.fullmatch(name))
+
+
+def unread_names(names: Set[str]) -> set[str]:
+    """Return those of a folder's files that other tools read, and those that are called much like files that are read."""
+    return {name for name in names if name in _NOTES or _usual(name) != name}
+
+
+def _usual(name: str) -> str:
+    """Return how a file is called that is read, for one that is called much like it; any other name as it is."""
+    if name in _READ_ELSEWHERE:
+        return name
+    if is_like_requirements(name):
+        return "requirements.txt"
+    return "environment.yml" if is_like_environment_yml(name) else _SPELLINGS.get(name.lower(), name)
 
 
 def notes_of_root(folder: str, names: Set[str], read: Set[str]) -> list[str]:

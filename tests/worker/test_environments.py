@@ -314,6 +314,23 @@ NOTED = {
     "a script of Windows' editor": ({"postBuild.txt": "true\n"}, "postBuild.txt is not read: postBuild would be"),
     "requirements by another name": ({"requirements_binder.txt": "six"}, "requirements_binder.txt is not read: requirements.txt would be"),
     "a mistyped name": ({"requirement.txt": "six"}, "requirement.txt is not read: requirements.txt would be"),
+    "a lock of uv's": ({"uv.lock": ""}, "uv.lock is not read"),
+    "a lock of R's": ({"renv.lock": "{}"}, "renv.lock is not read"),
+    "a lock of Julia's": ({"Manifest.toml": ""}, "Manifest.toml is not read"),
+    "a flake": ({"flake.nix": ""}, "flake.nix is not read: only default.nix is"),
+    "requirements without an ending": ({"requirements": "six"}, "requirements is not read: requirements.txt would be"),
+    "an environment by another name": ({"env.yaml": ""}, "env.yaml is not read: only environment.yml is"),
+    "a folder of requirements": (
+        {"requirements/base.txt": "six", "requirements/dev.txt": "-r base.txt"},
+        "requirements/base.txt, requirements/dev.txt are not read; only requirements.txt and the like in the root or a folder binder/ are, "
+        "e.g. a requirements.txt with the line -r requirements/base.txt.",
+    ),
+    "many files elsewhere": (
+        {name: "" for name in (".devcontainer/devcontainer.json", "compose.yml", "docker/Dockerfile", "env/environment.yml", "web/requirements.txt")},
+        "compose.yml, .devcontainer/devcontainer.json, docker/Dockerfile and 2 more are not read",
+    ),
+    "a folder in a folder binder": ({"binder/requirements/base.txt": "six"}, "binder/requirements/base.txt is not read"),
+    "a folder, and a version of Python": ({"runtime.txt": "python-3.11", "requirements/base.txt": "six"}, "requirements/base.txt is not read"),
     "what a folder hides": (
         {"binder/postBuild": "true\n", "requirements.txt": SOME},
         "requirements.txt in the root is not read: where there is a folder binder",
@@ -329,6 +346,37 @@ NOTED = {
 def test_what_is_not_honoured_is_said(read: Read, case: str) -> None:
     files, said = NOTED[case]
     assert any(said in note for note in read(files).notes)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "postBuild", "setup.py"])
+def test_files_elsewhere_are_not_said_where_something_is_read(read: Read, name: str) -> None:
+    assert read({name: "", "requirements/base.txt": "six", "docker/Dockerfile": ""}).notes == ()
+
+
+def test_nothing_is_said_of_files_that_describe_no_environment(read: Read) -> None:
+    assert read({"README.md": "", "data/list.txt": "", "docs/start": "", ".github/requirements.txt": "six", "start": ""}).notes == ()
+
+
+NOTED_OF_REPO2DOCKER = {
+    "a folder of requirements": ({"requirements/base.txt": "six"}, "requirements/base.txt is not read"),
+    "locks": ({"poetry.lock": "", "uv.lock": ""}, "poetry.lock, uv.lock are not read"),
+    "a mistyped name": ({"requirement.txt": "six"}, "requirement.txt is not read"),
+    "a project that is no package": ({"pyproject.toml": PROJECT}, "What pyproject.toml depends on is not installed"),
+}
+
+
+@pytest.mark.parametrize("case", NOTED_OF_REPO2DOCKER)
+def test_what_repo2docker_does_not_read_is_said(tmp_path: Path, case: str) -> None:
+    files, said = NOTED_OF_REPO2DOCKER[case]
+    write(tmp_path, files)
+    (note,) = definition_in(tmp_path, REPO2DOCKER_FILES).notes
+    assert said in note
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "environment.yaml", "requirements.txt", "Dockerfile", "apt.txt", "install.R", "postBuild"])
+def test_of_what_repo2docker_reads_nothing_is_said(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {name: "", "requirements/base.txt": "six", "poetry.lock": "", "requirements-dev.txt": ""})
+    assert definition_in(tmp_path, REPO2DOCKER_FILES).notes == ()
 
 
 def test_a_file_in_another_encoding_is_written_anew_for_uv(read: Read) -> None:

@@ -15,8 +15,10 @@ MAY_LACK_FILES = frozenset({"build_failed", "dockerfile_step_failed"})
 
 
 def is_shared(definition: Definition, settings: ImageSettings, reporter: Reporter) -> bool:
-    """Decide whether the environment is shared with other commits, and tell why."""
+    """Decide whether the environment is shared with other commits, and tell why, and which files are not read."""
     reason = definition.tied_to_commit
+    for note in definition.notes:
+        reporter.log(note)
     if not settings.reuse_environments:
         reporter.log("The image is built as a whole: this hub does not share environments between commits.")
     elif reason:
