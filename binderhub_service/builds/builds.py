@@ -276,6 +276,19 @@ class Builds:
             await self._shared.withdraw(build, caller.account.key)
         return await self._reader.get(build_id)
 
+    async def forget(self, build_id: str) -> None:
+        """Forget a build that has ended, with its event log and who asked for it.
+
+        Raises:
+            NotFound: no build has this id.
+            Conflict: it waits or runs, or its image is there and found by this record.
+            Unavailable: the image store could not be asked.
+        """
+        build = await self._reader.get(build_id)
+        if not build.state.ended:
+            raise Conflict(f"The build has not ended; it is {build.state}.", code="build_not_ended", hint="Cancel it, or wait for its end.")
+        await self._shared.forget_build(build)
+
     async def tidy_images(self) -> None:
         """Remove what image stores keep though no image leads there any more."""
         await self._images.tidy({build.id for build in self._scheduler.unfinished()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -94,12 +94,13 @@ class ImageJobs:
         return job
 
     async def log_of(self, job: ImageJob) -> str:
-        """Return what was told so far, without what only a terminal understands; empty before anything was."""
+        """Return what was told so far, without what only a terminal understands; empty before anything was, or if the log was removed."""
         lines: list[str] = []
         if job.build_id:
-            async with aclosing(self._builds.events_so_far(job.build_id, _READER)) as batches:
-                async for batch in batches:
-                    lines += [f"{plain(event.payload['text'])}\n" for event in batch if event.kind is Kind.LOG]
+            with suppress(NotFound):
+                async with aclosing(self._builds.events_so_far(job.build_id, _READER)) as batches:
+                    async for batch in batches:
+                        lines += [f"{plain(event.payload['text'])}\n" for event in batch if event.kind is Kind.LOG]
         return "".join([*lines, *([f"{job.problem}\n"] if job.problem else [])])
 
     async def delete_image(self, job: ImageJob) -> None:

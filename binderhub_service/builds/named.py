@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
-from ..errors import BinderError, Conflict, InvalidRequest
+from ..errors import BinderError, Conflict, InvalidRequest, NotFound
 from ..models import Build, Caller, NamedBuild, Phase, Request, State, Template, now
 from ..store.named_builds import NamedBuildTable
 from .access import READ_SCOPE, check_may_build
@@ -103,7 +103,12 @@ class NamedBuilds:
             lost = replace(named, status=FAILED, error="Error: The service ended before the build began.", settled=True)
             await self._table.settle(lost, None)
             return lost
-        build = await self._builds.get(named.build_id, _READER)
+        try:
+            build = await self._builds.get(named.build_id, _READER)
+        except NotFound:
+            removed = replace(named, status=FAILED, error="Error: The record of the build was removed.", settled=True)
+            await self._table.settle(removed, None)
+            return removed
         current = as_it_is(named, build)
         if current.settled:
             await self._table.settle(current, template_of(current, build) if build.state is State.READY else None)

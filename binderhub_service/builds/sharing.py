@@ -91,6 +91,23 @@ class SharedBuilds:
             await self._images.delete(name)
             await self._store.forget_use(name)
 
+    async def forget_build(self, build: Build) -> None:
+        """Forget a build that has ended, with its event log and who asked for it.
+
+        Raises:
+            Conflict: its image is there, and launches find the image by this record.
+            Unavailable: the image store could not be asked.
+        """
+        name = build.image.name
+        async with self._decision(name):
+            newest = await self._store.newest_ready(name)
+            if newest and newest.id == build.id:
+                if await self._images.exists(name) is not None:
+                    hint = "Remove the image first, if nobody needs it."
+                    raise Conflict(f"The image {name} is found by this record, which is its newest.", code="build_needed", hint=hint)
+                await self._store.forget_use(name)
+            await self._store.forget_build(build.id)
+
     def _decision(self, image: str) -> asyncio.Lock:
         return self._deciding.setdefault(image, asyncio.Lock())
 

@@ -107,6 +107,12 @@ async def cancel_build(asking: Asking, given: argparse.Namespace) -> Any:
     return f"The build {given.what} is cancelled."
 
 
+async def remove_build(asking: Asking, given: argparse.Namespace) -> Any:
+    """Remove the record of a build that has ended, with its log; not the newest one of an image that is there."""
+    await asking.ask("DELETE", f"builds/{quote(given.what, safe='')}/record")
+    return f"The record of the build {given.what} is removed."
+
+
 async def drain(asking: Asking, given: argparse.Namespace) -> Any:
     """Let no new build begin, and wait until all have ended; the text is the reason that people see."""
     await asking.ask("PUT", "controls/drain", json={"text": given.what})
@@ -135,7 +141,11 @@ COMMANDS: dict[str, dict[str, tuple[Command, str, Sequence[str]]]] = {
         "list": (list_copies, "[person]", ("name", "person", "repo", "bytes", "last_used", "running")),
         "remove": (remove_copy, "name", ()),
     },
-    "builds": {"list": (list_builds, "[state]", ("id", "state", "repo", "ref", "owner", "created")), "cancel": (cancel_build, "id", ())},
+    "builds": {
+        "list": (list_builds, "[state]", ("id", "state", "repo", "ref", "owner", "created")),
+        "cancel": (cancel_build, "id", ()),
+        "remove": (remove_build, "id", ()),
+    },
     "drain": {"": (drain, "[text]", ())},
     "resume": {"": (resume, "", ())},
 }

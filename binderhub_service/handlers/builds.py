@@ -17,7 +17,8 @@ from ..builds.access import check_may_build
 from ..common.terminal import plain
 from ..errors import InvalidRequest
 from ..models import Build, Kind, Request, State
-from .base import ApiHandler, build_json
+from ..monitoring.actions import Action
+from .base import ApiHandler, build_json, check_is_admin
 from .streams import StreamHandler
 
 KEEPALIVE_SECONDS = 15.0
@@ -112,6 +113,19 @@ class AskHandler(BuildHandler):
         self.finish_build(await self.context.builds.withdraw(build_id, self.caller))
 
 
+class RecordHandler(BuildHandler):
+    """``builds/ID/record``: what is kept of a build that has ended, for administrators."""
+
+    async def delete(self, build_id: str) -> None:
+        """Remove the record, with its log and who asked for it: 204, or 409 while the build goes on or its image is found by the record."""
+        check_is_admin(self, "Records of builds are")
+        await self.context.named_builds.settle()  # what binder-build's API tells of it stays
+        await self.context.builds.forget(build_id)
+        self.context.actions.note(self.caller.name, Action.BUILD_REMOVED, build_id, "removed")
+        self.set_status(204)
+        self.finish()
+
+
 class LogHandler(BuildHandler):
     """``builds/ID/log``."""
 
@@ -151,6 +165,7 @@ def build_routes(prefix: str) -> list[tuple[Any, ...]]:
         (rf"{prefix}api/builds/?", BuildsHandler),
         (rf"{one}/?", OneBuildHandler),
         (rf"{one}/ask/?", AskHandler),
+        (rf"{one}/record/?", RecordHandler),
         (rf"{one}/log/?", LogHandler),
         (rf"{one}/events/?", EventsHandler),
     ]

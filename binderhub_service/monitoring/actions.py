@@ -19,6 +19,7 @@ class Action(StrEnum):
 
     BUILD_STARTED = "build-started"
     BUILD_ENDED = "build-ended"
+    BUILD_REMOVED = "build-removed"
     LAUNCH = "launch"
     IMAGE_REMOVED = "image-removed"
     COPY_REMOVED = "copy-removed"

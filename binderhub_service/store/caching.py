@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+import sqlalchemy as sa
 from cachetools import LRUCache
 
 from ..models import Batch, Build, Event, Kind, State
@@ -138,9 +139,9 @@ class CachingStore(Store):
         self._pages.drop_all()
         self._reading.clear()  # nobody joins a reading that began before
 
-    async def forget_builds(self, before: datetime, limit: int) -> int:
+    async def _forget(self, ended: sa.Select[tuple[str]]) -> int:
         """Forget builds, and what was remembered of any."""
-        forgotten = await super().forget_builds(before, limit)
+        forgotten = await super()._forget(ended)
         if forgotten:
             for answers in (self._ended, self._newest_ready, self._requesters, self._pages):
                 answers.drop_all()

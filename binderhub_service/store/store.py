@@ -163,11 +163,17 @@ class Store(StoredRequesters, ImageUses):
         Args:
             limit: at most so many builds at once.
         """
+        return await self._forget(sa.select(builds.c.id).where(builds.c.finished < before).limit(limit))
+
+    async def forget_build(self, build_id: str) -> bool:
+        """Forget a build as `forget_builds` does, whenever it ended; return whether it had ended and was not needed."""
+        return bool(await self._forget(sa.select(builds.c.id).where(builds.c.id == build_id, builds.c.finished.is_not(None))))
+
+    async def _forget(self, ended: sa.Select[tuple[str]]) -> int:
         newer = builds.alias()
         is_newest = ~sa.exists().where(newer.c.image == builds.c.image, newer.c.state == State.READY.value, newer.c.id > builds.c.id)
         is_needed = sa.and_(builds.c.state == State.READY.value, sa.exists().where(images.c.name == builds.c.image), is_newest)
-        rows = await self.read(sa.select(builds.c.id).where(builds.c.finished < before, ~is_needed).limit(limit))
-        ids = [row["id"] for row in rows]
+        ids = [row["id"] for row in await self.read(ended.where(~is_needed))]
         if ids:  # the rest of them goes by cascade
             await self.delete(builds.delete().where(builds.c.id.in_(ids)))
         return len(ids)

@@ -31,6 +31,7 @@ class OneBuild:
         self.build: Build = build(1, state=State.RUNNING, phase=Phase.BUILDING)
         self.may_begin = asyncio.Event()
         self.refusal: Exception | None = None
+        self.is_removed = False
 
     async def ensure(self, *_: Any, **__: Any) -> tuple[Build, bool]:
         await self.may_begin.wait()
@@ -39,6 +40,8 @@ class OneBuild:
         return self.build, True
 
     async def get(self, *_: Any) -> Build:
+        if self.is_removed:
+            raise NotFound("There is no build of this id.")
         return self.build
 
 
@@ -104,6 +107,16 @@ async def test_a_template_is_there_as_soon_as_somebody_asks(table: NamedBuildTab
     later = named_builds(table, builds)  # as after a restart
     template = await Templates(TemplateTable(table._store), later).get("o-r")
     assert (template.image, template.created) == ("made", DAY)
+
+
+async def test_a_build_whose_record_was_removed_is_told_of_and_hides_no_other(table: NamedBuildTable) -> None:
+    builds = OneBuild()
+    named = named_builds(table, builds)
+    await start(named)
+    await until_begun(named, builds)
+    builds.is_removed = True
+    for _ in range(2):
+        assert [(known.status, known.error) for known in await named.all()] == [("failed", "Error: The record of the build was removed.")]
 
 
 async def test_a_service_that_ended_before_the_build_began_is_told_of(table: NamedBuildTable) -> None:

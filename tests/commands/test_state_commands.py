@@ -17,7 +17,7 @@ from binderhub_service.handlers.application import make_private_application
 from binderhub_service.process.api_port import COMMANDS_SOCKET, socket_of
 from binderhub_service.process.receiving import ServerLimits
 from binderhub_service.process.server import BoundedServer
-from tests.handlers.test_api import SECRET, Service, hub_auth, service
+from tests.handlers.test_api import SECRET, Service, error_of, hub_auth, service
 from tests.harness.waiting import until
 
 __all__ = ["hub_auth", "service"]  # fixtures
@@ -69,7 +69,23 @@ async def test_a_command_asks_the_service_that_runs(service: Service, state: Pat
         service.builder.gate = asyncio.Event()
         running = await service.build(ref="r2")
         await until(lambda: service.context.builds.counts()["running"], "the build")
+        not_yet = "The build has not ended; it is running. Cancel it, or wait for its end.\n"
+        assert (await said("builds", "remove", running["id"]))[::2] == (1, not_yet)
         assert (await said("builds", "cancel", running["id"]))[1] == f"The build {running['id']} is cancelled.\n"
+        assert (await said("builds", "remove", running["id"]))[:2] == (0, f"The record of the build {running['id']} is removed.\n")
+        assert [one["id"] for one in json.loads((await said("builds", "list", "--json"))[1])] == [build["id"]]
+
+
+async def test_the_newest_record_of_an_image_is_removed_once_the_image_is_gone_and_by_administrators_alone(service: Service) -> None:
+    build = await service.finished()
+    record = f"/builds/{build['id']}/record"
+    error_of(await service.ask("DELETE", record), 403)
+    error_of(await service.ask("DELETE", record, "root-admin"), 409, "build_needed")
+    service.images.there.clear()  # by somebody else's hands, so that the service does not know
+    assert (await service.ask("DELETE", record, "root-admin")).status_code == 204
+    error_of(await service.ask("DELETE", record, "root-admin"), 404, "build_not_found")
+    again = await service.finished()
+    assert again["id"] != build["id"]
 
 
 def test_a_command_does_without_a_service(state: Path, hub_auth: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,6 +238,22 @@ async def test_old_builds_are_forgotten_but_for_those_that_launches_need(store: 
     assert await store.events("b00000002", 0, 9) == lines(1, 2)
 
 
+async def test_a_build_is_forgotten_by_its_id_once_it_has_ended_and_no_launch_needs_it(store: Store) -> None:
+    made = [
+        build(1, image="known", state=State.READY, finished=DAY),
+        build(2, image="known", state=State.READY, finished=DAY),
+        build(3, state=State.RUNNING),
+    ]
+    await add(store, *made)
+    await store.note_use("known", DAY, 0)
+    for one in made:
+        await store.record(replace(one, last_event=2), lines(1, 2), "")
+        assert await store.get(one.id)
+    assert [await store.forget_build(one.id) for one in (*made, made[0])] == [True, False, False, False]
+    assert await ids(store) == ["b00000003", "b00000002"]
+    assert (await store.get("b00000001"), await store.events("b00000001", 0, 9), await store.requesters("b00000001")) == (None, [], {})
+
+
 async def test_an_open_store_answers_its_check(store: Store) -> None:
     await store.check()
 
