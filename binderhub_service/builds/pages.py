@@ -28,8 +28,8 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
         shorthand: whether ``o/r`` means a repository on GitHub.
 
     Raises:
-        NotFound: the repository is not there, or has no branch and no tag that the page could be of.
-        InvalidRequest, NotAllowed, TooMany, Unavailable: as `Resolver.names_among`.
+        NotFound: the repository or the gist is not there, or has no branch and no tag that the page could be of.
+        InvalidRequest, NotAllowed, TooMany, Unavailable: as `Resolver.names_among` and `Resolver.full_address`.
     """
     if request.provider:
         return request, path
@@ -37,7 +37,7 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
         pasted, names = _read(request.repo, request.ref, path, shorthand=shorthand)
     except Refused as refused:
         raise InvalidRequest.of(refused) from refused
-    ref, path = pasted.ref, pasted.path
+    repo, ref, path = await resolver.full_address(pasted.repo, person), pasted.ref, pasted.path
     if pasted.page:
         found = await resolver.names_among(Request(pasted.repo), names, person)
         ref, rest = split_ref(pasted.page, found)
@@ -52,7 +52,7 @@ async def located(request: Request, path: str, person: str, resolver: Resolver, 
             ref, path = check_ref(ref), check_path(path)
         except Refused as refused:
             raise InvalidRequest.of(refused) from refused
-    return replace(request, repo=pasted.repo, ref=ref), path
+    return replace(request, repo=repo, ref=ref), path
 
 
 @lru_cache(_KEPT_ADDRESSES)  # most asks are for what was asked for before; what is refused is not kept, and so no credential

@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from cachetools import TTLCache
@@ -93,6 +93,18 @@ class Resolver:
         question = (provider.name, repository, "\n".join(["", *names]))  # no ref has a line feed in it
         found: frozenset[str] = await self._answer(question, lambda: provider.names_among(request, names), person)
         return found
+
+    async def full_address(self, repo: str, person: str) -> str:
+        """Return an address with the part that it leaves out, e.g. a gist's user; counts as a question, and is shared, if somebody has to be asked.
+
+        Raises:
+            TooMany, NotFound, Unavailable: as `resolve`.
+        """
+        provider = next((one for one in self._providers if one.is_short(repo)), None)
+        if provider is None:
+            return repo
+        address: str = await self._answer((provider.name, repo, "\n"), partial(provider.full_address, repo), person)
+        return address
 
     async def _answer(self, question: _Question, ask: _Ask, person: str, *, fresh: bool = False) -> Any:
         if question not in self._tasks and (fresh or self._kept.get(question) is None):

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 _ESCAPED = re.compile(r"(?:https?|ssh|git)%(?:25){0,3}3a", re.IGNORECASE)
 _BEGINS = re.compile(r"(?:(?:https?|ssh|git)(?::|%(?:25){0,3}3a)|git@)", re.IGNORECASE)
 _HOST_OWNER_NAME_REF = 4
+# Where a repository has an owner and a name, and nothing more.
+_OWNER_AND_NAME = frozenset({"github.com", "www.github.com", "codeberg.org", "gitea.com", "bitbucket.org", "gitee.com"})
 _GROUP_NAME_REF = 3
 
 
@@ -41,7 +43,8 @@ def unescaped(text: str) -> str:
 def address_and_ref(spec: str) -> tuple[str, str]:
     """Return the address and the ref, with its escapes, of ``<address>/<ref>``.
 
-    Where the slashes of an address are not escaped, it ends with ``.git``, or the ref is what stands behind the last slash.
+    Where the slashes of an address are not escaped, it ends with ``.git`` or, at forges where it has two parts, behind them; else the ref is what
+    stands behind the last slash.
     """
     first, _, ref = spec.partition("/")
     address = unescaped(first)
@@ -49,6 +52,8 @@ def address_and_ref(spec: str) -> tuple[str, str]:
         return address, ref
     parts = [part for part in ref.split("/") if part]
     end = next((place for place, part in enumerate(parts, 1) if part.endswith(".git")), 0)
+    if not end and len(parts) >= _HOST_OWNER_NAME_REF - 1 and parts[0].lower() in _OWNER_AND_NAME:
+        end = _HOST_OWNER_NAME_REF - 1
     if not end and len(parts) >= _HOST_OWNER_NAME_REF:
         end = len(parts) - 1
     return (f"{address}//{unquote('/'.join(parts[:end]))}", "/".join(parts[end:])) if end else (address, ref)

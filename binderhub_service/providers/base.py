@@ -142,6 +142,18 @@ class Provider(Configurable):
     def understands(self, repo: str) -> bool:
         """Say whether an address, as pasted, is one of this provider's; asks nobody."""
 
+    def is_short(self, repo: str) -> bool:
+        """Say whether an address leaves out a part that only the place knows; asks nobody."""
+        return False
+
+    async def full_address(self, repo: str) -> str:
+        """Return a short address with the part that it leaves out; any other as it is.
+
+        Raises:
+            NotFound, TooMany, Unavailable: as `resolve`, of the repository.
+        """
+        return repo
+
     @abstractmethod
     def canonical_repo(self, request: Request) -> str:
         """Return the one address that all spellings of the request's repository share; asks nobody.

@@ -15,6 +15,8 @@ from .base import Display
 from .github import GitHubProvider
 
 _GIST = re.compile(r"^(?P<user>[A-Za-z0-9._-]+)/(?P<gist>[0-9A-Za-z]+)(?:\.git)?$")
+_USER = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_ALONE = re.compile(r"(?P<gist>[0-9a-f]{20}|[0-9a-f]{32})(?:\.git)?")
 _NEWEST = {"", "HEAD", "main", "master"}
 
 
@@ -46,6 +48,24 @@ class GistProvider(GitHubProvider):
         """Say whether `repo` is the address of a gist; ``user/gist`` alone would be a repository's as well."""
         return "://" in repo and self._match(repo) is not None
 
+    def is_short(self, repo: str) -> bool:
+        """Say whether an address names a gist without its user."""
+        return "://" in repo and self._alone(repo) is not None
+
+    async def full_address(self, repo: str) -> str:
+        """Ask GitHub for the gist's user; those of nobody are told as anonymous, as GitHub does."""
+        match = self._alone(repo)
+        if match is None:
+            return repo
+        found = await self.api.gist(match["gist"])
+        if found is None:
+            raise _not_there(f"{self._gists}/{match['gist']}")
+        owner = found.get("owner")
+        login = owner.get("login") if isinstance(owner, dict) else "anonymous"
+        if not isinstance(login, str) or not _USER.fullmatch(login):
+            raise self.api.trouble("did not name the gist's user")
+        return f"{self._gists}/{login}/{match['gist']}"
+
     def canonical_repo(self, request: Request) -> str:
         """Return ``https://gist.github.com/user/gist``."""
         check_ref(request.ref)
@@ -76,7 +96,7 @@ class GistProvider(GitHubProvider):
     async def _commit(self, address: str, gist_id: str, ref: str) -> str:
         found = await self.api.gist(gist_id)
         if found is None:
-            raise NotFound(f"The gist {address} does not exist.", code="repository_not_found", hint="Check the spelling of its address.")
+            raise _not_there(address)
         history = found.get("history")
         if not isinstance(history, list) or not all(isinstance(revision, dict) for revision in history):
             raise self.api.trouble("did not list the gist's revisions")
@@ -113,6 +133,13 @@ class GistProvider(GitHubProvider):
     def _gists(self) -> str:
         return self.gist_url.rstrip("/")
 
+    def _alone(self, repo: str) -> re.Match[str] | None:
+        return _ALONE.fullmatch(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")
+
     def _match(self, repo: str) -> re.Match[str] | None:
         match = _GIST.match(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")
         return match if match and match["user"] not in {".", ".."} else None
+
+
+def _not_there(address: str) -> NotFound:
+    return NotFound(f"The gist {address} does not exist.", code="repository_not_found", hint="Check the spelling of its address.")

@@ -54,9 +54,12 @@ class DefinitionFiles:
     def text(self, path: str) -> str:
         """Return a file's text, as `take` does."""
         try:
-            return requirements_text.decoded(self.take(path))
+            text = requirements_text.decoded(self.take(path))
         except UnicodeDecodeError as error:
-            raise BuildFailed(f"The file {path} is not UTF-8 text.", code="environment_invalid", hint="Save it as UTF-8.") from error
+            raise _not_text(path) from error
+        if "\0" in text[:2]:  # UTF-16 without its mark
+            raise _not_text(path)
+        return text
 
     def refuse_links_out(self, folder: str, names: Iterable[str]) -> None:
         """Refuse links that would make a program on this machine read a file of this machine."""
@@ -83,6 +86,10 @@ class DefinitionFiles:
             raise BuildFailed(message, code="environment_invalid", hint="Write it with fewer brackets in one another.") from error
         except tomllib.TOMLDecodeError as error:
             raise BuildFailed(f"The file {path} is not valid TOML: {error}.", code="environment_invalid", hint="Correct the file.") from error
+
+
+def _not_text(path: str) -> BuildFailed:
+    return BuildFailed(f"The file {path} is not UTF-8 text.", code="environment_invalid", hint="Save it as UTF-8.")
 
 
 def normalised(path: PurePosixPath) -> str:

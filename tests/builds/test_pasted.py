@@ -86,6 +86,43 @@ async def test_a_ref_that_is_typed_wins_over_what_a_page_shows(page: str) -> Non
     assert await understood(Names(), f"https://github.com/o/r/{page}", ref="v1") == ("https://github.com/o/r", "v1", "")
 
 
+GIST, REVISION = "0123456789abcdef0123", "0123456789abcdef0123456789abcdef01234567"
+OF_NOBODY, AWAY = "f" * 20, "e" * 20
+OF_GISTS: dict[str, dict[str, Any]] = {GIST: {"owner": {"login": "u"}}, OF_NOBODY: {"owner": None}}
+
+
+@pytest.fixture
+def gists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let GitHub know two gists, of which one is nobody's."""
+
+    async def gist(self: object, gist_id: str, revision: str = "") -> dict[str, Any] | None:
+        return OF_GISTS.get(gist_id)
+
+    monkeypatch.setattr("binderhub_service.providers.github_api.GitHubApi.gist", gist)
+
+
+@pytest.mark.usefixtures("gists")
+@pytest.mark.parametrize(
+    ("pasted", "understood_as"),
+    [
+        (f"https://gist.github.com/{GIST}", (f"https://gist.github.com/u/{GIST}", "", "")),
+        (f"https://gist.github.com/{GIST}.git", (f"https://gist.github.com/u/{GIST}", "", "")),
+        (f"git@gist.github.com:{GIST}.git", (f"https://gist.github.com/u/{GIST}", "", "")),
+        (f"https://gist.github.com/{GIST}/{REVISION}", (f"https://gist.github.com/u/{GIST}", REVISION, "")),
+        (f"https://nbviewer.org/gist/{GIST}/a.ipynb", (f"https://gist.github.com/u/{GIST}", "", "a.ipynb")),
+        (f"https://gist.github.com/{OF_NOBODY}", (f"https://gist.github.com/anonymous/{OF_NOBODY}", "", "")),
+    ],
+)
+async def test_a_gist_without_its_user_is_the_users(pasted: str, understood_as: tuple[str, str, str]) -> None:
+    assert await understood(Names(), pasted) == understood_as
+
+
+@pytest.mark.usefixtures("gists")
+async def test_the_user_of_a_gist_that_is_not_there_cannot_be_told() -> None:
+    with pytest.raises(NotFound, match=f"The gist https://gist.github.com/{AWAY} does not exist"):
+        await understood(Names(), f"https://gist.github.com/{AWAY}")
+
+
 async def test_a_branch_that_is_not_there_is_said_in_a_sentence() -> None:
     with pytest.raises(NotFound, match=r"has no branch or tag with which 'gone/for/good\.ipynb' begins\.") as caught:
         await understood(Names("main"), "https://github.com/o/r/blob/gone/for/good.ipynb")

@@ -210,6 +210,7 @@ REFUSED = {
     "an r runtime": ({"runtime.txt": "r-4.3-2024-01-01"}, "environment_not_supported", "runtime.txt"),
     "broken TOML": ({"pyproject.toml": "[project"}, "environment_invalid", "pyproject.toml"),
     "a broken lock": ({"pyproject.toml": PROJECT, "uv.lock": "}"}, "environment_invalid", "uv.lock"),
+    "UTF-16 without a mark": ({"requirements.txt": SOME.encode("utf-16-le")}, "environment_invalid", "requirements.txt is not UTF-8 text"),
     "no text": ({"requirements.txt": b"\xc3\x28"}, "environment_invalid", "requirements.txt"),
     "an include that is not there": ({"requirements.txt": "-r nowhere.txt"}, "environment_invalid", "nowhere.txt"),
     "an include from above": ({"requirements.txt": "-r ../../../../etc/hostname"}, "environment_invalid", "leads out"),

@@ -13,6 +13,11 @@ FAILED = [
     (b"conda install x\n", "postBuild: line 2: conda: command not found\n", "There is no conda here: embedded mode has no conda."),
     (b"sudo apt-get install x\n", "postBuild: line 2: sudo: command not found\n", "embedded mode has no rights of an administrator."),
     (b"npm ci\n", "postBuild: 2: npm: not found\n", "The program npm is not here"),
+    (b"bash a/x.sh\n", "a/x.sh: line 2: cd: $'/tmp\\r': No such file or directory\n", "The script a/x.sh that it calls has Windows line endings"),
+    (b"./y.sh\n", "/b/postBuild: line 3: ./y.sh: cannot execute: required file not found\n", "The script ./y.sh that it calls has Windows"),
+    (b"./y.sh\n", "postBuild: ./y.sh: /bin/bash^M: bad interpreter: No such file or directory\n", "The script ./y.sh that it calls has Windows"),
+    (b"./y.sh\n", "/b/postBuild: line 2: ./y.sh: Permission denied\n", "./y.sh is not executable: call it with bash"),
+    (b"touch /x\n", "/b/postBuild: line 2: /x: Permission denied\n", ""),
     (b"exit 3\n", "something else\n", ""),
 ]
 

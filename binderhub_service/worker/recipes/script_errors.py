@@ -13,6 +13,11 @@ _OF_OTHER_MODES = {
     "apt": "packages of the system",
     "apt-get": "packages of the system",
 }
+# What bash, the kernel and env say of scripts that a script calls; a program that is missing in the first line of one is most often "bash\r".
+_CALLED_WINDOWS = re.compile(
+    r"(?P<script>[\w./+-]{1,200}): (?:line \d{1,9}: [^\n]{0,500}\\r'|cannot execute: required file not found|[^\n:]{0,200}\^M: bad interpreter)"
+)
+_NOT_EXECUTABLE = re.compile(r": (?:line )?\d{1,9}: (?P<script>[\w.+-][\w./+-]{0,200}): Permission denied[ \t\r]*$", re.MULTILINE)
 _WINDOWS_LINE = re.compile(rb"\r\n")
 
 
@@ -25,6 +30,11 @@ def why_script_failed(script: bytes, tail: str) -> str:
     """
     if _WINDOWS_LINE.search(script):
         return "It has Windows line endings: save it with Unix line endings (LF)."
+    if called := _CALLED_WINDOWS.search(tail):
+        return f"The script {called['script']} that it calls has Windows line endings, or its first line a program that is not here."
+    if called := _NOT_EXECUTABLE.search(tail):
+        script = called["script"]
+        return f"{script} is not executable: call it with bash, or mark it by git update-index --chmod=+x {script}."
     missing = _NOT_FOUND.findall(tail)
     if not missing:
         return ""
