@@ -51,14 +51,17 @@ class ActiveBuilds:
 
     def __init__(self) -> None:
         self._by_id: dict[str, ActiveBuild] = {}
+        self._by_image: dict[str, ActiveBuild] = {}
 
     def add(self, active: ActiveBuild) -> None:
         """Add a build."""
-        self._by_id[active.build.id] = active
+        self._by_id[active.build.id] = self._by_image[active.build.image.name] = active
 
     def drop(self, active: ActiveBuild) -> None:
         """Forget a build whose end is stored; nothing happens if it is not there."""
         self._by_id.pop(active.build.id, None)
+        if self._by_image.get(active.build.image.name) is active:
+            del self._by_image[active.build.image.name]
 
     def get(self, build_id: str) -> ActiveBuild | None:
         """Return a build, or None if its end is stored or it is not known."""
@@ -71,7 +74,8 @@ class ActiveBuilds:
 
     def making(self, image: str) -> ActiveBuild | None:
         """Return the build that makes an image, or None."""
-        return next((active for active in self.unfinished() if active.build.image.name == image), None)
+        active = self._by_image.get(image)
+        return None if active is None or active.event_log.over else active
 
     def unfinished(self) -> list[ActiveBuild]:
         """Return the builds whose end is not stored yet, oldest first."""

@@ -70,8 +70,14 @@ class CachingStore(Store):
         self._ended: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._newest_ready: _Answers[str, Build | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._requesters: _Answers[str, dict[str, bool]] = _Answers(LRUCache(_KEPT_BUILDS))
+        self._typical_seconds: _Answers[str, float | None] = _Answers(LRUCache(_KEPT_BUILDS))
         self._pages: _Answers[Page, Batch] = _Answers(LRUCache(_KEPT_EVENT_BYTES, getsizeof=_size_of))
         self._reading: dict[Page, asyncio.Task[Batch]] = {}
+
+    async def create(self, build: Build, requester: str = "") -> None:
+        """Add a build, and remember who asked for it."""
+        await super().create(build, requester)
+        self._requesters.kept[build.id] = {requester or build.owner: True}
 
     async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
         """Store, and remember a build that has ended."""
@@ -80,6 +86,7 @@ class CachingStore(Store):
             self._ended.kept[build.id] = build
         if build.state is State.READY:
             self._newest_ready.drop(build.image.name)
+            self._typical_seconds.drop_all()
 
     async def get(self, build_id: str) -> Build | None:
         """Return a build, from memory if it has ended."""
@@ -88,6 +95,10 @@ class CachingStore(Store):
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image; the same until another one does."""
         return await self._newest_ready.get(image, partial(super().newest_ready, image))
+
+    async def typical_seconds(self, repo: str) -> float | None:
+        """Return how long builds took lately; the same until another one is ready."""
+        return await self._typical_seconds.get(repo, partial(super().typical_seconds, repo), lambda _: True)
 
     async def requesters(self, build_id: str) -> dict[str, bool]:
         """Return who asked for a build."""
@@ -143,7 +154,7 @@ class CachingStore(Store):
         """Forget builds, and what was remembered of any."""
         forgotten = await super()._forget(ended)
         if forgotten:
-            for answers in (self._ended, self._newest_ready, self._requesters, self._pages):
+            for answers in (self._ended, self._newest_ready, self._requesters, self._typical_seconds, self._pages):
                 answers.drop_all()
             self._reading.clear()
         return forgotten

@@ -23,16 +23,22 @@ def row_of(build: Build) -> dict[str, Any]:
         "commit": source.commit,
         "first_of": "\n".join(source.first_of),
         "image": build.image.name,
+        "owner": build.owner,
+        "created": build.created,
+        "force": build.force,
+    } | changing_row(build)
+
+
+def changing_row(build: Build) -> dict[str, Any]:
+    """Return what of a build's row changes while it goes on; its image's name does not."""
+    return {
         "environment": build.image.environment,
         "digest": build.image.digest,
         "state": build.state.value,
         "phase": build.phase.value,
-        "owner": build.owner,
-        "created": build.created,
         "started": build.started,
         "finished": build.finished,
         "error": dict(build.error) if build.error else None,
-        "force": build.force,
         "last_event": build.last_event,
     }
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 
 import sqlalchemy as sa
 
 from ..models import Batch, Build, Event, Kind, State
 from .image_uses import ImageUses
+from .records import Record, Records
 from .requesters import StoredRequesters
-from .rows import build_of, event_row, row_of
+from .rows import build_of, row_of
 from .schema import builds, events, images, requesters
 
 _UNFINISHED = (State.QUEUED.value, State.RUNNING.value)
@@ -19,6 +21,11 @@ _TYPICAL_BUILDS = 10
 
 class Store(StoredRequesters, ImageUses):
     """The service's memory; see `SqlStore` for its arguments and what its methods raise."""
+
+    @cached_property
+    def _records(self) -> Records:
+        """The records that wait to be stored."""
+        return Records()
 
     async def create(self, build: Build, requester: str = "") -> None:
         """Add a build and its first requester.
@@ -34,21 +41,17 @@ class Store(StoredRequesters, ImageUses):
         await self.write(transaction)
 
     async def record(self, build: Build, new_events: Sequence[Event], cursor: str) -> None:
-        """Store the build as it is now together with the events that made it so, all or nothing.
+        """Store the build as it is now together with the events that made it so, all or nothing; its image's name does not change.
 
         Events that are stored already are left alone: the answer to an earlier call may have been lost.
         """
 
-        def transaction(connection: sa.Connection) -> None:
-            known = connection.execute(sa.select(builds.c.last_event).where(builds.c.id == build.id)).scalar_one()
-            rows = [event_row(build, event) for event in new_events if event.number > known]
-            log_bytes = sum(len(row["data"]) for row in rows if row["kind"] == Kind.LOG.value)
-            more = {"cursor": cursor, "log_bytes": builds.c.log_bytes + log_bytes}
-            connection.execute(builds.update().where(builds.c.id == build.id).values(row_of(build) | more))
-            if rows:
-                connection.execute(events.insert(), rows)
-
-        await self.write(transaction)
+        record = Record(build, new_events, cursor)
+        self._records.add(record)
+        try:
+            await self._run(lambda: self._records.store(self._engine, record))
+        finally:
+            self._records.drop(record)
 
     async def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
@@ -21,6 +22,7 @@ from binderhub_service.errors import BinderError, BuildFailed, Conflict, NotAllo
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Request, Source, State, now
 from binderhub_service.providers.image import ImageProvider
+from binderhub_service.store.caching import CachingStore
 from binderhub_service.store.store import Store
 from tests.harness.records import ADMIN, ALICE, BOB, CANCELLER, CAROL, DAY, READER, TableProvider, commit, whole
 from tests.harness.waiting import until, within
@@ -50,7 +52,7 @@ class MayAway(Store):
 class RealBuilds:
     """The policy with its parts; `again` is what a restart makes of it."""
 
-    store: MayAway
+    store: Store
     provider: TableProvider = field(default_factory=TableProvider)
     images: FakeImages = field(default_factory=FakeImages)
     builder: FakeBuilder = field(default_factory=FakeBuilder)
@@ -987,3 +989,32 @@ async def test_an_ask_that_the_database_did_not_take_leaves_nothing_in_the_way(r
                 await real_builds.ask(ref="r")
         async with within():
             assert (await real_builds.end_of(await real_builds.ask(BOB, "r"))).state is State.READY, name
+
+
+# What the database is asked
+
+
+async def _transactions(url: str, asks: int, limits: BuildLimits) -> int:
+    """Return how many transactions it takes to make so many builds, of a person each, with a store as the service has it."""
+    store, gate, transactions = CachingStore(url), asyncio.Event(), Counter[str]()
+    await store.open()
+    sa.event.listen(store._engine, "begin", lambda _: transactions.update(("begun",)))
+    real = RealBuilds(store, builder=FakeBuilder(lines=["one", "two"], gate=gate, tries=True), limits=limits)
+    real.provider.refs = {f"r{number}": commit(number) for number in range(asks)}
+    for number in range(asks):
+        await real.ask(Caller(f"person-{number}", scopes=ALICE.scopes), f"r{number}")
+    gate.set()
+    await until(lambda: len(real.ended) == asks, "the end of all builds")
+    await real.builds.close()
+    await store.close()
+    return transactions["begun"]
+
+
+async def test_a_build_takes_at_most_seven_transactions(store_url: str) -> None:
+    """Is there an image, and how long may it take, which are three reads; then it is created, begins, is made, and ends."""
+    assert await _transactions(store_url, 1, BuildLimits()) <= 7
+
+
+async def test_a_build_that_waits_with_forty_others_takes_no_more(store_url: str) -> None:
+    """Each is told a dozen times where it stands, and so is everybody at the same moment."""
+    assert await _transactions(store_url, 40, BuildLimits(running=4)) <= 7 * 40

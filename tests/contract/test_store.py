@@ -196,6 +196,26 @@ async def test_many_calls_at_once_are_done_in_their_order(store: Store) -> None:
     assert (await store.unfinished())[0][1] == "100"
 
 
+async def test_records_of_many_builds_at_once_are_few_transactions(store: Store) -> None:
+    await add(store, *(build(number) for number in range(1, 51)))
+    transactions: list[object] = []
+    sa.event.listen(store._engine, "begin", transactions.append)
+    told = [build(number, state=State.RUNNING, last_event=3) for number in range(1, 51)]
+    await asyncio.gather(*(store.record(one, lines(1, 3), "c") for one in told))
+    assert len(transactions) <= 3, "the first may have begun before the others came"
+    assert await store.unfinished() == [(one, "c") for one in told]
+    assert await store.log_bytes("b00000050") == sum(len(event.data) for event in lines(1, 3))
+
+
+async def test_a_record_that_cannot_be_stored_hinders_no_other_that_is_told_with_it(store: Store) -> None:
+    await add(store, *(build(number) for number in range(1, 6)))
+    broken = Event(1, Kind.PHASE, None)  # type: ignore[arg-type]  # the database refuses it
+    told = [(build(number, last_event=1), [broken] if number == 3 else lines(1, 1)) for number in range(1, 6)]
+    answers = await asyncio.gather(*(store.record(one, events, "c") for one, events in told), return_exceptions=True)
+    assert [isinstance(answer, Unavailable) for answer in answers] == [number == 3 for number in range(1, 6)]
+    assert await store.unfinished() == [(one, "c") if number != 3 else (build(3), "") for number, (one, _) in enumerate(told, start=1)]
+
+
 async def test_everything_is_there_after_a_restart(store: Store, store_url: str) -> None:
     await add(store, build(1))
     await store.record(build(1, last_event=3), lines(1, 3), "c")

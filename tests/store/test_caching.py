@@ -154,6 +154,17 @@ async def while_reading(store: SlowStore, ask: Awaitable[Any]) -> AsyncIterator[
     await asking
 
 
+async def test_how_long_builds_take_is_read_again_when_another_one_is_ready(store: CountingStore) -> None:
+    begun = build(1)
+    await store.create(begun)
+    assert await store.typical_seconds(begun.source.repo) is None
+    before = store.asked
+    assert await store.typical_seconds(begun.source.repo) is None
+    assert store.asked == before
+    await store.record(replace(begun, state=State.READY, started=begun.created, finished=begun.created + timedelta(seconds=7)), [], "")
+    assert await store.typical_seconds(begun.source.repo) == 7
+
+
 async def test_an_answer_older_than_a_forced_build_is_not_remembered(slow: SlowStore) -> None:
     older = replace(build(1), state=State.READY, finished=now())
     await slow.create(older)
@@ -168,6 +179,7 @@ async def test_an_answer_older_than_a_forced_build_is_not_remembered(slow: SlowS
 async def test_an_answer_older_than_a_wish_is_not_remembered(slow: SlowStore) -> None:
     begun = build(1)
     await slow.create(begun)
+    await slow.rename_requester("nobody", "nobody/key")  # forgets who is known to have asked
     async with while_reading(slow, slow.requesters(begun.id)):
         await slow.set_requester(begun.id, "bob", wants=True)
     assert await slow.requesters(begun.id) == {begun.owner: True, "bob": True}
