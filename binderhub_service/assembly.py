@@ -13,6 +13,7 @@ from .builders import Builder
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.controls import Controls
+from .builds.copy_quota import CopyQuota
 from .builds.hooks import Hooks
 from .builds.image_jobs import ImageJobs
 from .builds.launch_places import LaunchPlaces
@@ -158,6 +159,7 @@ class Assembly:
             cleaner=self._make_cleaner(store, base, actions),
             contents=contents,
             copies=base.copies,
+            copy_quota=self._make_copy_quota(base),
             controls=base.controls,
             providers=providers,
             launches=self._make_launches(hub_auth, base, launcher, servers),
@@ -228,6 +230,12 @@ class Assembly:
             note_removed=actions.note_removed,
             note_copy_removed=actions.note_copy_removed,
         )
+
+    def _make_copy_quota(self, base: Base) -> CopyQuota:
+        allowed_bytes = LaunchQuota(parent=self._settings).person_bytes
+        if allowed_bytes and base.copies is None:
+            self._settings.log.warning("LaunchQuota.person_bytes bounds nothing here: people's files are not in the state directory.")
+        return CopyQuota(base.copies, base.controls, allowed_bytes, Cleaning(parent=self._settings).interval_seconds)
 
     def _make_launches(self, hub_auth: HubOAuth, base: Base, launcher: Launcher, servers: HubServers) -> Launches:
         quota = LaunchQuota(parent=self._settings)

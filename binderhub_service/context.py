@@ -11,6 +11,7 @@ from jinja2 import Environment
 from .builds.builds import Builds
 from .builds.cleaner import Cleaner
 from .builds.controls import Controls
+from .builds.copy_quota import CopyQuota
 from .builds.hooks import Hooks
 from .builds.image_jobs import ImageJobs
 from .builds.named import NamedBuilds
@@ -51,6 +52,7 @@ class AppContext:
         controls: what administrators switch while the service runs.
         contents: files that people gave instead of a repository.
         copies: people's files, where they are in the state directory; None where they are elsewhere.
+        copy_quota: says whether a new working copy may be made for a person.
         pages: what an operator can change on pages without a template.
         events: tells the operator's handlers of launches.
         actions: tells them, and the log, who did what.
@@ -81,6 +83,7 @@ class AppContext:
     cleaner: Cleaner
     contents: Contents
     controls: Controls
+    copy_quota: CopyQuota
     providers: list[Provider]
     launches: Launches
     jinja: Environment

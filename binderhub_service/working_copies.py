@@ -19,12 +19,13 @@ from .common.private import private_folder
 from .common.redact import redact
 from .errors import Conflict, NotFound
 from .images.trees import remove_tree
-from .models import now
+from .models import Account, now
 from .process.state_lock import state_errors_converted
 
 _REMOVED = ".removed"
 _GIT_SECONDS = 10
 _MADE_BY_SPAWNER = re.compile(r"[A-Za-z0-9-][A-Za-z0-9._-]*")
+_SECONDS, _SECONDS_DIGITS = "%Y%m%d%H%M%S", 14
 _STOP_FIRST = "Stop the person's servers first, on the hub's admin page."
 
 
@@ -50,19 +51,36 @@ class StoredCopy:
     running: bool
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """A home as it was measured: whose, by their name and the time at which their account was made, and what it took."""
+
+    person: str
+    account_made: str
+    bytes: int
+
+
 class WorkingCopies:
     """All homes below a state directory. Methods look at every file, so they take long; none of them follows links.
 
     Args:
         state: the state directory.
-
-    Attributes:
-        bytes: what all homes took together when `measure` was called last.
     """
 
     def __init__(self, state: Path) -> None:
         self._folder = (state / PEOPLE).resolve()  # where processes are said to work
-        self.bytes = 0
+        self._measured: dict[str, _Measured] = {}
+
+    @property
+    def bytes(self) -> int:
+        """What all homes took together when `measure` was called last, without what was removed since."""
+        return sum(home.bytes for home in self._measured.values())
+
+    def bytes_of(self, account: Account) -> int:
+        """Return what the homes of an account took when `measure` was called last, in bytes; 0 if it was not."""
+        made = f"{account.created.astimezone(UTC):{_SECONDS}}" if account.created else ""
+        named = [home for home in self._measured.values() if home.person == account.name]
+        return sum(home.bytes for home in named if not (made and home.account_made) or home.account_made == made)  # else it is a former account's
 
     def all(self, person: str = "") -> list[StoredCopy]:
         """Return homes, each followed by its copies, by name.
@@ -80,7 +98,7 @@ class WorkingCopies:
     def measure(self) -> int:
         """Look at all files, remember what they take, in bytes, and return it; what an earlier removal has left is removed."""
         remove_tree(self._folder / _REMOVED)
-        self.bytes = sum(_measured(home)[0] for home in self._homes())
+        self._measured = {self._name(home): self._measure(home) for home in self._homes()}
         return self.bytes
 
     def unused(self, seconds: float) -> list[str]:
@@ -108,6 +126,25 @@ class WorkingCopies:
                 for records in (NAMES, OWNERS):
                     (self._folder / records / name).unlink(missing_ok=True)
         remove_tree(aside)
+        self._measure_again(path)
+
+    def _measure_again(self, removed: Path) -> None:
+        """Measure the home that something was removed from, if it was measured before; a home that is gone is forgotten."""
+        home = next(home for home in (removed, *removed.parents) if home.parent in {self._folder, self._folder / DELETED})
+        name = self._name(home)
+        if name in self._measured:
+            others = {other: measured for other, measured in self._measured.items() if other != name}
+            self._measured = others | ({name: self._measure(home)} if home.is_dir() else {})
+
+    def _measure(self, home: Path) -> _Measured:
+        return _Measured(self._person(home), self._account_made(home), _measured(home)[0])
+
+    def _account_made(self, home: Path) -> str:
+        """Return when the account of a home was made, to the second, as `HomeOwner.key` of the spawner begins; empty if nobody noted it."""
+        try:
+            return (self._folder / OWNERS / home.name).read_text(encoding="ascii")[:_SECONDS_DIGITS]
+        except (OSError, ValueError):
+            return ""
 
     def _homes(self) -> Iterator[Path]:
         yield from _folders_in(self._folder)

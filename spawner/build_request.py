@@ -116,11 +116,7 @@ class BuildRequest:
     async def _let_through(self, client: BuildClient) -> None:
         """Have the service refuse a server where its person or its repository has as many as there may be."""
         asked = {"server": self._name, "repo": self.options.repo, "ref": self.options.ref, "provider": self.options.provider}
-        try:
-            await client.ask("POST", "starts", json={name: value for name, value in asked.items() if value})
-        except ServiceError as error:
-            if error.status != HTTPStatus.NOT_FOUND:  # a service elsewhere may be of a version that counts nothing
-                raise
+        await ask_whether(client, "starts", json={name: value for name, value in asked.items() if value})
 
     async def _follow(self, client: BuildClient, build: dict[str, Any]) -> dict[str, Any]:
         """Show the build's events as progress; return the build as it is in the end."""
@@ -158,6 +154,19 @@ class BuildRequest:
             self._log.warning("The build service was not told that %s does not need its build any more: %r", self._server, error)
         finally:
             leaving.cancel()
+
+
+async def ask_whether(client: BuildClient, path: str, **more: Any) -> None:
+    """Ask the service whether something may be; it may where the service, elsewhere and of another version, does not know the question.
+
+    Raises:
+        ServiceError: it may not, or the service stays away.
+    """
+    try:
+        await client.ask("POST", path, **more)
+    except ServiceError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 async def _located(client: BuildClient, options: RepoOptions) -> RepoOptions:

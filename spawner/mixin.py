@@ -11,17 +11,18 @@ from typing import Any, ClassVar
 from jupyterhub.utils import maybe_future
 from traitlets import Dict, Instance, Integer, Unicode, default
 
+from binder_client.answers import ServiceError
 from binder_client.client import BuildClient
 from binderhub_service.common.refusal import Refused
 
-from .build_request import TRIAL_SECONDS, UNTRIED, BuildRequest
+from .build_request import TRIAL_SECONDS, UNTRIED, BuildRequest, ask_whether
 from .build_token import build_token
 from .log_name import log_name
 from .options import IMAGE_PROVIDER, PREPARED_PROVIDER, RepoOptions, options_from_json
 from .prepared import with_profile
 from .progress import SERVER_PERCENT, StartProgress
 from .readiness import in_time
-from .rejection import Rejection, uncount_failure
+from .rejection import Rejection, service_refused, uncount_failure
 from .repo_form import RepoForm
 from .template import NO_TEMPLATE, TemplateOptions
 from .turns import TURNS
@@ -31,6 +32,7 @@ STATE_KEY = "binder"
 # A server that has ended is noticed at once, so this only bounds a server that hangs; many that start at once on a small machine need it.
 START_SECONDS = 300
 GOODBYE_SECONDS = 0.5
+QUESTION_SECONDS = 60
 # For what a leaf does between the build and the start of the server, e.g. copying the repository.
 PREPARE_SECONDS = 300
 
@@ -203,6 +205,14 @@ class RepoSpawner(RepoForm):
             waits = self._repo_progress.wait_for_service
             async with BuildClient(self.binder_url, token, patience_seconds=self.service_patience, on_away=waits) as client:
                 yield client
+
+    async def check_new_copy(self) -> None:
+        """Raise `Rejection` if no new working copy may be made for the person; for leaves that are about to make one."""
+        async with self._asking(QUESTION_SECONDS) as client:
+            try:
+                await ask_whether(client, "starts/copy")
+            except ServiceError as error:
+                raise service_refused(error) from error
 
     async def _prepared(self, client: BuildClient, options: RepoOptions) -> RepoOptions:
         """Return the options as a prepared environment has them, and store them where the other spawner reads them."""

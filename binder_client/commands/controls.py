@@ -15,7 +15,7 @@ from .output import local_time, say, show_json
 
 _KINDS = (
     *("ban-repository", "allow-repository", "ban-person", "pause", "drain", "announcement"),
-    *("builds-of-person", "builds-of-repository", "servers-of-person", "servers-of-repository", "launches-of-person"),
+    *("builds-of-person", "builds-of-repository", "servers-of-person", "servers-of-repository", "launches-of-person", "megabytes-of-person"),
 )
 _kind = click.argument("kind", type=click.Choice(_KINDS))
 _pattern = click.argument("pattern", default="")

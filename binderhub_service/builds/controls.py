@@ -31,7 +31,7 @@ class ControlKind(StrEnum):
 
     `BAN_REPOSITORY` and `BAN_PERSON` refuse what a pattern matches, `ALLOW_REPOSITORY` all repositories that no such pattern matches.
     Numbers, instead of the settings', for what a pattern matches: `BUILDS_OF_PERSON` and `BUILDS_OF_REPOSITORY` of builds that wait and run,
-    `SERVERS_OF_PERSON` and `SERVERS_OF_REPOSITORY` of servers, `LAUNCHES_OF_PERSON` of launches in a period.
+    `SERVERS_OF_PERSON` and `SERVERS_OF_REPOSITORY` of servers, `LAUNCHES_OF_PERSON` of launches in a period, `MEGABYTES_OF_PERSON` of people's files.
     `PAUSE` lets no build begin, `DRAIN` neither, until all have ended and the service can be stopped; `ANNOUNCEMENT` shows a text on pages.
     """
 
@@ -43,6 +43,7 @@ class ControlKind(StrEnum):
     SERVERS_OF_PERSON = "servers-of-person"
     SERVERS_OF_REPOSITORY = "servers-of-repository"
     LAUNCHES_OF_PERSON = "launches-of-person"
+    MEGABYTES_OF_PERSON = "megabytes-of-person"
     PAUSE = "pause"
     DRAIN = "drain"
     ANNOUNCEMENT = "announcement"
@@ -55,6 +56,7 @@ _QUOTAS = {
     ControlKind.SERVERS_OF_PERSON: "servers",
     ControlKind.SERVERS_OF_REPOSITORY: "servers",
     ControlKind.LAUNCHES_OF_PERSON: "launches",
+    ControlKind.MEGABYTES_OF_PERSON: "megabytes",
 }
 SERVER_QUOTAS = frozenset({ControlKind.SERVERS_OF_PERSON, ControlKind.SERVERS_OF_REPOSITORY})
 _WITHOUT_PATTERN = frozenset({ControlKind.PAUSE, ControlKind.DRAIN, ControlKind.ANNOUNCEMENT})

@@ -1,4 +1,4 @@
-"""``POST api/starts``: may the hub start a server of the caller's from a repository? The spawner asks before it asks for the build."""
+"""``POST api/starts``: may the hub start a server of the caller's from a repository, and make a working copy for it? The spawner asks."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ class StartsHandler(ApiHandler):
         self.finish()
 
 
+class NewCopyHandler(ApiHandler):
+    """``starts/copy``: may a new working copy be made for the caller? The spawner asks before it makes one."""
+
+    async def post(self) -> None:
+        """Let it be made: 204, or 429 where the caller's files take as much as they may."""
+        check_is_person(self)
+        await self.context.copy_quota.check(self.caller.account)
+        self.set_status(204)
+        self.finish()
+
+
 def start_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes of this module for a service at `prefix`."""
-    return [(rf"{prefix}api/starts/?", StartsHandler)]
+    return [(rf"{prefix}api/starts/?", StartsHandler), (rf"{prefix}api/starts/copy/?", NewCopyHandler)]

@@ -60,6 +60,18 @@ class LaunchQuota(Configurable):
         """,
     ).tag(config=True)
 
+    person_bytes = Integer(
+        0,
+        min=0,
+        help="""How much a person's files in `BinderService.state_dir` may take before no new working copy is made for them, in embedded mode.
+
+        A start that would make one is refused with 429; in working copies that are there, servers start whatever they take. What counts are the
+        sizes that were measured last, every `Cleaning.interval_seconds`, so it is no hard bound of the disk. Homes of other accounts of this machine,
+        volumes and claims are bounded by what keeps them. ``megabytes-of-person`` makes exceptions. In bytes, in whole megabytes.
+        Default: 0, no bound. Example: ``10 * 1024**3``.
+        """,
+    ).tag(config=True)
+
     def quota(self) -> LaunchLimits:
         """Return the settings as `builds.launch_quota` takes them."""
         return LaunchLimits(total=self.total_quota, per_repo=self.per_repo_quota, per_repo_higher=self.per_repo_quota_higher)

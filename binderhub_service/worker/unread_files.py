@@ -85,7 +85,7 @@ def unread_names(names: Set[str]) -> set[str]:
 
 
 def _usual(name: str) -> str:
-    """Return how a file is called that is read, for one that is called much like it; any other name as it is."""
+    """Return what a file that is read is called, for a name much like it; any other name as it is."""
     if name in _READ_ELSEWHERE:
         return name
     if is_like_requirements(name):

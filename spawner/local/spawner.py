@@ -163,6 +163,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
         if self._said_of_home:
             self.tell(self._said_of_home)
             self._said_of_home = ""
+        if self._machine_account is None and not os.path.lexists(copy):
+            await self.check_new_copy()
         await self._end_leftover(copy.parent)
         wanted = Wanted(self.home_dir, str(copy), str(image.content), image.commit, image.start or "", str(image.environment), self._warning)
         ready = home_tasks.ready_from(await self._at_home("prepare", asdict(wanted)))

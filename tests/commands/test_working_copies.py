@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from binderhub_service.builds.cleaner import Budget, Cleaner
+from binderhub_service.builds.copy_quota import CopyQuota
 from binderhub_service.common.homes import DELETED, NAMES, OWNERS, PEOPLE
 from binderhub_service.monitoring.metrics import Metrics
 from binderhub_service.process.tasks import Tasks
@@ -23,6 +25,7 @@ from binderhub_service.working_copies import WorkingCopies
 from spawner.account import HomeOwner, account_of
 from spawner.local.homes import Homes
 from spawner.local.working_copy import copy_of
+from tests import fake_hub
 from tests.commands.test_state_commands import at_socket, command, state
 from tests.handlers.test_api import Service, error_of, hub_auth, service
 from tests.harness.waiting import wait_for
@@ -120,6 +123,35 @@ async def test_others_see_nobodys_files_and_where_they_are_elsewhere_that_is_sai
     error_of(await service.ask("GET", "/copies"), 403)
     error_of(await service.ask("DELETE", "/copies/alice"), 403)
     error_of(await service.ask("GET", "/copies", "root-admin"), 404, "copies_elsewhere")
+
+
+async def test_no_new_copy_is_made_for_who_has_as_much_as_is_allowed(
+    service: Service, state: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = datetime.fromisoformat(fake_hub.LONG_AGO)
+
+    async def asked(name: str) -> httpx.Response:
+        return await service.ask("POST", "/starts/copy", name)
+
+    alices, former = work(account_of(1, "alice", made)), work(account_of(1, "alice", made - timedelta(days=1)))
+    for copy in (alices, former):
+        (copy / "data").write_bytes(b"x" * 2 * 1024**2)
+    copies, controls = WorkingCopies(state), service.context.controls
+    monkeypatch.setattr(service.context.copy_quota, "check", CopyQuota(copies, controls, 1024**2, 600).check)
+    assert (await asked("alice")).status_code == 204, "nothing is measured yet"
+    copies.measure()
+    told = error_of(await asked("alice"), 429, "files_quota")
+    assert told["message"] == "Your files on this hub take 2 MB, and 1 MB are allowed, so no new working copy is made."
+    assert "every 10 minutes" in told["hint"]
+    assert (await asked("bob")).status_code == 204
+    error_of(await asked("robot"), 403)
+    await controls.put("megabytes-of-person", "alice", "3", "root-admin")
+    assert (await asked("alice")).status_code == 204
+    await controls.put("megabytes-of-person", "alice", "2", "root-admin")
+    error_of(await asked("alice"), 429, "files_quota")
+    copies.remove(alices.relative_to(state / PEOPLE).as_posix())
+    assert (await asked("alice")).status_code == 204
+    assert copies.bytes > 2 * 1024**2, "an earlier account's of that name"
 
 
 async def test_copies_go_when_nobody_has_used_them_for_as_long_as_is_said_and_what_is_left_is_a_metric(

@@ -21,6 +21,7 @@ from binderhub_service.builders.fake import FakeBuilder
 from binderhub_service.builds.builds import Builds
 from binderhub_service.builds.cleaner import Budget, Cleaner
 from binderhub_service.builds.controls import Controls
+from binderhub_service.builds.copy_quota import CopyQuota
 from binderhub_service.builds.hooks import Hooks
 from binderhub_service.builds.image_jobs import ImageJobs
 from binderhub_service.builds.launch_places import LaunchPlaces
@@ -174,6 +175,7 @@ async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None
             cleaner=Cleaner(store=store, images=images, builds=builds, budget=Budget(), kept=prepared.images),
             contents=Contents(tmp_path),
             controls=controls,
+            copy_quota=CopyQuota(None, controls),
             providers=providers,
             launches=Launches(
                 hub.api_url,

@@ -327,6 +327,7 @@ async def spawner(tmp_path: Path, contents: Contents, monkeypatch: pytest.Monkey
     make_image(tmp_path / "images", "img-1", environment, content, name)
     user = mock.MagicMock(url="/user/alice/", escaped_name="alice", id=1, created=datetime(2026, 1, 1, tzinfo=UTC))
     user.name = "alice"
+    monkeypatch.setattr(ProcessSpawner, "check_new_copy", mock.AsyncMock())
     made = ProcessSpawner(
         user=user,
         hub=HubAddress(),
@@ -442,6 +443,19 @@ async def test_a_start_script_that_cannot_run_is_refused_by_name(spawner: Proces
         await launch(spawner, {**BUILD, "image": "img-2"})
     assert caught.value.status_code == 422
     assert said in str(caught.value)
+
+
+async def test_where_no_new_copy_may_be_made_the_start_says_so_and_servers_start_in_the_copies_that_are_there(
+    spawner: ProcessSpawner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await launch(spawner)
+    await spawner.stop(now=True)
+    refusal = Rejection(429, "Your files on this hub take 3 MB.")
+    monkeypatch.setattr(ProcessSpawner, "check_new_copy", mock.AsyncMock(side_effect=refusal))
+    with pytest.raises(Rejection, match="take 3 MB"):
+        await spawner.use_image({**BUILD, "ref": "other"})
+    assert len([*(tmp_path / "people" / "alice" / "default").glob("[!.]*")]) == 1
+    await launch(spawner)
 
 
 async def test_a_start_script_that_forgets_the_server_is_told_the_cure(spawner: ProcessSpawner, tmp_path: Path, contents: Contents) -> None:
