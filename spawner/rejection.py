@@ -81,13 +81,16 @@ def server_ended(status: int, said_last: str, *, out_of_memory: bool = False) ->
 
 
 def script_ended(script: str, status: int) -> Rejection:
-    """Return the rejection that a start script means which ended without becoming the server.
+    """Return the rejection of a server that is started by a script and has ended while it started.
 
     Args:
-        status: 0, or `COMMAND_NOT_FOUND`.
+        status: its exit status; of one that is neither 0 nor `COMMAND_NOT_FOUND`, the server may have ended with it as well.
     """
     if status == COMMAND_NOT_FOUND:
         return Rejection(422, f"The script {script} ended with status {status}: a program that it names is not here. The hub's log says which.")
+    if status:
+        what = f"It may have been the script {script} that ended: run it in a terminal of another server, or rename it, to see."
+        return Rejection(422, f"{server_ended(status, '').jupyterhub_message} {what}")
     return Rejection(422, f'The script {script} ended without starting the server. Its last line must be: exec "$@"')
 
 

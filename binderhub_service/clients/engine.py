@@ -174,9 +174,12 @@ class Engine:
         with self._asking(allowed=(_NOT_FOUND, _CONFLICT)) as client:
             client.remove_container(container, v=True, force=True)
 
-    def put_archive(self, container: str, folder: str, archive: IO[bytes], *, with_owners: bool = True) -> None:
-        """Unpack a tar file in a folder of a container, keeping the owners that it names, or else for root."""
-        params = {"path": folder, **({"copyUIDGID": "1"} if with_owners else {})}  # `put_archive` of the package does not know the second
+    def put_archive(self, container: str, folder: str, archive: IO[bytes]) -> None:
+        """Unpack a tar file in a folder of a container, keeping the owners that it names.
+
+        With ``copyUIDGID``, the engine would give everything to the image's user, whose name it looks up on its own machine.
+        """
+        params = {"path": folder}
         with self._asking(_LONG_SECONDS) as client:
             address = _url(client, f"/containers/{container}/archive")
             client.put(address, params=params, data=archive, headers={"Content-Type": "application/x-tar"}, timeout=client.timeout).raise_for_status()

@@ -21,7 +21,7 @@ from binderhub_service.common.server_program import server_command
 
 from ..account import HomeOwner, account_of_user
 from ..mixin import RepoSpawner
-from ..rejection import COMMAND_NOT_FOUND, Rejection, script_ended
+from ..rejection import Rejection, script_ended
 from . import home_tasks, leftover, working_copy
 from .as_account import CannotBecome, as_account
 from .base import LocalSpawner, end_group
@@ -238,8 +238,8 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
             self.log.warning("The home of %s stays as it is: %s", self.user.name, rejection.log_message)
 
     def ended(self, status: int) -> Rejection:
-        """Return why the server has ended; a start script that ends well, or misses a program, has not become the server."""
-        return script_ended(self._script, status) if self._script and status in {0, COMMAND_NOT_FOUND} else super().ended(status)
+        """Return why the server has ended; a start script is named, whose end it may have been."""
+        return script_ended(self._script, status) if self._script else super().ended(status)
 
     def get_env(self) -> dict[str, str]:
         """Return the server's environment, in which the image's programs come first."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.errors import BuildFailed
-from binderhub_service.worker.recipes.image_check import judge
+from binderhub_service.worker.recipes.image_check import judge, start_script
 from binderhub_service.worker.reporter import Reporter
 
 
@@ -34,3 +34,15 @@ def test_an_entry_point_that_ends_well_and_runs_nothing_is_refused_by_name(repor
 def test_what_does_not_end_well_says_how(reporter: Reporter, status: int | None, said: str) -> None:
     with pytest.raises(BuildFailed, match=said):
         judge(status, "Traceback ...", 60, reporter)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(0, "so its script start does not run its arguments"), (1, "does not work, or the script start fails"), (127, "the script start")],
+)
+def test_a_start_script_that_runs_nothing_or_fails_is_named(reporter: Reporter, status: int, said: str) -> None:
+    script = start_script({"Env": ["A=b", "R2D_ENTRYPOINT=/home/jovyan/binder/start"]})
+    with pytest.raises(BuildFailed, match=said) as caught:
+        judge(status, "/home/jovyan/start: line 2: conda: command not found", 60, reporter, script)
+    assert 'exec "$@"' in str(caught.value.hint)
+    assert ("conda: command not found" in str(caught.value.hint)) is bool(status)

@@ -94,6 +94,30 @@ def test_a_failure_has_its_code_and_says_what(tail: str, code: str, says: str) -
     assert error.hint
 
 
+SAID = [
+    (
+        "#16 3.5 ERROR: Could not find a version that satisfies the requirement x==2 (from versions: 1, 3)\n#16 3.5 ERROR: No matching\n",
+        "It said: ERROR: Could not find a version that satisfies the requirement x==2.",
+    ),
+    ("#17 2.0 ERROR: Invalid requirement: 'six=1.16.0': Expected end\n", "It said: ERROR: Invalid requirement: 'six=1.16.0': Expected end."),
+    ("#9 1.0 E: Unable to locate package nosuch\n", "It said: E: Unable to locate package nosuch."),
+    ("#9 1.0 error    libmamba Could not solve for environment specs\n", "It said: error    libmamba Could not solve for environment specs."),
+    ("#9 1.0 ./postBuild: line 3: npm: command not found\n", "It said: ./postBuild: line 3: npm: command not found."),
+    ("#9 1.0 \x1b[31mModuleNotFoundError: No module named 'x'\x1b[0m\n", "It said: ModuleNotFoundError: No module named 'x'."),
+    ("#9 1.0 installing errors: none\n", ""),
+]
+
+
+@pytest.mark.parametrize(("said", "hint"), SAID)
+def test_a_failed_step_carries_what_its_program_said(said: str, hint: str) -> None:
+    step = ' > [2/3] RUN x:\nERROR: failed to solve: process "/bin/sh -c x" did not complete successfully: exit code: 1'
+    assert str(error_from(said + step, limited=False).hint).startswith(hint or "The log shows")
+
+
+def test_a_build_that_never_began_carries_why() -> None:
+    assert "It said: Error during build: Expected" in str(error_from("Error during build: Expected '=' after a key", limited=False).hint)
+
+
 def test_a_killed_process_had_too_little_memory_only_if_memory_was_limited() -> None:
     tail = "executor failed running [/bin/sh -c x]: exit code: 137"
     assert error_from(tail, limited=True).code == "out_of_memory"

@@ -37,5 +37,10 @@ def test_a_script_that_cannot_run_is_told_before_it_is_tried(content: bytes, sai
     assert (problem is None) if said is None else (problem and said in problem[0] and problem[1])
 
 
+def test_a_start_script_that_fails_is_named() -> None:
+    assert "The server ended with status 2 while it started. What it said" in str(script_ended("start", 2))
+    assert "It may have been the script start that ended" in str(script_ended("start", 2))
+
+
 def test_a_start_script_that_misses_a_program_is_named() -> None:
     assert "The script start ended with status 127: a program that it names is not here." in str(script_ended("start", 127))

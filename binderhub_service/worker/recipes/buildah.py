@@ -25,7 +25,7 @@ from .base_images import BASES, fetched_images
 from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
 from .buildah_storage import choose_storage
 from .dockerfile import context_dockerfile
-from .image_check import PROGRAM, judge
+from .image_check import PROGRAM, judge, start_script
 from .layer_cache import LAYERS, STEPS_FILE, Step, images_of_steps
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
 from .repo2docker_call import build_command, safe_labels, write_configuration
@@ -147,10 +147,11 @@ class BuildahBuild:
         """Run ``jupyterhub-singleuser --version`` in an image as a server would be run; raises `BuildFailed`."""
         container = f"binder-check-{self._job.build_id}"
         self._quietly(("buildah", "from", "--pull-never", f"--name={container}", image))
-        entry = self._described(image)["config"].get("Entrypoint") or []
+        config = self._described(image)["config"]
+        entry = config.get("Entrypoint") or []
         status, output = self._answer((*_RUN, container, "--", *entry, PROGRAM, "--version"))
         self._quietly(("buildah", "rm", container))
-        judge(status, output, self._settings.singleuser_seconds, self._reporter)
+        judge(status, output, self._settings.singleuser_seconds, self._reporter, start_script(config))
 
     def _answer(self, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a container; return its exit status, as a shell would tell it, and its output. An end without a word is tried again."""

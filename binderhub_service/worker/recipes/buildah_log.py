@@ -76,6 +76,6 @@ def error_from(tail: str, *, limited: bool) -> BuildFailed:
         return no_base_image(next((name for name in base.groups() if name), "that FROM names"))
     step = _STEP.search(tail)
     if step is None:
-        return not_built()
+        return not_built(tail)
     status = KILLED if _KILLED_STEP in tail else step["status"] or ""
-    return out_of_memory() if status == KILLED and limited else failed_instruction(step["step"] or step["other"], status)
+    return out_of_memory() if status == KILLED and limited else failed_instruction(step["step"] or step["other"], status, tail)

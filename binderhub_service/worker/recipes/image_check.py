@@ -10,7 +10,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...clients.engine import Engine, EngineError
@@ -18,6 +18,7 @@ from ...common import labels, quick_imports
 from ...errors import BinderError, BuildFailed
 from ...images.build_artifacts import BuildArtifacts
 from ..reporter import Reporter
+from .build_errors import said_in
 
 PROGRAM = "jupyterhub-singleuser"
 _VERSION = re.compile(r"\d\.\d")
@@ -41,8 +42,9 @@ class ImageCheck:
         version: what the program printed.
     """
 
-    def __init__(self, answer: Future[tuple[int | None, str]], seconds: float, reporter: Reporter) -> None:
+    def __init__(self, answer: Future[tuple[int | None, str]], seconds: float, reporter: Reporter, script: str) -> None:
         self._answer = answer
+        self._script = script
         self._seconds = seconds
         self._reporter = reporter
         self.is_known = answer.done()
@@ -59,7 +61,7 @@ class ImageCheck:
         if self._failure:
             raise self._failure
         try:
-            self.version = self.version or judge(*self._answer.result(), self._seconds, self._reporter)
+            self.version = self.version or judge(*self._answer.result(), self._seconds, self._reporter, self._script)
         except BinderError as error:
             self._failure = error
             raise
@@ -81,7 +83,7 @@ def checking(engine: Engine, artifacts: BuildArtifacts, state: Path, seconds: fl
             answer.set_result((0, known.read_text(encoding="utf-8")))
         else:
             answer = threads.submit(_ask, engine, artifacts, found.get("Config") or {}, seconds)
-        check = ImageCheck(answer, seconds, reporter)
+        check = ImageCheck(answer, seconds, reporter, start_script(found.get("Config") or {}))
         try:
             yield check
         finally:
@@ -122,7 +124,7 @@ def _ask(engine: Engine, artifacts: BuildArtifacts, config: Mapping[str, Any], s
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
     }
-    variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
+    variables = _variables(config)
     folders = ":".join(filter(None, (_QUICK, variables.get(_PATH_VARIABLE))))
     content = {
         "Image": artifacts.image,
@@ -135,7 +137,7 @@ def _ask(engine: Engine, artifacts: BuildArtifacts, config: Mapping[str, Any], s
     try:
         engine.create_container(container, content)
         with contextlib.suppress(EngineError):  # it only takes longer
-            engine.put_archive(container, "/", _quick_imports(), with_owners=False)
+            engine.put_archive(container, "/", _quick_imports())
         engine.start_container(container)
         return engine.wait_for_container(container, seconds), engine.container_output(container).strip()
     except EngineError as error:  # the engine finds no such program
@@ -158,8 +160,20 @@ def _quick_imports() -> io.BytesIO:
     return archive
 
 
-def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -> str:
+def start_script(config: Mapping[str, Any]) -> str:
+    """Return the name of the script by which repo2docker's entry point runs its arguments; empty if an image has none."""
+    return PurePosixPath(_variables(config).get("R2D_ENTRYPOINT", "")).name
+
+
+def _variables(config: Mapping[str, Any]) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in config.get("Env") or ())
+
+
+def judge(status: int | None, output: str, seconds: float, reporter: Reporter, script: str = "") -> str:
     """Return the version that a new image answers; a status of None is no answer in time.
+
+    Args:
+        script: the name of the script that runs the program, if there is one.
 
     Raises:
         BuildFailed: the program is not there or does not work.
@@ -171,7 +185,11 @@ def judge(status: int | None, output: str, seconds: float, reporter: Reporter) -
         return version
     reporter.log(*lines[-20:])
     if status == 0:
-        sentence = f"The image cannot be used by a hub: it ends well and does not run {PROGRAM}, so its ENTRYPOINT does not run its arguments."
-        raise BuildFailed(sentence, code="no_singleuser", hint='Let the ENTRYPOINT end with: exec "$@"')
+        who = f"script {script}" if script else "ENTRYPOINT"
+        sentence = f"The image cannot be used by a hub: it ends well and does not run {PROGRAM}, so its {who} does not run its arguments."
+        raise BuildFailed(sentence, code="no_singleuser", hint=f'Let the {who} end with: exec "$@"')
     what = f"did not end within {seconds:g} seconds" if status is None else "is not there" if status in {126, 127} else "does not work"
+    if script:
+        hint = f'{said_in(output)}The script {script} runs it: look at that first, which has to end with: exec "$@"'
+        raise BuildFailed(f"The image cannot be used by a hub: {PROGRAM} {what}, or the script {script} fails.", code="no_singleuser", hint=hint)
     raise BuildFailed(f"The image cannot be used by a hub: {PROGRAM} {what}.", code="no_singleuser", hint=_HINT)

@@ -93,7 +93,7 @@ def error_from(tail: str, *, limited: bool) -> BinderError:
         )
     if _NO_SPACE.search(tail):
         return disk_full()
-    return _failed_step(tail, limited) or _failed_base(tail) or _failed_syntax(tail) or not_built()
+    return _failed_step(tail, limited) or _failed_base(tail) or _failed_syntax(tail) or not_built(tail)
 
 
 def _failed_step(tail: str, limited: bool) -> BinderError | None:
@@ -104,7 +104,7 @@ def _failed_step(tail: str, limited: bool) -> BinderError | None:
     status = next((parts[name] for name in ("old_status", "new_status", "classic_status") if parts.get(name)), "")
     if (status == KILLED and limited) or _MEMORY.search(parts.get("why") or ""):
         return out_of_memory()
-    return failed_instruction(step["step"] if step else next(parts[name] for name in ("old", "new", "classic") if parts.get(name)), status)
+    return failed_instruction(step["step"] if step else next(parts[name] for name in ("old", "new", "classic") if parts.get(name)), status, tail)
 
 
 def _failed_base(tail: str) -> BinderError | None:

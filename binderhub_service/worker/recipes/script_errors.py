@@ -33,8 +33,8 @@ def why_script_failed(script: bytes, tail: str) -> str:
     if called := _CALLED_WINDOWS.search(tail):
         return f"The script {called['script']} that it calls has Windows line endings, or its first line a program that is not here."
     if called := _NOT_EXECUTABLE.search(tail):
-        script = called["script"]
-        return f"{script} is not executable: call it with bash, or mark it by git update-index --chmod=+x {script}."
+        path = called["script"]
+        return f"{path} is not executable: call it with bash, or mark it by git update-index --chmod=+x {path}."
     missing = _NOT_FOUND.findall(tail)
     if not missing:
         return ""

@@ -22,7 +22,7 @@ RUN useradd --create-home --uid 1000 jovyan && printf '#!/bin/sh\\necho 9.9.9\\n
 COPY --chown=1000:1000 . /home/jovyan/
 RUN sleep {seconds}
 WORKDIR /home/jovyan
-USER 1000
+USER jovyan
 CMD ["jupyterhub-singleuser"]
 """
 
