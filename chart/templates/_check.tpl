@@ -80,7 +80,7 @@
 
 {{- /* Settings that the chart makes of other values, with which it makes rights, volumes and policies. */}}
 {{- define "binder.check.own" -}}
-{{- range $name, $value := dict "KubernetesMode.namespace" "builder.namespace" "KubernetesMode.registry" "registry.prefix" "KubernetesMode.instance" "" "KubernetesMode.owner" "" "BinderService.mode" "" "BinderService.state_dir" "" -}}
+{{- range $name, $value := dict "KubernetesMode.namespace" "builder.namespace" "KubernetesMode.registry" "registry.prefix" "KubernetesMode.instance" "" "KubernetesMode.owner" "" "BinderService.mode" "" "BinderService.state_dir" "" "BinderService.auth_enabled" "public" -}}
 {{- $parts := splitList "." $name -}}
 {{- if hasKey (index $.Values.config (first $parts) | default dict) (last $parts) -}}
 {{- fail (printf "config: %s is the chart's to set%s." $name (ternary (printf "; set %s" $value) "" (ne $value ""))) -}}
@@ -143,8 +143,12 @@
 {{- if not .Values.jupyterhub.enabled -}}
 {{- fail "jupyterhub.enabled must be true: this chart is a JupyterHub." -}}
 {{- end -}}
+{{- include "binder.check.placeholders" (dict "path" list "name" "" "value" .Values) -}}
 {{- include "binder.check.config" . -}}
 {{- include "binder.check.own" . -}}
+{{- include "binder.check.addresses" . -}}
+{{- include "binder.check.logins" . -}}
+{{- include "binder.check.secrets" . -}}
 {{- include "binder.check.registry" . -}}
 {{- if and .Values.database.existingSecret .Values.database.url -}}
 {{- fail "Set database.url or database.existingSecret, not both." -}}
@@ -157,6 +161,7 @@
 {{- if and .Values.service.extraConfig (dig "BinderService" "config_file" "" .Values.config) -}}
 {{- fail "Set service.extraConfig or config.BinderService.config_file, not both." -}}
 {{- end -}}
+{{- include "binder.check.contradictions" . -}}
 {{- include "binder.check.builds" . -}}
 {{- include "binder.check.servers" . -}}
 {{- include "binder.check.amounts" . -}}

@@ -77,6 +77,9 @@
 {{- if and (eq $name "oauth_callback_url") (not (regexMatch "^https?://[^/]+/" (toString $value))) -}}
 {{- fail (printf "jupyterhub.hub.config.%s.oauth_callback_url has to be a whole address, e.g. https://hub.example.org%shub/oauth_callback." $class (include "binder.base-url" $)) -}}
 {{- end -}}
+{{- if and (eq $name "oauth_callback_url") (not (contains (print (include "binder.base-url" $) "hub/") (toString $value))) -}}
+{{- fail (printf "jupyterhub.hub.config.%s.oauth_callback_url leads past the hub: its path is %shub/oauth_callback." $class (include "binder.base-url" $)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $authenticator := dig "JupyterHub" "authenticator_class" "dummy" ($theirs.hub.config | default dict) -}}
@@ -90,19 +93,12 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $memory := dict "memory.limit" $theirs.singleuser.memory.limit "memory.guarantee" $theirs.singleuser.memory.guarantee -}}
-{{- range $number, $profile := $theirs.singleuser.profileList -}}
-{{- range $name := tuple "mem_limit" "mem_guarantee" -}}
-{{- $_ := set $memory (printf "profileList[%d].kubespawner_override.%s" $number $name) (dig "kubespawner_override" $name "" $profile) -}}
+{{- if and (has $theirs.hub.db.type (list "postgres" "mysql")) (not $theirs.hub.db.url) (not $theirs.hub.existingSecret) -}}
+{{- fail (printf "jupyterhub.hub.db.type is %s without jupyterhub.hub.db.url: the hub does not start." $theirs.hub.db.type) -}}
 {{- end -}}
+{{- $https := dig "proxy" "https" dict $theirs -}}
+{{- if and $https.enabled (eq ($https.type | default "letsencrypt") "letsencrypt") (not $https.hosts) -}}
+{{- fail "jupyterhub.proxy.https.enabled has no effect without jupyterhub.proxy.https.hosts: name the host, or set another jupyterhub.proxy.https.type." -}}
 {{- end -}}
-{{- range $path, $amount := $memory -}}
-{{- if and $amount (kindIs "string" $amount) (not (regexMatch "^[0-9]+([.][0-9]+)?[KMGT]?$" $amount)) -}}
-{{- fail (printf "jupyterhub.singleuser.%s: %s is no amount as the hub has them, e.g. 512M or 2G." $path $amount) -}}
-{{- end -}}
-{{- end -}}
-{{- $capacity := toString $theirs.singleuser.storage.capacity -}}
-{{- if not (regexMatch "^[0-9.]+(e[+][0-9]+|[kMGTPE]|[KMGTPE]i)?$" $capacity) -}}
-{{- fail (printf "jupyterhub.singleuser.storage.capacity: %s is no amount as Kubernetes has them, e.g. 10Gi." $capacity) -}}
-{{- end -}}
+{{- include "binder.check.singleuser" . -}}
 {{- end }}
