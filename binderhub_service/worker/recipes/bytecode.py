@@ -1,14 +1,15 @@
-"""Bytecode that is there already: another environment's, of the very same source files.
+"""Bytecode that is there already: another environment's, of the same source files.
 
 uv links the files of packages from its cache, so two environments with a package have one file between them, and what Python made of it
 for the one is what it would make for the other. Where uv copies files, because its cache is on another disk or a ``postBuild`` may write
-to them, nothing is the same file, and nothing is taken over.
+to them, a file with the same content is given the same time, which Python compares, and a copy of the bytecode.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,11 +17,11 @@ _FOLDER = "__pycache__"
 
 
 def take_over(environment: Path, others: Iterable[Path]) -> int:
-    """Link the bytecode of other environments into one; return how many files that were.
+    """Give one environment the bytecode of others, by links or by copies, as its files are; return how many files that were.
 
     Args:
-        environment: a Python environment in which nobody works yet.
-        others: complete ones; what is left is taken of an environment that is removed meanwhile.
+        environment: a Python environment in which nobody works yet, and which may be written to.
+        others: complete ones in which no script of a repository ran; what is left is taken of an environment that is removed meanwhile.
     """
     return sum(_take_over_from(other, environment) for other in others)
 
@@ -32,12 +33,30 @@ def _take_over_from(other: Path, environment: Path) -> int:
         target = environment / sources.relative_to(other)
         for name in names:
             source = f"{name.partition('.')[0]}.py"
-            with contextlib.suppress(OSError):  # one is not there, or the bytecode is there already
-                if (sources / source).samefile(target / source):
-                    (target / _FOLDER).mkdir(exist_ok=True)
-                    (target / _FOLDER / name).hardlink_to(Path(folder, name))
-                    taken += 1
+            with contextlib.suppress(OSError):  # a file is not there
+                taken += _take_file(Path(folder, name), sources / source, target / source)
     return taken
+
+
+def _take_file(bytecode: Path, source: Path, target: Path) -> bool:
+    """Give `target` the bytecode of `source` unless it has some or is another file; raises `OSError` if one of them is not there."""
+    made = target.with_name(_FOLDER) / bytecode.name
+    if made.exists():
+        return False
+    theirs, ours = source.stat(), target.stat()
+    if os.path.samestat(theirs, ours):
+        made.parent.mkdir(exist_ok=True)
+        made.hardlink_to(bytecode)
+        return True
+    # A file with other links may be in uv's cache, and its time is that of other bytecode.
+    if ours.st_nlink > 1 or theirs.st_size != ours.st_size or source.read_bytes() != target.read_bytes():
+        return False
+    made.parent.mkdir(exist_ok=True)
+    os.utime(target, ns=(theirs.st_mtime_ns, theirs.st_mtime_ns))
+    aside = made.with_name(f"{made.name}.copy")  # half a file, where the disk is full, would be a module that cannot be imported
+    shutil.copyfile(bytecode, aside)
+    aside.rename(made)
+    return True
 
 
 def _bytecode_of(folder: Path) -> Iterator[tuple[str, list[str]]]:

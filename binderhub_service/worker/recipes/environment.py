@@ -64,8 +64,8 @@ class _Publication:
         return cls(link=folder / name, made=folder / MADE / f"{name}.{build_id}")
 
     def newest_of_others(self) -> list[Path]:
-        """Return the directories that the newest links lead to, the newest first."""
-        links = [link for link in self.link.parent.iterdir() if link.is_symlink()]
+        """Return the directories that the newest links lead to, the newest first; none in which a script of a repository ran."""
+        links = [link for link in self.link.parent.iterdir() if link.is_symlink() and not (link / IMAGE_HOME).exists()]
         return [link.resolve() for link in sorted(links, key=_made_at, reverse=True)[:_NEWEST]]
 
     def publish(self) -> None:
@@ -215,8 +215,10 @@ class _Installer:
             self._install_requirements()
         if self._definition.post_build:
             make_writable(self._prefix)
+        taken = take_over(self._prefix, others)  # now, so that Python starts quickly in the script as well
+        if self._definition.post_build:
             self._post_build(self._definition.post_build)
-        self._try_server(complete=not take_over(self._prefix, others))
+        self._try_server(complete=not taken)
 
     def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
