@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from binderhub_service.common import quick_imports
+
 
 def main() -> None:
     """Run the command that the command line names; say so if the extra that brings click and rich is not installed."""
+    quick_imports.install()
     try:
         from .commands import binder
     except ModuleNotFoundError as error:

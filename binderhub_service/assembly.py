@@ -25,7 +25,6 @@ from .builds.rates import Rates
 from .builds.refreshes import Refreshes
 from .builds.templates import Templates
 from .clients.contents import ContentLimits, Contents
-from .common import quick_imports
 from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
@@ -114,7 +113,6 @@ class Assembly:
         """Return what tells the handlers in `EventLogger.handlers` of an event."""
         if "EventLogger" not in self._settings.config:
             return ignore
-        quick_imports.install()
         adapter = importlib.import_module(f"{__package__}.monitoring.event_logger")
         emit: Emit = adapter.emit_by(adapter.EventLogger(parent=self._settings))
         return emit

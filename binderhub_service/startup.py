@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .common import quick_imports
 from .process.hub_variables import address_of_service, is_started_by_hub, prefix_of_service
 from .process.server import answer_early
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; without one, serve until a signal says to stop."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o077)
+    quick_imports.install()
     is_command = bool(given) and not given[0].startswith("-")
     if is_started_by_hub() and not is_command:
         with suppress(KeyboardInterrupt):  # the hub has stopped before the service has begun

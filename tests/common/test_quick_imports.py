@@ -1,4 +1,4 @@
-"""Servers start without the work that two libraries do when they are imported, and find the libraries as they are."""
+"""Programs start without the work that three libraries do when they are imported, and find the libraries as they are."""
 
 from __future__ import annotations
 
@@ -49,6 +49,13 @@ def test_jupyterlab_runs_no_node_while_it_is_imported_and_finds_it_afterwards(tm
     assert version[0].isdigit()
     assert (found, loader) == (str(node), "SourceFileLoader")
     assert not (tmp_path / "ran").exists()
+
+
+def test_httpx_imports_its_command_line_when_that_is_used(tmp_path: Path) -> None:
+    program = "import sys, httpx; print(httpx.get.__module__, 'rich' in sys.modules); httpx.main(['--help'])"
+    first, *shown = printed_by(tmp_path, program).splitlines()
+    assert first == "httpx False"
+    assert "Usage: httpx" in " ".join(shown)
 
 
 def test_a_program_sees_what_it_would_see_without_that(tmp_path: Path) -> None:
