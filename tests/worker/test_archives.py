@@ -107,6 +107,10 @@ def zip_bomb() -> bytes:
     return zip_of({f"bomb{number}": b"\0" * 1024**2 for number in range(3)})
 
 
+def bomb_within_a_bomb() -> bytes:
+    return bz2.compress(tar_of(member("f", size=50_000_000), content=b"\0" * 50_000_000))
+
+
 def lying_header() -> bytes:
     """Return an archive whose extended header says that it is 1 GB long."""
     return gzip.compress(member("x", tarfile.XHDTYPE, size=1024**3).tobuf(tarfile.USTAR_FORMAT) + b"\0" * 4 * 1024**2)
@@ -122,7 +126,7 @@ def sparse() -> bytes:
     return whole.getvalue()
 
 
-HOSTILE = {
+HOSTILE: dict[str, bytes | Callable[[], bytes]] = {
     "a path that leads up": tar_of(member("../outside")),
     "a path that leads up further in": tar_of(member("a/../../outside")),
     "an absolute path": tar_of(member("/etc/cron.d/x")),
@@ -148,7 +152,7 @@ HOSTILE = {
     "a folder where a file is": tar_of(member("a"), member("a/b")),
     "too much": tar_of(*(member(f"f{number}", size=600_000) for number in range(2)), content=b"x" * 600_000),
     "a bomb": gzip.compress(tar_of(*(member(f"f{number}", size=900_000) for number in range(9)), content=b"\0" * 900_000)),
-    "a bomb within a bomb": bz2.compress(tar_of(member("f", size=50_000_000), content=b"\0" * 50_000_000)),
+    "a bomb within a bomb": bomb_within_a_bomb,  # made by the process that tries it, and not by all that collect tests
     "too many files": tar_of(*(member(f"f{number}") for number in range(60))),
     "too many folders in one path": tar_of(member("/".join(["d"] * 60))),
     "a header without an end": lying_header(),
@@ -175,8 +179,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_archive_is_refused_with_a_sentence_and_nothing_is_left(unpacked: Callable[[bytes], Path], name: str) -> None:
+    made = HOSTILE[name]
+    content = made if isinstance(made, bytes) else made()
     with pytest.raises(BuildFailed) as refused:
-        unpacked(HOSTILE[name])
+        unpacked(content)
     assert refused.value.code == "archive_refused"
     assert refused.value.message.startswith(("The archive ", "This is no archive "))
     assert refused.value.message.endswith(".")
