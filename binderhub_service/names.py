@@ -120,8 +120,17 @@ def _label(text: str) -> str:
 
 def new_build_id(now: datetime) -> str:
     """Return an id that sorts by time: milliseconds since 1970 in 11 hexadecimal digits, then 8 random ones."""
-    milliseconds = int(now.timestamp() * 1000)
+    return build_id_of(int(now.timestamp() * 1000))
+
+
+def build_id_of(milliseconds: int) -> str:
+    """Return an id of a moment, in milliseconds since 1970, as `new_build_id`."""
     return f"{milliseconds:0{_HEX_MILLISECONDS}x}{secrets.token_hex(4)}"
+
+
+def milliseconds_of(build_id: str) -> int:
+    """Return the moment in an id of `build_id_of`."""
+    return int(build_id[:_HEX_MILLISECONDS], 16)
 
 
 def digest(text: str, length: int) -> str:

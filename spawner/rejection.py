@@ -84,7 +84,7 @@ def script_ended(script: str, status: int) -> Rejection:
     """Return the rejection of a server that is started by a script and has ended while it started.
 
     Args:
-        status: its exit status; of one that is neither 0 nor `COMMAND_NOT_FOUND`, the server may have ended with it as well.
+        status: its exit status; where that is neither 0 nor `COMMAND_NOT_FOUND`, the server may have ended with it as well.
     """
     if status == COMMAND_NOT_FOUND:
         return Rejection(422, f"The script {script} ended with status {status}: a program that it names is not here. The hub's log says which.")

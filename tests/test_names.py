@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from binderhub_service import names
+from binderhub_service.builds.build_ids import BuildIds
 from tests.harness.records import source
 
 PREFIX = "reg.example.com/proj/bh-"
@@ -121,6 +122,16 @@ def test_a_former_server_name_is_as_it_was() -> None:
     assert names.former_server_name("https://github.com/o/2024-course", SHA) == "2024-course-0123456789abcdef01-" + names.digest(
         f"https://github.com/o/2024-course\0{SHA}", 8
     )
+
+
+def test_build_ids_sort_as_builds_begin_though_the_clock_is_set_back() -> None:
+    noon, made = datetime(2026, 1, 1, 12, tzinfo=UTC), BuildIds()
+    ids = [made.new(noon), made.new(noon), made.new(noon - timedelta(hours=1)), made.new(noon + timedelta(hours=1))]
+    assert ids == sorted(set(ids))
+    after_a_restart = BuildIds()
+    after_a_restart.note("not an id")
+    after_a_restart.note(ids[-1])
+    assert after_a_restart.new(noon) > ids[-1]
 
 
 def test_build_ids_sort_by_time_and_differ() -> None:

@@ -306,6 +306,7 @@ class Builds:
 
     async def resume(self) -> int:
         """Take up every build that had not ended when the service did; return how many."""
+        await self._shared.begin_behind_known()
         unfinished = await self._store.unfinished()
         await self._builder.forget_all_but({build.id for build, _ in unfinished})
         for build, cursor in sorted(unfinished, key=lambda one: one[0].state is not State.RUNNING):  # they have their places already

@@ -137,7 +137,6 @@ class Cleaner:
     async def clean(self) -> list[str]:
         """Remove what nobody can use, and what the budget does not allow; return the names of the images that are gone."""
         await self._builds.tidy_images()
-        await self._store.analyze()
         for folder in self._locks:
             await asyncio.to_thread(remove_idle_locks, folder)
         if self._contents:
@@ -146,10 +145,15 @@ class Cleaner:
             await self._clean_uv_cache(self._uv_cache)
         if self._copies:
             await self._clean_copies(self._copies)
+        gone = await self._clean_images()  # before anything is stored, for which a full disk may have no space
         if self._budget.build_seconds:
             await self._forget_builds(now() - timedelta(seconds=self._budget.build_seconds))
         if self._budget.log_seconds:
             await self._drop_logs(now() - timedelta(seconds=self._budget.log_seconds))
+        await self._store.analyze()
+        return gone
+
+    async def _clean_images(self) -> list[str]:
         if not (self._budget.image_bytes or self._budget.image_seconds):
             return []
         chosen = dispensable(await self._images.all(), await self._store.uses(), self._budget, now(), self._kept())

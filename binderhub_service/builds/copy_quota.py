@@ -46,7 +46,7 @@ class CopyQuota:
             code="files_quota",
             hint=(
                 "Start a server that you have already, and delete there what you do not need; files are counted every "
-                f"{math.ceil(self._counted_every_seconds / 60)} minutes. An administrator can allow more, or remove a working copy."
+                f"{self._counted_every_seconds:g} seconds. An administrator can allow more, or remove a working copy."
             ),
             retry_after_seconds=math.ceil(self._counted_every_seconds),
         )

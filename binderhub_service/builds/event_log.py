@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import BinderError, Unavailable
-from ..models import Batch, Build, Event, Kind, Phase, iso, now
+from ..models import Batch, Build, Event, Kind, Phase, iso, now, seconds_between
 from ..store.store import Store
 
 log = logging.getLogger("binderhub_service")
@@ -81,8 +81,8 @@ class EventLog:
         return self._cursor
 
     def running_seconds(self) -> float:
-        """Return for how long the build has been running; 0 before it does."""
-        return (now() - self.build.started).total_seconds() if self.build.started else 0.0
+        """Return for how long the build has been running; 0 before it does, and while the clock is behind its start."""
+        return seconds_between(self.build.started, now()) if self.build.started else 0.0
 
     def remaining_seconds(self) -> float | None:
         """Return how long the build will still run, judged by the past; None if that is not known."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ..builders import Builder
 from ..errors import INTERNAL_ERROR, BinderError, BuildFailed
 from ..images import Images
-from ..models import Build, Image, Kind, Phase, State, iso, now
+from ..models import Build, Image, Kind, Phase, State, iso, now, seconds_between
 from ..store.space import Space
 from ..store.store import Store
 from .active import ActiveBuild, ActiveBuilds
@@ -133,8 +133,8 @@ class BuildScheduler:
         self._queue.add(active.build.id, active.build.owner)
         self._advance()
         if active.build.id in self._queue and self._limits.queue_seconds:
-            left_seconds = self._limits.queue_seconds - (now() - active.build.created).total_seconds()
-            active.queue_timer = asyncio.get_running_loop().call_later(max(0.0, left_seconds), self._give_up_waiting, active)
+            left_seconds = max(0.0, self._limits.queue_seconds - seconds_between(active.build.created, now()))
+            active.queue_timer = asyncio.get_running_loop().call_later(left_seconds, self._give_up_waiting, active)
 
     def _advance(self) -> None:
         """Start what may start; tell the others where they stand."""

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
-from .. import names
 from ..errors import Conflict, NotAllowed, NotFound
 from ..images import Images
 from ..models import Account, Build, Image, Phase, Source, State, now
 from ..store.store import Store
 from . import access
+from .build_ids import BuildIds
 from .scheduler import BuildScheduler
 
 _USE_NOTED_SECONDS = 60
@@ -25,7 +25,13 @@ class SharedBuilds:
         self._store = store
         self._images = images
         self._scheduler = scheduler
+        self._ids = BuildIds()
         self._deciding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def begin_behind_known(self) -> None:
+        """Let the ids of new builds sort behind those of all that are stored, whatever the clock says."""
+        for newest in await self._store.newest(requester=None, filters={}, before=None, limit=1):
+            self._ids.note(newest.id)
 
     async def ensure(
         self, source: Source, requester: Account, *, force: bool, may_begin: Callable[[Source], Awaitable[None]] | None = None
@@ -59,7 +65,7 @@ class SharedBuilds:
                 raise NotFound(f"There is no image {source.slug} any more.", code="image_not_found", hint="Ask again.")
             if may_begin is not None:
                 await may_begin(source)
-            return await self._scheduler.begin(_new_build(source, Image(name), requester, force=force), requester.key), True
+            return await self._scheduler.begin(self._new_build(source, Image(name), requester, force=force), requester.key), True
 
     async def withdraw(self, build: Build, requester: str) -> None:
         """Note that a requester does not need a build any more, and end it if no other does; nobody can join meanwhile.
@@ -122,7 +128,7 @@ class SharedBuilds:
             if failed and failed.image == image and failed.error and failed.error.get("code") == _STARTS_NO_SERVER:
                 await self._store.set_requester(failed.id, requester.key, wants=True)
                 return failed
-            ready = await self._scheduler.found(_new_build(source, image, requester), image, requester.key)
+            ready = await self._scheduler.found(self._new_build(source, image, requester), image, requester.key)
         await self._note_use(ready, requester)
         return ready
 
@@ -138,16 +144,15 @@ class SharedBuilds:
         await self._store.note_use(ready.image.name, now(), _USE_NOTED_SECONDS)
         await self._store.set_requester(ready.id, requester.key, wants=True)
 
-
-def _new_build(source: Source, image: Image, owner: Account, *, force: bool = False) -> Build:
-    created = now()
-    return Build(
-        id=names.new_build_id(created),
-        source=source,
-        image=image,
-        state=State.QUEUED,
-        phase=Phase.QUEUED,
-        owner=owner.name,
-        created=created,
-        force=force,
-    )
+    def _new_build(self, source: Source, image: Image, owner: Account, *, force: bool = False) -> Build:
+        created = now()
+        return Build(
+            id=self._ids.new(created),
+            source=source,
+            image=image,
+            state=State.QUEUED,
+            phase=Phase.QUEUED,
+            owner=owner.name,
+            created=created,
+            force=force,
+        )

@@ -5,7 +5,7 @@ from .events import Batch, Event, Kind, Report
 from .legacy import ImageJob, NamedBuild, Template
 from .operation import Control, PreparedEnvironment
 from .people import Account, Caller
-from .times import iso, now
+from .times import iso, now, seconds_between
 
 __all__ = [
     "GIVEN_IMAGE",
@@ -30,4 +30,5 @@ __all__ = [
     "Template",
     "iso",
     "now",
+    "seconds_between",
 ]

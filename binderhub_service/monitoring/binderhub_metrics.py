@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ..models import Build, State
+from ..models import Build, State, seconds_between
 from ..providers import Provider
 
 _BUILD_BUCKETS_SECONDS = (60, 120, 300, 600, 1800, 3600, 7200)
@@ -47,8 +47,8 @@ class BinderHubMetrics:
 
     def note_end(self, build: Build) -> None:
         """Count a build that ended; no build whose image was there, and no cancelled build."""
-        seconds = (build.finished - build.started).total_seconds() if build.finished and build.started else 0.0
-        if build.state is State.CANCELLED or (build.state is State.READY and not seconds):
+        seconds = seconds_between(build.started, build.finished) if build.finished and build.started else 0.0
+        if build.state is State.CANCELLED or (build.state is State.READY and build.started == build.finished):
             return
         status = "success" if build.state is State.READY else "failure"
         self._build_seconds.labels(status).observe(seconds)

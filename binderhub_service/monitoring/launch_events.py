@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..models import Build, PreparedEnvironment
+from ..models import Build, PreparedEnvironment, seconds_between
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 LAUNCH_SCHEMA = "https://binderhub.jupyter.org/launch"
@@ -75,8 +75,8 @@ class Events:
                 "image": build.image.reference,
                 "state": build.state.value,
                 "error": build.error["code"] if build.error else None,
-                "queued_seconds": max(0.0, (started - build.created).total_seconds()),
-                "build_seconds": max(0.0, (finished - started).total_seconds()),
+                "queued_seconds": seconds_between(build.created, started),
+                "build_seconds": seconds_between(started, finished),
             },
         )
 

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ..builds.builds import Builds
 from ..images.uv_cache import UvCache
-from ..models import Build
+from ..models import Build, seconds_between
 from ..process.tasks import Tasks
 from ..providers import Provider
 from ..store.space import Space
@@ -79,7 +79,7 @@ class Metrics:
     def note_start(self, build: Build) -> None:
         """Count a build whose turn has come."""
         if build.started:
-            self._waited.observe((build.started - build.created).total_seconds())
+            self._waited.observe(seconds_between(build.created, build.started))
 
     def note_store(self, seconds: float) -> None:
         """Count an answer of the store."""
@@ -94,7 +94,7 @@ class Metrics:
         self.binderhub.note_end(build)
         self._ended.labels(build.state.value, self._mode).inc()
         if build.started and build.finished:
-            self._seconds.labels(build.state.value, self._mode).observe((build.finished - build.started).total_seconds())
+            self._seconds.labels(build.state.value, self._mode).observe(seconds_between(build.started, build.finished))
 
     def note_resumed(self, count: int) -> None:
         """Count builds taken up again."""

@@ -32,7 +32,7 @@ class RateTable:
         self._store = store
 
     async def count(self, client: str, now: datetime, seconds: float, limit: int) -> Period:
-        """Count one more time for a client, and return its period; periods that have ended are forgotten.
+        """Count one more time for a client, and return its period, which ends no later than if it began now; others are forgotten at their end.
 
         Args:
             client: at most 64 characters; no address and no token, which are not to be kept.
@@ -48,9 +48,10 @@ class RateTable:
                 found.append(Period(now + timedelta(seconds=seconds), 1))
                 connection.execute(rates.insert().values(client=client, ends=found[0].ends, count=1))
                 return
-            found.append(Period(utc(row["ends"]), min(row["count"], limit) + 1))
-            if found[0].count != row["count"]:
-                connection.execute(rates.update().where(rates.c.client == client).values(count=found[0].count))
+            ends = min(utc(row["ends"]), now + timedelta(seconds=seconds))  # the clock may have been set back
+            found.append(Period(ends, min(row["count"], limit) + 1))
+            if found[0].count != row["count"] or ends != utc(row["ends"]):
+                connection.execute(rates.update().where(rates.c.client == client).values(count=found[0].count, ends=ends))
 
         await self._store.write(transaction)
         return found[0]

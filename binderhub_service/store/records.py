@@ -52,7 +52,7 @@ class Records:
             self._waiting = [other for other in self._waiting if other is not record]
 
     def store(self, engine: sa.Engine, record: Record) -> None:
-        """Store a record, unless another one's call has done so, and those that wait with it; another one that cannot be stored is left alone.
+        """Store a record, unless another one's call has done so, and those that wait with it; if another cannot be stored, it is left alone.
 
         Raises:
             SQLAlchemyError, UnicodeEncodeError: it cannot be stored; then nothing of it is.

@@ -36,6 +36,12 @@ async def test_a_period_that_has_ended_is_forgotten_whatever_client_asks_next(st
     assert (await table.count("a", DAY + HOUR, 3600, 2)).count == 1
 
 
+async def test_a_period_is_no_longer_for_a_clock_that_was_set_back(store: Store) -> None:
+    table = RateTable(store)
+    await table.count("a", DAY, 3600, 2)
+    assert [await table.count("a", DAY - HOUR + timedelta(seconds=number), 3600, 2) for number in (0, 1)] == [Period(DAY, 2), Period(DAY, 3)]
+
+
 async def test_a_limit_that_was_made_lower_or_higher_holds_at_once(store: Store) -> None:
     table = RateTable(store)
     for _ in range(5):

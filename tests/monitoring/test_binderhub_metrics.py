@@ -48,6 +48,12 @@ def test_builds_are_counted_by_how_they_ended(registry: CollectorRegistry, metri
     assert registry.get_sample_value("binderhub_inprogress_builds") == 3
 
 
+def test_a_build_that_ended_before_it_began_by_a_clock_that_was_set_back_took_no_time(registry: CollectorRegistry, metrics: BinderHubMetrics) -> None:
+    metrics.note_end(build(State.READY, seconds=-3600))
+    assert registry.get_sample_value("binderhub_build_time_seconds_sum", {"status": "success"}) == 0
+    assert registry.get_sample_value("binderhub_build_time_seconds_count", {"status": "success"}) == 1
+
+
 def test_launches_are_counted_while_they_go_on_and_when_they_end(registry: CollectorRegistry, metrics: BinderHubMetrics) -> None:
     with metrics.launching():
         assert registry.get_sample_value("binderhub_inprogress_launches") == 1
