@@ -14,6 +14,7 @@ from tests.harness import cases
 from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.cases import Case
 from tests.harness.git_server import GitServer
+from tests.harness.repository import Submodule
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,28 @@ async def test_what_cannot_be_honoured_is_refused_by_name(directory: BuildDirect
     assert case.refused in f"{made.error['message']} {made.error['hint']}"
     assert made.error["hint"], "it says what to do"
     assert case.log is None or any(case.log in line for line in made.log), made.log
+
+
+async def test_a_requirement_from_a_repository_is_fetched_and_its_submodules_are_no_folders_of_the_machine(
+    directory: BuildDirectory, git_server: GitServer
+) -> None:
+    package = {"setup.py": "from setuptools import setup\nsetup(name='from-git', version='7', py_modules=['from_git'])\n", "from_git.py": ""}
+    repository = git_server.create("kinds/package", package)
+    repository.branch("feature/x")
+    user = git_server.create("kinds/user", {"requirements.txt": f"-e git+{repository.url}@feature/x#egg=from-git\n"})
+    made = await directory.make(directory.ask(user.url, user.rev("main")))
+    assert made.error is None, made.log
+    assert list(Path(directory.manifest(made.build)["environment"]).glob("lib/*/site-packages/from_git-7.dist-info"))
+    part = repository.commit({"from_git.py": "x"})
+    hostile = git_server.create("kinds/hostile", {**package, "part": Submodule(part), ".gitmodules": _module(repository.directory)})
+    user = git_server.create("kinds/hostile-user", {"requirements.txt": f"from-git @ git+{hostile.url}\n"})
+    made = await directory.make(directory.ask(user.url, user.rev("main")))
+    assert made.error, made.log
+    assert any("transport 'file' not allowed" in line for line in made.log)
+
+
+def _module(address: Path) -> str:
+    return f'[submodule "part"]\n\tpath = part\n\turl = file://{address}\n'
 
 
 async def test_postbuild_makes_an_environment_belong_to_its_commit(directory: BuildDirectory, git_server: GitServer) -> None:

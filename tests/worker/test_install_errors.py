@@ -47,6 +47,23 @@ SAID = {
         "error: Failed to download and build `six @ git+https://me:secret@git.example.org/six.git`\n  cause: Git operation failed\n  cause: x\n",
         "The requirement six could not be fetched from git.example.org. Check its address",
     ),
+    "a branch that is not there": (
+        "error: Failed to download and build `six @ git+https://git.example.org/six.git@gone`\n  cause: Git operation failed\n"
+        "  cause: failed to fetch branch or tag `gone`\n",
+        "The repository of the requirement six at git.example.org has no branch, tag or commit 'gone', or cannot be read.",
+    ),
+    "a repository without a name of a package": (
+        "error: Git operation failed\n  cause: process didn't exit successfully: `git fetch --force 'https://git.example.org/six.git' '+HEAD:x'`\n",
+        "A requirement could not be fetched from git.example.org. Check its address",
+    ),
+    "a repository by ssh in short": (
+        "error: Failed to download and build `p @ file:///b/content/git+git@github.com:o/p.git`\n  cause: Git operation failed\n",
+        "The address git@github.com:o/p.git of a requirement is no URL. Write git+https://github.com/o/p.git;",
+    ),
+    "a package by another name": (
+        "error: Failed to download and build `other @ git+https://h/p.git`\n  cause: Package metadata name `p` does not match given name `other`\n",
+        "The requirement other is called p where it comes from. Write p behind #egg=",
+    ),
     "a file with another hash": (
         "error: Failed to download `six==1.16.0`\n  cause: Hash mismatch for `six==1.16.0`\n\n         Expected:\n           sha256:00\n",
         "The file of six==1.16.0 in the package index has none of the hashes that the requirements give.",

@@ -17,6 +17,10 @@ _REMOTE_FILE = re.compile(r"accessing remote requirements file: (?P<url>\S{1,200
 _OUTSIDE_FAILED = re.compile(r"(?:Failed to fetch|error sending request|dns error|tcp connect error|connection reset|timed out)", re.IGNORECASE)
 _NOT_TRUSTED = re.compile(r"invalid peer certificate|certificate verify failed", re.IGNORECASE)
 _FROM_ADDRESS = re.compile(r"Failed to download(?: and build)? `(?P<name>[A-Za-z0-9._-]{1,200})(?:\[[^\]`\n]{0,200}\])? @ (?P<url>[^`\n]{1,2000})`")
+_NO_REF = re.compile(r"failed to fetch (?:branch or tag|branch, tag, or commit|tag|branch|commit) `(?P<ref>[^`\n]{1,200})`")
+_GIT_FETCH = re.compile(r"git fetch [^\n]{0,200}'(?P<url>https?://[^'\n]{1,600})'")
+_LIKE_SCP = re.compile(r"/git\+[A-Za-z0-9._-]{1,50}@(?P<host>[A-Za-z0-9.-]{1,200}):(?P<path>[^`\s@#]{1,300})")
+_OTHER_NAME = re.compile(r"Package metadata name `(?P<real>[^`\n]{1,200})` does not match given name `(?P<given>[^`\n]{1,200})`")
 _NOT_FETCHED = re.compile(r"Failed to fetch|Git operation failed", re.IGNORECASE)
 
 
@@ -40,6 +44,39 @@ def no_key(tail: str) -> BuildFailed | None:
     )
 
 
+def like_scp(tail: str) -> BuildFailed | None:
+    """Return which requirement has the short form of an ssh address, which pip takes for a path as well."""
+    match = _LIKE_SCP.search(tail)
+    return match and BuildFailed(
+        f"The address git@{match['host']}:{match['path']} of a requirement is no URL.",
+        code="requirements_failed",
+        hint=f"Write git+https://{match['host']}/{match['path']}; a build has no key for ssh.",
+    )
+
+
+def other_name(tail: str) -> BuildFailed | None:
+    """Return which requirement has another name in its own files."""
+    match = _OTHER_NAME.search(tail)
+    return match and BuildFailed(
+        f"The requirement {match['given']} is called {match['real']} where it comes from.",
+        code="requirements_failed",
+        hint=f"Write {match['real']} behind #egg= or in front of the @.",
+    )
+
+
+def ref_away(tail: str) -> BuildFailed | None:
+    """Return which branch, tag or commit of a requirement is not in its repository."""
+    ref, address = _NO_REF.search(tail), _FROM_ADDRESS.search(tail) or _GIT_FETCH.search(tail)
+    if not (ref and address):
+        return None
+    what = f"the requirement {address['name']}" if "name" in address.groupdict() else "a requirement"
+    return BuildFailed(
+        f"The repository of {what} at {_host_of(address['url'])} has no branch, tag or commit {ref['ref']!r}, or cannot be read.",
+        code="requirement_not_found",
+        hint="Correct what stands behind the last @ of its address, or leave that out; builds have no login for it.",
+    )
+
+
 def remote_file_away(tail: str) -> BuildFailed | None:
     """Return where a file of requirements was not there."""
     match = _REMOTE_FILE.search(tail)
@@ -52,13 +89,12 @@ def remote_file_away(tail: str) -> BuildFailed | None:
 
 def address_away(tail: str) -> BuildFailed | None:
     """Return which requirement was not at its address."""
-    match = _FROM_ADDRESS.search(tail)
+    match = _FROM_ADDRESS.search(tail) or _GIT_FETCH.search(tail)
     if not (match and _NOT_FETCHED.search(tail)):
         return None
+    what = f"The requirement {match['name']}" if "name" in match.groupdict() else "A requirement"
     hint = "Check its address; builds have no login and no key for it."
-    return BuildFailed(
-        f"The requirement {match['name']} could not be fetched from {_host_of(match['url'])}.", code="requirement_not_found", hint=hint
-    )
+    return BuildFailed(f"{what} could not be fetched from {_host_of(match['url'])}.", code="requirement_not_found", hint=hint)
 
 
 def index_away(tail: str) -> BuildFailed | None:

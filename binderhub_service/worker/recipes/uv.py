@@ -32,7 +32,7 @@ def uv_environment(environment: Mapping[str, str], aside: Path, cache: Path) -> 
     kept = {name: value for name, value in environment.items() if name not in _LOGINS and _may_keep(name)}
     return (
         {"UV_CACHE_DIR": str(cache), "UV_PYTHON_INSTALL_DIR": str(_pythons(kept))}
-        | git_environment(kept)
+        | _git_of_uv(kept)
         | {
             "HOME": str(aside / "home"),
             "UV_NO_CONFIG": "1",
@@ -43,6 +43,17 @@ def uv_environment(environment: Mapping[str, str], aside: Path, cache: Path) -> 
             "GIT_CONFIG_NOSYSTEM": "1",
         }
     )
+
+
+def _git_of_uv(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for the Git that uv runs: it clones from uv's cache by a path, which no repository may name in its submodules."""
+    variables = git_environment(environment)
+    allowed = variables.pop("GIT_ALLOW_PROTOCOL").split(":")
+    settings = {"protocol.allow": "never", "protocol.file.allow": "user"} | {f"protocol.{name}.allow": "always" for name in allowed}
+    numbered = {
+        f"GIT_CONFIG_{part}_{number}": text for number, pair in enumerate(settings.items()) for part, text in zip(("KEY", "VALUE"), pair, strict=True)
+    }
+    return variables | numbered | {"GIT_CONFIG_COUNT": str(len(settings))}
 
 
 def _pythons(environment: Mapping[str, str]) -> Path:
