@@ -16,6 +16,19 @@
 {{- if and .Values.builder.createNamespace (eq .Values.builder.podSecurity "baseline") (not (dig "KubernetesMode" "seccomp_profile" "" $given)) -}}
 {{- fail "builder.podSecurity: baseline admits no build without a seccomp profile of the nodes' own: name it in config.KubernetesMode.seccomp_profile, or set privileged." -}}
 {{- end -}}
+{{- range $name, $_ := .Values.service.extraEnv -}}
+{{- if hasPrefix "JUPYTERHUB_" $name -}}
+{{- fail (printf "service.extraEnv.%s is the chart's to set." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (.Values.jupyterhub.hub.services | default dict) "binder" -}}
+{{- fail "jupyterhub.hub.services.binder is the chart's own service: call yours otherwise." -}}
+{{- end -}}
+{{- range $name, $file := .Values.service.extraFiles -}}
+{{- if or (hasPrefix "/etc/binder/" $file.mountPath) (has $file.mountPath (list "/etc/binder" "/srv/binder")) -}}
+{{- fail (printf "service.extraFiles.%s.mountPath: %s is where the chart has something; choose another path." $name $file.mountPath) -}}
+{{- end -}}
+{{- end -}}
 {{- $seen := dict -}}
 {{- range .Values.builder.baseImageLogins -}}
 {{- if hasKey $seen .registry -}}
@@ -32,6 +45,9 @@
 {{- $public := regexMatch "^((index[.])?docker[.]io|(ghcr|quay|gcr|.+[.]gcr)[.]io|registry[.]gitlab[.]com|.+[.](pkg[.]dev|amazonaws[.]com|azurecr[.]io))$" $host -}}
 {{- if and $own.enabled $public -}}
 {{- fail (printf "registry.prefix names %s and registry.inCluster.enabled another registry: set one of them." $host) -}}
+{{- end -}}
+{{- if and (regexMatch "^(localhost|127[.].*)(:[0-9]+)?$" $host) (not $own.enabled) (not (dig "KubernetesMode" "registry_endpoint" "" .Values.config)) -}}
+{{- fail (printf "registry.prefix: %s is another machine for each pod and node; name the registry as all of them reach it." $host) -}}
 {{- end -}}
 {{- if and $registry.plainHttp $public -}}
 {{- fail (printf "registry.plainHttp is for a registry without TLS, and %s has TLS." $host) -}}

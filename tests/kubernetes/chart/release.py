@@ -114,8 +114,10 @@ class Release(HubProcess):
         component = "binder-service" if self.values["service"].get("own", True) else "hub"
         before = self.pod(component)
         assert before, f"no pod of {component}"
+        processes = processes_of(before)
+        assert processes, f"the pod of {component} has no process on this machine"
         kubectl("delete", "pod", before["metadata"]["name"], self._there, "--grace-period=0", "--force")
-        for process in processes_of(before):
+        for process in processes:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         wait_for(lambda: not processes_of(before), "the end of its processes", 60)
