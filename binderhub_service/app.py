@@ -12,7 +12,6 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
 
-from jupyterhub.services.auth import HubOAuth
 from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets import List as ListTrait
 from traitlets.config import Application, Config, Configurable
@@ -20,6 +19,7 @@ from traitlets.config import Application, Config, Configurable
 from . import __version__
 from .common.credentials import hide_in_logs
 from .common.private import keep_private, private_folder
+from .hub_auth import HubOAuth
 from .modes import MODES, installed_modes, mode_class
 from .monitoring.log_lines import LINE, JsonLines
 from .process.state_lock import state_errors_converted

@@ -6,8 +6,6 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyterhub.services.auth import HubOAuth
-
 from .app import BinderService
 from .builders import Builder
 from .builds.builds import Builds
@@ -29,6 +27,7 @@ from .common.private import cookie_secret, keep_secret
 from .context import AppContext
 from .handlers.launch_hook import before_launch
 from .handlers.rendering import make_jinja
+from .hub_auth import HubOAuth
 from .images import Images
 from .images.uv_cache import UvCache
 from .launches.accounts import HubAccounts

@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from jupyterhub.services.auth import HubOAuth
-
 from .app import BinderService
 from .assembly import Assembly
 from .common.private import cookie_secret
 from .context import AppContext
 from .errors import Unavailable
 from .handlers.application import make_application, make_application_alone, make_private_application, streamed_bytes, streamed_bytes_alone
+from .hub_auth import HubOAuth
 from .monitoring.metrics import Metrics
 from .process.api_port import COMMANDS_SOCKET, socket_of
 from .process.endings import end_of_hub, is_token_refused, loss_of_database, refusal_of_token

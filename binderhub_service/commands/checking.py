@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jupyterhub.services.auth import HubOAuth
 from traitlets.config.loader import Config, LazyConfigValue, PyFileConfigLoader
 
 from ..app import CONFIG_VARIABLE, OF_A_BROKEN_FILE, BinderService
@@ -17,6 +16,7 @@ from ..assembly import Assembly
 from ..common.authority import bracketed
 from ..common.redact import redact
 from ..errors import BinderError, NotAllowed
+from ..hub_auth import HubOAuth
 from ..monitoring.metrics import Metrics
 from ..process.endings import is_token_refused
 from ..process.programs import check_git

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from jupyterhub.services.auth import HubOAuth
 
 from ..app import BinderService
 from ..assembly import Assembly
@@ -24,6 +23,7 @@ from ..common.private import cookie_secret
 from ..common.terminal import plain
 from ..errors import BinderError, Conflict, NotFound, Unavailable
 from ..handlers.application import make_private_application
+from ..hub_auth import HubOAuth
 from ..monitoring.metrics import Metrics
 from ..process.api_port import COMMANDS_SOCKET, is_served, socket_of
 from ..process.receiving import ServerLimits

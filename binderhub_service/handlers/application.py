@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.log import log_request
 from tornado import web
 
 from ..context import AppContext
@@ -25,13 +24,13 @@ from .launches import launch_routes
 from .legacy.mounting import legacy_bytes, legacy_routes, routes_alone
 from .pages import page_routes
 from .prepared import HOOK_BYTES, prepared_routes
+from .problems import log_problem
 from .sign_in import sign_in_routes
 from .starts import start_routes
 from .system import StaticHandler, system_routes
 from .template_launch import template_launch_routes
 from .templates import template_routes
 
-_FIRST_PROBLEM = 400
 _AROUND_A_FILE_BYTES = 1024**2
 
 
@@ -91,9 +90,3 @@ def streamed_bytes_alone(context: AppContext) -> dict[str, int]:
 
 def _with_a_file_bytes(context: AppContext) -> int:
     return context.contents.limits.file_bytes + _AROUND_A_FILE_BYTES
-
-
-def log_problem(handler: web.RequestHandler) -> None:
-    """Log an answer as the hub does, without secrets, if something was wrong with it; the proxy knows the others."""
-    if handler.get_status() >= _FIRST_PROBLEM:
-        log_request(handler)

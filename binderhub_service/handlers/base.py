@@ -10,11 +10,11 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado import web
 
 from ..common.forwarded import is_ours, label_of
 from ..errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, TooMany, Unavailable
+from ..hub_auth import HubOAuthenticated, UserNotAllowed
 from ..models import Account, Build, Caller, iso
 from .visitors import is_visitor, visitor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyterhub.services.auth import HubOAuthCallbackHandler
+from ..hub_auth import HubOAuthCallbackHandler
 
 
 class SignedInHandler(HubOAuthCallbackHandler):

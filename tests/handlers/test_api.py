@@ -353,6 +353,17 @@ async def test_nobody_gets_anything_without_access_to_the_service(service: Servi
     error_of(await service.ask(method, path, who, json={} if method == "POST" else None), 403)
 
 
+async def test_the_log_says_what_was_refused_and_to_whom_without_secrets(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    query = f"token={SECRET.hex()}&Auth={SECRET.hex()}&to%6ben={SECRET.hex()}&code={SECRET.hex()}&limit=wrong&key"
+    await service.ask("GET", f"/builds?{query}", "alice")
+    await service.ask("GET", "/builds", "alice")
+    refused, *more = [record for record in caplog.records if record.name == "tornado.access"]
+    assert not more, "the proxy knows those that are well"
+    assert refused.levelname == "WARNING"
+    hidden = "token=[secret]&Auth=[secret]&to%6ben=[secret]&code=[secret]&limit=wrong&key"
+    assert refused.getMessage().startswith(f"400 GET {PREFIX}api/builds?{hidden} (alice@127.0.0.1) ")
+
+
 async def test_access_alone_does_not_let_one_build(service: Service) -> None:
     error = error_of(await service.ask("POST", "/builds", "visitor", json={"repo": REPO}), 403, "forbidden")
     assert "custom:binder:build" in error["hint"]

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
-from jupyterhub.services.auth import UserNotAllowed
 from tornado import web
 
 from ...builds.launch_quota import QuotaReached
 from ...errors import INTERNAL_ERROR, BinderError, InvalidRequest, NotAllowed, NotFound, Unavailable
+from ...hub_auth import UserNotAllowed
 from ...launches.temporary_users import Visit
 from ...models import Build, Kind, Phase, Source, State
 from ..base import error_from

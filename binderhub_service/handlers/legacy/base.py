@@ -6,9 +6,8 @@ import hmac
 import json
 from typing import Any
 
-from jupyterhub.services.auth import UserNotAllowed
-
 from ...builds.access import BUILD_SCOPE, READ_SCOPE
+from ...hub_auth import UserNotAllowed
 from ...models import Caller
 from ..base import ServiceHandler
 from ..streamed import StreamedBody
