@@ -126,6 +126,16 @@ SAID = {
     "a command of pip": (NO_LINE.format("!pip install six"), "Write only what is to be installed"),
     "a line of Python": (NO_LINE.format("import six"), "without the word import"),
     "a list with commas": (NO_LINE.format("six, idna"), "Write one package a line"),
+    "names on one line": (NO_LINE.format("six idna"), "Write one package a line."),
+    "a version without a comparison": (NO_LINE.format("six 1.16.0"), "Write == between name and version."),
+    "a comparison the wrong way round": (NO_LINE.format("six=>1.16"), "Write >= for it."),
+    "another the wrong way round": (NO_LINE.format("six =~ 1.16"), "Write ~= for it."),
+    "two conditions without a comma": (NO_LINE.format("six>=1.10<2"), "Write a comma between two conditions"),
+    "the page of a repository": (NO_LINE.format("https://github.com/o/r"), "Write git+ in front of the address of a repository"),
+    "a page of the web": (
+        "error: Unexpected '<', expected '-c', '-e', '-r' or the start of a requirement: requirements.txt:1:1\n",
+        "Or it is a page of the web: write one package a line.",
+    ),
     "quotation marks": (
         "error: Unexpected '\"', expected '-c', '-e', '-r' or the start of a requirement: requirements.txt:1:1\n",
         "Remove the quotation marks.",

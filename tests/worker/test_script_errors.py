@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from binderhub_service.common.repo_environment import script_problem
+from binderhub_service.errors import BuildFailed
+from binderhub_service.worker.job import Job, ProcessLimits
 from binderhub_service.worker.recipes.script_errors import why_script_failed
+from binderhub_service.worker.recipes.sharing import definition_of
 from spawner.rejection import script_ended
 
 FAILED = [
@@ -35,6 +40,25 @@ def test_a_script_that_failed_is_told_why_where_that_can_be_seen(script: bytes, 
 def test_a_script_that_cannot_run_is_told_before_it_is_tried(content: bytes, said: str | None) -> None:
     problem = script_problem("start", content)
     assert (problem is None) if said is None else (problem and said in problem[0] and problem[1])
+
+
+JOB = Job("1", "https://h/r", "https://h/r", "main", "0" * 40, "image", False, "/nowhere", "", {}, ProcessLimits())
+
+
+@pytest.mark.parametrize("name", ["start", "postBuild", "binder/start"])
+@pytest.mark.parametrize("content", [b"#!/bin/bash\r\necho\r\n", "#!/bin/bash\n".encode("utf-16")])
+def test_a_script_that_cannot_run_in_a_container_is_told_before_anything_is_built(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BuildFailed, match=f"The script {name} ") as caught:
+        definition_of(JOB, tmp_path)
+    assert caught.value.code == "script_invalid"
+
+
+def test_a_script_that_a_shell_runs_is_left_to_it(tmp_path: Path) -> None:
+    (tmp_path / "postBuild").write_bytes(b"echo\r\n")
+    (tmp_path / "start").write_bytes(b'#!/bin/bash\nexec "$@"\r\n')
+    assert definition_of(JOB, tmp_path).start == "start"
 
 
 def test_a_start_script_that_fails_is_named() -> None:

@@ -12,9 +12,6 @@ from ...errors import BuildFailed
 from ...images.registry import RegistryImages
 from ...models import Phase
 from ...names import environment_name
-from ..definition import Definition
-from ..environment_files import REPO2DOCKER_FILES
-from ..environments import definition_in
 from ..job import Job, write_in_one_step
 from ..pod_job import PodSettings
 from ..reporter import Reporter
@@ -22,7 +19,7 @@ from .content import fetch
 from .definition_folder import write_files_alone
 from .layer_cache import LAYERS, fetch_layers
 from .pod_given import given_at_hand
-from .sharing import is_shared, shared_key, whole_key
+from .sharing import definition_of, is_shared, shared_key, whole_key
 
 CONTENT = "content"
 ENVIRONMENT = "environment"
@@ -79,7 +76,7 @@ async def make_plan(
     reporter.phase(Phase.FETCHING, "Fetching the repository")
     async with given_at_hand(job, settings.image_prefix, client):
         fetch(job, content, reporter, environment, git_logins)
-    definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
+    definition = definition_of(job, content)
     if settings.engine_host:
         return
     reporter.phase(Phase.BUILDING, "Building the image")

@@ -22,8 +22,6 @@ from ...images.locks import locked
 from ...models import Phase
 from ..definition import Definition
 from ..docker_job import DockerSettings
-from ..environment_files import REPO2DOCKER_FILES
-from ..environments import definition_in
 from ..guards import Guard
 from ..job import Job
 from ..reporter import Reporter
@@ -35,7 +33,7 @@ from .image_check import ImageCheck, checking
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Repo2docker
-from .sharing import MAY_LACK_FILES, is_shared, labels_of, shared_key, whole_key
+from .sharing import MAY_LACK_FILES, definition_of, is_shared, labels_of, shared_key, whole_key
 
 
 def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
@@ -56,7 +54,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
             fetch(job, content, reporter, environment)
             answer.result()
         with _cleared(engine, settings, job):
-            _DockerBuild(job, settings, engine, work, reporter, environment, _definition(job, content)).make()
+            _DockerBuild(job, settings, engine, work, reporter, environment, definition_of(job, content)).make()
     finally:
         for made in ("content", "environment", "docker"):
             shutil.rmtree(work / made, ignore_errors=True)
@@ -67,11 +65,7 @@ def make_of_checkout(job: Job, settings: DockerSettings, work: Path, reporter: R
     engine = Engine(settings.engine)
     engine.version()
     with _cleared(engine, settings, job):
-        _DockerBuild(job, settings, engine, work, reporter, environment, _definition(job, work / "content")).make()
-
-
-def _definition(job: Job, content: Path) -> Definition:
-    return Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
+        _DockerBuild(job, settings, engine, work, reporter, environment, definition_of(job, work / "content")).make()
 
 
 @contextlib.contextmanager

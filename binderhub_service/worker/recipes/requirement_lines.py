@@ -26,6 +26,13 @@ _MEANT = (
     (re.compile(r"Package {1,200}Version$"), "This is what pip list prints; write what pip freeze prints."),
     (re.compile(r"[\w.-]{1,200},"), "Write one package a line, without commas between."),
     (re.compile(r"git\+git:"), "Write git+https:// and the same host and path."),
+    (re.compile(r"https?://\S{1,300}$"), "Write git+ in front of the address of a repository, or the name of the package."),
+    (re.compile(r"[\w.-]{1,200}\s+v?\d[\w.]{0,50}$"), "Write == between name and version."),
+    (re.compile(r"[\w.-]{1,200}\s+[A-Za-z]"), "Write one package a line."),
+    (re.compile(r"[\w.-]{1,200}\s{0,9}=>"), "Write >= for it."),
+    (re.compile(r"[\w.-]{1,200}\s{0,9}=<"), "Write <= for it."),
+    (re.compile(r"[\w.-]{1,200}\s{0,9}=~"), "Write ~= for it."),
+    (re.compile(r"[\w.-]{1,200}\s{0,9}[<>=!~]=?\s{0,9}[\w.]{1,50}\s{0,9}[<>!~=]"), "Write a comma between two conditions, e.g. >=1.10,<2."),
 )
 _NO_PROJECT = "does not appear to be a Python project"
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")
@@ -61,7 +68,7 @@ def no_beginning(tail: str) -> BuildFailed | None:
     what = match["what"]
     shown = f"'{what}'" if what.isprintable() else " ".join(f"U+{ord(sign):04X}, which is not seen" for sign in what)
     hints = {
-        "<": "Git has written a conflict into the file: resolve it.",
+        "<": "Git has written a conflict into the file: resolve it. Or it is a page of the web: write one package a line.",
         "_": "Write name==version; names with an underscore are conda's own.",
         '"': "Remove the quotation marks.",
         "'": "Remove the quotation marks.",
@@ -95,7 +102,7 @@ def other_machine(tail: str) -> BuildFailed | None:
     """Return which path is of the machine where the list was made."""
     match = _OTHER_MACHINE.search(tail)
     return match and BuildFailed(
-        f"The requirement @ {match['url'][:_SHOWN_CHARACTERS]} names a path of the machine where the list was made.",
+        f"A requirement is at {match['url'][:_SHOWN_CHARACTERS]}, which names a path of the machine where the list was made.",
         code="requirement_not_found",
         hint="Write the package's name and version instead, as pip list --format=freeze prints them.",
     )

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import replace
+from pathlib import Path
 
 from ...common import labels
+from ...common.repo_environment import script_problem
+from ...errors import BuildFailed
 from ..definition import Definition
+from ..environment_files import REPO2DOCKER_FILES
+from ..environments import definition_in
 from ..image_settings import ImageSettings
 from ..job import Job
 from ..reporter import Reporter
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAY_LACK_FILES = frozenset({"build_failed", "dockerfile_step_failed"})
 """How the building of an environment from its own files alone ends if they are not enough."""
+
+
+def definition_of(job: Job, content: Path) -> Definition:
+    """Read what a checkout says about its environment; what was sent as a context says nothing.
+
+    Raises:
+        BuildFailed: as `definition_in`; or a script of the repository cannot run, because its first line names no program that is anywhere.
+    """
+    definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
+    for name in filter(None, (definition.post_build, definition.start)):
+        script = definition.files[name]
+        problem = script_problem(name, script)
+        if problem and script.startswith((b"#!", *_UTF16)):  # one that names no program is run by a shell all the same
+            raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
+    return definition
 
 
 def is_shared(definition: Definition, settings: ImageSettings, reporter: Reporter) -> bool:
