@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes_asyncio.client import ApiException
+from traitlets import default
 
 from ..log_name import log_name
 from ..readiness import StartTime, pauses, says_anything
@@ -27,6 +28,8 @@ PATIENCE_SECONDS = 30
 # A pod that was made is told about at once; if it is not, whether it is there is asked so often.
 ASK_EVERY_SECONDS = 5
 NOT_FOUND, CONFLICT = 404, 409
+# The API server waits ten seconds for each admission webhook unless its configuration says otherwise; a request that is cut is begun anew.
+REQUEST_SECONDS, ALL_REQUESTS_SECONDS = 20, 60
 # KubeSpawner gives up after 90 to 110 percent of the time that it is given.
 KUBESPAWNER_EARLIEST = 0.9
 
@@ -41,6 +44,14 @@ class PodSpawner(ClaimSpawner):
     _pod_uid = ""
     _creating: asyncio.Future[bool] | None = None
     _ask_at = 0.0  # when to ask for a pod that is not told about
+
+    @default("k8s_api_request_timeout")
+    def _as_slow_as_a_cluster_may_be(self) -> int:
+        return REQUEST_SECONDS
+
+    @default("k8s_api_request_retry_timeout")
+    def _several_requests(self) -> int:
+        return ALL_REQUESTS_SECONDS
 
     # The start
 

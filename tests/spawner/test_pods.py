@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from kubernetes_asyncio.client import ApiException
+from traitlets.config import Config
 
 from spawner.kubernetes import base
 from spawner.kubernetes.base import PodSpawner
@@ -56,6 +57,13 @@ def refused(status: int, message: str) -> ApiException:
     error = ApiException(status=status, reason="No")
     error.body = json.dumps({"message": message})
     return error
+
+
+async def test_a_request_may_take_longer_than_an_admission_webhook_unless_an_operator_says_otherwise() -> None:
+    spawner = PodSpawner(_mock=True)
+    assert spawner.k8s_api_request_timeout > 10
+    assert spawner.k8s_api_request_retry_timeout >= 2 * spawner.k8s_api_request_timeout
+    assert PodSpawner(_mock=True, config=Config({"KubeSpawner": {"k8s_api_request_timeout": 5}})).k8s_api_request_timeout == 5
 
 
 async def test_a_start_ends_when_the_server_answers(spawner: PodSpawner, cluster: Cluster, port: int) -> None:
