@@ -250,6 +250,8 @@ def cluster_problems() -> Iterator[None]:
         raise Rejection(FAILED_DEPENDENCY, sentence) from error
     except aiohttp.ClientError as error:
         raise Rejection(FAILED_DEPENDENCY, "The cluster does not answer. Ask an administrator.") from error
+    except TimeoutError as error:  # KubeSpawner's, after all requests
+        raise Rejection(FAILED_DEPENDENCY, "The cluster does not answer in time. Try again, or ask an administrator.") from error
 
 
 def _message(error: ApiException) -> str:

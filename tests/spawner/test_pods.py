@@ -81,10 +81,12 @@ async def test_a_start_ends_when_the_server_answers(spawner: PodSpawner, cluster
         (refused(500, "etcd is away"), "could not start the server. Try again. The cluster says: etcd is away"),
         (ApiException(status=401, reason="Unauthorized"), "The cluster says: Unauthorized"),
         (aiohttp.ServerDisconnectedError(), "The cluster does not answer"),
+        (TimeoutError(), "The cluster does not answer in time"),
     ],
 )
 async def test_what_the_cluster_refuses_is_a_sentence(spawner: PodSpawner, cluster: Cluster, problem: BaseException, sentence: str) -> None:
     cluster.problem = problem
+    spawner.k8s_api_request_retry_timeout = 1
     with pytest.raises(Rejection, match=sentence):
         await spawner.start()
     assert cluster.pods == {}
