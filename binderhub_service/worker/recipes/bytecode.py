@@ -28,21 +28,29 @@ def take_over(environment: Path, others: Iterable[Path]) -> int:
 
 def _take_over_from(other: Path, environment: Path) -> int:
     taken = 0
-    for folder, names in _bytecode_of(other / "lib"):
+    for folder in _folders_of_bytecode(other / "lib"):
         sources = Path(folder).parent
         target = environment / sources.relative_to(other)
-        for name in names:
+        there = _names_in(target / _FOLDER)
+        for name in _names_in(folder) - there:
             source = f"{name.partition('.')[0]}.py"
             with contextlib.suppress(OSError):  # a file is not there
                 taken += _take_file(Path(folder, name), sources / source, target / source)
     return taken
 
 
+def _names_in(folder: Path | str) -> set[str]:
+    """Return what is in a folder; nothing if it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except OSError:
+        return set()
+
+
 def _take_file(bytecode: Path, source: Path, target: Path) -> bool:
-    """Give `target` the bytecode of `source` unless it has some or is another file; raises `OSError` if one of them is not there."""
+    """Give `target`, which has none, the bytecode of `source` unless it is another file; raises `OSError` if one of them is not there."""
     made = target.with_name(_FOLDER) / bytecode.name
-    if made.exists():
-        return False
     theirs, ours = source.stat(), target.stat()
     if os.path.samestat(theirs, ours):
         made.parent.mkdir(exist_ok=True)
@@ -59,8 +67,15 @@ def _take_file(bytecode: Path, source: Path, target: Path) -> bool:
     return True
 
 
-def _bytecode_of(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield the folders of bytecode and what is in each."""
-    for path, _, names in os.walk(folder):
-        if path.endswith(f"{os.sep}{_FOLDER}"):
-            yield path, names
+def _folders_of_bytecode(folder: Path | str) -> Iterator[str]:
+    """Yield the folders of bytecode; quicker than `os.walk`, which looks at each folder twice."""
+    try:
+        with os.scandir(folder) as entries:
+            below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:  # it is gone meanwhile
+        return
+    for entry in below:
+        if entry.name == _FOLDER:
+            yield entry.path
+        else:
+            yield from _folders_of_bytecode(entry.path)
