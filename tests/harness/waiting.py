@@ -12,15 +12,22 @@ T = TypeVar("T")
 SHARED_BY = 3
 # After this it will not come any more.
 HANGS_SECONDS = 60 * SHARED_BY
+# A look at a hub takes 20 ms of a processor, on both sides: what has been waited for for long is looked at less often, a tenth of that time late.
+LONGEST_PAUSE_SECONDS = 0.5
 
 
 def wait_for(condition: Callable[[], T], what: str, timeout_seconds: float = 60, every_seconds: float = 0.05) -> T:
-    """Call `condition` until its answer is true and return that answer; fail saying `what` did not come in time, or in thrice that."""
-    deadline = time.monotonic() + timeout_seconds * SHARED_BY
+    """Call `condition` until its answer is true and return that answer; fail saying `what` did not come in time, or in thrice that.
+
+    Args:
+        every_seconds: the pause between two looks, at first.
+    """
+    begun = time.monotonic()
     while not (answer := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > timeout_seconds * SHARED_BY:
             raise TimeoutError(f"waited {timeout_seconds * SHARED_BY} s in vain for {what}")
-        time.sleep(every_seconds)
+        time.sleep(max(every_seconds, min(waited / 10, LONGEST_PAUSE_SECONDS)))
     return answer
 
 
