@@ -14,7 +14,7 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.harness.hub import REPLY_SECONDS, HubProcess
-from tests.harness.hub_config import PASSWORD
+from tests.harness.hub_config import PASSWORD, WITHOUT_LAB
 from tests.harness.oauth_provider import OAuthProvider
 from tests.spawner.fakes import make_environment
 
@@ -71,7 +71,8 @@ class CompleteHub:
         program = make_environment(directory / "environment") / "bin" / "jupyterhub-singleuser"
         config = THEIRS.format(homes=directory / "homes", program=program, python=sys.executable)
         config += NATIVE if login == "native" else OAUTH.format(provider=provider)
-        self.process = HubProcess(directory, config=config, base_url="/school/", outsiders={"eve"}, more={"required": False})
+        more = {"required": False, "service": WITHOUT_LAB}
+        self.process = HubProcess(directory, config=config, base_url="/school/", outsiders={"eve"}, more=more)
         self._login = login
         self._provider = provider
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import WITHOUT_LAB
 from tests.spawner.fakes import make_environment
 
 OPERATORS = """
@@ -35,7 +36,7 @@ class ExistingHub(HubProcess):
     def __init__(self, directory: Path) -> None:
         program = make_environment(directory / "environment") / "bin" / "jupyterhub-singleuser"
         config = OPERATORS.format(homes=directory / "homes", program=program)
-        super().__init__(directory, config=config, more={"required": False})
+        super().__init__(directory, config=config, more={"required": False, "service": WITHOUT_LAB})
         self._with_call = self.config_file.read_text()
         self._called = True
 
