@@ -22,6 +22,11 @@ FAILED = [
     (b"./y.sh\n", "/b/postBuild: line 3: ./y.sh: cannot execute: required file not found\n", "The script ./y.sh that it calls has Windows"),
     (b"./y.sh\n", "postBuild: ./y.sh: /bin/bash^M: bad interpreter: No such file or directory\n", "The script ./y.sh that it calls has Windows"),
     (b"./y.sh\n", "/b/postBuild: line 2: ./y.sh: Permission denied\n", "./y.sh is not executable: call it with bash"),
+    (
+        b"pip install --user six\n",
+        "ERROR: Can not perform a '--user' install. User site-packages are not visible in this virtualenv.\n",
+        "Leave --user out of pip install",
+    ),
     (b"touch /x\n", "/b/postBuild: line 2: /x: Permission denied\n", ""),
     (b"exit 3\n", "something else\n", ""),
 ]

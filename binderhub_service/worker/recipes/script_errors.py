@@ -18,6 +18,7 @@ _CALLED_WINDOWS = re.compile(
     r"(?P<script>[\w./+-]{1,200}): (?:line \d{1,9}: [^\n]{0,500}\\r'|cannot execute: required file not found|[^\n:]{0,200}\^M: bad interpreter)"
 )
 _NOT_EXECUTABLE = re.compile(r": (?:line )?\d{1,9}: (?P<script>[\w.+-][\w./+-]{0,200}): Permission denied[ \t\r]*$", re.MULTILINE)
+_USER_INSTALL = "Can not perform a '--user' install"
 _WINDOWS_LINE = re.compile(rb"\r\n")
 
 
@@ -35,6 +36,8 @@ def why_script_failed(script: bytes, tail: str) -> str:
     if called := _NOT_EXECUTABLE.search(tail):
         path = called["script"]
         return f"{path} is not executable: call it with bash, or mark it by git update-index --chmod=+x {path}."
+    if _USER_INSTALL in tail:
+        return "Leave --user out of pip install: in embedded mode, what pip installs is the image's own without it."
     missing = _NOT_FOUND.findall(tail)
     if not missing:
         return ""
