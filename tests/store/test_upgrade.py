@@ -19,7 +19,7 @@ from binderhub_service.builds.builds import Builds
 from binderhub_service.errors import InvalidRequest, Unavailable
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Image, Kind, Request, State
-from binderhub_service.store import schema_version
+from binderhub_service.store import backup, schema_version
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
 from tests.harness.records import ADMIN, ALICE, TableProvider, commit, source, whole
@@ -197,6 +197,27 @@ async def test_every_migration_leads_back_as_well(database_url: str) -> None:
             assert connection.exec_driver_sql("SELECT count(*) FROM builds").scalar() == len(FIRST_BUILDS)
             columns = {column["name"] for column in sa.inspect(connection).get_columns("builds")}
             assert columns == set(FIRST_COLUMNS.split())
+
+
+async def test_builds_that_ran_when_a_backup_was_made_go_on_from_it_and_over_the_way_back_and_forth(database_url: str, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with opened(database_url) as store, builds_on(store, gate) as builds:
+        ids = [(await builds.ensure(Request(REPO, f"ref-{number}"), ALICE))[0].id for number in (2, 3)]
+        await until(lambda: builds.counts()["running"] == len(ids), "the builds run")
+        backup.back_up(database_url, tmp_path / "kept")
+        later, _ = await builds.ensure(Request(REPO, "ref-4"), ALICE)
+    for schema in (schema_version.SCHEMA_HEAD, f"{int(schema_version.SCHEMA_HEAD) - 1:04}", "0001"):
+        backup.put_back(tmp_path / "kept", database_url)
+        if schema != schema_version.SCHEMA_HEAD:
+            backup.downgrade(database_url, schema)
+        async with opened(database_url) as store, builds_on(store) as builds:
+            assert await builds.resume() == len(ids), schema
+            for build_id in ids:
+                event_log = await in_time(whole(builds.follow(build_id, ALICE)))
+                assert [event.number for event in event_log] == list(range(1, len(event_log) + 1))
+                assert [event.kind for event in event_log].count(Kind.END) == 1
+                assert event_log[-1].payload["state"] == "ready"
+            assert {build.id for build in await builds.list(ALICE)} == set(ids), f"{later.id} came after the backup"
 
 
 # --- a database that does not answer ---------------------------------------------------------------------------------
