@@ -135,6 +135,12 @@ def is_full(error: DBAPIError) -> bool:
     return state == _DISK_FULL or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
+def is_refusal(error: DBAPIError) -> bool:
+    """Say whether PostgreSQL has answered and lets nobody in, e.g. because of the password; it gives no code while a connection is made."""
+    said = str(error.orig)
+    return "connection to server" in said and "FATAL:" in said
+
+
 def prepare_sqlite(connection: Any, _record: object) -> None:
     """Tell a new connection to SQLite how to write; to delete must take little space, as it is what makes space."""
     small = ("secure_delete=FAST", f"journal_size_limit={_JOURNAL_BYTES}")

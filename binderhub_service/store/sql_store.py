@@ -16,7 +16,7 @@ from ..errors import InvalidRequest, Unavailable
 from . import schema_version
 from .backup import keep_copy
 from .calls import Calls
-from .engine import Database, is_full, sqlite_file
+from .engine import Database, is_full, is_refusal, sqlite_file
 from .lease import Lease
 from .schema import images
 
@@ -145,6 +145,9 @@ class SqlStore:
                 raise Unavailable(
                     "The disk of the service's database is full.", code="disk_full", hint="Ask an administrator to make space, then ask again."
                 ) from error
+            if is_refusal(error):
+                sentence = "The service's database refuses the connection; the service's log says why."
+                raise Unavailable(sentence, code="store_unavailable", hint="Try again later, or ask an administrator.") from error
             raise Unavailable("The service's database did not answer.", code="store_unavailable", hint=_HINT) from error
         finally:
             self._on_answer(time.perf_counter() - begun)

@@ -289,6 +289,23 @@ async def test_a_service_finds_everything_again_when_postgresql_was_restarted_un
         assert await whole(builds.follow(build.id, ALICE)) == event_log
 
 
+async def test_a_database_that_lets_nobody_in_is_told_from_an_absent_one_and_the_password_is_not_told(
+    postgresql_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = sa.make_url(postgresql_url)
+    for wrong in (url.set(password="sekret-of-nobody"), url.set(database="of-nobody")):
+        store = Store(wrong.render_as_string(hide_password=False))
+        with pytest.raises(Unavailable, match="database refuses the connection; the service's log says why"):
+            await store.open()
+        await store.close()
+    assert ("password authentication failed" in caplog.text, 'database "of-nobody" does not exist' in caplog.text) == (True, True)
+    assert "sekret-of-nobody" not in caplog.text
+    store = Store("postgresql+psycopg://binder:x@127.0.0.1:9/postgres")
+    with pytest.raises(Unavailable, match="did not answer"):
+        await store.open()
+    await store.close()
+
+
 async def test_a_value_that_no_text_in_postgresql_can_hold_is_the_requesters_mistake(postgresql_url: str) -> None:
     async with opened(postgresql_url) as store, builds_on(store) as builds:
         with pytest.raises(InvalidRequest):
