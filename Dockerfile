@@ -20,11 +20,15 @@ RUN python3 -m venv /opt/binder \
     && npm install --no-audit --no-fund --cache /tmp/npm --prefix /opt/binder configurable-http-proxy@5.3.0 \
     && rm -rf /tmp/npm
 
-COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py /opt/binder/source/
+# What the code requires is a layer of its own, which a change of the code leaves as it is: setup.py installs that alone where no package is beside it.
+COPY LICENSE pyproject.toml setup.py /opt/binder/source/
+RUN pip install --no-cache-dir "/opt/binder/source[docker,postgresql]"
+
+COPY MANIFEST.in README.md /opt/binder/source/
 COPY binder_client /opt/binder/source/binder_client
 COPY binderhub_service /opt/binder/source/binderhub_service
 COPY spawner /opt/binder/source/spawner
-RUN pip install --no-cache-dir "/opt/binder/source[docker,postgresql]"
+RUN pip install --no-cache-dir --no-deps --force-reinstall /opt/binder/source
 
 WORKDIR /srv/state
 CMD ["jupyterhub", "-f", "/srv/jupyterhub_config.py"]

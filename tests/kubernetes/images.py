@@ -104,7 +104,7 @@ def _built_of_project(name: str, base: str) -> str:
         for part in PROJECT:
             source, copy = ROOT / part, Path(folder) / part
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, copy, ignore=IGNORED) if source.is_dir() else shutil.copy(source, copy)
+            shutil.copytree(source, copy, ignore=IGNORED) if source.is_dir() else shutil.copy2(source, copy)
         return built(f"binder-{name}", Path(folder), f"chart/images/{name}/Dockerfile", BASE=base)
 
 
