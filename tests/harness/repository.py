@@ -47,6 +47,7 @@ class BareRepository:
         self.commits = 0
         directory.mkdir(parents=True)
         self._git("init", "--bare", "--quiet", "--initial-branch=main")
+        self._git("config", "core.compression", "0")  # large files of the tests are random, and take twice as long to be compressed in vain
         self._git("config", "http.uploadpack", "true")
         self._git("config", "uploadpack.allowAnySHA1InWant", "true")
 
