@@ -28,7 +28,7 @@ def run(command: str, given: Sequence[str], settings_of: Callable[[list[str]], B
     """
     what, argument, help_text = COMMANDS[command]
     parser = argparse.ArgumentParser(prog=f"binderhub-service {command}", description=what.__doc__, allow_abbrev=False)
-    parser.add_argument(argument.strip("[]"), nargs="?" if argument.startswith("[") else None, default="", help=help_text)
+    add_argument(parser, argument.strip("[]"), argument, help_text)
     known, of_service = parser.parse_known_args(given)
     settings = settings_of(of_service)
     try:
@@ -90,6 +90,25 @@ COMMANDS: dict[str, tuple[Callable[[BinderService, str], str], str, str]] = {
     "downgrade": (downgrade, "[schema]", "the number of a schema, e.g. 0011; by default the one before"),
     "move": (move, "directory", "the new directory, which must not exist"),
 }
+
+
+def add_argument(parser: argparse.ArgumentParser, name: str, argument: str, help_text: str | None = None) -> None:
+    """Let a command take an argument, which is not empty if the command needs it: a variable of a shell may never have been set.
+
+    Args:
+        name: what it is called in the result.
+        argument: what people read; in brackets if it can be left out.
+    """
+    if argument.startswith("["):
+        parser.add_argument(name, metavar=argument.strip("[]"), nargs="?", default="", help=help_text)
+    else:
+        parser.add_argument(name, metavar=argument, type=_not_empty, help=help_text)
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from ..process.api_port import COMMANDS_SOCKET, is_served, socket_of
 from ..process.receiving import ServerLimits
 from ..process.server import BoundedServer
 from ..process.tasks import Tasks
-from .administration import alone
+from .administration import add_argument, alone
 
 _SECONDS = 300.0
 _LOOK_SECONDS = 1.0
@@ -185,7 +185,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     for action, (what, argument, _) in actions.items():
         one = parsers.add_parser(action, help=what.__doc__, allow_abbrev=False) if parsers else parser
         if argument:
-            one.add_argument("what", metavar=argument.strip("[]"), nargs="?" if argument.startswith("[") else None, default="")
+            add_argument(one, "what", argument)
         one.add_argument("--json", dest="as_json", action="store_true", help="print JSON, for scripts")
     return parser
 

@@ -103,6 +103,15 @@ def test_a_command_does_without_a_service(state: Path, hub_auth: None, capsys: p
     assert not socket_of(state, COMMANDS_SOCKET).exists()
 
 
+@pytest.mark.parametrize("words", [("images", "remove"), ("copies", "remove"), ("builds", "cancel"), ("builds", "remove"), ("backup",), ("move",)])
+def test_an_empty_argument_is_told_and_nothing_is_done(state: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run([*words, "", f"--BinderService.state_dir={state}"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(": it is empty\n")
+    assert list(state.iterdir()) == []
+
+
 def test_a_command_that_there_is_not_is_told_and_serves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(["bacup", "/var/backups/binder"])
