@@ -31,7 +31,7 @@ def definition_of(job: Job, content: Path) -> Definition:
     for name in filter(None, (definition.post_build, definition.start)):
         script = definition.files[name]
         problem = script_problem(name, script)
-        if problem and script.startswith((b"#!", *_UTF16)):  # one that names no program is run by a shell all the same
+        if problem and script.startswith((b"#!", *_UTF16)):  # without a program in its first line, a shell runs it
             raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
     return definition
 
