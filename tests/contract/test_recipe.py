@@ -46,6 +46,7 @@ def packages(package_index: PackageIndex) -> None:
     package_index.add("common", "1.0")
     package_index.add("common", "2.0")
     package_index.add_unbuildable("unbuildable")
+    package_index.add("starts", module="def main():\n    print('It started.')\n", program="jupyterhub-singleuser")
     package_index.add("broken", module="raise SystemExit('It is broken.')\n", program="jupyterhub-singleuser")
 
 
@@ -342,6 +343,23 @@ async def test_the_next_commit_with_the_same_environment_installs_nothing(
     assert one["environment"] == two["environment"]
     assert one["content"] != two["content"]
     assert installed(build_directory, second.build, "import base, common; print(common.version)") == "1.0"
+
+
+async def test_an_environment_with_the_files_of_one_that_was_tried_is_not_tried_again(
+    build_directory: BuildDirectory, new_repository: NewRepository
+) -> None:
+    repository = new_repository({"requirements.txt": "starts\n"})
+    first = await make(build_directory, repository)
+    repository.commit({"requirements.txt": "# The same.\nstarts\n"})
+    same = await make(build_directory, repository)
+    repository.commit({"requirements.txt": "starts\ncommon==1.0\n"})
+    more = await make(build_directory, repository)
+    repository.commit({"requirements.txt": "starts\n", "postBuild": "true\n"})
+    scripted = await make(build_directory, repository)
+    assert [made.error for made in (first, same, more, scripted)] == [None] * 4
+    assert ["It started." in made.log for made in (first, same, more, scripted)] == [True, False, True, True]
+    one, two = (build_directory.manifest(made.build)["environment"] for made in (first, same))
+    assert one != two
 
 
 async def test_two_builds_of_one_environment_at_once_make_it_once(build_directory: BuildDirectory, new_repository: NewRepository) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import ssl
 import tarfile
@@ -33,13 +35,17 @@ class PackageIndex:
         """Add a package that can be imported by its name and tells its version, or whose module is as given; `program` runs its module."""
         info = f"{name}-{version}.dist-info"
         needs = f"Requires-Dist: {requires}\n" if requires else ""
+        files = {
+            f"{name}.py": module or f"version = {version!r}\n",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        if program:
+            files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{program} = {name}:main\n"
+        recorded = "".join(f"{path},sha256={_digest(text)},{len(text)}\n" for path, text in files.items())
         with zipfile.ZipFile(self._folder(name) / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}.py", module or f"version = {version!r}\n")
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            if program:
-                wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{program} = {name}:main\n")
-            wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+            for path, text in (files | {f"{info}/RECORD": f"{recorded}{info}/RECORD,,\n"}).items():
+                wheel.writestr(path, text)
 
     def add_unbuildable(self, name: str, version: str = "1.0") -> None:
         """Add a package that has to be built and cannot be."""
@@ -69,6 +75,11 @@ class PackageIndex:
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{server.server_port}"
         with in_thread(server):
             yield self
+
+
+def _digest(text: str) -> str:
+    """Return a digest as wheels record it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 class _Handler(SimpleHTTPRequestHandler):

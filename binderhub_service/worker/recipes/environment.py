@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from .definition_folder import files_rewritten, write_files_alone
 from .editables import import_roots
 from .install_errors import install_error, python_error
 from .script_errors import why_script_failed
+from .tried import files_mark, is_tried, note_tried
 from .uv import uv_environment
 from .uv_output import UvOutput
 
@@ -206,7 +207,7 @@ class _Installer:
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
 
-    def install(self, others: Iterable[Path]) -> None:
+    def install(self, others: Sequence[Path]) -> None:
         """Make the environment, with what bytecode others have of the same files; raises `BuildFailed`."""
         if self._folder == self._content:
             with files_rewritten(self._definition, self._content):
@@ -218,7 +219,19 @@ class _Installer:
         taken = take_over(self._prefix, others)  # now, so that Python starts quickly in the script as well
         if self._definition.post_build:
             self._post_build(self._definition.post_build)
-        self._try_server(complete=not taken)
+        self._try_unless_tried(others, taken)
+
+    def _try_unless_tried(self, others: Sequence[Path], taken: int) -> None:
+        """Try whether a server starts, unless that is known of an environment with the same files, whose bytecode this one has."""
+        if self._definition.post_build or self._definition.tied_to_commit:  # what a repository brings is in no package's record
+            self._try_server(complete=not taken)
+            return
+        mark = files_mark(self._prefix)
+        if taken and is_tried(mark, others):
+            self._reporter.log("A server starts from another environment with the same files, so that is not tried again.")
+        else:
+            self._try_server(complete=not taken)
+        note_tried(self._prefix, mark)
 
     def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
