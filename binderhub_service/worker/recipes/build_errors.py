@@ -20,7 +20,7 @@ _SAYS_WHY = re.compile(
 _NO_REASON = re.compile(
     r"failed to (?:solve|build|compute)|did not complete|executor failed|returned a non-zero|subprocess-exited|metadata-generation-failed"
 )
-_VERSIONS = re.compile(r"\s*\(from versions: [^)]*\)")
+_VERSIONS = re.compile(r" \(from versions: [^()]*\)")
 
 
 def out_of_memory() -> BuildFailed:
