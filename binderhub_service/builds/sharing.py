@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
-from ..errors import Conflict, NotAllowed, NotFound
+from ..errors import Conflict, NotAllowed, NotFound, Unavailable
 from ..images import Images
 from ..models import Account, Build, Image, Phase, Source, State, now
 from ..store.store import Store
@@ -141,8 +141,13 @@ class SharedBuilds:
         return ready if ready and image and image.digest == ready.image.digest else None
 
     async def _note_use(self, ready: Build, requester: Account) -> None:
-        await self._store.note_use(ready.image.name, now(), _USE_NOTED_SECONDS)
+        """Note who asked for an image that is there, and when; on a full disk the time alone is not noted, and those who asked before go on."""
         await self._store.set_requester(ready.id, requester.key, wants=True)
+        try:
+            await self._store.note_use(ready.image.name, now(), _USE_NOTED_SECONDS)
+        except Unavailable as error:
+            if error.code != "disk_full":
+                raise
 
     def _new_build(self, source: Source, image: Image, owner: Account, *, force: bool = False) -> Build:
         created = now()

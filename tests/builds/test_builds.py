@@ -991,6 +991,22 @@ async def test_an_ask_that_the_database_did_not_take_leaves_nothing_in_the_way(r
             assert (await real_builds.end_of(await real_builds.ask(BOB, "r"))).state is State.READY, name
 
 
+async def test_on_a_full_disk_an_image_is_given_to_those_who_asked_for_it_before(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*arguments: Any) -> None:
+        raise Unavailable("Full.", code="disk_full")
+
+    store = CachingStore(store_url)
+    await store.open()
+    real = RealBuilds(store)
+    made = await real.end_of(await real.ask())
+    monkeypatch.setattr(store, "write", full)
+    assert await real.ask() == made
+    with pytest.raises(Unavailable, match="Full"):
+        await real.ask(BOB)
+    await real.builds.close()
+    await store.close()
+
+
 # What the database is asked
 
 
