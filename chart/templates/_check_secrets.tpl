@@ -8,10 +8,9 @@
 {{- range $parts -}}
 {{- if regexMatch $word . }}true{{ end -}}
 {{- end -}}
-{{- if regexMatch "^REPLACE|:REPLACE" .text }}true{{ end -}}
 {{- end }}
 
-{{- /* Refuses placeholders, wherever they are; what is code or a file is left alone. */}}
+{{- /* Refuses placeholders, wherever they are; what is code or a file is left alone. Those of the examples are told after an install: as they are, they can be looked at. */}}
 {{- define "binder.check.placeholders" -}}
 {{- if kindIs "map" .value -}}
 {{- range $name, $value := omit .value "extraConfig" "extraFiles" "templateVars" -}}
