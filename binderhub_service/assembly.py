@@ -217,7 +217,7 @@ class Assembly:
             store=store,
             images=base.images,
             builds=base.builds,
-            budget=Cleaning(parent=self._settings).budget(),
+            budget=Cleaning(parent=self._settings).budget(base.mode.image_seconds()),
             locks=self._lock_folders(),
             contents=base.contents,
             image_jobs=ImageJobTable(store),

@@ -67,6 +67,24 @@ def test_nothing_needs_to_be_set() -> None:
     assert (app.mode, app.state_dir, app.database_url, app.git_timeout_seconds) == ("embedded", ".state", "", 30)
 
 
+@pytest.mark.parametrize(
+    ("mode", "settings", "days"),
+    [
+        ("embedded", {}, 90),
+        ("docker", {}, 90),
+        ("docker", {"registry": "registry.example.org"}, 0),
+        ("kubernetes", {"registry": "registry.example.org"}, 0),
+    ],
+)
+def test_images_of_this_machine_are_kept_for_ninety_days_and_those_of_a_registry_for_ever_unless_the_operator_says_so(
+    mode: str, settings: dict[str, str], days: int
+) -> None:
+    kept_seconds = mode_class(mode)(**settings).image_seconds()
+    assert Cleaning().budget(kept_seconds).image_seconds == days * 24 * 3600
+    assert Cleaning(image_seconds=0).budget(kept_seconds).image_seconds == 0
+    assert Cleaning(image_seconds=5).budget(kept_seconds).image_seconds == 5
+
+
 def test_a_file_of_either_kind_is_read(tmp_path: Path) -> None:
     assert service("--config", file_with(tmp_path, "c.BinderService.state_dir = '/file'")).state_dir == "/file"
     assert service("--config", file_with(tmp_path, '{"BinderService": {"state_dir": "/json"}}', "settings.json")).state_dir == "/json"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
+SECONDS_ON_THIS_MACHINE = 90 * 24 * 3600.0
+"""How long images are kept whose disk is the service's to look after."""
 
 
 class Mode(Configurable):
@@ -44,6 +46,10 @@ class Mode(Configurable):
             state: the directory for whatever they keep on this machine.
             limits: what a build may use of it.
         """
+
+    def image_seconds(self) -> float:
+        """Return how long an image that nobody asks for is kept where the operator says nothing; 0 for ever."""
+        return 0
 
     def uv_cache(self, state: Path) -> UvCache | None:
         """Return the cache of uv that builds have in the state directory; None if they have none there."""

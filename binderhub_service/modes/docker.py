@@ -25,6 +25,7 @@ from ..worker.docker_job import DockerSettings
 from ..worker.image_settings import DEFAULT_REPO2DOCKER
 from ..worker.job import ProcessLimits
 from ..worker.push_check import check_may_push
+from .base import SECONDS_ON_THIS_MACHINE
 from .repo2docker import Repo2dockerMode
 
 _PROXIES = {"HTTP_PROXY": "httpProxy", "HTTPS_PROXY": "httpsProxy", "NO_PROXY": "noProxy", "FTP_PROXY": "ftpProxy", "ALL_PROXY": "allProxy"}
@@ -97,6 +98,10 @@ class DockerMode(Repo2dockerMode):
         client = RegistryClient(credentials, self.plain_http_registries)
         images = RegistryImages(client, settings.image_prefix, settings.name_text(), local, self.registry_answer_seconds)
         return images, DockerBuilder(state, engine, settings, limits, images.forget, partial(check_may_push, client, credentials))
+
+    def image_seconds(self) -> float:
+        """Return how long images are kept in the engine; a registry's are the registry's affair."""
+        return 0 if self.registry else SECONDS_ON_THIS_MACHINE
 
     def builder_info(self) -> dict[str, str]:
         """Return the version of repo2docker that is installed, or the program that is used instead."""

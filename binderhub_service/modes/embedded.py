@@ -22,7 +22,7 @@ from ..process.state_lock import state_errors_converted
 from ..worker.environment_job import FIRST_INDEX, EnvironmentSettings
 from ..worker.job import ProcessLimits
 from ..working_copies import WorkingCopies
-from .base import Mode
+from .base import SECONDS_ON_THIS_MACHINE, Mode
 
 
 class EmbeddedMode(Mode):
@@ -75,6 +75,10 @@ class EmbeddedMode(Mode):
                 let_through([state, *(state / folder for folder in PUBLISHED)])
         settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy)
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
+
+    def image_seconds(self) -> float:
+        """Return how long environments are kept, whose disk is the state directory's."""
+        return SECONDS_ON_THIS_MACHINE
 
     def uv_cache(self, state: Path) -> UvCache | None:
         """Return it, unless the operator has put it elsewhere."""

@@ -222,11 +222,13 @@ class Cleaning(Configurable):
         """,
     ).tag(config=True)
     image_seconds = Float(
-        0,
+        None,
         min=0,
-        help="""How long an image is kept after it was last asked for.
+        allow_none=True,
+        help="""How long an image is kept after it was last asked for; 0 for ever.
 
-        In seconds. Default: 0, for ever. Example: ``30 * 24 * 3600``.
+        What a server or a build uses stays, and so do prepared environments. In seconds. Default: 90 days where images are on this machine, which is
+        in embedded mode, and in docker mode without a registry; for ever in a registry. Example: ``30 * 24 * 3600``.
         """,
     ).tag(config=True)
     log_seconds = Float(
@@ -288,11 +290,15 @@ class Cleaning(Configurable):
         """,
     ).tag(config=True)
 
-    def budget(self) -> Budget:
-        """Return the settings as `cleaning` takes them."""
+    def budget(self, image_seconds: float = 0) -> Budget:
+        """Return the settings as `cleaning` takes them.
+
+        Args:
+            image_seconds: how long the mode keeps images where the operator says nothing.
+        """
         return Budget(
             image_bytes=self.image_bytes,
-            image_seconds=self.image_seconds,
+            image_seconds=image_seconds if self.image_seconds is None else self.image_seconds,
             log_seconds=self.log_seconds,
             log_bytes=self.log_bytes,
             build_seconds=self.build_seconds,
