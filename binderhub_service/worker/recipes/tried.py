@@ -17,17 +17,24 @@ _NO_DIGEST = b",,"
 def files_mark(environment: Path) -> str:
     """Return a digest that two environments share if they have one Python, the same files of packages, and servers that are started alike.
 
-    Empty where a package does not record its files' digests.
+    Empty where a package has no record of its files, or one without their digests.
 
     Args:
         environment: it is made of packages alone.
     """
+    try:
+        return _mark_of(environment)
+    except OSError:
+        return ""
+
+
+def _mark_of(environment: Path) -> str:
     digest = hashlib.sha256(Path(quick_imports.__file__).read_bytes() + (environment / "pyvenv.cfg").read_bytes())
-    for record in sorted(environment.glob("lib/python*/site-packages/*.dist-info/RECORD")):
-        lines = [line for line in record.read_bytes().splitlines() if not any(text in line for text in _DIFFERS_ALWAYS)]
+    for package in sorted(environment.glob("lib/python*/site-packages/*.dist-info")):
+        lines = [line for line in (package / "RECORD").read_bytes().splitlines() if not any(text in line for text in _DIFFERS_ALWAYS)]
         if any(line.endswith(_NO_DIGEST) for line in lines):
             return ""
-        digest.update(f"\n{record.parent.name}\n".encode() + b"\n".join(lines))
+        digest.update(f"\n{package.name}\n".encode() + b"\n".join(lines))
     return digest.hexdigest()
 
 
