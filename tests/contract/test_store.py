@@ -297,7 +297,7 @@ async def test_a_database_that_is_gone_is_unavailable_and_never_empty(store: Sto
             store.newest(requester=None, filters={}, before=None, limit=1),
             store.newest_ready("image-1"),
             store.events("b00000001", 0, 1),
-            store.requesters("b00000001"),
+            store.requesters("b00000002"),  # who began the first is known
             store.create(build(2)),
             store.record(build(1), lines(1, 1), ""),
             store.set_requester("b00000001", "bob", wants=True),

@@ -357,7 +357,7 @@ async def test_the_log_says_what_was_refused_and_to_whom_without_secrets(service
     query = f"token={SECRET.hex()}&Auth={SECRET.hex()}&to%6ben={SECRET.hex()}&code={SECRET.hex()}&limit=wrong&key"
     await service.ask("GET", f"/builds?{query}", "alice")
     await service.ask("GET", "/builds", "alice")
-    refused, *more = [record for record in caplog.records if record.name == "tornado.access"]
+    refused, *more = [record for record in caplog.records if record.module == "problems"]  # a hub in this process renames the log
     assert not more, "the proxy knows those that are well"
     assert refused.levelname == "WARNING"
     hidden = "token=[secret]&Auth=[secret]&to%6ben=[secret]&code=[secret]&limit=wrong&key"
