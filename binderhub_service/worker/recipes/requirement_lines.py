@@ -21,18 +21,18 @@ _BAD_PROJECT = re.compile(r"Failed to parse: `?(?P<file>[^`\s]{1,300})`?\n(?P<sa
 _IN_REPOSITORY = re.compile(r"Distribution not found at: file://\S{1,1000}/\.made/[^/\s]{1,300}/(?:content|aside/definition)/(?P<path>[^\s]{1,300})")
 # What a line of a requirements file is, by how it begins, and how to write it.
 _MEANT = (
-    (re.compile(r"[!%]?pip3? install\s"), "Write only what is to be installed, one package a line."),
-    (re.compile(r"(?:import|from) "), "Write only the name of the package, without the word import."),
-    (re.compile(r"Package {1,200}Version$"), "This is what pip list prints; write what pip freeze prints."),
-    (re.compile(r"[\w.-]{1,200},"), "Write one package a line, without commas between."),
-    (re.compile(r"git\+git:"), "Write git+https:// and the same host and path."),
-    (re.compile(r"https?://\S{1,300}$"), "Write git+ in front of the address of a repository, or the name of the package."),
-    (re.compile(r"[\w.-]{1,200}\s+v?\d[\w.]{0,50}$"), "Write == between name and version."),
-    (re.compile(r"[\w.-]{1,200}\s+[A-Za-z]"), "Write one package a line."),
-    (re.compile(r"[\w.-]{1,200}\s{0,9}=>"), "Write >= for it."),
-    (re.compile(r"[\w.-]{1,200}\s{0,9}=<"), "Write <= for it."),
-    (re.compile(r"[\w.-]{1,200}\s{0,9}=~"), "Write ~= for it."),
-    (re.compile(r"[\w.-]{1,200}\s{0,9}[<>=!~]=?\s{0,9}[\w.]{1,50}\s{0,9}[<>!~=]"), "Write a comma between two conditions, e.g. >=1.10,<2."),
+    (re.compile(r"^[!%]?pip3? install\s"), "Write only what is to be installed, one package a line."),
+    (re.compile(r"^(?:import|from) "), "Write only the name of the package, without the word import."),
+    (re.compile(r"^Package {1,200}Version$"), "This is what pip list prints; write what pip freeze prints."),
+    (re.compile(r"^[\w.-]{1,200},"), "Write one package a line, without commas between."),
+    (re.compile(r"^git\+git:"), "Write git+https:// and the same host and path."),
+    (re.compile(r"^https?://\S{1,300}$"), "Write git+ in front of the address of a repository, or the name of the package."),
+    (re.compile(r"^[\w.-]{1,200}\s+v?\d[\w.]{0,50}$"), "Write == between name and version."),
+    (re.compile(r"^[\w.-]{1,200}\s+[A-Za-z]"), "Write one package a line."),
+    (re.compile(r"^[\w.-]{1,200}\s{0,9}=>"), "Write >= for it."),
+    (re.compile(r"^[\w.-]{1,200}\s{0,9}=<"), "Write <= for it."),
+    (re.compile(r"^[\w.-]{1,200}\s{0,9}=~"), "Write ~= for it."),
+    (re.compile(r"^[\w.-]{1,200}\s{0,9}[<>=!~]=?\s{0,9}[\w.]{1,50}\s{0,9}[<>!~=]"), "Write a comma between two conditions, e.g. >=1.10,<2."),
 )
 _NO_PROJECT = "does not appear to be a Python project"
 _ONE_EQUALS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*=\s*(?P<version>[^=\s]+)")

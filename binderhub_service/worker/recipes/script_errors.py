@@ -15,7 +15,8 @@ _OF_OTHER_MODES = {
 }
 # What bash, the kernel and env say of scripts that a script calls; a program that is missing in the first line of one is most often "bash\r".
 _CALLED_WINDOWS = re.compile(
-    r"(?P<script>[\w./+-]{1,200}): (?:line \d{1,9}: [^\n]{0,500}\\r'|cannot execute: required file not found|[^\n:]{0,200}\^M: bad interpreter)"
+    r"(?<![\w./+-])(?P<script>[\w./+-]{1,200}): "
+    r"(?:line \d{1,9}: [^\n]{0,500}\\r'|cannot execute: required file not found|[^\n:]{0,200}\^M: bad interpreter)"
 )
 _NOT_EXECUTABLE = re.compile(r": (?:line )?\d{1,9}: (?P<script>[\w.+-][\w./+-]{0,200}): Permission denied[ \t\r]*$", re.MULTILINE)
 _USER_INSTALL = "Can not perform a '--user' install"
