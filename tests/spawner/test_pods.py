@@ -59,6 +59,7 @@ def refused(status: int, message: str) -> ApiException:
     return error
 
 
+@pytest.mark.usefixtures("cluster")
 async def test_a_request_may_take_longer_than_an_admission_webhook_unless_an_operator_says_otherwise() -> None:
     spawner = PodSpawner(_mock=True)
     assert spawner.k8s_api_request_timeout > 10
