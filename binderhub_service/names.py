@@ -25,6 +25,7 @@ _SERVER_CHARACTERS = 30
 _SERVER_DIGEST = 8
 _REF_CHARACTERS = 10
 _HEX_MILLISECONDS = 11  # enough until the year 2527
+_BUILD_ID = re.compile(r"[0-9a-f]{19}")
 
 
 def safe_slug(text: str, limit: int, hash_length: int = 6) -> str:
@@ -129,8 +130,8 @@ def build_id_of(milliseconds: int) -> str:
 
 
 def milliseconds_of(build_id: str) -> int:
-    """Return the moment in an id of `build_id_of`."""
-    return int(build_id[:_HEX_MILLISECONDS], 16)
+    """Return the moment in an id of `build_id_of`; 0 for any other text."""
+    return int(build_id[:_HEX_MILLISECONDS], 16) if _BUILD_ID.fullmatch(build_id) else 0
 
 
 def digest(text: str, length: int) -> str:

@@ -34,8 +34,8 @@ _SHOW_GITHUB = {
     "api.github.com": "/repos/",
 }
 _SHOW_GISTS = {"gist.github.com": "/", "gist.githubusercontent.com": "/", **dict.fromkeys((*_NBVIEWER, _COLAB), "/gist/")}
-# A gist's identifier, which tells GitHub enough; nobody is called so.
-_GIST_ID = re.compile(r"(?:[0-9a-f]{20}|[0-9a-f]{32})(?:\.git)?")
+GIST_ID = re.compile(r"(?P<gist>[0-9a-f]{20}|[0-9a-f]{32})(?:\.git)?")
+"""A gist's identifier, which tells GitHub enough; nobody is called so."""
 _GIST_VIEWS = frozenset({"raw", "archive", "revisions", "stargazers", "forks"})
 _RAW_GITHUB = frozenset({"raw.githubusercontent.com", "raw.github.com"})
 # Where a project's page begins in addresses of GitLab without ``/-/``; no project can be called so.
@@ -158,7 +158,7 @@ def _gitlab(url: SplitResult) -> tuple[str, list[str]]:
 
 def _gist(address: str, parts: Sequence[str], ref: str, path: str) -> Pasted:
     """Take apart ``user/gist`` or ``gist``, and what may follow: a view, a revision and a file."""
-    begin = 1 if parts and _GIST_ID.fullmatch(parts[0]) else 2
+    begin = 1 if parts and GIST_ID.fullmatch(parts[0]) else 2
     page = [unquote(part) for part in parts[begin:] if part not in _GIST_VIEWS]
     revision = next((page.pop(0).partition(".")[0] for part in page[:1] if SHA.match(part.partition(".")[0].lower())), "")
     return Pasted(address, f"https://gist.github.com/{'/'.join(parts[:begin])}", ref or revision, path or "/".join(page))

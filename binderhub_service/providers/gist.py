@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from traitlets import Bool, Unicode
 
+from ..common.pasted import GIST_ID
 from ..errors import InvalidRequest, NotAllowed, NotFound
 from ..models import Request, Source
 from .addresses import SHA, check_ref, checked_address, path_on, ref_from_spec, spec_parts
@@ -16,7 +17,6 @@ from .github import GitHubProvider
 
 _GIST = re.compile(r"^(?P<user>[A-Za-z0-9._-]+)/(?P<gist>[0-9A-Za-z]+)(?:\.git)?$")
 _USER = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_ALONE = re.compile(r"(?P<gist>[0-9a-f]{20}|[0-9a-f]{32})(?:\.git)?")
 _NEWEST = {"", "HEAD", "main", "master"}
 
 
@@ -134,7 +134,7 @@ class GistProvider(GitHubProvider):
         return self.gist_url.rstrip("/")
 
     def _alone(self, repo: str) -> re.Match[str] | None:
-        return _ALONE.fullmatch(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")
+        return GIST_ID.fullmatch(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")
 
     def _match(self, repo: str) -> re.Match[str] | None:
         match = _GIST.match(path_on(urlsplit(self._gists).netloc.lower(), repo) or "")

@@ -55,16 +55,19 @@ async def test_what_cannot_be_honoured_is_refused_by_name(directory: BuildDirect
     assert case.log is None or any(case.log in line for line in made.log), made.log
 
 
-async def test_a_requirement_from_a_repository_is_fetched_and_its_submodules_are_no_folders_of_the_machine(
+async def test_a_requirement_from_a_repository_is_fetched_and_neither_its_lfs_files_nor_folders_of_the_machine_as_its_submodules(
     directory: BuildDirectory, git_server: GitServer
 ) -> None:
-    package = {"setup.py": "from setuptools import setup\nsetup(name='from-git', version='7', py_modules=['from_git'])\n", "from_git.py": ""}
+    setup = "setup(name='from-git', version='7', py_modules=['from_git'], data_files=[('share', ['weights.bin', 'whole.bin'])])"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n"
+    package = {"setup.py": f"from setuptools import setup\n{setup}\n", "from_git.py": "", "weights.bin": pointer, "whole.bin": "whole"}
     repository = git_server.create("kinds/package", package)
     repository.branch("feature/x")
     user = git_server.create("kinds/user", {"requirements.txt": f"-e git+{repository.url}@feature/x#egg=from-git\n"})
     made = await directory.make(directory.ask(user.url, user.rev("main")))
     assert made.error is None, made.log
     assert list(Path(directory.manifest(made.build)["environment"]).glob("lib/*/site-packages/from_git-7.dist-info"))
+    assert any(line.startswith("In the package from_git, 1 file is a pointer of Git LFS, not what that stands for") for line in made.log), made.log
     part = repository.commit({"from_git.py": "x"})
     hostile = git_server.create("kinds/hostile", {**package, "part": Submodule(part), ".gitmodules": _module(repository.directory)})
     user = git_server.create("kinds/hostile-user", {"requirements.txt": f"from-git @ git+{hostile.url}\n"})

@@ -96,6 +96,10 @@ SAID = {
         f"{NO_SOLUTION}Because there is no version of six==99 and you require six==99, {UNSATISFIABLE}\n",
         "There is no version of the requirement six==99.",
     ),
+    "a module of Python that an index has without a version": (
+        f"{NO_SOLUTION}Because there are no versions of unittest and you require unittest, {UNSATISFIABLE}\n",
+        "There is no version of the requirement unittest. It is part of Python itself: remove it.",
+    ),
     "a conflict": (
         f"{NO_SOLUTION}Because fieldtorch==1.0 depends on idna==2.0 and jupyterlab>=4 depends on idna>=3,\n"
         f"      And because you require fieldtorch==1.0 and jupyterlab>=4, {UNSATISFIABLE}\n",

@@ -105,10 +105,12 @@ def _no_such_version(tail: str) -> BuildFailed | None:
     match = _NO_SUCH_VERSION.search(tail)
     if not match:
         return None
-    hint = "What stands behind + is of another index: name that in a line --extra-index-url, or leave it out." if "+" in match["what"] else ""
-    return BuildFailed(
-        f"There is no version of the requirement {match['what']}.", code="requirement_not_found", hint=hint or "Ask for a version that exists."
-    )
+    hint, name = "Ask for a version that exists.", re.match(r"\w*", match["what"])
+    if name and name[0] in sys.stdlib_module_names:
+        hint = _PART_OF_PYTHON
+    elif "+" in match["what"]:
+        hint = "What stands behind + is of another index: name that in a line --extra-index-url, or leave it out."
+    return BuildFailed(f"There is no version of the requirement {match['what']}.", code="requirement_not_found", hint=hint)
 
 
 def _conflict(tail: str) -> BuildFailed | None:

@@ -42,7 +42,7 @@ def fetch_lfs(git: CheckoutGit, content: Path, url: str, environment: Mapping[st
     why = _fetch(git, url, environment, folder, public_only=public_only)
     left = _pointers(git, content, folder)
     where = f" in the submodule {plain(folder)[:_SHOWN_CHARACTERS]}" if folder else ""
-    return f"{_counted(len(left))} of Git LFS{where}, not what that stands for: {why or 'the server did not give it'}." if left else ""
+    return f"{counted(len(left))} of Git LFS{where}, not what that stands for: {why or 'the server did not give it'}." if left else ""
 
 
 def _fetch(git: CheckoutGit, url: str, environment: Mapping[str, str], folder: str, *, public_only: bool) -> str:
@@ -68,10 +68,11 @@ def _fetch(git: CheckoutGit, url: str, environment: Mapping[str, str], folder: s
 
 def _pointers(git: CheckoutGit, content: Path, folder: str) -> list[str]:
     names = git.output("grep", "--files-with-matches", "--fixed-strings", "--null", _FIRST_LINE, folder=folder).split("\0")
-    return [name for name in names if name and _is_pointer(content / folder / name)]
+    return [name for name in names if name and is_pointer(content / folder / name)]
 
 
-def _is_pointer(path: Path) -> bool:
+def is_pointer(path: Path) -> bool:
+    """Say whether a file is a pointer of Git LFS."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _LONGEST_POINTER_BYTES:
         return False
     return path.read_bytes().startswith(f"{_FIRST_LINE}\n".encode())
@@ -81,5 +82,6 @@ def _is_web(url: str) -> bool:
     return url.partition("://")[0].lower() in WEB_PROTOCOLS
 
 
-def _counted(count: int) -> str:
+def counted(count: int) -> str:
+    """Return how many files are pointers, in words."""
     return "1 file is a pointer" if count == 1 else f"{count} files are pointers"
