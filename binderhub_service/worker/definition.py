@@ -52,6 +52,11 @@ class Definition:
     rewritten: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def scripts(self) -> dict[str, bytes]:
+        """The contents of the scripts that are run, by path."""
+        return {path: self.files[path] for path in (self.post_build, self.start) if path}
+
     def key(self, commit: str, settings: str) -> str:
         """Return the environment's key: equal for equal environments, whatever else the commits contain.
 

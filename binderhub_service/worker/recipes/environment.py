@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...common.repo_environment import script_problem
 from ...errors import BuildFailed
 from ...images.layout import MANIFEST
 from ...images.locks import locked
@@ -24,6 +23,7 @@ from .content import fetch
 from .editables import import_roots
 from .installer import Installer, aside_of
 from .publication import Publication
+from .script_errors import check_scripts
 
 SIZE = ".size.json"
 
@@ -40,7 +40,7 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         reporter.phase(Phase.FETCHING, "Fetching the repository")
         notes = fetch(job, content, reporter, environment)
         definition = definition_in(content)
-        _check_scripts(definition, content)
+        check_scripts(definition.scripts)
         reporter.phase(Phase.BUILDING, "Making the environment")
         key = definition.key(job.image, EnvironmentSettings(**job.settings).as_text())
         publication = Publication.of(Path(job.root) / "environments", key, job.build_id)
@@ -92,14 +92,6 @@ def _environment(
     make_read_only(publication.made)
     publication.publish()
     return publication.made
-
-
-def _check_scripts(definition: Definition, content: Path) -> None:
-    """Raise `BuildFailed` if a script of the repository cannot run on this system."""
-    for name in filter(None, (definition.post_build, definition.start)):
-        problem = script_problem(name, (content / name).read_bytes())
-        if problem:
-            raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
 
 
 def _report_what_was_found(definition: Definition, content: Path, reporter: Reporter) -> None:

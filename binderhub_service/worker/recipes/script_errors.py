@@ -1,8 +1,12 @@
-"""Why a script of a repository failed, where its text or its last words tell; pure."""
+"""Why a script of a repository cannot run, or has failed, where its text or its last words tell; pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from ...common.repo_environment import script_problem
+from ...errors import BuildFailed
 
 _NOT_FOUND = re.compile(r"(?P<program>[A-Za-z0-9._+-]{1,100}): (?:command )?not found[ \t\r]*$", re.MULTILINE)
 # Programs of other modes' images.
@@ -21,6 +25,17 @@ _CALLED_WINDOWS = re.compile(
 _NOT_EXECUTABLE = re.compile(r": (?:line )?\d{1,9}: (?P<script>[\w.+-][\w./+-]{0,200}): Permission denied[ \t\r]*$", re.MULTILINE)
 _USER_INSTALL = "Can not perform a '--user' install"
 _WINDOWS_LINE = re.compile(rb"\r\n")
+
+
+def check_scripts(scripts: Mapping[str, bytes]) -> None:
+    """Raise `BuildFailed` if one of a repository's scripts cannot run on this system.
+
+    Args:
+        scripts: their contents, by path.
+    """
+    for path, content in scripts.items():
+        if problem := script_problem(path, content):
+            raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
 
 
 def why_script_failed(script: bytes, tail: str) -> str:

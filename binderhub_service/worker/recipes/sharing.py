@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...common import labels
-from ...common.repo_environment import script_problem
-from ...errors import BuildFailed
 from ..definition import Definition
 from ..environment_files import REPO2DOCKER_FILES
 from ..environments import definition_in
 from ..image_settings import ImageSettings
 from ..job import Job
 from ..reporter import Reporter
+from .script_errors import check_scripts
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAY_LACK_FILES = frozenset({"build_failed", "dockerfile_step_failed"})
@@ -28,11 +27,8 @@ def definition_of(job: Job, content: Path) -> Definition:
         BuildFailed: as `definition_in`; or a script of the repository cannot run, because its first line names no program that is anywhere.
     """
     definition = Definition() if job.is_context else definition_in(content, REPO2DOCKER_FILES)
-    for name in filter(None, (definition.post_build, definition.start)):
-        script = definition.files[name]
-        problem = script_problem(name, script)
-        if problem and script.startswith((b"#!", *_UTF16)):  # without a program in its first line, a shell runs it
-            raise BuildFailed(problem[0], code="script_invalid", hint=problem[1])
+    # Without a program in its first line, a shell runs a script.
+    check_scripts({path: content for path, content in definition.scripts.items() if content.startswith((b"#!", *_UTF16))})
     return definition
 
 
