@@ -74,12 +74,12 @@ class Reporter:
         cwd: Path,
         environment: Mapping[str, str],
         guard: Guard,
-        translate: Callable[[str], Sequence[str]] = lambda line: (line,),
+        translate: Callable[[str], Sequence[str]] | None = None,
     ) -> Finished:
         """Run a command to its end, telling its output line by line; what it leaves running does not hold it up.
 
         Args:
-            translate: makes of a line what people are to read, one line, several or none.
+            translate: makes of a line what people are to read, one line, several or none; without it, they read the line.
 
         Raises:
             BuildFailed: the guard says so; the command is killed.
@@ -99,7 +99,9 @@ class Reporter:
                     process.wait()
         return Finished(process.returncode, "\n".join(tail))
 
-    def _report_output(self, process: subprocess.Popen[bytes], output: int, guard: Guard, translate: Callable[[str], Sequence[str]]) -> Sequence[str]:
+    def _report_output(
+        self, process: subprocess.Popen[bytes], output: int, guard: Guard, translate: Callable[[str], Sequence[str]] | None
+    ) -> Sequence[str]:
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
         rest = b""
         closed = False
@@ -113,8 +115,12 @@ class Reporter:
             last_read = min(last_read, time.monotonic() + _SURVIVORS_SECONDS) if ended else last_read
             chunk = None if closed else _read(output, 0 if ended else _POLL_SECONDS)
             closed = closed or chunk == b""
-            raw_lines, rest = _split(rest + (chunk or b""), last=closed or (ended and chunk is None))
-            lines = [line for raw in raw_lines for line in translate(raw)]
+            fresh = rest + (chunk or b"")
+            if self._left < 0 and not translate:  # nobody reads it any more
+                fresh = _last_lines(fresh)
+            lines, rest = _split(fresh, last=closed or (ended and chunk is None))
+            if translate:
+                lines = [line for raw in lines for line in translate(raw)]
             self.log(*lines)
             tail.extend(lines)
             if ended and (not chunk or time.monotonic() > last_read):
@@ -141,6 +147,11 @@ def _read(descriptor: int, timeout_seconds: float) -> bytes | None:
         return os.read(descriptor, _READ_BYTES)
     except BlockingIOError:
         return None
+
+
+def _last_lines(text: bytes) -> bytes:
+    """Return as many lines of a text as the end of an output has, and what comes behind them."""
+    return b"\n".join(text.rsplit(b"\n", _TAIL_LINES + 1)[-_TAIL_LINES - 1 :])
 
 
 def _split(text: bytes, *, last: bool) -> tuple[list[str], bytes]:

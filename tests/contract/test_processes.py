@@ -78,7 +78,7 @@ async def test_stopping_in_the_first_moment_ends_the_process_too(
 
 async def test_what_a_build_left_running_ends_with_it(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"postBuild": "#!/bin/sh\nsetsid sleep 64 &\nsleep 65 &\necho done\n"})
-    made = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")))
+    made = await build_directory.make_by_process(build_directory.ask(repository.url, repository.rev("main")))
     assert made.error is None
     assert "done" in made.log
     assert processes_of(build_directory.root) == []
@@ -104,7 +104,7 @@ async def test_a_build_survives_the_process_that_began_it(build_directory: Build
     assert pid
     assert os.getsid(pid) == pid != os.getsid(0)
     gate.open()
-    made = await build_directory.make(at_gate)
+    made = await build_directory.make_by_process(at_gate)
     assert made.error is None
     assert made.log.count(BEFORE) == 1
 
@@ -122,7 +122,7 @@ async def test_a_script_sees_no_secret_of_the_service(
     ):
         monkeypatch.setenv(name, SECRET)
     repository = new_repository({"postBuild": "#!/bin/sh\nenv\ntr '\\0' '\\n' < /proc/$PPID/environ\n"})
-    made = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")))
+    made = await build_directory.make_by_process(build_directory.ask(repository.url, repository.rev("main")))
     assert made.error is None
     log = "\n".join(made.log)
     assert "PATH=" in log
@@ -134,7 +134,7 @@ async def test_a_script_sees_no_secret_of_the_service(
 async def test_forgetting_removes_the_records(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"README.md": "x"})
     build = build_directory.ask(repository.url, repository.rev("main"))
-    await build_directory.make(build)
+    await build_directory.make_by_process(build)
     await build_directory.builder().forget(build)
     assert list((build_directory.root / "builds").iterdir()) == []
     assert await build_directory.images.exists(build.image.name)
@@ -159,7 +159,7 @@ def test_the_command_line_says_how_it_is_used(arguments: list[str]) -> None:
 async def test_a_job_is_done_once(build_directory: BuildDirectory, new_repository: NewRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = new_repository({"README.md": "x"})
     build = build_directory.ask(repository.url, repository.rev("main"))
-    await build_directory.make(build)
+    await build_directory.make_by_process(build)
     directory = job(build_directory, build)
     pid, events = directory.pid(), directory.events.read_bytes()
     work(directory.path)

@@ -366,7 +366,7 @@ async def test_two_builds_of_one_environment_at_once_make_it_once(build_director
     repository = new_repository({"requirements.txt": "common==2.0\n"})
     first = repository.rev("main")
     second = repository.commit({"README.md": "more"})
-    one, two = await asyncio.gather(*(build_directory.make(build_directory.ask(repository.url, commit)) for commit in (first, second)))
+    one, two = await asyncio.gather(*(build_directory.make_by_process(build_directory.ask(repository.url, commit)) for commit in (first, second)))
     assert (one.error, two.error) == (None, None)
     assert sum(FOUND in line for line in one.log + two.log) == 1
     assert build_directory.manifest(one.build)["environment"] == build_directory.manifest(two.build)["environment"]

@@ -23,7 +23,7 @@ import pytest
 from tests.faults.service import Service
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import ADMIN, PEOPLE
+from tests.harness.hub_config import ADMIN, PEOPLE, WITHOUT_LAB
 from tests.harness.ports import free_ports
 from tests.harness.waiting import within
 
@@ -138,6 +138,7 @@ async def public(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer
         "BinderService": {"state_dir": str(hub.state), "auth_enabled": False},
         "Launcher": {"abandoned_seconds": 3},
         "RateLimiter": {"limit": 0},
+        **WITHOUT_LAB,
     }
     service.spawn()
     try:

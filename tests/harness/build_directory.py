@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -11,11 +13,16 @@ from typing import Any
 
 from binderhub_service.builders.detached import stop_all
 from binderhub_service.builders.process import ProcessBuilder
+from binderhub_service.errors import BinderError
 from binderhub_service.images.environments import MADE, EnvironmentImages
-from binderhub_service.models import Build, Image, Phase, Source, State, now
+from binderhub_service.models import Build, Image, Kind, Phase, Source, State, now
 from binderhub_service.names import new_build_id
 from binderhub_service.worker.environment_job import EnvironmentSettings
-from binderhub_service.worker.job import ProcessLimits
+from binderhub_service.worker.job import Job, JobDirectory, ProcessLimits
+from binderhub_service.worker.main import clean_environment
+from binderhub_service.worker.processes import MARK
+from binderhub_service.worker.recipes.environment import make_image
+from binderhub_service.worker.reporter import Reporter
 from tests.harness.following import followed, texts
 from tests.harness.waiting import HANGS_SECONDS
 
@@ -71,7 +78,15 @@ class BuildDirectory:
         return Build(new_build_id(now()), source, image, State.RUNNING, Phase.FETCHING, "alice", now(), force=force)
 
     async def make(self, build: Build, limits: ProcessLimits = ProcessLimits()) -> Made:  # noqa: B008  # frozen
-        """Run a build to its end."""
+        """Run the recipe as a build's process runs it, in a thread of this one: for tests of what it makes and says."""
+        directory = JobDirectory(self.root / "builds" / build.id)
+        directory.write_job(Job.of(build, self.root.resolve(), "environment", self.settings, limits))
+        error = await asyncio.to_thread(_follow_recipe, directory)
+        told = [json.loads(line) for line in directory.events.read_bytes().splitlines()]
+        return Made(build, [report["data"]["text"] for report in told if report["kind"] == Kind.LOG], error)
+
+    async def make_by_process(self, build: Build, limits: ProcessLimits = ProcessLimits()) -> Made:  # noqa: B008  # frozen
+        """Run a build to its end, in a process of its own as the service does."""
         reports, error = await followed(self.builder(limits), build)
         return Made(build, texts(reports), error.as_dict() if error else None)
 
@@ -87,3 +102,14 @@ class BuildDirectory:
             led_to = {link.resolve() for link in (self.root / folder).glob("*") if link.is_symlink()}
             found += [path.name for path in (self.root / folder / MADE).glob("*") if path.suffix != ".lock" and path.resolve() not in led_to]
         return found
+
+
+def _follow_recipe(directory: JobDirectory) -> dict[str, Any] | None:
+    """Make what a job says; return the error it ends with."""
+    job = directory.read_job()
+    with directory.events.open("ab", buffering=0) as events:
+        try:
+            make_image(job, Reporter(events, job.limits.log_bytes), clean_environment(os.environ) | {MARK: job.build_id})
+        except BinderError as error:
+            return error.as_dict()
+    return None

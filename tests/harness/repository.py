@@ -26,6 +26,21 @@ class Submodule:
     commit: str
 
 
+# Large files of the tests are random: to compress them, or to look for what they have in common, would be in vain. What is imported stays a pack.
+_CONFIG = """\
+[core]
+	repositoryformatversion = 0
+	bare = true
+	compression = 0
+	bigFileThreshold = 1m
+[fastimport]
+	unpackLimit = 1
+[http]
+	uploadpack = true
+[uploadpack]
+	allowAnySHA1InWant = true
+"""
+
 Content = str | bytes | Link | Submodule | None
 Files = Mapping[str, Content]
 
@@ -45,11 +60,10 @@ class BareRepository:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.commits = 0
-        directory.mkdir(parents=True)
-        self._git("init", "--bare", "--quiet", "--initial-branch=main")
-        self._git("config", "core.compression", "0")  # large files of the tests are random, and take twice as long to be compressed in vain
-        self._git("config", "http.uploadpack", "true")
-        self._git("config", "uploadpack.allowAnySHA1InWant", "true")
+        for folder in ("objects", "refs"):
+            (directory / folder).mkdir(parents=True)
+        (directory / "HEAD").write_text("ref: refs/heads/main\n")
+        (directory / "config").write_text(_CONFIG)
 
     def commit(self, files: Files, branch: str = "main", message: str = "Change files", parent: str | None = None) -> str:
         """Commit `files` on top of `branch` and return the commit's SHA.
@@ -59,11 +73,11 @@ class BareRepository:
             branch: made if it is not there, starting from nothing or from `parent`.
             parent: commit or ref to start from instead of the branch's own tip.
         """
-        start = parent or (branch if self.has(f"refs/heads/{branch}") else None)
-        stream = b"".join(self._commit_stream(files, f"refs/heads/{branch}", message, self.rev(start) if start else None))
-        self._git("fast-import", "--quiet", "--force", stdin=stream)
+        ref = f"refs/heads/{branch}"
+        start = parent or (ref if self.commits and self.has(ref) else None)
+        made = self._git("fast-import", "--quiet", "--force", stdin=b"".join(self._commit_stream(files, ref, message, start)))
         self.commits += 1
-        return self.rev(f"refs/heads/{branch}")
+        return made
 
     def branch(self, name: str, at: str = "HEAD") -> str:
         """Make or move the branch `name` to `at`; return the commit's SHA."""
@@ -87,9 +101,9 @@ class BareRepository:
 
     def _commit_stream(self, files: Files, ref: str, message: str, parent: str | None) -> Iterator[bytes]:
         text = message.encode()
-        yield f"commit {ref}\ncommitter {PERSON} {self._now()} +0000\ndata {len(text)}\n".encode() + text + b"\n"
+        yield f"commit {ref}\nmark :1\ncommitter {PERSON} {self._now()} +0000\ndata {len(text)}\n".encode() + text + b"\n"
         if parent:
-            yield f"from {parent}\n".encode()
+            yield f"from {parent}^0\n".encode()
         for path, content in files.items():
             if content is None:
                 yield f"D {path}\n".encode()
@@ -101,6 +115,7 @@ class BareRepository:
             data = text_in.encode() if isinstance(text_in, str) else text_in
             mode = "120000" if isinstance(content, Link) else "100755" if data.startswith(b"#!") else "100644"
             yield f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n"
+        yield b"get-mark :1\n"
 
     def _now(self) -> int:
         return FIRST_COMMIT_AT + 60 * self.commits

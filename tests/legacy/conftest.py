@@ -15,6 +15,7 @@ import pytest
 
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
+from tests.harness.hub_config import WITHOUT_LAB
 from tests.harness.ports import free_ports
 from tests.harness.waiting import wait_for
 
@@ -31,7 +32,7 @@ def ports() -> dict[str, int]:
 def legacy_hub(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer, ports: dict[str, int]) -> Iterator[HubProcess]:
     """The hub, whose GitHub is the tests' Git server; no request may have been answered by a traceback."""
     apis = {"binder_build": True, "registry": True, "boatyard": True, "api_key": KEY, "ports": ports}
-    settings = {"LegacyApis": apis, "GitHubProvider": {"url": git_server.url}}
+    settings = {"LegacyApis": apis, "GitHubProvider": {"url": git_server.url}, **WITHOUT_LAB}
     with HubProcess(tmp_path_factory.mktemp("legacy"), more={"service": settings}) as hub:
         yield hub
         assert "/binderhub_service/handlers/" not in hub.log()

@@ -80,7 +80,7 @@ class CheckoutGit:
         """
         folder = self._content / ".git"
         try:
-            for name in ("objects", "refs"):
+            for name in ("objects/pack", "refs"):  # git makes the first itself, but not where a server gives plain files
                 (folder / name).mkdir(parents=True)
             (folder / "HEAD").write_text("ref: refs/heads/main\n")
             (folder / "config").write_text(_CONFIG.format(url=url.replace("\\", "\\\\").replace('"', '\\"')))

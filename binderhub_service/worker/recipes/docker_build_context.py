@@ -49,7 +49,7 @@ class DockerBuildContext:
         return self.work / "docker"
 
     def run(
-        self, command: Sequence[str], environment: Mapping[str, str] | None = None, translate: Callable[[str], Sequence[str]] = lambda line: (line,)
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, translate: Callable[[str], Sequence[str]] | None = None
     ) -> Finished:
         """Run a program to its end and tell what it prints.
 
