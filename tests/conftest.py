@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import logging
 import re
 import signal
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from binderhub_service.common import quick_imports
+from tests.harness.empty_database import write_empty_database
 from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
@@ -24,9 +26,9 @@ from tests.harness.hub_config import ADMIN
 from tests.harness.repository import Files
 from tests.harness.sharing import GroupScheduling, group_of
 from tests.harness.uv_cache import share_uv_cache
-from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_url
+from tests.postgresql import own_postgresql, postgresql_server_url, postgresql_store_url, postgresql_url, with_tables
 
-__all__ = ["own_postgresql", "postgresql_server_url", "postgresql_url"]  # fixtures
+__all__ = ["own_postgresql", "postgresql_server_url", "postgresql_store_url", "postgresql_url", "with_tables"]  # fixtures
 
 
 def pytest_configure() -> None:
@@ -35,6 +37,8 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     share_uv_cache()
     quick_imports.install()
+    if importlib.util.find_spec("sniffio") is None:  # httpx looks for it several times in each request; from now on it knows
+        sys.modules["sniffio"] = None  # type: ignore[assignment]  # how Python notes it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -86,10 +90,10 @@ def _loggers_stay() -> Iterator[None]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of each kind in turn."""
+    """The address of a database of each kind in turn; it has its tables already, and nothing in them."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    url: str = request.getfixturevalue("postgresql_url")
+        return write_empty_database(tmp_path / "store.sqlite")
+    url: str = request.getfixturevalue("postgresql_store_url")
     return url
 
 

@@ -19,6 +19,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from binderhub_service.store import schema_version
+from binderhub_service.store.schema import lease, metadata
 from tests.harness.ports import free_ports
 
 VARIABLE = "BINDER_TEST_POSTGRESQL"
@@ -97,6 +99,16 @@ def empty(url: str) -> None:
     engine.dispose()
 
 
+def empty_tables(url: str) -> None:
+    """Remove all rows of a database that a store has opened, and let it count from the start."""
+    names = ", ".join(name for name in metadata.tables if name != lease.name)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+        connection.execute(lease.update().values(generation=0))
+    engine.dispose()
+
+
 def new_server(address: str = "127.0.0.1") -> Iterator[PostgreSQL]:
     """Yield a running server that ends with the test, listening at an address; skip, saying why, where there is none to be had."""
     programs = programs_or_none()
@@ -131,11 +143,33 @@ def postgresql_server_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server_url: str) -> Iterator[str]:
+def postgresql_url(postgresql_server_url: str, with_tables: set[str]) -> Iterator[str]:
     """The address of an empty database; of a database that was named from outside, several processes of tests make use in turn."""
+    with_tables.discard(postgresql_server_url)
     with _turn() if VARIABLE in os.environ else contextlib.nullcontext():
         empty(postgresql_server_url)
         yield postgresql_server_url
+
+
+@pytest.fixture(scope="session")
+def with_tables() -> set[str]:
+    """The addresses of databases that have this version's tables; nobody but this process uses them."""
+    return set()
+
+
+@pytest.fixture
+def postgresql_store_url(postgresql_server_url: str, with_tables: set[str], request: pytest.FixtureRequest) -> str:
+    """The address of a database without a row, which has its tables already: to make them takes longer than most tests."""
+    if postgresql_server_url in with_tables:
+        empty_tables(postgresql_server_url)
+        return postgresql_server_url
+    url: str = request.getfixturevalue("postgresql_url")
+    engine = sa.create_engine(url)
+    schema_version.migrate(engine)
+    engine.dispose()
+    if VARIABLE not in os.environ:
+        with_tables.add(url)
+    return url
 
 
 @contextlib.contextmanager

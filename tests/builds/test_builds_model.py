@@ -17,7 +17,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
@@ -34,6 +33,7 @@ from binderhub_service.errors import BuildFailed, Conflict, NotAllowed
 from binderhub_service.images.fake import FakeImages
 from binderhub_service.models import Build, Caller, Event, Image, Kind, Phase, Report, Request, State
 from binderhub_service.store.store import Store
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import ADMIN, ALICE, BOB, CAROL, TableProvider, commit
 
 T = TypeVar("T")
@@ -154,21 +154,6 @@ class WorldBuilder(Builder):
         await self._life.turn()
 
 
-@cache
-def empty_database() -> bytes:
-    """Return the file of an empty database, made once."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s"
-
-        async def make() -> None:
-            store = Store(f"sqlite:///{path}")
-            await store.open()
-            await store.close()
-
-        asyncio.run(make())
-        return path.read_bytes()
-
-
 def read(what: Coroutine[Any, Any, T]) -> T:
     """Return the answer of a `TurningStore`, taking no turns of anybody's loop."""
     while True:
@@ -188,7 +173,7 @@ class Machine(RuleBasedStateMachine):
         self.patches.enter_context(mock.patch("binderhub_service.builds.event_log._BATCH_SECONDS", 0))
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="builds-model-"))
-        (self.folder / "s").write_bytes(empty_database())
+        write_empty_database(self.folder / "s")
         self.world = World()
         self.known: list[str] = []  # ids of builds that somebody was told
         self.cancelled: set[str] = set()  # that somebody who may end them for all wanted to end

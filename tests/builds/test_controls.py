@@ -17,6 +17,7 @@ from binderhub_service.names import server_name
 from binderhub_service.store.controls import ControlTable
 from binderhub_service.store.store import Store
 from tests.handlers.test_api import PREFIX, REPO, Service, error_of, hub_auth, service
+from tests.harness.empty_database import write_empty_database
 from tests.harness.waiting import until
 
 __all__ = ["hub_auth", "service"]  # fixtures
@@ -54,7 +55,7 @@ async def controls(tmp_path: Path) -> Controls:
 
 
 async def opened(folder: Path) -> Store:
-    store = Store(f"sqlite:///{folder / 'store.sqlite'}")
+    store = Store(write_empty_database(folder / "store.sqlite"))
     await store.open()
     return store
 

@@ -15,6 +15,7 @@ from binderhub_service.builds.event_log import _BATCH_SECONDS, EventLog, follow_
 from binderhub_service.errors import Unavailable
 from binderhub_service.models import Build, Event, Kind, State
 from binderhub_service.store.store import Store
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import build, whole
 from tests.harness.waiting import until, within
 
@@ -45,7 +46,7 @@ class CountingStore(Store):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[CountingStore]:
-    store = CountingStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = CountingStore(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     await store.create(build(1))
     yield store

@@ -17,6 +17,7 @@ from binderhub_service.models import Build, Caller, NamedBuild, Phase, Request, 
 from binderhub_service.store.named_builds import NamedBuildTable
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import DAY, build
 
 ALICE = Caller("alice", scopes=frozenset({"custom:binder:build"}))
@@ -47,7 +48,7 @@ class OneBuild:
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[NamedBuildTable]:
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = Store(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     yield NamedBuildTable(store)
     await store.close()

@@ -24,6 +24,7 @@ from binderhub_service.settings import Prepared
 from binderhub_service.store.prepared import PreparedTable
 from binderhub_service.store.store import Store
 from tests.handlers.test_api import PREFIX, REPO, Service, error_of, gate, hub_auth, service
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import commit
 from tests.harness.waiting import until
 
@@ -298,7 +299,7 @@ def test_a_name_stands_once_in_the_configuration() -> None:
 
 
 async def test_entries_of_the_configuration_come_go_and_keep_what_became_of_them(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = Store(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     table = PreparedTable(store)
 

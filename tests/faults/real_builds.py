@@ -21,6 +21,7 @@ from binderhub_service.providers.ls_remote import LsRemote
 from binderhub_service.store.store import Store
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.build_directory import BuildDirectory
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import ADMIN, ALICE, whole
 from tests.harness.waiting import wait_for, within
 
@@ -74,7 +75,7 @@ async def real_builds(
     build_directory: BuildDirectory, database: Path, limits: BuildLimits, processes: ProcessLimits, git_seconds: float = 30
 ) -> AsyncIterator[RealBuilds]:
     """Yield builds with limits, on a new database."""
-    store = Store(f"sqlite:///{database}")
+    store = Store(write_empty_database(database))
     await store.open()
     builder = build_directory.builder(processes)
     builds = Builds(

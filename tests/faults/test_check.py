@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from binderhub_service.commands.checking import take_settings_of_hub
+from binderhub_service.commands.program import run
 from binderhub_service.store.schema_version import SCHEMA_HEAD
 from tests.fake_hub import FakeHub
 from tests.faults.service import ROOT, Service
@@ -82,11 +83,12 @@ async def test_the_hubs_file_of_settings_is_looked_at(service: Service, tmp_path
 
 
 @pytest.mark.parametrize("text", BROKEN_FILES)
-async def test_a_hubs_file_that_sets_nothing_up_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+def test_a_hubs_file_that_sets_nothing_up_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
     file = tmp_path / "jupyterhub_config.py"
     file.write_text(text)
-    status, _, complaint = await ended({}, f"--hub-config={file}")
-    assert (status, complaint.strip()) == (1, f"{file} {BROKEN_FILES[text].format(file=file)}")
+    with pytest.raises(SystemExit) as end:
+        run(["check", f"--hub-config={file}"])
+    assert end.value.code == f"{file} {BROKEN_FILES[text].format(file=file)}", "Python prints it, and ends with status 1"
 
 
 @pytest.mark.parametrize(

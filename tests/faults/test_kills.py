@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +174,10 @@ class Rounds:
             "cancel": lambda: (directory / "pid").exists(),
         }
         async with within():
-            while not signs[moment.phase]():
-                if (await self.service.get(builds[0]["id"]))["state"] in {"ready", "failed"}:
+            for tries in count():
+                if signs[moment.phase]():
+                    break
+                if tries % 20 == 0 and (await self.service.get(builds[0]["id"]))["state"] in {"ready", "failed"}:
                     return  # it was too quick
                 await asyncio.sleep(0.005)
         self.seen[moment.phase] += 1

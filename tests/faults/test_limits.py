@@ -142,8 +142,8 @@ async def test_a_repository_that_is_too_large_is_refused(make_real_builds: MakeR
 
 @pytest.fixture
 def disk(build_directory: BuildDirectory) -> Iterator[Path]:
-    """A disk of 48 MB that holds the builds; the database is elsewhere."""
-    with small_disk(build_directory.root, 48) as path:
+    """A disk of 24 MB that holds the builds; the database is elsewhere."""
+    with small_disk(build_directory.root, 24) as path:
         yield path
 
 
@@ -194,7 +194,7 @@ async def test_a_disk_that_fills_up_during_a_build_is_said_and_freed_again(
 ) -> None:
     if case == "a script bit by bit" and not free_megabytes:
         pytest.skip("such a script would go on for ever, as it may")
-    repository = new_repository(FILLING[case] or {f"large-{number}": os.urandom(20 * MEGABYTE) for number in range(3)})
+    repository = new_repository(FILLING[case] or {f"large-{number}": os.urandom(10 * MEGABYTE) for number in range(3)})
     async with make_real_builds(processes=ProcessLimits(free_bytes=free_megabytes * MEGABYTE)) as made:
         ended = await made.make(repository.url)
         assert (ended.build.state, ended.code) == (State.FAILED, "disk_full"), ended.log[-3:]

@@ -60,6 +60,7 @@ from binderhub_service.store.space import Space
 from binderhub_service.store.store import Store
 from binderhub_service.store.templates import TemplateTable
 from tests.fake_hub import FakeHub, serving
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import TableProvider, commit
 from tests.harness.sse import Sent, read
 from tests.harness.waiting import until, within
@@ -131,7 +132,7 @@ def hub_auth() -> Iterator[None]:
 
 @pytest.fixture
 async def service(request: pytest.FixtureRequest, tmp_path: Path, hub_auth: None) -> AsyncIterator[Service]:
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = Store(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     async with FakeHub().running() as hub:
         for name in ("alice", "bob"):

@@ -72,6 +72,7 @@ def send_whatever(url: str, label: str, mode: GenerationMode, known: dict[str, l
             if number < len(known.get(name, ())):
                 case.path_parameters[name] = known[name][number]
         with requests.Session() as session:
+            session.trust_env = False  # it would look for proxies and logins each time
             reply = case.call(url, session, headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=ANSWER_SECONDS)
         seen[reply.status_code] += 1
         is_stream = reply.headers.get("content-type", [""])[0].startswith("text/event-stream")  # read as OpenAPI 3.2 describes it; ours is 3.1

@@ -27,6 +27,7 @@ from binderhub_service.store.store import Store
 from binderhub_service.store.temporary_users import TemporaryUserRecords
 from tests.fake_hub import serving
 from tests.handlers.test_api import PREFIX, SECRET, Service, hub_auth, service
+from tests.harness.empty_database import write_empty_database
 
 __all__ = ["hub_auth", "service"]  # fixtures
 EVENTS = {"Accept": "text/event-stream"}
@@ -106,7 +107,7 @@ async def test_who_comes_back_to_a_launch_of_their_own_is_not_counted(service: S
 
 
 async def test_neither_addresses_nor_tokens_are_stored(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 's'}")
+    store = Store(write_empty_database(tmp_path / "s"))
     await store.open()
     try:
         limited = Rates(RateLimits(per_address=3, per_token=3), RateTable(store), SECRET)

@@ -14,6 +14,7 @@ import pytest
 
 from binderhub_service.models import Build, Event, Kind, State, now
 from binderhub_service.store.caching import CachingStore
+from tests.harness.empty_database import write_empty_database
 from tests.harness.records import build
 from tests.harness.waiting import until
 
@@ -30,7 +31,7 @@ class CountingStore(CachingStore):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[CountingStore]:
-    store = CountingStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = CountingStore(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     yield store
     await store.close()
@@ -135,7 +136,7 @@ class SlowStore(CachingStore):
 
 @pytest.fixture
 async def slow(tmp_path: Path) -> AsyncIterator[SlowStore]:
-    store = SlowStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store = SlowStore(write_empty_database(tmp_path / "store.sqlite"))
     await store.open()
     yield store
     await store.close()
