@@ -18,6 +18,7 @@ import pytest
 
 from binderhub_service.common import quick_imports
 from tests.harness.empty_database import write_empty_database
+from spawner.configure import LOGGERS
 from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
@@ -79,13 +80,14 @@ def _certificates_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _loggers_stay() -> Iterator[None]:
-    """After a test that reads the service's settings, loggers are as they were: the settings' own handlers see every line of all tests to come."""
-    loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado")]
-    before = [(logger.level, logger.handlers) for logger in loggers]
+    """After a test that reads the service's settings, loggers are as they were: the settings' own handlers see every line of all tests to come,
+    and filters change them."""
+    loggers = [logging.getLogger(name) for name in ("binderhub_service", "tornado", "tornado.access", *LOGGERS)]
+    before = [(logger.level, logger.handlers, list(logger.filters)) for logger in loggers]
     yield
-    for logger, (level, handlers) in zip(loggers, before, strict=True):
+    for logger, (level, handlers, filters) in zip(loggers, before, strict=True):
         logger.setLevel(level)
-        logger.handlers = handlers
+        logger.handlers, logger.filters = handlers, filters
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -14,6 +14,7 @@ from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, Ku
 from binderhub_service.builders.kubernetes import builder as builders
 from binderhub_service.clients.credentials import Credentials
 from binderhub_service.errors import Unavailable
+from binderhub_service.models import Report
 from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, FakeCluster
 from tests.harness.following import followed
@@ -107,10 +108,11 @@ async def test_another_reason_has_its_own_time_and_its_own_line(fake: FakeCluste
     pulling = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
     await fake.put(POD, phase="Pending", **NO_ROOM)
     fake.pods[POD]["spec"] = {}
-    following = asyncio.create_task(followed(make(unschedulable_seconds=60, image_pull_seconds=0.3), BUILD))
-    await until(lambda: fake.count("WATCH"), "the watch")
+    reports: list[Report] = []
+    following = asyncio.create_task(followed(make(unschedulable_seconds=60, image_pull_seconds=0.3), BUILD, reports=reports))
+    await until(lambda: fake.count("WATCH") and reports, "the watch, and the first reason")
     await fake.put(POD, phase="Pending", **statuses(pulling))
-    reports, error = await following
+    _, error = await following
     assert [report.cursor for report in reports] == ["fetch:0:node", "fetch:0:image"]
     assert error
     assert error.code == "builder_image_pull_failed"

@@ -10,9 +10,15 @@ from binderhub_service.errors import BinderError
 from binderhub_service.models import Build, Kind, Report
 
 
-async def followed(builder: Builder, build: Build, after: str = "") -> tuple[list[Report], BinderError | None]:
-    """Follow a build to its end; return what was told, and the error that it ended with."""
-    reports: list[Report] = []
+async def followed(
+    builder: Builder, build: Build, after: str = "", *, reports: list[Report] | None = None
+) -> tuple[list[Report], BinderError | None]:
+    """Follow a build to its end; return what was told, and the error that it ended with.
+
+    Args:
+        reports: a list that what is told is put into at once.
+    """
+    reports = [] if reports is None else reports
     try:
         async for report in builder.run(build, after):
             reports.append(report)

@@ -19,6 +19,7 @@ import psutil
 from binderhub_service.common import quick_imports
 from tests.harness import sse
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
+from tests.harness.lent_environments import lend_environments
 from tests.harness.processes import assert_none_left, end_all, end_builds
 from tests.harness.waiting import HANGS_SECONDS, wait_for
 
@@ -62,6 +63,7 @@ class HubProcess:
         self.service_url = f"{self.url}/services/binder"
         self._log_file = directory / "hub.log"
         self._python = python
+        self._service_user = (more or {}).get("service_user", "")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -75,6 +77,8 @@ class HubProcess:
         """Start the hub and wait until it and its service answer."""
         if not shutil.which("configurable-http-proxy"):
             raise RuntimeError("configurable-http-proxy is not on PATH; `make test` puts it there")
+        if not self._service_user:
+            lend_environments(self.state)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "CONFIGPROXY_"))}
         with self._log_file.open("ab") as log:
             command = [self._python, *JUPYTERHUB[1:], "-f", str(self.config_file)]

@@ -12,7 +12,7 @@ from tests.harness.boatyard import FILE_BYTES, PASSWORD, archives_of_boatyard
 from tests.harness.git_server import GitServer
 from tests.harness.hub import HubProcess
 from tests.harness.web_files import serving
-from tests.kubernetes.images import builder_image, debian, registry, singleuser_image
+from tests.kubernetes.images import builder_image, debian, registry, singleuser_image, small_image
 from tests.kubernetes.kubectl import fresh_namespace, reason_to_skip, run
 from tests.legacy.conftest import KEY
 
@@ -63,7 +63,7 @@ def builds_namespace(cluster: None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def base(cluster: None) -> str:
     """An image that what boatyard builds may begin with."""
-    return debian()
+    return small_image()
 
 
 @pytest.fixture(scope="session")

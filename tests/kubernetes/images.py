@@ -17,6 +17,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.harness.small_image import FOLDER as SMALL_FOLDER
+
 ROOT = Path(__file__).parents[2]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 PROJECT = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py", "binder_client", "binderhub_service", "spawner", "chart/images")
@@ -48,6 +50,11 @@ def built(name: str, context: Path, dockerfile: str = "Dockerfile", **build_args
             )
             _buildah("push", "--quiet", "--tls-verify=false", image)
     return image
+
+
+def small_image() -> str:
+    """Return an image for builds to begin with that need no more than a shell and its programs."""
+    return built("small", SMALL_FOLDER, BASE=debian())
 
 
 def little_image() -> str:

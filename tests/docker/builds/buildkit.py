@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.docker.builds.docker_builds import docker
 from tests.harness.own_engine import own_engine
+from tests.harness.small_image import SMALL_IMAGE
 
 MODULE, VERSION = "github.com/moby/buildkit", "v0.28.1"
 IMAGE = f"binder-tests-buildkit:{VERSION}"
@@ -73,14 +74,14 @@ def privileged_engine(folder: Path) -> Iterator[str]:
     runtime.write_text(RUNTIME)
     runtime.chmod(0o755)
     with own_engine(folder, "--bridge=none", f"--add-runtime=fewer={runtime}", "--default-runtime=fewer") as engine:
-        saved = subprocess.run(("docker", "save", IMAGE, "debian:12"), check=True, capture_output=True).stdout
+        saved = subprocess.run(("docker", "save", IMAGE, SMALL_IMAGE), check=True, capture_output=True).stdout
         engine.docker("load", given=saved)
         yield engine.address
 
 
 def runs_privileged(address: str) -> bool:
     """Whether an engine can start a privileged container."""
-    command = ("docker", f"--host={address}", "run", "--rm", "--privileged", "debian:12", "true")
+    command = ("docker", f"--host={address}", "run", "--rm", "--privileged", SMALL_IMAGE, "true")
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

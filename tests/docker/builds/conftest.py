@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.builds.docker_builds import DockerBuilds, reason_to_skip, stand_in_program, uv
+from tests.harness.small_image import make_small_image
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +19,7 @@ def _an_engine_or_skipped() -> None:
     reason = reason_to_skip()
     if reason:
         pytest.skip(reason)
+    make_small_image()
 
 
 def _installed(folder: Path, version: str) -> str:

@@ -21,10 +21,11 @@ from binderhub_service.modes.docker import DockerMode
 from binderhub_service.names import digest, new_build_id
 from binderhub_service.worker.job import ProcessLimits
 from tests.docker.builds import stand_in
+from tests.harness.small_image import SMALL_IMAGE
 from tests.harness.waiting import HANGS_SECONDS
 
 SINGLEUSER = "#!/bin/sh\necho 9.9.9\n"
-DOCKERFILE = "FROM debian:12\nCOPY single /usr/local/bin/jupyterhub-singleuser\n"
+DOCKERFILE = f"FROM {SMALL_IMAGE}\nCOPY single /usr/local/bin/jupyterhub-singleuser\n"
 
 
 def docker(*arguments: str) -> str:

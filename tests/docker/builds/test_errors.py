@@ -15,6 +15,7 @@ from binderhub_service.errors import Unavailable
 from tests.docker.builds.docker_builds import DOCKERFILE, SINGLEUSER, DockerBuilds, Made, docker
 from tests.harness.git_server import Repository
 from tests.harness.registries import OwnRegistry
+from tests.harness.small_image import SMALL_IMAGE
 
 New = Callable[..., Repository]
 SECRET = "hunter2-very-secret"
@@ -51,7 +52,7 @@ async def test_a_file_that_is_to_be_copied_and_is_not_there_is_named(docker_buil
 
 
 async def test_a_dockerfile_that_is_none_names_the_line(docker_builds: DockerBuilds, new_repository: New) -> None:
-    error = await failing(docker_builds, new_repository, "FROM debian:12\nPLEASE install jupyter\n")
+    error = await failing(docker_builds, new_repository, f"FROM {SMALL_IMAGE}\nPLEASE install jupyter\n")
     assert error["code"] == "dockerfile_invalid"
     assert "unknown instruction: PLEASE" in error["message"]
 
@@ -74,7 +75,7 @@ async def test_a_base_image_that_is_not_there_is_found_out_by_an_old_repo2docker
 
 
 async def test_an_image_without_a_singleuser_server_is_none(docker_builds: DockerBuilds, new_repository: New) -> None:
-    error = await failing(docker_builds, new_repository, "FROM debian:12\n")
+    error = await failing(docker_builds, new_repository, f"FROM {SMALL_IMAGE}\n")
     assert error["code"] == "no_singleuser"
     assert "jupyterhub-singleuser is not there" in error["message"]
     assert "pip install jupyterhub" in error["hint"]
@@ -182,8 +183,8 @@ async def test_base_images_are_pulled_with_the_settings_logins_and_those_of_dock
 ) -> None:
     """By Docker's own program, and by repo2docker itself, which the operator gives arguments."""
     for registry, name in ((guarded, "hub"), (store, "stored")):
-        registry.push("debian:12", "base:1", (name, SECRET))
-    dockerfile = f"FROM {store.host}/base:1 AS other\n{DOCKERFILE.replace('debian:12', f'{guarded.host}/base:1')}COPY --from=other /etc/hostname /\n"
+        registry.push(SMALL_IMAGE, "base:1", (name, SECRET))
+    dockerfile = f"FROM {store.host}/base:1 AS other\n{DOCKERFILE.replace(SMALL_IMAGE, f'{guarded.host}/base:1')}COPY --from=other /etc/hostname /\n"
     repository = new_repository({"Dockerfile": dockerfile, "single": SINGLEUSER})
     settings: dict[str, Any] = {"registry": "", "registry_credentials": login_to(guarded), "repo2docker": request.getfixturevalue(version)}
     made = await docker_builds.build(repository.url, repository.rev("main"), repo2docker_arguments=arguments, **settings)

@@ -22,16 +22,16 @@ from binderhub_service.models import Build, Image, Kind, Phase, Source, State, n
 from binderhub_service.names import image_name, new_build_id
 from binderhub_service.worker.job import ProcessLimits
 from binderhub_service.worker.pod_job import PodSettings
-from tests.kubernetes.images import debian, registry
+from tests.kubernetes.images import registry, small_image
 
 SINGLEUSER = "#!/bin/sh\necho 9.9.9\n"
 TYPES = f"{OCI_MANIFEST}, application/vnd.docker.distribution.manifest.v2+json"
 LOGIN = Login("registry.example.org", "me", "the-password-of-a-registry")
 
 
-def dockerfile(*more: str) -> dict[str, str]:
-    """Return the files of a repository whose image servers can start from, with more instructions at the end."""
-    lines = [f"FROM {debian()}", "COPY single /usr/local/bin/jupyterhub-singleuser", *more]
+def dockerfile(*more: str, base: str = "") -> dict[str, str]:
+    """Return the files of a repository whose image servers can start from, with more instructions at the end, on a small base or another one."""
+    lines = [f"FROM {base or small_image()}", "COPY single /usr/local/bin/jupyterhub-singleuser", *more]
     return {"Dockerfile": "\n".join(lines) + "\n", "single": SINGLEUSER}
 
 

@@ -15,7 +15,7 @@ from binderhub_service.models import Image
 from binderhub_service.worker.job import ProcessLimits
 from tests.harness.git_server import Repository
 from tests.harness.registries import OwnRegistry
-from tests.kubernetes.images import copy_image, debian, registry
+from tests.kubernetes.images import copy_image, debian, registry, small_image
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, dockerfile, is_there, repositories
 
 New = Callable[..., Repository]
@@ -57,7 +57,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
 async def test_everything_that_goes_wrong_has_its_code_and_nothing_unfinished_is_pushed(builder_pods: BuilderPods, new_repository: New) -> None:
     builds = {}
     for code, (files, _) in FAILING.items():
-        written = {name: text.replace("REGISTRY", registry()).replace("BASE", debian()) for name, text in files.items()}
+        written = {name: text.replace("REGISTRY", registry()).replace("BASE", small_image()) for name, text in files.items()}
         repository = new_repository(written, name=code)
         builds[code] = builder_pods.ask(repository.url, repository.rev("main"))
     made = dict(zip(builds, await asyncio.gather(*(builder_pods.build(build) for build in builds.values())), strict=True))
@@ -73,7 +73,7 @@ async def test_everything_that_goes_wrong_has_its_code_and_nothing_unfinished_is
 
 async def test_code_of_a_repository_finds_no_credential_and_no_way_out(builder_pods: BuilderPods, new_repository: New) -> None:
     """The build step has none; what reads the logins of Git and registries runs nothing that a repository says."""
-    repository = new_repository(dockerfile(*LOOK))
+    repository = new_repository(dockerfile(*LOOK, base=debian()))
     made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")))
     assert made.error is None, (made.error, made.text)
     assert "chroot: Operation not permitted" in made.text
@@ -114,7 +114,7 @@ async def test_a_private_base_image_is_fetched_by_its_login_which_no_other_step_
         login = replace(login, registry=private.host)
         base = f"{private.host}/private/debian:12"
         copy_image(debian(), base, f"{login.username}:{login.password}")
-        files = dockerfile(*LOOK)
+        files = dockerfile(*LOOK, base=debian())
         repository = new_repository({**files, "Dockerfile": files["Dockerfile"].replace(debian(), base)})
         ask, plain = builder_pods.ask(repository.url, repository.rev("main")), {"plain_http_registries": (registry(), private.host)}
         refused = await builder_pods.build(replace(ask, id=f"{ask.id}x"), credentials=[login], **plain)

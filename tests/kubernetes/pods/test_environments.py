@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from tests.harness.git_server import Repository
-from tests.kubernetes.images import debian
+from tests.kubernetes.images import small_image
 from tests.kubernetes.kubectl import run
 from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, repositories
 
@@ -17,11 +17,11 @@ async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: B
     builder_pods = stand_in_builds
     repository = new_repository({"requirements.txt": "numpy\n", "old.ipynb": "1", "keep.txt": "k", "start": 'exec "$@"\n'})
     begun = time.monotonic()
-    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=small_image())
     assert first.error is None, (first.error, first.text)
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
     again = time.monotonic()
-    second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=debian())
+    second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=small_image())
     ended = time.monotonic()
     assert second.error is None, (second.error, second.text)
     assert any("nothing to install" in line for line in second.log)
@@ -48,8 +48,8 @@ async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: B
 async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: BuilderPods, new_repository: New) -> None:
     builder_pods = stand_in_builds
     repository = new_repository({"requirements.txt": "scipy\n"})
-    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
-    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main"), force=True), base_image=debian())
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=small_image())
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main"), force=True), base_image=small_image())
     assert (first.error, made.error) == (None, None), made.text
     assert "STEP" in made.text
     assert Pushed(made.image).labels["binder.build"] == made.build.id
@@ -58,7 +58,7 @@ async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: Builde
 async def test_an_environment_that_needs_more_than_its_files_is_built_with_all(stand_in_builds: BuilderPods, new_repository: New) -> None:
     builder_pods = stand_in_builds
     repository = new_repository({"install.R": "scan('needed')\n", "needed": "numpy"})
-    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=debian())
+    made = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=small_image())
     assert made.error is None, (made.error, made.text)
     assert any("building once more, with the whole repository" in line for line in made.log)
     assert len(repositories(builder_pods.prefix)) == 1, "no environment"

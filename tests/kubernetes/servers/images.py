@@ -16,7 +16,6 @@ from tests.kubernetes.images import MANIFEST, built, python_image
 FAKE_DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 jovyan
 COPY --chmod=755 jupyterhub-singleuser /fake/
 ENV PATH=/fake:$PATH
@@ -28,6 +27,7 @@ COMMIT_DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
 USER root
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*
 COPY commit.bundle /srv/
 RUN git clone -q /srv/commit.bundle /srv/repo
 ENV REPO_DIR=/srv/repo
