@@ -18,6 +18,7 @@ import psutil
 
 from tests.faults.program import UV_VARIABLE
 from tests.harness import sse
+from tests.harness.empty_database import write_empty_database
 from tests.harness.ports import free_ports
 from tests.harness.waiting import within
 
@@ -68,7 +69,10 @@ class Service:
         await self.answers()
 
     def spawn(self) -> None:
-        """Start it."""
+        """Start it; the first time with a database that has its tables already, unless the test has its own or other code runs."""
+        if self.source == ROOT and "database_url" not in self.settings.get("BinderService", {}) and not self.state.exists():
+            self.state.mkdir(mode=0o700)
+            write_empty_database(self.state / "service.sqlite")
         command = [sys.executable, "-m", "tests.faults.program"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.source, env=os.environ | self.environment(), stdout=log, stderr=log)
