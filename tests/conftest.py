@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from binderhub_service.common import quick_imports
-from tests.harness.empty_database import write_empty_database
 from spawner.configure import LOGGERS
+from tests.harness.empty_database import write_empty_database
 from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
