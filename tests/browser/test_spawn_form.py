@@ -54,7 +54,9 @@ def run_first_cell(page: Any) -> None:
     page.keyboard.press("Shift+Enter")
 
 
-def test_a_pasted_address_ends_with_a_cell_that_has_run(form: Any, new_repository: NewRepository) -> None:
+def test_a_pasted_address_ends_with_a_cell_that_has_run(page_of: Callable[..., Any], new_repository: NewRepository) -> None:
+    form = page_of("alice", lab=True)
+    form.goto("/hub/spawn")
     repository = new_repository(cases.load("requirements").files())
     fill(form, repository.url, path="analysis.ipynb")
     start(form)

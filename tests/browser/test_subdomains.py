@@ -9,10 +9,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from tests.browser.conftest import WAIT_MS
+from tests.browser.conftest import WAIT_MS, refuse_lab, sign_in
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import PASSWORD
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 pytestmark = pytest.mark.browser
@@ -49,14 +48,11 @@ def subdomains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubdomainHu
 @pytest.fixture
 def page(browser: Any, subdomains: SubdomainHub) -> Iterator[Any]:
     """A page in which alice is signed in to the hub, and not yet to the service."""
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    page.goto(subdomains.address("hub.localhost", "/hub/login"))
-    page.get_by_label("Username").fill("alice")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/login" not in url)
+    refuse_lab(page)
+    sign_in(page, "alice", subdomains.address("hub.localhost", ""))
     yield page
     context.close()
     subdomains.stop_servers("alice")
