@@ -128,7 +128,7 @@ def test_binderhub_client_runs_a_cell(hub: HubProcess, alice: str, page_of: Call
 
 
 def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
-    with browser.new_context(base_url=public_hub.url) as context:
+    with browser.new_context(base_url=public_hub.url, reduced_motion="reduce") as context:
         page = context.new_page()
         serve(page, thebe=npm_package("thebe"))
         show(page, THEBE_PAGE)
@@ -143,7 +143,7 @@ def test_thebe_runs_a_cell(browser: Any, public_hub: HubProcess, repository: Rep
 def test_a_link_on_a_public_hub_launches_by_itself_once_a_person_has_opened_it(browser: Any, public_hub: HubProcess, repository: Repository) -> None:
     link = f"{public_hub.service_url}/v2/{spec_of(repository)}?urlpath=/api/status"
     before = [user["name"] for user in public_hub.api("GET", "/users").json()]
-    with browser.new_context() as context:
+    with browser.new_context(reduced_motion="reduce") as context:
         page = context.new_page()
         page.set_content(f'<img src="{link}"><iframe src="{link}"></iframe><a href="{link}">Launch</a>')
         page.wait_for_load_state("networkidle")

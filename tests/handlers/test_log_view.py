@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
+from tests.browser.conftest import FLAGS
+
 STATIC = Path(__file__).parents[2] / "binderhub_service" / "static"
 ORIGIN = "http://pages.test"
 PAGE = f"""<!doctype html><meta charset=utf-8><link rel=stylesheet href={ORIGIN}/style.css><div id=log></div>
@@ -17,7 +19,6 @@ PAGE = f"""<!doctype html><meta charset=utf-8><link rel=stylesheet href={ORIGIN}
   window.log = new Log(document.getElementById("log"), {{ wholeLog: "/whole", limit: 50 }});
 </script>"""
 HOSTILE = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>\x1b]8;;javascript:alert(1)\x1b\\link\x1b]8;;\x1b\\"
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +29,7 @@ def page() -> Iterator[Page]:
     if chromium is None:
         pytest.skip("chromium is not on PATH")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 375, "height": 600})
         page.route(f"{ORIGIN}/**", answer)
         yield page
