@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import WAIT_MS, chromium
+from tests.browser.conftest import WAIT_MS, chromium, sign_in
 from tests.docker.servers.engine import FAKE_DOCKERFILE, FAKE_SERVER, TestEngine, reason_to_skip
 from tests.harness.boatyard import FILE_BYTES, PASSWORD, archives_of_boatyard
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import PASSWORD as LOGIN
 from tests.harness.web_files import serving
 from tests.legacy.conftest import KEY, Api
 
@@ -97,14 +96,10 @@ def boatyard(legacy_hub: HubProcess) -> Api:
 def alices_page(legacy_hub: HubProcess) -> Iterator[Any]:
     """A page of a real browser in which alice is signed in to the hub in docker mode; no script of a page may have failed in the end."""
     with chromium() as browser:
-        page = browser.new_page(base_url=legacy_hub.url)
+        page = browser.new_page(base_url=legacy_hub.url, reduced_motion="reduce")
         page.set_default_timeout(WAIT_MS)
         failed: list[str] = []
         page.on("pageerror", lambda error: failed.append(str(error)))
-        page.goto("/hub/login")
-        page.get_by_label("Username").fill("alice")
-        page.get_by_label("Password").fill(LOGIN)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/login" not in url)
+        sign_in(page, "alice")
         yield page
         assert failed == []
