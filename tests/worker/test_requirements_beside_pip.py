@@ -109,6 +109,22 @@ FILES: dict[str, Text | Mapping[str, Text]] = {
 }
 
 
+PIP = """
+import json, os, sys
+import pip._internal.commands.install, pip._internal.resolution.resolvelib.resolver
+from pip._internal.cli.main import main
+
+for line in sys.stdin:
+    folder, *arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.dup2(2, 1)
+        os._exit(main(arguments))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
     index = PackageIndex(tmp_path_factory.mktemp("index"))
@@ -133,16 +149,34 @@ def write(folder: Path, files: Mapping[str, Text], values: Mapping[str, str]) ->
         path.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
-def by_pip(folder: Path, index: str) -> set[str] | None:
+@pytest.fixture(scope="module")
+def pip() -> Iterator[subprocess.Popen[str]]:
+    """Pip, which has imported everything once, for one command a line: a folder, then arguments. It answers with the exit status."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PIP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        yield process
+
+
+def by_pip(pip: subprocess.Popen[str], folder: Path, index: str) -> set[str] | None:
     """Return what pip would install, as ``name``, or ``name==version`` from the index; None if it refuses."""
-    command = (sys.executable, "-m", "pip", "--isolated", "install", "--dry-run", "--ignore-installed", "--no-input", "--quiet")
+    command = ("--isolated", "install", "--dry-run", "--ignore-installed", "--no-input", "--quiet")
     asked = ("--report", "report.json", "--index-url", index, "-r", "requirements.txt")
-    ended = subprocess.run([*command, *asked], cwd=folder, capture_output=True, check=False)
-    if ended.returncode:
+    assert pip.stdin
+    assert pip.stdout
+    pip.stdin.write(json.dumps([str(folder), *command, *asked]) + "\n")
+    pip.stdin.flush()
+    if pip.stdout.readline() != "0\n":
         return None
     report = folder / "report.json"
     found = json.loads(report.read_text())["install"] if report.exists() else []
     return {named(one["metadata"]["name"], "" if one["is_direct"] else one["metadata"]["version"]) for one in found}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for uv, which has nothing of what other people have cached."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def by_uv(folder: Path, index: str, cache: Path) -> set[str] | None:
@@ -168,12 +202,11 @@ def named(name: str, version: str) -> str:
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_uv_installs_what_pip_installs(case: str, index: PackageIndex, tmp_path: Path) -> None:
+def test_uv_installs_what_pip_installs(case: str, index: PackageIndex, pip: subprocess.Popen[str], cache: Path, tmp_path: Path) -> None:
     given = FILES[case]
     files = given if isinstance(given, Mapping) else {"requirements.txt": given}
     wheel = index.root / "six" / "six-1.16.0-py3-none-any.whl"
     values = {"index": index.url, "six": hashlib.sha256(wheel.read_bytes()).hexdigest(), "zeros": "0" * 64}
     for tool in ("pip", "uv"):
         write(tmp_path / tool, files, values)
-    pip = by_pip(tmp_path / "pip", index.url)
-    assert by_uv(tmp_path / "uv", index.url, tmp_path / "cache") == pip
+    assert by_uv(tmp_path / "uv", index.url, cache) == by_pip(pip, tmp_path / "pip", index.url)
