@@ -26,11 +26,12 @@ LOOK = (
     "RUN for place in /proc/[0-9]*/root/job; do ! test -e $place || echo FOUND $place; done",
     "RUN cat /proc/[0-9]*/environ | tr '\\0' '\\n'; mount -t tmpfs none /mnt || unshare -Ur true || mknod /x b 254 0 || echo powerless",
 )
+# The code of an error, what the Dockerfile says, and the error's sentence.
 FAILING = {
-    "dockerfile_step_failed": (dockerfile("RUN echo one && exit 7"), "The instruction RUN echo one && exit 7 failed with exit status 7."),
-    "dockerfile_invalid": (dockerfile("PLEASE install jupyter"), 'The Dockerfile cannot be understood: Unknown instruction: "PLEASE".'),
-    "base_image_pull_failed": ({"Dockerfile": "FROM REGISTRY/nobody/nothing:1\n"}, "The base image REGISTRY/nobody/nothing:1 could not be pulled."),
-    "no_singleuser": ({"Dockerfile": "FROM BASE\n"}, "The image cannot be used by a hub: jupyterhub-singleuser is not there."),
+    "dockerfile_step_failed": ("FROM BASE\nRUN echo one && exit 7\n", "The instruction RUN echo one && exit 7 failed with exit status 7."),
+    "dockerfile_invalid": ("FROM BASE\nPLEASE install jupyter\n", 'The Dockerfile cannot be understood: Unknown instruction: "PLEASE".'),
+    "base_image_pull_failed": ("FROM REGISTRY/nobody/nothing:1\n", "The base image REGISTRY/nobody/nothing:1 could not be pulled."),
+    "no_singleuser": ("FROM BASE\n", "The image cannot be used by a hub: jupyterhub-singleuser is not there."),
 }
 
 
@@ -56,9 +57,8 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
 
 async def test_everything_that_goes_wrong_has_its_code_and_nothing_unfinished_is_pushed(builder_pods: BuilderPods, new_repository: New) -> None:
     builds = {}
-    for code, (files, _) in FAILING.items():
-        written = {name: text.replace("REGISTRY", registry()).replace("BASE", small_image()) for name, text in files.items()}
-        repository = new_repository(written, name=code)
+    for code, (text, _) in FAILING.items():
+        repository = new_repository({"Dockerfile": text.replace("REGISTRY", registry()).replace("BASE", small_image())}, name=code)
         builds[code] = builder_pods.ask(repository.url, repository.rev("main"))
     made = dict(zip(builds, await asyncio.gather(*(builder_pods.build(build) for build in builds.values())), strict=True))
     for code, (_, message) in FAILING.items():
