@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,12 +186,21 @@ def processes_in(folder: Path) -> Mapping[int, list[Path]]:
         folder: its real path.
     """
     found = {}
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        words = [process.info["cwd"] or "", *(process.info["cmdline"] or [])]
-        places = [place for word in words if word.startswith("/") and (place := Path(word)).is_relative_to(folder)]
+    for process in psutil.process_iter():
+        places = [place for word in _words_of(process) if word.startswith("/") and (place := Path(word)).is_relative_to(folder)]
         if places and process.pid != os.getpid():
             found[process.pid] = places
     return found
+
+
+def _words_of(process: psutil.Process) -> list[str]:
+    """Return the folder that a process works in and the words of its command, as far as there is one and this user may see it."""
+    words: list[str] = []
+    with suppress(psutil.Error, OSError):  # it ends just now, or is somebody else's
+        words.append(process.cwd())
+    with suppress(psutil.Error, OSError):
+        words += process.cmdline()
+    return words
 
 
 def _copies_in(home: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 import httpx
+import psutil
 import pytest
 
 from binderhub_service.builds.cleaner import Budget, Cleaner
@@ -23,7 +24,7 @@ from binderhub_service.errors import Unavailable
 from binderhub_service.monitoring.metrics import Metrics
 from binderhub_service.process.tasks import Tasks
 from binderhub_service.store.space import Space
-from binderhub_service.working_copies import WorkingCopies
+from binderhub_service.working_copies import WorkingCopies, processes_in
 from spawner.account import HomeOwner, account_of
 from spawner.local.homes import Homes
 from spawner.local.working_copy import copy_of
@@ -67,6 +68,19 @@ def server_in(copy: Path) -> Iterator[None]:
 
 def account(number: int, name: str) -> HomeOwner:
     return account_of(number, name, LONG_AGO)
+
+
+def test_processes_that_end_while_they_are_looked_at_hide_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = psutil.Process.cwd
+
+    def cwd(process: psutil.Process) -> str:
+        if process.pid == os.getpid():
+            raise FileNotFoundError  # as Linux answers when a process has let go of its folder and is not gone yet
+        return where(process)
+
+    monkeypatch.setattr(psutil.Process, "cwd", cwd)
+    with server_in(tmp_path):
+        assert [*processes_in(tmp_path.resolve()).values()] == [[tmp_path.resolve()]]
 
 
 async def test_a_command_lists_peoples_files_and_removes_one_or_all_of_a_person(
