@@ -21,6 +21,7 @@ _PASSING = re.compile(
     r"|hung up unexpectedly|Operation too slow|Empty reply",
     re.IGNORECASE,
 )
+_ALL_OR_NOTHING = re.compile(r"does not support (?:shallow|--depth)|expected shallow/unshallow", re.IGNORECASE)
 # Of git with GnuTLS and with OpenSSL.
 _CERTIFICATE = re.compile(
     r"server certificate verification failed|SSL certificate problem|certificate subject name|error setting certificate"
@@ -44,6 +45,11 @@ def may_pass(messages: str) -> bool:
     return bool(_PASSING.search(messages))
 
 
+def gives_no_part(messages: str) -> bool:
+    """Say whether a server gives whole histories alone: one of plain files, or one that does not know shallow clones."""
+    return bool(_ALL_OR_NOTHING.search(messages))
+
+
 def says_not_trusted(messages: str) -> bool:
     """Say whether a server's certificate is of an unknown authority, of another host, or too old; or those that are trusted cannot be read."""
     return bool(_CERTIFICATE.search(messages))
@@ -58,6 +64,8 @@ def reason_in(messages: str) -> str:
     """Return why git failed, in git's words for what is known."""
     if says_not_trusted(messages):
         return "its certificate is not trusted here"
+    if gives_no_part(messages):
+        return "it gives whole histories alone"
     known = _REASON.search(messages)
     return known[0] if known else "it did not answer as a Git server does"
 

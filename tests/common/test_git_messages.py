@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from binderhub_service.common.git_messages import progress_in, reason_in
+from binderhub_service.common.git_messages import gives_no_part, progress_in, reason_in
 
 PROGRESS = {
     "Receiving objects: 100% (3/3), done.": "Receiving objects: 100% (3/3), done.",
@@ -19,6 +19,19 @@ HOSTILE = [
     "fatal: http://h/x/info/refs not valid: is this a git repository? secret",
     "secret\rsecret",
 ]
+# By servers of plain files, with git of different ages, and by servers that know no shallow clones.
+NO_PART = [
+    "fatal: dumb http transport does not support shallow capabilities",
+    "fatal: dumb http transport does not support --depth",
+    "fatal: Server does not support shallow clients",
+    "fatal: expected shallow/unshallow, got NAK\nfatal: the remote end hung up unexpectedly",
+]
+
+
+@pytest.mark.parametrize("messages", NO_PART)
+def test_servers_that_give_whole_histories_alone_are_known(messages: str) -> None:
+    assert gives_no_part(messages)
+    assert reason_in(messages) == "it gives whole histories alone"
 
 
 @pytest.mark.parametrize("line", PROGRESS)

@@ -274,6 +274,21 @@ async def test_submodules_are_checked_out(build_directory: BuildDirectory, new_r
     assert Path(build_directory.manifest(made.build)["content"], "sub", "inner.txt").read_text() == "deep"
 
 
+async def test_a_submodule_of_a_server_that_gives_no_part_of_a_history_is_checked_out(
+    build_directory: BuildDirectory, dumb_server: tuple[BareRepository, str], new_repository: NewRepository, tmp_path: Path
+) -> None:
+    sub, url = dumb_server
+    old = sub.commit({"inner.txt": "old"})
+    sub.commit({"inner.txt": "new"})
+    sub._git("gc", "--quiet")
+    sub._git("update-server-info")
+    repository = new_repository({"a": "b"})
+    with_submodule(repository, tmp_path / "clone", url, old)
+    made = await make(build_directory, repository)
+    assert made.error is None, made.log
+    assert Path(build_directory.manifest(made.build)["content"], "sub", "inner.txt").read_text() == "old"
+
+
 async def test_a_submodule_cannot_lead_into_this_machine(build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path) -> None:
     sub = new_repository({"inner.txt": "deep"}, name="sub")
     repository = new_repository({"a": "b"})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...common.address_rules import ASK_FOR_PUBLIC, not_public
 from ...common.git_environment import git_environment, login_options
-from ...common.git_messages import may_pass, progress_in, reason_in, says_disk_full, says_not_there
+from ...common.git_messages import gives_no_part, may_pass, progress_in, reason_in, says_disk_full, says_not_there
 from ...errors import BuildFailed
 from ..guards import Guard, disk_full
 from ..reporter import Reporter
@@ -106,7 +106,7 @@ class CheckoutGit:
         command = (*(word for name, value in settings.items() for word in ("-c", f"{name}={value}")), *arguments)
         went_well = self._once(command, folder)
         for seconds in _RETRY_SECONDS:
-            if went_well or self._is_refused() or not may_pass(self._said()):
+            if went_well or self._is_refused() or self.gives_no_part or not may_pass(self._said()):
                 break
             self._reporter.log(f"The Git server has a problem; trying again in {seconds} s.")
             time.sleep(seconds)
@@ -134,6 +134,11 @@ class CheckoutGit:
     def says_not_there(self) -> bool:
         """Whether git failed last because a repository is not there, or not for everybody."""
         return says_not_there(self._said())
+
+    @property
+    def gives_no_part(self) -> bool:
+        """Whether git failed last because the server gives whole histories alone."""
+        return gives_no_part(self._said())
 
     def check_allowed(self, what: str) -> None:
         """Check that git was not kept from a host; raises `BuildFailed`."""

@@ -44,13 +44,19 @@ def fetch_submodules(git: CheckoutGit, content: Path) -> dict[str, str]:
         folder = folders.pop()
         for submodule in _submodules_in(git, content, folder):
             where = str(PurePosixPath(folder, submodule.path))
-            if not git.run("submodule", "update", "--progress", "--init", "--depth=1", "--", f":(literal){submodule.path}", folder=folder):
+            if not _update(git, submodule, folder):
                 git.check_allowed(f"The submodule {_shown(where)} of the repository")
                 raise _failure(git, submodule, folder, where)
             if (content / where / ".git").is_file():
                 folders.append(where)
                 fetched[where] = _address(git, submodule, folder)
     return fetched
+
+
+def _update(git: CheckoutGit, submodule: _Submodule, folder: str) -> bool:
+    """Fetch a submodule and check it out, with all its history only where the server gives no part of it; say whether that went well."""
+    update, what = ("submodule", "update", "--progress", "--init"), ("--", f":(literal){submodule.path}")
+    return git.run(*update, "--depth=1", *what, folder=folder) or (git.gives_no_part and git.run(*update, *what, folder=folder))
 
 
 def _submodules_in(git: CheckoutGit, content: Path, folder: str) -> Iterator[_Submodule]:
