@@ -39,7 +39,7 @@ setup(
         "prometheus-client>=0.20",
         "httpx>=0.27",
         "httpx-sse>=0.4.2",
-        "psutil>=5.9.8",
+        "psutil>=7.0",
         "cachetools>=5.3.3",
         "jupyter-events>=0.12",
         "python-multipart>=0.0.20",
