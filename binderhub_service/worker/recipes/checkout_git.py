@@ -111,11 +111,15 @@ class CheckoutGit:
             self._reporter.log(f"The Git server has a problem; trying again in {seconds} s.")
             time.sleep(seconds)
             went_well = self._once(command, folder)
-        if not went_well and says_disk_full(self._said()):
+        if went_well:
+            return True
+        if says_disk_full(self._said()):
             raise disk_full()
-        if not went_well and not self._is_refused():
+        if self.gives_no_part:
+            self._reporter.log("The server gives no part of a history.")
+        elif not self._is_refused():
             self._reporter.log(f"git {arguments[0]} failed: {self.reason}.")
-        return went_well
+        return False
 
     def output(self, *arguments: str, folder: str = "") -> str:
         """Return what git prints about the checkout, without asking a server; empty if it fails."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...common import quick_imports
 
-_MARK = ".tried"
+MARK_FILE = ".tried"
+"""What an environment has in it in which a server was tried."""
 # Scripts hold the environment's own path, the next says who asked for a package, and the record has no digest of itself.
 _DIFFERS_ALWAYS = (b"../../../bin/", b"/REQUESTED,", b"/RECORD,,")
 _NO_DIGEST = b",,"
@@ -40,7 +41,7 @@ def _mark_of(environment: Path) -> str:
 
 def note_tried(environment: Path, mark: str) -> None:
     """Note in an environment that a server starts in it."""
-    (environment / _MARK).write_text(mark, encoding="ascii")
+    (environment / MARK_FILE).write_text(mark, encoding="ascii")
 
 
 def is_tried(mark: str, environments: Iterable[Path]) -> bool:
@@ -50,6 +51,6 @@ def is_tried(mark: str, environments: Iterable[Path]) -> bool:
 
 def _noted(environment: Path) -> str:
     try:
-        return (environment / _MARK).read_text(encoding="ascii")
+        return (environment / MARK_FILE).read_text(encoding="ascii")
     except OSError:  # it was made by a script as well, or is gone meanwhile
         return ""
