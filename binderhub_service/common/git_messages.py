@@ -46,7 +46,7 @@ def may_pass(messages: str) -> bool:
 
 
 def gives_no_part(messages: str) -> bool:
-    """Say whether a server gives whole histories alone: one of plain files, or one that does not know shallow clones."""
+    """Say whether a server gives whole histories alone: one of plain files, or a server without shallow clones."""
     return bool(_ALL_OR_NOTHING.search(messages))
 
 
