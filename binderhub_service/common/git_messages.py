@@ -21,6 +21,7 @@ _PASSING = re.compile(
     r"|hung up unexpectedly|Operation too slow|Empty reply",
     re.IGNORECASE,
 )
+_NO_COMMIT = re.compile(r"reference is not a tree|unable to read tree", re.IGNORECASE)
 _ALL_OR_NOTHING = re.compile(r"does not support (?:shallow|--depth)|expected shallow/unshallow", re.IGNORECASE)
 # Of git with GnuTLS and with OpenSSL.
 _CERTIFICATE = re.compile(
@@ -66,6 +67,8 @@ def reason_in(messages: str) -> str:
         return "its certificate is not trusted here"
     if gives_no_part(messages):
         return "it gives whole histories alone"
+    if _NO_COMMIT.search(messages):
+        return "the commit is not in what the server gave"
     known = _REASON.search(messages)
     return known[0] if known else "it did not answer as a Git server does"
 

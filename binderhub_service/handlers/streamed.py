@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
 from asyncio import Future
 from typing import Any
 
 from tornado import web
+from tornado.http1connection import HTTP1Connection
+from tornado.ioloop import IOLoop
 
 from ..clients.contents import ContentWriter
+
+_LINGER_SECONDS = 30  # as nginx does: lingering_time of its core module
+_CHUNK_BYTES = 64 * 1024
 
 
 @web.stream_request_body
@@ -15,7 +24,8 @@ class StreamedBody(web.RequestHandler):
     """Comes first among a handler's bases; what is to be checked before the body is read is in `admit`.
 
     Tornado closes a connection whose request was answered before its body was read, and does not say so: the hub's proxy would send the next
-    person's request into the closed connection, and answer it with 503.
+    person's request into the closed connection, and answer it with 503. And what is closed with unread bytes in it is reset, which may reach the
+    client before the answer does (RFC 9112, 9.6): the rest of such a request is read, and thrown away.
     """
 
     _is_admitted = False
@@ -30,9 +40,14 @@ class StreamedBody(web.RequestHandler):
 
     def finish(self, chunk: Any = None) -> Future[None]:
         """Finish; say that the connection is closed if it will be."""
-        if not self._is_admitted:
-            self.set_header("Connection", "close")
-        return super().finish(chunk)
+        if self._is_admitted:
+            return super().finish(chunk)
+        self.set_header("Connection", "close")
+        rest = _second_socket(self.request.connection)
+        sent = super().finish(chunk)
+        if rest:
+            IOLoop.current().spawn_callback(_read_to_end, rest, sent)
+        return sent
 
 
 class KeptBody(StreamedBody):
@@ -52,3 +67,23 @@ class KeptBody(StreamedBody):
     def _end(self) -> None:
         if self._writer:
             self._writer.discard()
+
+
+def _second_socket(connection: object) -> socket.socket | None:
+    """Return a connection's socket once more, which Tornado does not close; None if the client has gone."""
+    if not isinstance(connection, HTTP1Connection) or connection.stream.closed():
+        return None
+    second = socket.socket(fileno=os.dup(connection.stream.socket.fileno()))
+    second.setblocking(False)
+    return second
+
+
+async def _read_to_end(rest: socket.socket, sent: Future[None]) -> None:
+    """Read what still comes of a request, once its answer was sent, for as long as a client may take to notice that."""
+    loop = asyncio.get_running_loop()
+    with rest, contextlib.suppress(OSError):  # among others TimeoutError, and a client that has gone
+        async with asyncio.timeout(_LINGER_SECONDS):
+            await sent
+            rest.shutdown(socket.SHUT_WR)
+            while await loop.sock_recv(rest, _CHUNK_BYTES):
+                pass

@@ -81,6 +81,7 @@ def test_any_text_can_be_redacted_and_once_is_enough(text: str) -> None:
 
 MEBIBYTE = 1024 * 1024
 MOST_SECONDS = 0.01
+PARTS = 8
 # fmt: off
 UNITS = [
     "a", " ", "-", "é", "'", "\x00", "://", "a://", "a://b:", "a://b@", "x@", "ssh://git@h ", "?token=", "?a", "?token", "&",
@@ -90,14 +91,20 @@ UNITS = [
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_mebibyte_of_anything_costs_milliseconds(unit: str) -> None:
+def test_a_mebibyte_of_anything_costs_milliseconds_or_on_a_slow_machine_what_its_length_says(unit: str) -> None:
     text = (unit * MEBIBYTE)[:MEBIBYTE]
+    seconds = seconds_of(text)
+    assert seconds < MOST_SECONDS or seconds < 2 * PARTS * seconds_of(text[: MEBIBYTE // PARTS])
+
+
+def seconds_of(text: str) -> float:
+    """Return how many seconds of this thread a text takes; the least of ten, as a processor that others use as well is slower for a while."""
     taken = []
-    for _ in range(10):  # a processor that others use as well is slower for a while
+    for _ in range(10):
         begun = time.thread_time()
         redact(text)
         taken.append(time.thread_time() - begun)
-    assert min(taken) < MOST_SECONDS
+    return min(taken)
 
 
 CREDENTIALS = [

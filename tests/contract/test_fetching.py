@@ -61,7 +61,9 @@ async def test_a_build_fetches_from_an_excepted_host(build_directory: BuildDirec
 
 SECRET = "s3cret-of-the-inside"
 ANSWERS = {
-    "a page": ("text/html", f"<html>{SECRET}</html>"),
+    "a page": ("text/html", f"<html>\n{SECRET}\n</html>\n"),
+    "a page in one line": ("text/html", f"<html>{SECRET}</html>"),
+    "nothing": ("text/plain", ""),
     "what is nearly git": ("application/x-git-upload-pack-advertisement", f"{SECRET} and more\n"),
     "an error in git's form": (
         "application/x-git-upload-pack-advertisement",
@@ -98,7 +100,7 @@ async def test_nothing_that_a_server_answers_reaches_the_log_or_the_error(build_
     assert made.error
     assert made.error["code"] == "fetch_failed"
     assert SECRET not in str(made)
-    assert any(line.startswith("git fetch failed: ") for line in made.log), made.log
+    assert made.log[-1] == "git checkout failed: the commit is not in what the server gave.", made.log
 
 
 async def test_nothing_that_a_submodules_server_answers_reaches_the_log_or_the_error(

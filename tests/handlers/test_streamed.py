@@ -1,0 +1,76 @@
+"""Requests that are answered before their bodies are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets, bind_unix_socket
+
+from binderhub_service.handlers.streamed import StreamedBody
+from tests.harness.waiting import within
+
+BODY = b"x" * 5_000_000  # more than the buffers of a connection hold
+
+
+class Refusing(StreamedBody):
+    """Lets nobody in."""
+
+    async def admit(self) -> None:
+        self.set_status(401)
+        self.finish("no")
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture(params=["port", "socket"])
+async def connection(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connection]:
+    """A connection to a server that lets nobody in."""
+    server = HTTPServer(web.Application([("/", Refusing)]))
+    if request.param == "port":
+        [listening] = bind_sockets(0, "127.0.0.1")
+        server.add_socket(listening)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+    else:
+        server.add_socket(bind_unix_socket(str(tmp_path / "socket")))
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "socket")
+    yield reader, writer
+    writer.close()
+    server.stop()
+    await server.close_all_connections()
+
+
+async def test_who_goes_on_sending_after_an_early_answer_gets_it(connection: Connection) -> None:
+    reader, writer = connection
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(BODY))
+    async with within():
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        writer.write(BODY)
+        await writer.drain()
+        assert await reader.read() == b"no"
+
+
+async def test_an_early_answer_is_not_lost_with_the_body_that_nobody_read(connection: Connection) -> None:
+    reader, writer = connection
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 150000\r\n\r\n" + BODY[:150_000])
+    async with within():
+        assert (await reader.read()).endswith(b"\r\n\r\nno")
+
+
+async def test_who_never_ends_is_not_listened_to_for_ever(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.handlers.streamed._LINGER_SECONDS", 0.05)
+    reader, writer = connection
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(BODY))
+    async with within():
+        assert await reader.read()
+        with pytest.raises(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
