@@ -71,6 +71,11 @@ async def test_who_never_ends_is_not_listened_to_for_ever(connection: Connection
     async with within():
         assert await reader.read()
         with pytest.raises(ConnectionError):
-            while True:
-                writer.write(b"x")
-                await writer.drain()
+            await send_for_ever(writer)
+
+
+async def send_for_ever(writer: asyncio.StreamWriter) -> None:
+    """Send until the connection is closed, which raises `ConnectionError`."""
+    while True:
+        writer.write(b"x")
+        await writer.drain()
