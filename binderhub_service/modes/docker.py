@@ -86,6 +86,8 @@ class DockerMode(Repo2dockerMode):
 
     def make(self, state: Path, limits: ProcessLimits) -> tuple[Images, Builder]:
         """Return the engine's images or a registry's, and repo2docker as builder."""
+        if self.layer_cache and not self.registry:
+            raise Unavailable("DockerMode.layer_cache needs DockerMode.registry: that is where layers are kept.", code="service_starting")
         state.mkdir(parents=True, exist_ok=True)
         settings = self.settings(state, os.environ)
         docker_config = Path(settings.docker_config)

@@ -18,6 +18,7 @@ class ImageSettings:
         image_prefix: comes before every image's name.
         memory_limit_bytes: what a build may use; 0 for any amount.
         reuse_environments: whether commits with the same environment share one.
+        layer_cache: whether a build takes layers of the last one of its repository and ref from the registry.
         singleuser_seconds: how long ``jupyterhub-singleuser --version`` may take in a new image.
     """
 
@@ -31,6 +32,7 @@ class ImageSettings:
     user_id: int = 1000
     memory_limit_bytes: int = 0
     reuse_environments: bool = True
+    layer_cache: bool = False
     singleuser_seconds: float = 60.0
 
     def __post_init__(self) -> None:

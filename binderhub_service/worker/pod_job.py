@@ -21,6 +21,7 @@ from pathlib import Path
 
 from .image_settings import ImageSettings
 
+GZIP, ZSTD = "gzip", "zstd"
 STEPS = ("fetch", "build", "push", "try")
 MODULE = "binderhub_service.worker.pod"
 WORK = Path("/work")
@@ -49,7 +50,7 @@ class PodSettings(ImageSettings):
         storage_driver: how buildah keeps layers; where a node does not allow ``overlay``, ``vfs`` takes its place.
         repo2docker_version: what the builder image holds.
         registry_mirrors: where base images of a registry are asked for first, by the registry's host: hosts and paths.
-        layer_cache: whether a build takes layers of the last one of its repository and ref.
+        layer_compression: how layers are packed, ``gzip`` or ``zstd``.
         engine_host: a Docker daemon that builds instead, e.g. ``tcp://engine:2375``; empty to build in the pod.
     """
 
@@ -57,7 +58,7 @@ class PodSettings(ImageSettings):
     registry_endpoint: str = ""
     storage_driver: str = "overlay"
     registry_mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    layer_cache: bool = False
+    layer_compression: str = GZIP
     engine_host: str = ""
 
     def endpoints(self) -> dict[str, str]:

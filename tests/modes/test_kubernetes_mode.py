@@ -72,6 +72,7 @@ OF_STEPS: dict[str, Any] = {
     "reuse_environments": False,
     "storage_driver": "vfs",
     "layer_cache": True,
+    "layer_compression": "zstd",
     "registry_mirrors": {"docker.io": ["mirror.example.org"]},
     "engine_host": "tcp://engine:2375",
 }

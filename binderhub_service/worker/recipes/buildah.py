@@ -113,7 +113,8 @@ class BuildahBuild:
 
     def _pack(self, name: str) -> None:
         self._reporter.log("Packing the image.")
-        self._do(("buildah", "push", self._unfinished, f"oci:{self._made / name}:{LAYOUT_NAME}"))
+        compression = f"--compression-format={self._settings.layer_compression}"
+        self._do(("buildah", "push", compression, self._unfinished, f"oci:{self._made / name}:{LAYOUT_NAME}"))
 
     def _do(self, command: Sequence[str]) -> None:
         """Run a command whose words people see; raises `BuildFailed` if it fails."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import BuildFailed
@@ -39,18 +39,32 @@ def build_command(
     arguments: Mapping[str, str],
     *,
     with_buildx: bool,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that makes an image of a Dockerfile.
 
     Args:
         arguments: what the Dockerfile is told, see `usual_arguments`.
         with_buildx: whether repo2docker builds with buildx; older versions build in the engine itself.
+        options: more of buildx's options.
     """
     command = ["docker", "buildx", "build", "--progress=plain", "--load"] if with_buildx else ["docker", "build", "--force-rm", *_limits(place)]
     command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
     command += [f"--label={name}={value}" for name, value in labels.items()]
     command += [f"--platform={_PLATFORMS.get(platform.machine(), _USUAL_PLATFORM)}", f"--file={dockerfile}", f"--tag={image}"]
-    return [*command, str(content)]
+    return [*command, *options, str(content)]
+
+
+def layer_options(name: str, *, is_there: bool) -> list[str]:
+    """Return buildx's options for an image that leaves its layers to other engines, and takes those of an image that a registry has.
+
+    Args:
+        name: that image's.
+
+    The first is BuildKit's inline cache: the image says which instruction each of its layers is of (docs.docker.com/build/cache/backends/inline).
+    """
+    taken = [f"--cache-from=type=registry,ref={name}"] if is_there else []
+    return ["--build-arg=BUILDKIT_INLINE_CACHE=1", *taken]
 
 
 def usual_arguments(settings: DockerSettings) -> dict[str, str]:

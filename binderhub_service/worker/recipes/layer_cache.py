@@ -19,11 +19,11 @@ from ...clients.oci import Blob, Content, Manifest, json_in, unusable
 from ...clients.registry import RegistryClient
 from ...clients.registry_writer import RegistryWriter
 from ...errors import BuildFailed, Unavailable
-from ...names import layers_name
 from ..job import Job
 from ..pod_job import PodSettings
 from ..reporter import Reporter
 from .image_folder import MAX_CONFIG_BYTES, fetch_image, file_of, write_image
+from .sharing import name_of_layers
 
 LAYERS = "layers"
 """The folder with what was kept, in what `fetch` leaves."""
@@ -34,14 +34,6 @@ STEPS_FILE = "steps.json"
 _MANIFEST, _CONFIG = "manifest.json", "config.json"
 _DOCKER = "application/vnd.docker"
 _DOCKER_MANIFEST = f"{_DOCKER}.distribution.manifest.v2+json"
-
-
-def name_of_layers(job: Job, settings: PodSettings) -> str:
-    """Return the name under which a build finds and leaves layers; empty if it does neither."""
-    never_changes = job.commit in {job.ref, job.repo.rpartition(":")[2]}
-    if not settings.layer_cache or job.is_context or never_changes:
-        return ""
-    return layers_name(settings.image_prefix, job.repo, job.ref)
 
 
 async def fetch_layers(job: Job, settings: PodSettings, client: RegistryClient, reporter: Reporter, folder: Path) -> None:

@@ -24,10 +24,10 @@ from ..job import Job
 from ..pod_job import PodSettings
 from ..reporter import Reporter
 from .layer import content_folder, pack
-from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, name_of_layers, steps_in
+from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, steps_in
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan, checked_folder
 from .pushing import push_error
-from .sharing import labels_of
+from .sharing import labels_of, name_of_layers
 
 _TOLD_SECONDS = 2.0
 _MEGABYTE = 1_000_000

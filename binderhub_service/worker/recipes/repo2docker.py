@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from ... import names
 from ...clients.credentials import Credentials
 from ...clients.engine import Engine, EngineError
+from ...clients.reference import Reference
 from ...common import labels
 from ...errors import BinderError, BuildFailed
 from ...images.build_artifacts import BuildArtifacts
@@ -28,12 +29,13 @@ from ..reporter import Reporter
 from .content import fetch
 from .definition_folder import write_files_alone
 from .docker_build_context import DockerBuildContext
+from .dockerfile import layer_options
 from .dockerfile_advice import advice_on
 from .image_check import ImageCheck, checking
 from .layer import put_on_top
 from .pushing import pull, push
 from .repo2docker_program import Repo2docker
-from .sharing import MAY_LACK_FILES, definition_of, is_shared, labels_of, shared_key, whole_key
+from .sharing import MAY_LACK_FILES, definition_of, is_shared, labels_of, name_of_layers, shared_key, whole_key
 
 
 def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
@@ -104,6 +106,8 @@ class _DockerBuild:
         self._finish(self._artifacts.image, self.job.image)
         if is_new and not self.job.force:
             self._check_finished()
+        if is_new:
+            self._keep_layers(self.job.image)
 
     def _build_repository(self) -> bool:
         """Build the image; say whether it has to be checked, as one on top of a checked environment has not."""
@@ -127,7 +131,32 @@ class _DockerBuild:
     # --- the whole at once -------------------------------------------------------------------------------------------
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
-        Repo2docker(self._place()).build(folder, self._artifacts.image, self.job.commit, written)
+        repo2docker = Repo2docker(self._place())
+        repo2docker.build(folder, self._artifacts.image, self.job.commit, written, self._layer_options(repo2docker))
+
+    def _layer_options(self, repo2docker: Repo2docker) -> list[str]:
+        """Return what makes a build take the layers of an earlier one, if there are any, and leave its own."""
+        name = name_of_layers(self.job, self.settings)
+        if not name:
+            return []
+        if not repo2docker.builds_with_buildx():
+            self.reporter.log("Layers of other builds are neither taken nor left: this version of repo2docker builds without buildx.")
+            return []
+        login = self._credentials().login_for(Reference.parse(name).registry)
+        is_there = not self.job.force and self.engine.registry_has(name, login)
+        if is_there:
+            self.reporter.log("Taking the layers of an earlier build, as far as they are of the same instructions.")
+        return layer_options(name, is_there=is_there)
+
+    def _keep_layers(self, image: str) -> None:
+        """Leave the layers of an image that was pushed for the next build of this repository and ref; a build has not failed if that fails."""
+        name = name_of_layers(self.job, self.settings)
+        if not name or not Repo2docker(self._place()).builds_with_buildx():
+            return
+        try:
+            self._push_as(name, image)
+        except BinderError as error:
+            self.reporter.log(f"The layers are not kept for the next build: {error.message}")
 
     def _check(self, name: str) -> None:
         """Ask the unfinished image whether a server can be started from it, and meanwhile push its layers under a name that nobody looks for."""
@@ -146,12 +175,17 @@ class _DockerBuild:
 
     def _push_ahead(self, name: str, check: ImageCheck) -> None:
         """Push the unfinished image; if that does not work, what pushes the finished one says so."""
+        try:
+            self._push_as(name, self._artifacts.image, check.look)
+        except BinderError as error:
+            self.reporter.log(error.message)
+
+    def _push_as(self, name: str, image: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Push an image under a name that other builds of the repository may use as well, and that the engine need not know afterwards."""
         with self._locked(name.rpartition(":")[2], "Waiting for another build of the same repository, which is pushing."):
-            self.engine.tag(self._artifacts.image, name)
+            self.engine.tag(image, name)
             try:
-                push(self.engine, name, self._credentials(), self.reporter, check.look)
-            except BinderError as error:
-                self.reporter.log(error.message)
+                push(self.engine, name, self._credentials(), self.reporter, meanwhile)
             finally:
                 self.engine.remove_image(name)
 
@@ -188,6 +222,7 @@ class _DockerBuild:
             elif self._build_environment(key):
                 self._check(name)
                 self._finish(self._artifacts.image, name)
+                self._keep_layers(name)
             else:
                 return False
             put_on_top(self.engine, self._artifacts, name, self.work, self.definition.start, self.settings.user_id, labels_of(self.job, key))

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ... import names
@@ -30,10 +30,15 @@ class Repo2docker:
         self._place = place
         self._settings = place.settings
 
+    def builds_with_buildx(self) -> bool:
+        """Say whether this version builds with buildx; older ones build in the engine itself."""
+        year = _VERSION.match(self._version())
+        return year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
+
     def build_context(self, folder: Path, image: str, labels: Mapping[str, str]) -> None:
         """Build an image of a folder by the Dockerfile at its root, as Docker's own program does; raises as `build`."""
         dockerfile = context_dockerfile(folder)
-        with_buildx = self._builds_with_buildx(self._version())
+        with_buildx = self.builds_with_buildx()
         environment = self._place.prepare(with_buildx=with_buildx, with_docker=True) | build_variables(with_buildx=with_buildx)
         arguments = dict(self._settings.build_arguments)
         command = build_command(self._place, folder, dockerfile, image, safe_labels(labels), arguments, with_buildx=with_buildx)
@@ -41,23 +46,26 @@ class Repo2docker:
         if finished.status:
             raise error_from(finished.tail, limited=bool(self._settings.memory_limit_bytes))
 
-    def build(self, folder: Path, image: str, commit: str, labels: Mapping[str, str]) -> None:
+    def build(self, folder: Path, image: str, commit: str, labels: Mapping[str, str], options: Sequence[str] = ()) -> None:
         """Build an image of what is in a folder, and nothing else; no registry is asked whether it has that already.
+
+        Args:
+            options: more of buildx's options, if it builds with that.
 
         Raises:
             BuildFailed: it cannot be built.
             Unavailable: the engine, repo2docker or a registry could not be asked.
         """
-        version = self._version()
-        with_buildx = self._builds_with_buildx(version)
+        version, with_buildx = self._version(), self.builds_with_buildx()
         dockerfile = self._plain_dockerfile(folder)
         environment = self._place.prepare(with_buildx=with_buildx, with_docker=with_buildx or dockerfile is not None)
         if dockerfile:
             written = {"repo2docker.version": version, **safe_labels(labels)}
-            command = build_command(self._place, folder, dockerfile, image, written, usual_arguments(self._settings), with_buildx=with_buildx)
+            arguments = usual_arguments(self._settings)
+            command = build_command(self._place, folder, dockerfile, image, written, arguments, with_buildx=with_buildx, options=options)
             environment |= build_variables(with_buildx=with_buildx)
         else:
-            command = self._command(folder, image, commit, labels, with_buildx=with_buildx)
+            command = self._command(folder, image, commit, labels, ["--load", *options] if with_buildx else [])
         log = Lines() if dockerfile else Log()
         finished = self._place.run(command, environment, translate=log.lines)
         if finished.status or log.failed:
@@ -69,10 +77,10 @@ class Repo2docker:
             return None
         return dockerfile_in(folder)
 
-    def _command(self, folder: Path, image: str, commit: str, labels: Mapping[str, str], *, with_buildx: bool) -> list[str]:
+    def _command(self, folder: Path, image: str, commit: str, labels: Mapping[str, str], for_buildx: Sequence[str]) -> list[str]:
         configuration = self._place.configuration / "repo2docker_config.py"
-        more = ["c.DockerEngine.extra_buildx_build_args = ['--load']"] if with_buildx else []
-        write_configuration(configuration, self._settings, {} if with_buildx else self._limits(), more)
+        more = [f"c.DockerEngine.extra_buildx_build_args = {list(for_buildx)!r}"] if for_buildx else []
+        write_configuration(configuration, self._settings, {} if for_buildx else self._limits(), more)
         program = self._settings.repo2docker or self._installed()
         return repo2docker_call.build_command(program, configuration, self._settings, folder, image, commit, labels)
 
@@ -82,10 +90,6 @@ class Repo2docker:
         limits = {"memory": memory, "memswap": memory} if memory else {}
         cpus = {"cpusetcpus": processors} if processors else {}
         return {"extra_build_kwargs": {"container_limits": limits | cpus}} if self._place.is_limited else {}
-
-    def _builds_with_buildx(self, version: str) -> bool:
-        year = _VERSION.match(version)
-        return year is None or int(year["year"]) >= _FIRST_WITH_BUILDX
 
     # --- what runs ---------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Is an environment shared between commits, and what is written on images? Asked by every recipe that uses repo2docker."""
+"""Are an environment and its layers shared between commits, and what is written on images? Asked by every recipe that uses repo2docker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...common import labels
+from ...names import layers_name
 from ..definition import Definition
 from ..environment_files import REPO2DOCKER_FILES
 from ..environments import definition_in
@@ -55,6 +56,17 @@ def shared_key(definition: Definition, job: Job, settings: ImageSettings) -> str
 def whole_key(definition: Definition, job: Job, settings: ImageSettings) -> str:
     """Return the key of an environment that is built together with a commit's content, so that no other commit has it."""
     return shared_key(replace(definition, tied_to_commit=definition.tied_to_commit or "it is built as a whole"), job, settings)
+
+
+def name_of_layers(job: Job, settings: ImageSettings) -> str:
+    """Return the name under which a build finds layers of the last one of its repository and ref, and leaves its own; empty if it does neither.
+
+    A commit that is asked for by its hash may be anybody's, and neither takes nor leaves any.
+    """
+    never_changes = job.commit in {job.ref, job.repo.rpartition(":")[2]}
+    if not settings.layer_cache or job.is_context or never_changes:
+        return ""
+    return layers_name(settings.image_prefix, job.repo, job.ref)
 
 
 def labels_of(job: Job, key: str) -> dict[str, str]:

@@ -139,9 +139,12 @@ async def test_builds_with_a_cache_volume_take_layers_of_earlier_ones(builder_po
     assert len({Pushed(made.image).layers[-1] for made in (first, *others)}) == 3
 
 
-async def test_a_changed_commit_takes_layers_of_the_last_build_of_its_branch_and_nobody_elses(builder_pods: BuilderPods, new_repository: New) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+async def test_a_changed_commit_takes_layers_of_the_last_build_of_its_branch_and_nobody_elses(
+    builder_pods: BuilderPods, new_repository: New, compression: str
+) -> None:
     """Base images come by way of a mirror meanwhile: their own registry is nowhere."""
-    settings = {"layer_cache": True, "registry_mirrors": {"hub.invalid": [registry()]}}
+    settings = {"layer_cache": True, "layer_compression": compression, "registry_mirrors": {"hub.invalid": [registry()]}}
     files = {**dockerfile("RUN date +%N > /moment", "COPY notes.md /"), "notes.md": "x"}
     files["Dockerfile"] = files["Dockerfile"].replace(registry(), "hub.invalid")
     repository, strangers = new_repository(files), new_repository(files, name="strangers")

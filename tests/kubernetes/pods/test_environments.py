@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.harness.git_server import Repository
 from tests.kubernetes.images import small_image
 from tests.kubernetes.kubectl import run
@@ -13,21 +15,26 @@ from tests.kubernetes.pods.builder_pods import BuilderPods, Pushed, repositories
 New = Callable[..., Repository]
 
 
-async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: BuilderPods, builds_namespace: str, new_repository: New) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+async def test_the_next_commit_takes_the_environment_as_it_is(
+    stand_in_builds: BuilderPods, builds_namespace: str, new_repository: New, compression: str
+) -> None:
     builder_pods = stand_in_builds
+    settings = {"base_image": small_image(), "layer_compression": compression}
     repository = new_repository({"requirements.txt": "numpy\n", "old.ipynb": "1", "keep.txt": "k", "start": 'exec "$@"\n'})
     begun = time.monotonic()
-    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=small_image())
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), **settings)
     assert first.error is None, (first.error, first.text)
     commit = repository.commit({"old.ipynb": None, "new.ipynb": "2", "run.sh": "#!/bin/sh\n"})
     again = time.monotonic()
-    second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=small_image())
+    second = await builder_pods.build(builder_pods.ask(repository.url, commit), **settings)
     ended = time.monotonic()
     assert second.error is None, (second.error, second.text)
     assert any("nothing to install" in line for line in second.log)
     assert "STEP" not in second.text
     assert ended - again < again - begun
     one, two = Pushed(first.image), Pushed(second.image)
+    assert {layer["mediaType"] for layer in two.manifest["layers"][:-1]} == {f"application/vnd.oci.image.layer.v1.tar+{compression}"}
     assert one.layers[:-1] == two.layers[:-1]
     assert one.layers[-1] != two.layers[-1]
     assert two.labels["binder.environment"] == one.labels["binder.environment"]
