@@ -37,7 +37,7 @@ class Instruction:
         return f"{number} CACHED" in log
 
     def forget(self, builds: DockerBuilds) -> None:
-        """Make the engine one that has never seen it: neither the images of these builds nor the layers."""
+        """Take the images of these builds and its layers from the engine, which then knows nothing of it."""
         names = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()
         docker("image", "rm", "--force", *(name for name in names if builds.prefix in name))
         with from_env().api as engine:
@@ -53,7 +53,7 @@ class Instruction:
 
     def _layers(self, engine: APIClient) -> Iterator[str]:
         found: set[str] = set()
-        for record in engine.df()["BuildCache"]:  # a layer comes behind the one that it stands on
+        for record in engine.df()["BuildCache"]:  # a layer comes behind what it stands on
             if self._mark in record["Description"] or record["Parent"] in found:
                 found.add(record["ID"])
                 yield record["ID"]
