@@ -164,8 +164,8 @@ class KubernetesMode(Repo2dockerMode):
         default_value=GZIP,
         help="""How the layers that a build makes are packed.
 
-        ``zstd`` packs and unpacks in a fraction of the time. The registry and whatever pulls images must know it: containerd from 1.5 on,
-        CRI-O, Docker from 23 on. What is built in an engine (`engine_host`) is packed as that engine does it. Default: ``gzip``.
+        ``zstd`` makes them smaller and quicker to pull, see docs/performance.md. The registry and whatever pulls images must know it: containerd from
+        1.5 on, CRI-O, Docker from 23 on. What is built in an engine (`engine_host`) is packed as that engine does it. Default: ``gzip``.
         """,
     ).tag(config=True)
     storage_driver = Enum(

@@ -37,7 +37,7 @@ echo "buildah $*" >> NOTES
 case "$1" in
     inspect) echo '{"Docker": {"config": {"Entrypoint": ["/entry"]}}}' ;;
     run) echo 9.9.9; sleep ${CHECK_SECONDS:-0} ;;
-    push) folder=${3#oci:}; mkdir -p ${folder%:image}; cat $CONTAINERS_REGISTRIES_CONF > ${folder%:image}/index.json ;;
+    push) folder=${4#oci:}; mkdir -p ${folder%:image}; cat $CONTAINERS_REGISTRIES_CONF > ${folder%:image}/index.json ;;
 esac
 """
 STAND_INS = {"jupyter-repo2docker": REPO2DOCKER, "buildah": BUILDAH}
