@@ -11,6 +11,7 @@ from pathlib import Path
 
 COMMANDS_SOCKET = "commands"  # where the commands on its machine ask a service
 _CHUNK_BYTES = 64 * 1024
+_LINGER_SECONDS = 30
 _AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\nConnection: close\r\n\r\nThe service is stopped.\n"
 
 
@@ -37,9 +38,8 @@ async def pass_on(socket: Path, address: str, port: int) -> None:
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
             await _pass_on(socket, reader, writer)
-        writer.close()
 
     async with await asyncio.start_server(connected, address, port) as server:
         await server.serve_forever()
@@ -50,7 +50,8 @@ async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.S
         from_service, to_service = await asyncio.open_unix_connection(socket)
     except OSError:
         writer.write(_AWAY)
-        await writer.drain()
+        writer.write_eof()
+        await _read_to_end(reader)
         return
     sending = asyncio.create_task(_copy(reader, to_service))
     try:
@@ -58,6 +59,14 @@ async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.S
     finally:
         sending.cancel()
         to_service.close()
+
+
+async def _read_to_end(reader: asyncio.StreamReader) -> None:
+    """Read what still comes of a request that was answered: what is closed with unread bytes in it is reset, and the answer with it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while await reader.read(_CHUNK_BYTES):
+                pass
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -12,9 +12,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
 from binderhub_service.handlers.streamed import StreamedBody
+from tests.harness.sending import LARGE_BODY, UNREAD_BODY, send_for_ever
 from tests.harness.waiting import within
-
-BODY = b"x" * 5_000_000  # more than the buffers of a connection hold
 
 
 class Refusing(StreamedBody):
@@ -45,37 +44,30 @@ async def connection(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     await server.close_all_connections()
 
 
-async def test_who_goes_on_sending_after_an_early_answer_gets_it(connection: Connection) -> None:
+async def test_an_early_answer_reaches_a_client_that_goes_on_sending(connection: Connection) -> None:
     reader, writer = connection
-    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(BODY))
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(LARGE_BODY))
     async with within():
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 401 ")
         assert b"\r\nConnection: close\r\n" in answer
-        writer.write(BODY)
+        writer.write(LARGE_BODY)
         await writer.drain()
         assert await reader.read() == b"no"
 
 
 async def test_an_early_answer_is_not_lost_with_the_body_that_nobody_read(connection: Connection) -> None:
     reader, writer = connection
-    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 150000\r\n\r\n" + BODY[:150_000])
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(UNREAD_BODY) + UNREAD_BODY)
     async with within():
         assert (await reader.read()).endswith(b"\r\n\r\nno")
 
 
-async def test_who_never_ends_is_not_listened_to_for_ever(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_never_ends_is_not_read_for_ever(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("binderhub_service.handlers.streamed._LINGER_SECONDS", 0.05)
     reader, writer = connection
-    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(BODY))
+    writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(LARGE_BODY))
     async with within():
         assert await reader.read()
         with pytest.raises(ConnectionError):
             await send_for_ever(writer)
-
-
-async def send_for_ever(writer: asyncio.StreamWriter) -> None:
-    """Send until the connection is closed, which raises `ConnectionError`."""
-    while True:
-        writer.write(b"x")
-        await writer.drain()

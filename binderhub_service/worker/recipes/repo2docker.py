@@ -17,7 +17,7 @@ from ...clients.credentials import Credentials
 from ...clients.engine import Engine, EngineError
 from ...clients.reference import Reference
 from ...common import labels
-from ...errors import BinderError, BuildFailed
+from ...errors import BinderError, BuildFailed, Unavailable
 from ...images.build_artifacts import BuildArtifacts
 from ...images.locks import locked
 from ...models import Phase
@@ -142,11 +142,17 @@ class _DockerBuild:
         if not repo2docker.builds_with_buildx():
             self.reporter.log("Layers of other builds are neither taken nor left: this version of repo2docker builds without buildx.")
             return []
-        login = self._credentials().login_for(Reference.parse(name).registry)
-        is_there = not self.job.force and self.engine.registry_has(name, login)
+        is_there = not self.job.force and self._has_layers(name)
         if is_there:
             self.reporter.log("Taking the layers of an earlier build, as far as they are of the same instructions.")
         return layer_options(name, is_there=is_there)
+
+    def _has_layers(self, name: str) -> bool:
+        try:
+            return self.engine.registry_has(name, self._credentials().login_for(Reference.parse(name).registry))
+        except Unavailable as error:
+            self.reporter.log(f"The layers of an earlier build are not used: {error.message}")
+            return False
 
     def _keep_layers(self, image: str) -> None:
         """Leave the layers of an image that was pushed for the next build of this repository and ref; a build has not failed if that fails."""
