@@ -1,4 +1,4 @@
-"""Crowds start servers at the same moment in docker mode, beside `docker run` of the same image as often at the same moment.
+"""One person, and crowds at the same moment, start servers in docker mode, beside `docker run` of the same image as often at the same moment.
 
 Needs an engine: DOCKER_HOST; without it there are no rows. The image has jupyterhub and jupyterlab, and is there already.
 """
@@ -26,9 +26,11 @@ from tests.harness.hub import HubProcess
 CROWDS = (20, 50)
 LARGE_CROWD, LARGE_PROCESSORS, LARGE_GIGABYTES = 200, 16, 64
 QUICK_CROWD = 8
+ALONE_ROUNDS, QUICK_ALONE_ROUNDS = 6, 2
 # Of a whole launch of all of them, on two cores that other work is kept busy by.
 _PATIENCE_SECONDS = 600
 _LOOK_EVERY_SECONDS = 0.5
+_LOOK_CLOSELY_SECONDS = 0.05
 _PORT = "8888/tcp"
 
 
@@ -51,8 +53,10 @@ def run(folder: Path, *, quick: bool) -> Iterator[Row]:
     try:
         with GitServer(folder / "git").running() as git, _hub(folder, engine, people) as hub:
             repository = git.create("bench/starts", {"Dockerfile": f"FROM {engine.jupyter_image()}\nCOPY --chown=jovyan . /home/jovyan/\n"})
+            options = {"repo": repository.url}
+            yield _row_of_one(hub, engine, people[0], options, QUICK_ALONE_ROUNDS if quick else ALONE_ROUNDS)
             for crowd in crowds:
-                yield from _rows(hub, engine, people[:crowd], {"repo": repository.url})
+                yield from _rows(hub, engine, people[:crowd], options)
     finally:
         engine.clear()
 
@@ -74,15 +78,41 @@ def _hub(folder: Path, engine: TestEngine, people: Sequence[str]) -> Iterator[Hu
         yield hub
 
 
-def _rows(hub: HubProcess, engine: TestEngine, people: Sequence[str], options: dict[str, Any]) -> Iterator[Row]:
-    first = people[0]
-    assert not (begun := start_by_hub(hub, first, options)).problem, begun.problem
-    server = engine.client.inspect_container(f"{engine.mark}-{first}")
-    tokens = {person: hub.token(person) for person in people}
-    hub.stop_server(first)
-    bare = all_at_once(people, lambda person: _run_by_hand(engine, server, first, person, tokens[person]))
+def _row_of_one(hub: HubProcess, engine: TestEngine, person: str, options: dict[str, Any], rounds: int) -> Row:
+    """Start one server at a time, by hand and by the hub in turns, when nobody else starts any."""
+    server, token = _started_once(hub, engine, person, options), hub.token(person)
+    ours, bare = [], []
+    for _ in range(rounds):
+        bare.append(_run_by_hand(engine, server, person, person, token, _LOOK_CLOSELY_SECONDS).seconds)
+        _remove_containers(engine)
+        start = start_by_hub(hub, person, options)
+        assert not start.problem, start.problem
+        ours.append(start.seconds)
+        hub.stop_server(person)
+    details = {"ours": ours, "docker run": bare}
+    return Row("a start alone, image there: ask until ready, beside docker run", median(ours), "s", 1.05, median(bare), details=details)
+
+
+def _started_once(hub: HubProcess, engine: TestEngine, person: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Have the hub start a server and stop it; return what its container was."""
+    begun = start_by_hub(hub, person, options)
+    assert not begun.problem, begun.problem
+    server: dict[str, Any] = engine.client.inspect_container(f"{engine.mark}-{person}")
+    hub.stop_server(person)
+    return server
+
+
+def _remove_containers(engine: TestEngine) -> None:
     for name in engine.containers():
         engine.client.remove_container(name, force=True, v=True)
+
+
+def _rows(hub: HubProcess, engine: TestEngine, people: Sequence[str], options: dict[str, Any]) -> Iterator[Row]:
+    first = people[0]
+    server = _started_once(hub, engine, first, options)
+    tokens = {person: hub.token(person) for person in people}
+    bare = all_at_once(people, lambda person: _run_by_hand(engine, server, first, person, tokens[person]))
+    _remove_containers(engine)
     ours = all_at_once(people, lambda person: start_by_hub(hub, person, options))
     hub.stop_servers(*people)
     name, answered = f"{len(people)} starts at once", [start.seconds for start in ours if not start.problem]
@@ -106,7 +136,9 @@ def start_by_hub(hub: HubProcess, person: str, options: dict[str, Any]) -> Start
     return Start(time.perf_counter() - begun, "" if last.get("ready") else str(last.get("message")))
 
 
-def _run_by_hand(engine: TestEngine, server: dict[str, Any], owner: str, person: str, token: str) -> Start:
+def _run_by_hand(
+    engine: TestEngine, server: dict[str, Any], owner: str, person: str, token: str, look_every_seconds: float = _LOOK_EVERY_SECONDS
+) -> Start:
     """Run the image as the container `server` of `owner` was run, for somebody else and with nothing of ours, until it answers."""
     begun = time.perf_counter()
     ours = dict(line.partition("=")[::2] for line in server["Config"]["Env"])
@@ -125,7 +157,7 @@ def _run_by_hand(engine: TestEngine, server: dict[str, Any], owner: str, person:
     while time.perf_counter() - begun < _PATIENCE_SECONDS:
         if _answers(engine, made["Id"], person):
             return Start(time.perf_counter() - begun)
-        time.sleep(_LOOK_EVERY_SECONDS)
+        time.sleep(look_every_seconds)
     said = engine.client.logs(made["Id"], tail=20).decode(errors="replace")
     raise TimeoutError(f"docker run of {server['Config']['Image']} does not answer; it said last:\n{said}")
 

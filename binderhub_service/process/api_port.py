@@ -37,12 +37,23 @@ async def pass_on(socket: Path, address: str, port: int) -> None:
         OSError: the port cannot be had.
     """
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            await _pass_on(socket, reader, writer)
+    open_connections: set[asyncio.StreamWriter] = set()
 
-    async with await asyncio.start_server(connected, address, port) as server:
-        await server.serve_forever()
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_connections.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError):
+                await _pass_on(socket, reader, writer)
+        finally:
+            open_connections.discard(writer)
+            writer.close()
+
+    with contextlib.closing(await asyncio.start_server(connected, address, port)):
+        try:
+            await asyncio.Event().wait()
+        finally:  # from Python 3.12 on, `Server.serve_forever` would not end before they do
+            for writer in open_connections:
+                writer.transport.abort()
 
 
 async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,6 +67,9 @@ async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.S
     sending = asyncio.create_task(_copy(reader, to_service))
     try:
         await _copy(from_service, writer)
+        sending.cancel()
+        await asyncio.wait([sending])
+        await _read_to_end(reader)
     finally:
         sending.cancel()
         to_service.close()

@@ -12,8 +12,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 
 from binderhub_service.handlers.streamed import StreamedBody
+from binderhub_service.process.api_port import pass_on
+from tests.harness.ports import free_ports, is_free
 from tests.harness.sending import LARGE_BODY, UNREAD_BODY, send_for_ever
-from tests.harness.waiting import within
+from tests.harness.waiting import until, within
 
 
 class Refusing(StreamedBody):
@@ -27,19 +29,26 @@ class Refusing(StreamedBody):
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-@pytest.fixture(params=["port", "socket"])
+@pytest.fixture(params=["port", "socket", "port that is passed on"])
 async def connection(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connection]:
     """A connection to a server that lets nobody in."""
-    server = HTTPServer(web.Application([("/", Refusing)]))
+    server, socket = HTTPServer(web.Application([("/", Refusing)])), tmp_path / "socket"
+    server.add_socket(bind_unix_socket(str(socket)))
+    [port] = free_ports(1)
+    passing = asyncio.create_task(pass_on(socket, "127.0.0.1", port))
     if request.param == "port":
         [listening] = bind_sockets(0, "127.0.0.1")
         server.add_socket(listening)
         reader, writer = await asyncio.open_connection(*listening.getsockname())
+    elif request.param == "socket":
+        reader, writer = await asyncio.open_unix_connection(socket)
     else:
-        server.add_socket(bind_unix_socket(str(tmp_path / "socket")))
-        reader, writer = await asyncio.open_unix_connection(tmp_path / "socket")
+        await until(lambda: not is_free(port, "127.0.0.1"), "the port")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
     yield reader, writer
     writer.close()
+    passing.cancel()
+    await asyncio.wait([passing])
     server.stop()
     await server.close_all_connections()
 
@@ -64,7 +73,8 @@ async def test_an_early_answer_is_not_lost_with_the_body_that_nobody_read(connec
 
 
 async def test_a_request_that_never_ends_is_not_read_for_ever(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderhub_service.handlers.streamed._LINGER_SECONDS", 0.05)
+    for module in ("handlers.streamed", "process.api_port"):
+        monkeypatch.setattr(f"binderhub_service.{module}._LINGER_SECONDS", 0.05)
     reader, writer = connection
     writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(LARGE_BODY))
     async with within():

@@ -18,15 +18,20 @@ STOPPED = b"\r\n\r\nThe service is stopped.\n"
 
 
 @pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[int]:
-    """The port, of a service that is stopped."""
+async def passing(tmp_path: Path) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
+    """The port of a service that is stopped, and what passes on what comes there."""
     [port] = free_ports(1)
-    passing = asyncio.create_task(pass_on(tmp_path / "socket", "127.0.0.1", port))
+    task = asyncio.create_task(pass_on(tmp_path / "socket", "127.0.0.1", port))
     await until(lambda: not is_free(port, "127.0.0.1"), "the port")
-    yield port
-    passing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await passing
+    yield port, task
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.fixture
+def port(passing: tuple[int, asyncio.Task[None]]) -> int:
+    """That port."""
+    return passing[0]
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", UNREAD_BODY, LARGE_BODY], ids=len)
@@ -50,3 +55,24 @@ async def test_a_request_that_never_ends_is_not_read_for_ever(port: int, monkeyp
         with pytest.raises(ConnectionError):
             await send_for_ever(writer)
     writer.close()
+
+
+async def test_connections_end_with_what_passes_them_on(passing: tuple[int, asyncio.Task[None]], tmp_path: Path) -> None:
+    port, task = passing
+    came, went = asyncio.Event(), asyncio.Event()
+
+    async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+        writer.close()
+        went.set()
+
+    async with await asyncio.start_unix_server(service, tmp_path / "socket"), within():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await came.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        await went.wait()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
