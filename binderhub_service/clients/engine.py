@@ -142,16 +142,6 @@ class Engine:
         repository, _, tag = name.rpartition(":")
         return self._stream("/images/create", {"fromImage": repository, "tag": tag}, login)
 
-    def registry_has(self, name: str, login: Login | None) -> bool:
-        """Say whether a registry that the engine can ask has an image."""
-        try:
-            with self._asking() as client:
-                headers = {"X-Registry-Auth": (login or Login("")).header()}
-                client.get(_url(client, f"/distribution/{name}/json"), headers=headers, timeout=client.timeout).raise_for_status()
-        except EngineError:
-            return False
-        return True
-
     def create_container(self, name: str, content: Mapping[str, Any]) -> str:
         """Make a container and return its id; it does not run yet."""
         with self._asking() as client:

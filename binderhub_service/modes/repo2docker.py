@@ -85,9 +85,9 @@ class Repo2dockerMode(Mode):
         help="""Whether a build takes the layers of the last build of the same repository and ref, for the instructions that did not change.
 
         They are kept in the registry as ``PREFIXlayers``. Nobody changes them but who writes to that branch of that repository; a commit that is
-        asked for by its hash neither takes nor leaves any. Kubernetes mode fetches them before a build, which costs time where nothing of them can
-        be used. Docker mode fetches those that its engine lacks, and needs `registry` and buildx, see `DockerMode.repo2docker_version`. Of a
-        Dockerfile of several stages, the last stage's are kept. Default: False.
+        asked for by its hash neither takes nor leaves any. They are fetched before a build, which costs time where nothing of them can be used. Of
+        a Dockerfile of several stages, the last stage's are kept. Docker mode needs `registry` and buildx for it, see
+        `DockerMode.repo2docker_version`. Default: False.
         """,
     ).tag(config=True)
     registry_answer_seconds = Float(

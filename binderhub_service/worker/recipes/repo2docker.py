@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ... import names
 from ...clients.credentials import Credentials
 from ...clients.engine import Engine, EngineError
-from ...clients.reference import Reference
 from ...common import labels
 from ...errors import BinderError, BuildFailed, Unavailable
 from ...images.build_artifacts import BuildArtifacts
@@ -131,36 +131,51 @@ class _DockerBuild:
     # --- the whole at once -------------------------------------------------------------------------------------------
 
     def _build(self, folder: Path, written: Mapping[str, str]) -> None:
-        repo2docker = Repo2docker(self._place())
-        repo2docker.build(folder, self._artifacts.image, self.job.commit, written, self._layer_options(repo2docker))
+        with self._layer_options() as options:
+            Repo2docker(self._place()).build(folder, self._artifacts.image, self.job.commit, written, options)
 
-    def _layer_options(self, repo2docker: Repo2docker) -> list[str]:
-        """Return what makes a build take the layers of an earlier one, if there are any, and leave its own."""
+    @cached_property
+    def _layers(self) -> str:
+        """Under which name the build takes and leaves layers; empty if it does neither."""
         name = name_of_layers(self.job, self.settings)
-        if not name:
-            return []
-        if not repo2docker.builds_with_buildx():
-            self.reporter.log("Layers of other builds are neither taken nor left: this version of repo2docker builds without buildx.")
-            return []
-        is_there = not self.job.force and self._has_layers(name)
-        if is_there:
-            self.reporter.log("Taking the layers of an earlier build, as far as they are of the same instructions.")
-        return layer_options(name, is_there=is_there)
+        if not name or Repo2docker(self._place()).builds_with_buildx():
+            return name
+        self.reporter.log("Layers of other builds are neither taken nor left: this version of repo2docker builds without buildx.")
+        return ""
 
-    def _has_layers(self, name: str) -> bool:
+    @contextlib.contextmanager
+    def _layer_options(self) -> Iterator[list[str]]:
+        """Yield what makes a build take the layers of an earlier one, which the engine has meanwhile, and leave its own."""
+        if not self._layers:
+            yield []
+            return
+        is_there = not self.job.force and self._pull_layers()
         try:
-            return self.engine.registry_has(name, self._credentials().login_for(Reference.parse(name).registry))
+            yield layer_options(self._layers, is_there=is_there)
+        finally:
+            if is_there:
+                self.engine.remove_image(self._layers)
+
+    def _pull_layers(self) -> bool:
+        """Say whether the engine has the layers of an earlier build now.
+
+        BuildKit would fetch them itself, but what it makes of them would leave no layers to the next build (moby/buildkit#1981).
+        """
+        try:
+            is_there = pull(self.engine, self._layers, self._credentials(), self.reporter)
         except Unavailable as error:
             self.reporter.log(f"The layers of an earlier build are not used: {error.message}")
             return False
+        if is_there:
+            self.reporter.log("Taking the layers of an earlier build, as far as they are of the same instructions.")
+        return is_there
 
     def _keep_layers(self, image: str) -> None:
         """Leave the layers of an image that was pushed for the next build of this repository and ref; a build has not failed if that fails."""
-        name = name_of_layers(self.job, self.settings)
-        if not name or not Repo2docker(self._place()).builds_with_buildx():
+        if not self._layers:
             return
         try:
-            self._push_as(name, image)
+            self._push_as(self._layers, image)
         except BinderError as error:
             self.reporter.log(f"The layers are not kept for the next build: {error.message}")
 
