@@ -68,6 +68,11 @@ def unchecked_name(prefix: str, name: str) -> str:
     return f"{prefix}unchecked:{digest(name.rpartition(':')[0], 32)}".replace("_", "-").lower()
 
 
+def passing_repositories(prefix: str) -> tuple[str, str]:
+    """Return the repositories of the names that an engine has only while a build goes on."""
+    return f"{prefix}layers", f"{prefix}unchecked"
+
+
 def given_name(prefix: str, build_id: str) -> str:
     """Return the name under which a registry has, while a build goes on, the file that somebody gave instead of a repository."""
     return f"{prefix}given:{build_id}".replace("_", "-").lower()

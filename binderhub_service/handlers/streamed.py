@@ -14,9 +14,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.ioloop import IOLoop
 
 from ..clients.contents import ContentWriter
-
-_LINGER_SECONDS = 30  # as nginx does: lingering_time of its core module
-_CHUNK_BYTES = 64 * 1024
+from ..process.lingering import read_to_end
 
 
 @web.stream_request_body
@@ -79,11 +77,10 @@ def _second_socket(connection: object) -> socket.socket | None:
 
 
 async def _read_to_end(rest: socket.socket, sent: Future[None]) -> None:
-    """Read what still comes of a request, once its answer was sent, for as long as a client may take to notice that."""
-    loop = asyncio.get_running_loop()
-    with rest, contextlib.suppress(OSError):  # among others TimeoutError, and a client that has gone
-        async with asyncio.timeout(_LINGER_SECONDS):
-            await sent
-            rest.shutdown(socket.SHUT_WR)
-            while await loop.sock_recv(rest, _CHUNK_BYTES):
-                await asyncio.sleep(0)  # others' turn: what is there already is returned without a pause
+    """Read what still comes of a request, once its answer was sent."""
+    with rest, contextlib.suppress(OSError):  # the client has gone
+        await sent
+        reader, writer = await asyncio.open_connection(sock=rest)
+        with contextlib.closing(writer):
+            writer.write_eof()
+            await read_to_end(reader)

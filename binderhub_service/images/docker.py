@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -73,6 +74,8 @@ class DockerImages(Images):
         """Remove what builds that are gone have left."""
         if self._instance_id:
             await asyncio.to_thread(remove_leftovers, self._engine, self._instance_id, left_behind(build_ids))
+        if not build_ids:  # builds of one repository share these names
+            await asyncio.to_thread(self._remove_passing)
 
     async def delete(self, name: str) -> None:
         """Remove the image, and its environment's unless another image uses it."""
@@ -81,6 +84,12 @@ class DockerImages(Images):
     async def publish(self, name: str, target: str, login: Login | None) -> None:
         """Push by the engine, which has the image under the other name meanwhile."""
         await asyncio.to_thread(self._publish, name, target, login)
+
+    def _remove_passing(self) -> None:
+        for repository in names.passing_repositories(self._prefix):
+            for name in self._engine.names(repository):
+                with contextlib.suppress(EngineError):
+                    self._engine.remove_image(name)
 
     def _publish(self, name: str, target: str, login: Login | None) -> None:
         if self._engine.inspect_image(target) is not None:  # what is built from it here must not become another image

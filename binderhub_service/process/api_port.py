@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+from .lingering import read_to_end
+
 COMMANDS_SOCKET = "commands"  # where the commands on its machine ask a service
 _CHUNK_BYTES = 64 * 1024
-_LINGER_SECONDS = 30
 _AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\nConnection: close\r\n\r\nThe service is stopped.\n"
 
 
@@ -62,25 +63,17 @@ async def _pass_on(socket: Path, reader: asyncio.StreamReader, writer: asyncio.S
     except OSError:
         writer.write(_AWAY)
         writer.write_eof()
-        await _read_to_end(reader)
+        await read_to_end(reader)
         return
     sending = asyncio.create_task(_copy(reader, to_service))
     try:
         await _copy(from_service, writer)
         sending.cancel()
         await asyncio.wait([sending])
-        await _read_to_end(reader)
+        await read_to_end(reader)
     finally:
         sending.cancel()
         to_service.close()
-
-
-async def _read_to_end(reader: asyncio.StreamReader) -> None:
-    """Read what still comes of a request that was answered: what is closed with unread bytes in it is reset, and the answer with it."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
-            while await reader.read(_CHUNK_BYTES):
-                pass
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

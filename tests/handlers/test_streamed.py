@@ -73,8 +73,7 @@ async def test_an_early_answer_is_not_lost_with_the_body_that_nobody_read(connec
 
 
 async def test_a_request_that_never_ends_is_not_read_for_ever(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("handlers.streamed", "process.api_port"):
-        monkeypatch.setattr(f"binderhub_service.{module}._LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("binderhub_service.process.lingering._SECONDS", 0.05)
     reader, writer = connection
     writer.write(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(LARGE_BODY))
     async with within():

@@ -47,7 +47,7 @@ async def test_that_the_service_is_stopped_is_told_whatever_is_sent(port: int, b
 
 
 async def test_a_request_that_never_ends_is_not_read_for_ever(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("binderhub_service.process.api_port._LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("binderhub_service.process.lingering._SECONDS", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with within():
         writer.write(b"PUT / HTTP/1.1\r\n")

@@ -154,7 +154,8 @@ class _DockerBuild:
             yield layer_options(self._layers, is_there=is_there)
         finally:
             if is_there:
-                self.engine.remove_image(self._layers)
+                with contextlib.suppress(BinderError):  # what is left here is removed by the service, once nothing is built
+                    self.engine.remove_image(self._layers)
 
     def _pull_layers(self) -> bool:
         """Say whether the engine has the layers of an earlier build now.

@@ -111,6 +111,16 @@ async def test_another_repository_takes_none_of_them(docker_builds: DockerBuilds
     assert not instruction.is_cached(made.log)
 
 
+async def test_names_that_a_killed_build_has_left_go_once_nothing_is_built(docker_builds: DockerBuilds) -> None:
+    images, _ = docker_builds.make()
+    left = {f"{docker_builds.registry}/{docker_builds.prefix}{kind}:x" for kind in ("layers", "unchecked")}
+    for name in left:
+        docker("tag", "debian:12", name)
+    for unfinished, stays in (({"a-build"}, left), (set[str](), set[str]())):
+        await images.tidy(unfinished)
+        assert left & set(docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()) == stays
+
+
 async def test_a_repo2docker_without_buildx_says_that_it_takes_none(
     docker_builds: DockerBuilds, repo2docker_2024: str, new_repository: New, instruction: Instruction
 ) -> None:
