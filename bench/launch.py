@@ -29,6 +29,8 @@ ASKS = 30
 USER = "alice"
 SERVER_PATH = f"/user/{USER}/"
 _BASE = (f"jupyterhub=={version('jupyterhub')}", "jupyterlab", "pip")
+# None of them is required by what a server needs.
+_SMALL = ("toml==0.10.2", "tabulate==0.9.0", "humanize==4.12.3", "toolz==1.0.0", "colorama==0.4.6", "zipp==3.21.0")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _INSTALLING = ("Creating virtual environment", "Resolved", "Prepared", "Installed")
 _CLONE_ALLOWANCE_SECONDS = 0.5
@@ -62,10 +64,15 @@ class Bench:
         self.token = self.hub.token(USER)
         self.log = folder / "servers.log"
 
-    def repository(self, name: str) -> Repository:
-        """Make a repository with a small requirements.txt and some content; its environment is like no other's."""
-        notebooks = {f"data/{number}.bin": os.urandom(20_000) for number in range(100)}
-        requirements = f"# {name}\nsix==1.17.0\nidna==3.10\n"
+    def repository(self, name: str, number: int = 0) -> Repository:
+        """Make a repository with a small requirements.txt and some content; its environment is like no other's.
+
+        Args:
+            number: which of the small packages is not in it; with 0, all are, which warms uv's cache.
+        """
+        packages = [package for place, package in enumerate(_SMALL, 1) if place != number]
+        notebooks = {f"data/{place}.bin": os.urandom(20_000) for place in range(100)}
+        requirements = "\n".join((f"# {name}", *packages, ""))
         return self.git.create(f"bench/{name}", {"requirements.txt": requirements, "README.md": "first\n", **notebooks})
 
     def launch(self, hub: HubProcess, options: dict[str, Any], times: Times, what: str) -> Server:
@@ -105,7 +112,7 @@ def _first(bench: Bench, rounds: int) -> Iterator[Row]:
     times = Times()
     for number in range(rounds + 1):
         counted = times if number else Times()
-        repository = bench.repository(f"first-{number}")
+        repository = bench.repository(f"first-{number}", number)
         server = bench.launch(bench.hub, {"repo": repository.url}, counted, "launch")
         bench.hub.stop_server(USER)
         copy, prefix = bench.folder / f"copy-{number}", bench.folder / f"environment-{number}"

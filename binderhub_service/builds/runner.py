@@ -110,9 +110,9 @@ class BuildRunner:
         await event_log.flush()
 
     async def withdraw(self, build: Build) -> None:
-        """Take away what a build that did not end well has made; an image that a server runs from stays, as does what cannot be deleted."""
+        """Take away what a build that did not end well has made; a container's image that runs stays, as does what cannot be deleted."""
         try:
-            await self._images.delete(build.image.name)
+            await self._images.withdraw(build.image.name)
         except BinderError as error:
             log.warning("The image %s of build %s stays, although the build did not end well: %s", build.image.name, build.id, error.message)
 

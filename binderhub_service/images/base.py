@@ -94,6 +94,10 @@ class Images(ABC):
             Unavailable: the store could not be asked.
         """
 
+    async def withdraw(self, name: str) -> None:
+        """Make the image of a build go away that did not end well, although servers could be started from it; raises as `delete`."""
+        await self.delete(name)
+
     async def publish(self, name: str, target: str, login: Login | None) -> None:
         """Push an image under another name, by somebody's own login; raises `NotAllowed` where there are no container images.
 

@@ -10,10 +10,11 @@ need not be movable, half-made ones are never seen, and a forced rebuild leaves 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,10 @@ class EnvironmentImages(Images):
         """Remove the image and, unless another image uses it, its environment."""
         await asyncio.to_thread(self._delete, name)
 
+    async def withdraw(self, name: str) -> None:
+        """Let no server start from the image any more; what a server runs from stays until `tidy`."""
+        await asyncio.to_thread(self._withdraw, name)
+
     async def tidy(self, build_ids: Collection[str]) -> None:
         """Remove directories that no link leads to and no server runs from."""
         await asyncio.to_thread(self._tidy, build_ids)
@@ -120,13 +125,32 @@ class EnvironmentImages(Images):
         manifest = _manifest(link)
         if manifest is None:
             return
-        if _users_by_directory(self._environments / MADE).get(manifest["environment"]):
+        if self._has_users(manifest):
             raise in_use(name)
-        _remove_made(link, link.resolve())
-        with locked(self._environments / MADE, manifest["key"]):
+        self._remove(link, manifest, remove_tree)
+
+    def _withdraw(self, name: str) -> None:
+        link = self._images / name
+        manifest = _manifest(link)
+        if manifest is not None:
+            with contextlib.suppress(_InUse):
+                self._remove(link, manifest, _leave if self._has_users(manifest) else remove_tree, _do_not_wait)
+
+    def _has_users(self, manifest: dict[str, Any]) -> bool:
+        return manifest["environment"] in _users_by_directory(self._environments / MADE)
+
+    def _remove(self, link: Path, manifest: dict[str, Any], remove: Callable[[Path], None], on_wait: Callable[[], None] = lambda: None) -> None:
+        """Remove an image and, unless another one uses it, its environment: links first, so that what is half gone is never seen.
+
+        Args:
+            remove: removes a directory.
+            on_wait: called if a build is making an environment of the same name.
+        """
+        _remove_made(link, link.resolve(), remove)
+        with locked(self._environments / MADE, manifest["key"], on_wait):
             used = {other["environment"] for _, other in self._links()}
             if manifest["environment"] not in used:
-                _remove_made(self._environments / manifest["key"], Path(manifest["environment"]))
+                _remove_made(self._environments / manifest["key"], Path(manifest["environment"]), remove)
 
     def _tidy(self, build_ids: Collection[str]) -> None:
         folders = (self._images, self._environments)
@@ -184,8 +208,19 @@ def _directory_below(made: Path, word: str) -> str | None:
     return str(made / path.relative_to(made).parts[0]) if path != made and path.is_relative_to(made) else None
 
 
-def _remove_made(link: Path, made: Path) -> None:
-    """Remove what was made, before that the link if it leads there: what is half gone is never seen."""
+def _remove_made(link: Path, made: Path, remove: Callable[[Path], None]) -> None:
     if link.is_symlink() and link.resolve() == made:
         link.unlink()
-    remove_tree(made)
+    remove(made)
+
+
+def _leave(_: Path) -> None:
+    """Remove nothing: `tidy` will, when no server runs from it."""
+
+
+class _InUse(Exception):
+    """A build is making an environment."""
+
+
+def _do_not_wait() -> None:
+    raise _InUse

@@ -15,7 +15,7 @@ def locked(folder: Path, key: str, on_wait: Callable[[], None] = lambda: None) -
 
     Args:
         folder: the directory of the lock's file.
-        on_wait: called if somebody else has the lock.
+        on_wait: called if somebody else has the lock; what it raises is raised here, instead of waiting.
     """
     descriptor = _taken(folder / f"{key}.lock", on_wait)
     try:
@@ -46,7 +46,11 @@ def _taken(path: Path, on_wait: Callable[[], None]) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait()
+            try:
+                on_wait()
+            except BaseException:
+                os.close(descriptor)
+                raise
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_at(descriptor, path):
             return descriptor

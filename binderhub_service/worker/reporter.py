@@ -75,11 +75,13 @@ class Reporter:
         environment: Mapping[str, str],
         guard: Guard,
         translate: Callable[[str], Sequence[str]] | None = None,
+        niceness: int = 0,
     ) -> Finished:
         """Run a command to its end, telling its output line by line; what it leaves running does not hold it up.
 
         Args:
             translate: makes of a line what people are to read, one line, several or none; without it, they read the line.
+            niceness: how far others go before the command, in `nice`'s units.
 
         Raises:
             BuildFailed: the guard says so; the command is killed.
@@ -91,6 +93,9 @@ class Reporter:
                 command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=write, stderr=write
             )
             os.close(write)
+            if niceness:
+                with contextlib.suppress(ProcessLookupError):  # it has ended
+                    os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
             try:
                 tail = self._report_output(process, output.fileno(), guard, translate)
             finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -14,12 +16,14 @@ import pytest
 from binderhub_service.common import labels
 from binderhub_service.errors import Conflict, Unavailable
 from binderhub_service.images.environments import MADE, EnvironmentImages
+from binderhub_service.images.locks import locked
 from binderhub_service.models import Image, now
 from binderhub_service.names import new_build_id
 from tests.contract.image_stores import EngineImageStore, EnvironmentImageStore, FakeImageStore, ImageStore, RegistryImageStore
 from tests.docker.servers.engine import TestEngine, reason_to_skip
 from tests.harness.records import source
 from tests.harness.registries import OwnRegistry
+from tests.harness.waiting import in_time
 
 LOGIN = ("hub", "sekret")
 IN_ENGINES = ["engine", "registry", "registry with a password", "registry with tokens"]
@@ -92,13 +96,15 @@ async def test_all_that_is_there_is_listed(image_store: ImageStore) -> None:
     assert all(image.bytes > 0 and image.used_by == () for image in stored)
 
 
-async def test_a_deleted_image_is_gone_and_others_stay(image_store: ImageStore) -> None:
+@pytest.mark.parametrize("way", ["delete", "withdraw"])
+async def test_a_deleted_image_is_gone_and_others_stay(image_store: ImageStore, way: str) -> None:
+    remove = getattr(image_store.images, way)
     a, b = image_store.name("a"), image_store.name("b")
     image_store.put(a, "key-of-a")
     image_store.put(b, "key-of-b")
-    await image_store.images.delete(a)
-    await image_store.images.delete(a)
-    await image_store.images.delete(image_store.name("never-there"))
+    await remove(a)
+    await remove(a)
+    await remove(image_store.name("never-there"))
     assert await key_of(image_store, a) is None
     assert await key_of(image_store, b) == "key-of-b"
     assert [image.name for image in await image_store.images.all()] == [b]
@@ -229,6 +235,29 @@ async def test_deleting_leaves_no_directory(directories: EnvironmentImageStore) 
     await directories.images.delete("a")
     left = [path for path in directories.root.glob("*/*") if path.name != MADE] + list(directories.root.glob("*/.made/*.0b*"))
     assert left == []
+
+
+@pytest.mark.parametrize("building", [False, True], ids=["", "beside a build of the same environment"])
+async def test_what_a_build_that_failed_has_made_goes_at_once_but_for_what_a_server_runs_from(
+    directories: EnvironmentImageStore, building: bool
+) -> None:
+    directories.put("a")
+    (environment,) = directories.root.glob("environments/.made/key.0b1")
+    command = [sys.executable, "-c", "input()", str(environment / "bin" / "program")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, "JUPYTERHUB_USER": "ada"}) as server:
+        with pytest.raises(Conflict):
+            await directories.images.delete("a")
+        with locked(directories.root / "environments" / MADE, "key") if building else nullcontext():
+            await in_time(directories.images.withdraw("a"))
+        assert await directories.images.exists("a") is None
+        await directories.images.tidy(set())
+        assert environment.is_dir()
+        server.communicate()
+    link = directories.root / "environments" / "key"
+    assert link.is_symlink() == building
+    link.unlink(missing_ok=True)  # that build replaces it
+    await directories.images.tidy(set())
+    assert made_in(directories) == set()
 
 
 async def test_deleting_an_image_leaves_the_newer_environment_that_another_one_has(directories: EnvironmentImageStore) -> None:

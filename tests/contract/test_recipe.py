@@ -20,6 +20,7 @@ from tests.harness.build_directory import BuildDirectory, Made
 from tests.harness.git_server import Repository
 from tests.harness.index_server import PackageIndex
 from tests.harness.repository import BareRepository, Files
+from tests.harness.waiting import in_time, until
 from tests.harness.web_thread import in_thread
 
 NewRepository = Callable[..., Repository]
@@ -37,6 +38,15 @@ def build_editable(folder, *a):
     return name
 build_wheel = build_editable
 """
+# A server that starts when its environment has a file "go" in it, and fails if there is something in that file.
+WAITS = """\
+import pathlib, sys, time
+def main():
+    go = pathlib.Path(sys.prefix, 'go')
+    while not go.exists():
+        time.sleep(0.02)
+    sys.exit(go.read_text() or None)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,6 +57,7 @@ def packages(package_index: PackageIndex) -> None:
     package_index.add("common", "2.0")
     package_index.add_unbuildable("unbuildable")
     package_index.add("starts", module="def main():\n    print('It started.')\n", program="jupyterhub-singleuser")
+    package_index.add("waits", module=WAITS, program="jupyterhub-singleuser")
     package_index.add("broken", module="raise SystemExit('It is broken.')\n", program="jupyterhub-singleuser")
 
 
@@ -377,6 +388,69 @@ async def test_an_environment_with_the_files_of_one_that_was_tried_is_not_tried_
     assert one != two
 
 
+def let_server_end(build_directory: BuildDirectory, build: Build, word: str = "") -> None:
+    environment = Path(build_directory.manifest(build)["environment"])
+    environment.joinpath("said").write_text(word)
+    environment.joinpath("said").rename(environment / "go")
+
+
+async def being_tried(build_directory: BuildDirectory, build: Build) -> asyncio.Task[Made]:
+    """Begin a build, and wait until its image is told as made."""
+    making = asyncio.create_task(build_directory.make(build))
+    told = build_directory.root / "builds" / build.id / "events.jsonl"
+    await until(lambda: making.done() or (told.exists() and b'"made": true' in told.read_bytes()), "the word that the image is made")
+    assert not making.done(), making.result()
+    return making
+
+
+async def test_servers_are_started_while_it_is_tried_whether_they_start_and_other_builds_of_the_environment_wait(
+    build_directory: BuildDirectory, new_repository: NewRepository
+) -> None:
+    repository = new_repository({"requirements.txt": "waits\n"})
+    first = build_directory.ask(repository.url, repository.rev("main"))
+    making = await being_tried(build_directory, first)
+    assert await build_directory.images.exists(first.image.name)
+    second = build_directory.ask(repository.url, repository.commit({"README.md": "more"}))
+    waiting = asyncio.create_task(build_directory.make(second))
+    told = build_directory.root / "builds" / second.id / "events.jsonl"
+    await until(lambda: told.exists() and b"Waiting for another build" in told.read_bytes(), "the other build")
+    assert await build_directory.images.exists(second.image.name) is None
+    let_server_end(build_directory, first)
+    one, two = await in_time(making), await in_time(waiting)
+    assert (one.error, two.error) == (None, None)
+    assert any(FOUND in line for line in two.log)
+    manifest = build_directory.manifest(first)
+    environment = Path(manifest["environment"])
+    assert manifest["environment_bytes"] > 0
+    assert not [path for path in environment.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o222], "nobody is to write to it"
+
+
+async def test_an_environment_in_which_no_server_started_is_no_other_builds(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "waits\n"})
+    first = build_directory.ask(repository.url, repository.rev("main"))
+    making = await being_tried(build_directory, first)
+    second = build_directory.ask(repository.url, repository.commit({"README.md": "more"}))
+    waiting = asyncio.create_task(being_tried(build_directory, second))
+    let_server_end(build_directory, first, "It will never start.")
+    assert error_of(await in_time(making))["code"] == "no_singleuser"
+    assert await build_directory.images.exists(first.image.name) is None
+    remaking = await in_time(waiting)
+    let_server_end(build_directory, second)
+    two = await in_time(remaking)
+    assert two.error is None
+    assert not any(FOUND in line for line in two.log)
+
+
+async def test_what_is_forced_is_tried_before_servers_start_from_it(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+    repository = new_repository({"requirements.txt": "starts\n"})
+    assert (await make(build_directory, repository)).error is None
+    repository.commit({"requirements.txt": "broken\n"})
+    assert error_of(await make(build_directory, repository))["code"] == "no_singleuser"
+    forced = build_directory.ask(repository.url, repository.rev("main"), force=True)
+    assert error_of(await build_directory.make(forced))["code"] == "no_singleuser"
+    assert b'"made": true' not in (build_directory.root / "builds" / forced.id / "events.jsonl").read_bytes()
+
+
 async def test_two_builds_of_one_environment_at_once_make_it_once(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     repository = new_repository({"requirements.txt": "common==2.0\n"})
     first = repository.rev("main")
@@ -425,13 +499,14 @@ async def test_force_makes_everything_anew_and_keeps_what_a_server_may_use(build
         assert Path(place["content"], "requirements.txt").exists()
 
 
-async def test_an_environment_that_lost_its_python_is_made_anew(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
+@pytest.mark.parametrize("lost", ["bin/python", ".size.json"], ids=["has lost its Python", "was not tried to the end"])
+async def test_an_environment_is_made_anew_that(build_directory: BuildDirectory, new_repository: NewRepository, lost: str) -> None:
     repository = new_repository({"requirements.txt": "common==1.0\n"})
     first = await make(build_directory, repository)
-    Path(build_directory.manifest(first.build)["environment"], "bin", "python").unlink()
-    assert await build_directory.images.exists(first.build.image.name) is None
+    Path(build_directory.manifest(first.build)["environment"], lost).unlink()
     second = await make(build_directory, repository)
     assert second.error is None, second.log
+    assert not any(FOUND in line for line in second.log)
     assert await build_directory.images.exists(second.build.image.name)
 
 

@@ -82,6 +82,8 @@ class BuildDirectory:
         directory = JobDirectory(self.root / "builds" / build.id)
         directory.write_job(Job.of(build, self.root.resolve(), "environment", self.settings, limits))
         error = await asyncio.to_thread(_follow_recipe, directory)
+        if error:  # as the service does
+            await self.images.withdraw(build.image.name)
         told = [json.loads(line) for line in directory.events.read_bytes().splitlines()]
         return Made(build, [report["data"]["text"] for report in told if report["kind"] == Kind.LOG], error)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import BuildFailed
@@ -26,35 +27,55 @@ from .publication import Publication
 from .script_errors import check_scripts
 
 SIZE = ".size.json"
+_NICENESS = 10  # whose server starts meanwhile, and makes the same bytecode, goes first
 
 
 def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> None:
-    """Make the job's image; when this returns, it is there.
+    """Make the job's image; when this returns, it is there, and a server was tried in its environment.
 
     Raises:
-        BuildFailed: it cannot be made; nothing half made is left.
+        BuildFailed: it cannot be made, and nothing half made is left; or it was told as made, and no server starts.
     """
     image = Publication.of(Path(job.root) / "images", job.image, job.build_id)
     content = image.made / "content"
-    try:
-        reporter.phase(Phase.FETCHING, "Fetching the repository")
-        notes = fetch(job, content, reporter, environment)
-        definition = definition_in(content)
-        check_scripts(definition.scripts)
-        reporter.phase(Phase.BUILDING, "Making the environment")
+    with _full_disk_told():
+        with _removed_on_failure(image.made):
+            reporter.phase(Phase.FETCHING, "Fetching the repository")
+            notes = fetch(job, content, reporter, environment)
+            definition = definition_in(content)
+            check_scripts(definition.scripts)
+            reporter.phase(Phase.BUILDING, "Making the environment")
         key = definition.key(job.image, EnvironmentSettings(**job.settings).as_text())
         publication = Publication.of(Path(job.root) / "environments", key, job.build_id)
         with locked(publication.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
-            prefix = _environment(job, definition, content, publication, reporter, environment)
-            write_in_one_step(image.made / MANIFEST, _manifest(job, definition, content, key, prefix) | {"notes": [*notes, *definition.notes]})
-            image.publish()
+            with _removed_on_failure(image.made):
+                prefix, untried = _environment(job, definition, content, publication, reporter, environment)
+                manifest = _manifest(job, definition, content, key, prefix) | {"notes": [*notes, *definition.notes]}
+                write_in_one_step(image.made / MANIFEST, manifest)
+                image.publish()
+            if untried:
+                reporter.made()
+                untried.try_server(_NICENESS)
+                _complete(prefix)
+                write_in_one_step(image.made / MANIFEST, manifest | {"environment_bytes": _bytes_of(prefix)})
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        shutil.rmtree(image.made, ignore_errors=True)
         if error.errno == errno.ENOSPC:
             raise disk_full() from error
         raise
-    except BuildFailed:
-        shutil.rmtree(image.made, ignore_errors=True)
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (BuildFailed, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -64,7 +85,7 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
         "key": key,
         "content": str(content),
         "content_bytes": size_of(content),
-        "environment_bytes": json.loads((prefix / SIZE).read_text())["bytes"],
+        "environment_bytes": _bytes_of(prefix),
         "start": definition.start,
         "import_from": import_roots(prefix, content),
         "repo": job.url,
@@ -75,23 +96,44 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
 
 def _environment(
     job: Job, definition: Definition, content: Path, publication: Publication, reporter: Reporter, environment: Mapping[str, str]
-) -> Path:
-    """Return the path of the environment, made now unless an equal one is there."""
+) -> tuple[Path, Installer | None]:
+    """Return the path of the environment, made now unless an equal one is there, and what tries it if that is still to be done."""
     _report_what_was_found(definition, content, reporter)
-    if (publication.link / "bin" / "python").exists() and not job.force and not definition.tied_to_commit:
+    if _is_complete(publication.link) and not job.force and not definition.tied_to_commit:
         reporter.log(f"Found the environment {publication.link.name}; nothing to install.")
-        return publication.link.resolve()
-    try:
-        Installer(job, definition, content, publication.made, reporter, environment).install(publication.newest_of_others())
-        write_in_one_step(publication.made / SIZE, {"bytes": size_of(publication.made)})
-    except BuildFailed:
-        shutil.rmtree(publication.made, ignore_errors=True)
-        raise
-    finally:
-        shutil.rmtree(aside_of(content), ignore_errors=True)
-    make_read_only(publication.made)
+        return publication.link.resolve(), None
+    installer = Installer(job, definition, content, publication.made, reporter, environment)
+    others = publication.newest_of_others()
+    with _removed_on_failure(publication.made):
+        try:
+            installer.install(others)
+        finally:
+            shutil.rmtree(aside_of(content), ignore_errors=True)
+        is_tried = installer.is_tried(others)
+        if job.force and not is_tried:  # it replaces an environment, and an image
+            installer.try_server()
+            is_tried = True
+        if is_tried:
+            _complete(publication.made)
     publication.publish()
-    return publication.made
+    return publication.made, None if is_tried else installer
+
+
+def _complete(environment: Path) -> None:
+    """Note how large an environment is that was tried, and let nobody write to it any more."""
+    write_in_one_step(environment / SIZE, {"bytes": size_of(environment)})
+    make_read_only(environment)
+
+
+def _is_complete(environment: Path) -> bool:
+    """Say whether an environment is there that was tried, so that other images may stand on it."""
+    return (environment / "bin" / "python").exists() and (environment / SIZE).exists()
+
+
+def _bytes_of(environment: Path) -> int:
+    """Return how many bytes an environment holds; 0 as long as it is tried, which may make bytecode."""
+    size: int = json.loads((environment / SIZE).read_text())["bytes"] if _is_complete(environment) else 0
+    return size
 
 
 def _report_what_was_found(definition: Definition, content: Path, reporter: Reporter) -> None:

@@ -78,6 +78,8 @@ class Installer:
         self._floors.write_text("\n".join(FLOORS), encoding="utf-8")
         self._versions = aside / "versions.txt"
         self._versions.write_text("\n".join(definition.versions), encoding="utf-8")
+        self._has_bytecode = False
+        self._mark = ""
         self._for_uv = uv_environment(self._environment, aside, private_folder(Path(job.root) / UV_CACHE))
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
@@ -93,22 +95,20 @@ class Installer:
             self._reporter.log(note)
         if self._definition.post_build:
             make_writable(self._prefix)
-        taken = take_over(self._prefix, others)  # now, so that Python starts quickly in the script as well
+        self._has_bytecode = take_over(self._prefix, others) > 0  # now, so that Python starts quickly in the script as well
         if self._definition.post_build:
             self._post_build(self._definition.post_build)
-        self._try_unless_tried(others, taken)
 
-    def _try_unless_tried(self, others: Sequence[Path], taken: int) -> None:
-        """Try whether a server starts, unless that is known of an environment with the same files, whose bytecode this one has."""
+    def is_tried(self, others: Sequence[Path]) -> bool:
+        """Say whether a server is known to start: it does in an environment with the same files, whose bytecode this one has."""
         if self._definition.post_build or self._definition.tied_to_commit:  # what a repository brings is in no package's record
-            self._try_server(complete=not taken)
-            return
-        mark = files_mark(self._prefix)
-        if taken and is_tried(mark, others):
-            self._reporter.log("A server starts from another environment with the same files, so that is not tried again.")
-        else:
-            self._try_server(complete=not taken)
-        note_tried(self._prefix, mark)
+            return False
+        self._mark = files_mark(self._prefix)
+        if not (self._has_bytecode and is_tried(self._mark, others)):
+            return False
+        self._reporter.log("A server starts from another environment with the same files, so that is not tried again.")
+        note_tried(self._prefix, self._mark)
+        return True
 
     def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
@@ -181,22 +181,32 @@ class Installer:
         kept = {name: value for name, value in self._environment.items() if not name.startswith("XDG_")}
         return kept | repo_variables(self._prefix, self._content, system_user()) | {"HOME": str(home)}
 
-    def _try_server(self, *, complete: bool) -> None:
-        """Run the server's program once, so that what is ready also starts; its bytecode is made by that, too.
+    def try_server(self, niceness: int = 0) -> None:
+        """Run the server's program once, if there is one; its bytecode is made by that, too, and nobody can keep more of it later.
+
+        Where there was no bytecode, what a server imports only when it serves is imported as well, and a kernel.
 
         Args:
-            complete: also import what a server imports only when it serves, and a kernel; nobody can keep bytecode of it later.
+            niceness: how far others go before it, in `nice`'s units.
+
+        Raises:
+            BuildFailed: no server starts.
         """
-        if not (self._prefix / "bin" / SINGLEUSER).exists():
-            return
+        if (self._prefix / "bin" / SINGLEUSER).exists():
+            self._run_server(niceness)
+        if self._mark:
+            note_tried(self._prefix, self._mark)
+
+    def _run_server(self, niceness: int) -> None:
         with TemporaryDirectory(dir=self._prefix) as home:
             environment = self._environment | {"HOME": home, "JUPYTER_CONFIG_DIR": home, "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server"}
-            finished = self._reporter.run((*server_command(self._prefix), "--version"), cwd=Path(home), environment=environment, guard=self._guard)
-            if complete and not finished.status:
+            run = partial(self._reporter.run, cwd=Path(home), environment=environment, guard=self._guard, niceness=niceness)
+            finished = run((*server_command(self._prefix), "--version"))
+            if not self._has_bytecode and not finished.status:
                 later = Path(home, "later.py")
                 later.write_text(_IMPORTED_LATER, encoding="utf-8")
                 command = (str(self._prefix / "bin" / "python"), quick_imports.__file__, str(later))
-                self._reporter.run(command, cwd=Path(home), environment=environment, guard=self._guard, translate=_nothing)
+                run(command, translate=_nothing)
         if finished.status:
             last = plain(finished.tail.strip().rpartition("\n")[2])[:_SHOWN_CHARACTERS]
             raise BuildFailed(
