@@ -16,6 +16,8 @@ from ..errors import BuildFailed
 
 Content = Mapping[str, Any]
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+ORIGINS = "origins.json"
+"""A file of our own beside a layout's ``index.json``."""
 NOTHING = b"{}"
 """The configuration of what is no image, as the OCI image specification has it."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -94,6 +96,12 @@ class Layout:
         found = json_in(self._read(self._folder / "index.json")).get("manifests") or [{}]
         blob = Blob.described(found[0])
         return Manifest(self._read(self.path(blob)), str(found[0].get("mediaType", OCI_MANIFEST)))
+
+    def origins(self) -> Mapping[str, str]:
+        """Return where layers are that were left out: the names of images with them, by the layers' digests; raises `BuildFailed`."""
+        path = self._folder / ORIGINS
+        found = json_in(self._read(path)) if path.exists() else {}
+        return {digest: name for digest, name in found.items() if isinstance(name, str)}
 
     def path(self, blob: Blob) -> Path:
         """Return the file with a blob; raises `BuildFailed` if it is none."""

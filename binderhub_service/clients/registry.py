@@ -141,17 +141,17 @@ class RegistryClient:
         try:
             async with self._client.stream("GET", url, headers=headers, follow_redirects=True, timeout=_LONG) as answer:
                 if answer.status_code != 200:
-                    raise _unavailable(reference, f"it answers {answer.status_code}")
+                    raise unavailable(reference, f"it answers {answer.status_code}")
                 async for chunk in answer.aiter_bytes():
                     yield chunk
         except httpx.HTTPError as error:
-            raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
+            raise unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
 
     def _address(self, reference: Reference, path: str) -> str:
         try:
             return urljoin(f"{self._endpoint(reference.host)}/v2/", path)
         except ValueError as error:  # the registry's own idea of an address
-            raise _unavailable(reference, "it names an address that makes no sense") from error
+            raise unavailable(reference, "it names an address that makes no sense") from error
 
     async def _proven(
         self, kind: str, method: str, url: str, reference: Reference, headers: Mapping[str, str], body: Body | None = None
@@ -182,14 +182,14 @@ class RegistryClient:
                     answer = await _read(stream, reference)
             except httpx.HTTPError as error:
                 if seconds is None:
-                    raise _unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
+                    raise unavailable(reference, f"it cannot be reached ({type(error).__name__})") from error
             except (httpx.InvalidURL, ValueError) as error:  # of an address or a token that it gave
-                raise _unavailable(reference, "it sent something that cannot be sent back") from error
+                raise unavailable(reference, "it sent something that cannot be sent back") from error
             else:
                 if answer.status_code not in _PASSING:
                     return answer
                 if seconds is None:
-                    raise _unavailable(reference, f"it answers {answer.status_code}")
+                    raise unavailable(reference, f"it answers {answer.status_code}")
             await asyncio.sleep(seconds)
         raise AssertionError("the last try returns or raises")
 
@@ -221,7 +221,7 @@ class RegistryClient:
         asked: dict[str, Any] = {name: challenge.parameters[name] for name in ("service", "scope") if challenge.parameters.get(name)}
         asked.setdefault("scope", f"repository:{reference.repository}:pull")
         if not realm.lower().startswith("https:") and self._endpoint(reference.host).startswith("https:"):
-            raise _unavailable(reference, "it wants the login sent unencrypted")
+            raise unavailable(reference, "it wants the login sent unencrypted")
         if login and login.identity_token:
             form = asked | {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "binderhub-service"}
             answer = await self._send("POST", realm, reference, {}, data=form)
@@ -233,7 +233,7 @@ class RegistryClient:
         content = _json(answer)
         token = content.get("token") or content.get("access_token")
         if answer.status_code != 200 or not isinstance(token, str):
-            raise _unavailable(reference, f"its token server answers {answer.status_code} and no token")
+            raise unavailable(reference, f"its token server answers {answer.status_code} and no token")
         seconds = content.get("expires_in")
         return token, min(seconds if isinstance(seconds, int | float) else _TOKEN_SECONDS, _LOGIN_SECONDS) - _TOKEN_SPARE_SECONDS
 
@@ -252,7 +252,7 @@ async def _read(stream: httpx.Response, reference: Reference) -> httpx.Response:
     async for chunk in stream.aiter_bytes():
         content += chunk
         if len(content) > _ANSWER_BYTES:
-            raise _unavailable(reference, f"its answer has more than {_ANSWER_BYTES // 2**20} MiB")
+            raise unavailable(reference, f"its answer has more than {_ANSWER_BYTES // 2**20} MiB")
     headers = [(name, value) for name, value in stream.headers.multi_items() if name != "content-encoding"]
     return httpx.Response(stream.status_code, headers=headers, content=bytes(content), request=stream.request)
 
@@ -270,7 +270,8 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
         return {}
 
 
-def _unavailable(reference: Reference, why: str) -> Unavailable:
+def unavailable(reference: Reference, why: str) -> Unavailable:
+    """Return the error of a registry that could not be asked."""
     return Unavailable(
         f"The registry {reference.registry} could not be asked for the image: {why}.",
         code="registry_unavailable",

@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import httpx
 
-from ..errors import BuildFailed
+from ..errors import BuildFailed, Unavailable
 from .oci import OCI_MANIFEST, Blob, Manifest, json_in, of_this_machine
 from .reference import Reference
-from .registry import MANIFEST_TYPES, Body, RegistryClient, error_codes
+from .registry import MANIFEST_TYPES, Body, RegistryClient, error_codes, unavailable
 
 _CHUNK_BYTES = 1024 * 1024
 _TRIES = 2
@@ -77,12 +77,46 @@ class RegistryWriter:
         """Upload a blob from memory; raises `PushRefused` or `Unavailable`."""
         await self._put(blob, lambda: content)
 
-    async def put_from(self, blob: Blob, other: Reference) -> None:
-        """Take a blob from another repository of the registry: without moving it where the registry can, else by way of this machine."""
-        asked = urlencode({"mount": blob.digest, "from": other.repository})
-        answer = await self._client.write("POST", self.reference, self._path("blobs", f"uploads/?{asked}"), kind=f"PUSH from {other.repository}")
-        if answer.status_code != _MADE:
-            await self._put(blob, await _readable(self._client, other, blob))
+    async def put_from(self, blob: Blob, source: RegistryWriter) -> None:
+        """Take a blob from another repository: without moving it where that is in the same registry, which can, else by way of this machine.
+
+        What the client of `source` may not read is not taken, even where this one's login could.
+
+        Raises:
+            PushRefused: the registry does not take it.
+            Unavailable: one of the registries could not be asked, or does not give it.
+        """
+        is_readable = await source.gives(blob)
+        if is_readable and source.reference.registry == self.reference.registry and await self._mount(blob, source.reference):
+            return
+        for seconds in (*_WAITS_SECONDS, None):
+            try:
+                await self._put(blob, lambda: source.stream(blob))
+                break
+            except Unavailable:  # half a layer has arrived, perhaps, and no client knows that it may be asked for again
+                if seconds is None:
+                    raise
+                await asyncio.sleep(seconds)
+
+    async def gives(self, blob: Blob) -> bool:
+        """Say whether the repository gives a blob to who reads; the client has a token for that then.
+
+        Raises:
+            Unavailable: the registry could not be asked, or does not let us in.
+        """
+        answer = await self._client.ask("HEAD", self.reference, self._path("blobs", blob.digest))
+        return answer.status_code == _THERE
+
+    async def stream(self, blob: Blob) -> AsyncIterator[bytes]:
+        """Yield a blob's content as it arrives; raises `Unavailable` if it cannot be had, or is not as long as it should be."""
+        size = 0
+        async for chunk in self._client.blob(self.reference, blob.digest):
+            size += len(chunk)
+            if size > blob.size:
+                break
+            yield chunk
+        if size != blob.size:
+            raise unavailable(self.reference, "it sent a part of the image that is not as long as it should be")
 
     async def copy(self, source: RegistryWriter) -> bool:
         """Take an image of another registry, by way of this machine, which keeps nothing of it; say whether there is one.
@@ -96,7 +130,7 @@ class RegistryWriter:
             return False
         for blob in [*manifest.layers, manifest.config]:
             if not await self.has(blob):
-                await self._put(blob, await _readable(source._client, source.reference, blob))
+                await self.put_from(blob, source)
         await self.put_manifest(manifest)
         return True
 
@@ -135,6 +169,12 @@ class RegistryWriter:
             "PUT", self.reference, self._path("manifests", self.reference.tag), headers=headers, body=lambda: manifest.text
         )
 
+    async def _mount(self, blob: Blob, other: Reference) -> bool:
+        """Let the registry take a blob from another of its repositories; say whether it has."""
+        asked = urlencode({"mount": blob.digest, "from": other.repository})
+        answer = await self._client.write("POST", self.reference, self._path("blobs", f"uploads/?{asked}"), kind=f"PUSH from {other.repository}")
+        return answer.status_code == _MADE
+
     async def _put(self, blob: Blob, body: Body) -> None:
         answer = await self._upload(blob, body)
         for _ in range(_TRIES - 1):
@@ -166,12 +206,6 @@ class RegistryWriter:
 
     def _path(self, kind: str, what: str) -> str:
         return f"{self.reference.repository}/{kind}/{what}"
-
-
-async def _readable(client: RegistryClient, reference: Reference, blob: Blob) -> Body:
-    """Return what reads a blob of a registry."""
-    await client.ask("HEAD", reference, f"{reference.repository}/blobs/{blob.digest}")  # so that there is a token for it
-    return lambda: client.blob(reference, blob.digest)
 
 
 def _location(answer: httpx.Response) -> str:

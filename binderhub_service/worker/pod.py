@@ -62,7 +62,7 @@ def main(step: str) -> int:
     error: BinderError | None = INTERNAL_ERROR
     untried = False
     try:
-        untried = asyncio.run(_do(step, job, PodSettings(**job.settings), reporter))
+        untried = _do(step, job, PodSettings(**job.settings), reporter)
         error = None
     except BinderError as failure:
         error = failure
@@ -75,16 +75,20 @@ def main(step: str) -> int:
     return 1 if error else 0
 
 
-async def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
+def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
     """Do a step; say whether an image was pushed that is yet to be tried."""
+    if step not in {"build", "try"}:
+        return asyncio.run(_do_with_logins(step, job, settings, reporter))
+    if not settings.engine_host:
+        build = BuildahBuild(job, settings, pod_job.IMAGE, reporter, dict(os.environ))
+        do = build.make if step == "build" else build.try_pushed
+        do(Plan.read(Path(job.root)))
+    return False
+
+
+async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
     environment = dict(os.environ)
     work = Path(job.root)
-    if step in {"build", "try"}:
-        if not settings.engine_host:
-            build = BuildahBuild(job, settings, pod_job.IMAGE, reporter, environment)
-            do = build.make if step == "build" else build.try_pushed
-            do(Plan.read(work))
-        return False
     credentials = Credentials.read(pod_job.LOGINS, None)
     client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS, endpoints=settings.endpoints())
     try:

@@ -376,3 +376,75 @@ async def test_blobs_of_the_environment_are_not_sent_twice(work: Path, registry:
     trouble = Trouble(lambda request: None)
     await PushStep(work, registry.host, transport=trouble).push(Plan(KEY, "w"), force=True)
     assert len([asked for asked in trouble.asked if asked.startswith("PATCH")]) == 4, "two of the environment, a layer and a configuration on top"
+
+
+# --- layers of a base image, which `build` leaves out -------------------------------------------------------------------
+
+
+async def leave_out(work: Path, step: PushStep) -> tuple[str, bytes]:
+    """Push an image as somebody's base, and make another one of it whose layer is left out; return the layer's digest and content."""
+    base = f"{step.prefix}base:1"
+    folder = layout(work, "whole", "base")
+    await step.push(Plan("", "w"), image=base)
+    digest = step.get(base).json()["layers"][0]["digest"]
+    blob = folder / "blobs" / digest.replace(":", "/")
+    content = blob.read_bytes()
+    blob.unlink()
+    (folder / "origins.json").write_text(json.dumps({digest: base}))
+    return digest, content
+
+
+async def test_a_layer_that_was_left_out_is_taken_from_where_it_was_pulled(work: Path, registry: OwnRegistry) -> None:
+    """In the same registry without moving it."""
+    trouble = Trouble(lambda request: None)
+    digest, content = await leave_out(work, PushStep(work, registry.host))
+    same = PushStep(work, registry.host, transport=trouble)
+    await same.push(Plan("", "w"), image=f"{same.prefix}same:1")
+    assert len([asked for asked in trouble.asked if asked.startswith("PATCH")]) == 1, "the configuration"
+    with OwnRegistry(work / "registry", login=LOGIN).running() as another:
+        other = PushStep(work, another.host, LOGIN)
+        await other.push(Plan("", "w"))
+        assert other.get(other.image, "blobs", digest).content == content
+    assert same.get(f"{same.prefix}same:1", "blobs", digest).content == content
+
+
+async def test_a_layer_that_breaks_off_is_asked_for_again(work: Path, registry: OwnRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("binderhub_service.clients.registry_writer._WAITS_SECONDS", (0.0,))
+    digest, content = await leave_out(work, PushStep(work, registry.host))
+    whole, tries = RegistryClient.blob, []
+
+    async def broken(client: RegistryClient, *asked: Any) -> AsyncIterator[bytes]:
+        tries.append(asked)
+        async for chunk in whole(client, *asked):
+            yield chunk[:-1] if len(tries) == 1 else chunk
+
+    monkeypatch.setattr(RegistryClient, "blob", broken)
+    with OwnRegistry(work / "registry").running() as another:
+        other = PushStep(work, another.host)
+        await other.push(Plan("", "w"))
+        assert other.get(other.image, "blobs", digest).content == content
+    assert len(tries) == 2
+
+
+async def test_a_layer_that_only_the_login_of_the_push_may_read_is_not_taken(work: Path) -> None:
+    """Else a repository could name anybody's private image, and have it."""
+    with OwnRegistry(work / "registry", login=LOGIN).running() as registry:
+        step = PushStep(work, registry.host, LOGIN)
+        digest, _ = await leave_out(work, step)
+        with pytest.raises(BinderError) as caught:
+            await step.push(Plan("", "w"))
+        assert caught.value.code == "registry_login_failed"
+        assert step.get(step.image).status_code == 404
+        assert step.get(step.image, "blobs", digest).status_code == 404
+
+
+@pytest.mark.parametrize("place", ["bases/0", "layers"])
+async def test_a_layer_that_the_first_step_has_fetched_is_taken_from_there(work: Path, registry: OwnRegistry, place: str) -> None:
+    digest, content = await leave_out(work, PushStep(work, registry.host))
+    (work / "image" / "whole" / "origins.json").unlink()
+    (work / place).mkdir(parents=True)
+    (work / place / digest.partition(":")[2]).write_bytes(content)
+    with OwnRegistry(work / "registry").running() as another:
+        other = PushStep(work, another.host)
+        await other.push(Plan("", "w"))
+        assert other.get(other.image, "blobs", digest).content == content

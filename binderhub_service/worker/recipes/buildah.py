@@ -5,6 +5,7 @@ What replaces an image, and an environment that others will stand on, is asked f
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -23,11 +24,12 @@ from ..pod_job import STORAGE, PodSettings
 from ..reporter import Reporter
 from .base_images import BASES, fetched_images
 from .buildah_log import BuildahLog, ended_without_a_word, error_from, shell_status
-from .buildah_storage import choose_storage
+from .buildah_storage import choose_storage, pulled_layers
 from .dockerfile import context_dockerfile
 from .image_check import PROGRAM, judge, start_script
 from .layer_cache import LAYERS, STEPS_FILE, Step, images_of_steps
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan
+from .pulled_layers import describe, find_layers, leave_out
 from .repo2docker_call import build_command, safe_labels, write_configuration
 from .sharing import MAY_LACK_FILES, labels_of
 
@@ -113,8 +115,13 @@ class BuildahBuild:
 
     def _pack(self, name: str) -> None:
         self._reporter.log("Packing the image.")
+        layout, pulled = self._made / name, list(pulled_layers(self._unfinished))
+        found = asyncio.run(find_layers(pulled, self._settings, Path(self._job.root)))
+        leave_out(found, layout)
         compression = f"--compression-format={self._settings.layer_compression}"
-        self._do(("buildah", "push", compression, self._unfinished, f"oci:{self._made / name}:{LAYOUT_NAME}"))
+        self._do(("buildah", "push", compression, self._unfinished, f"oci:{layout}:{LAYOUT_NAME}"))
+        if found:
+            describe(found, layout)
 
     def _do(self, command: Sequence[str]) -> None:
         """Run a command whose words people see; raises `BuildFailed` if it fails."""

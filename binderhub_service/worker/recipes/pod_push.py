@@ -14,7 +14,6 @@ from typing import IO
 
 from ...clients.credentials import Credentials
 from ...clients.oci import Blob, Layer, Layout, config_with, json_in, manifest_with
-from ...clients.reference import Reference
 from ...clients.registry import RegistryClient
 from ...clients.registry_writer import PushRefused, RegistryWriter
 from ...errors import BuildFailed, Unavailable
@@ -26,6 +25,7 @@ from ..reporter import Reporter
 from .layer import content_folder, pack
 from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, steps_in
 from .pod_plan import CONTENT, ENVIRONMENT, WHOLE, Plan, checked_folder
+from .pulled_layers import fetched_file, public_registries
 from .pushing import push_error
 from .sharing import labels_of, name_of_layers
 
@@ -84,11 +84,17 @@ class Pushing:
             await self._push_layout(Layout(checked_folder(self._made / ENVIRONMENT)), name)
 
     async def _push_layout(self, layout: Layout, name: str) -> None:
-        manifest = layout.manifest()
+        manifest, origins = layout.manifest(), layout.origins()
         self._reporter.log(f"Pushing {name}")
-        async with self._registry_of(name) as writer:
-            blobs = [*manifest.layers, manifest.config]
-            await self._put_all(writer, blobs, lambda blob: writer.put_file(blob, layout.path(blob)))
+        async with self._registry_of(name) as writer, public_registries(self._settings) as public:
+
+            async def put(blob: Blob) -> None:
+                if origin := origins.get(blob.digest):
+                    await writer.put_from(blob, RegistryWriter(public, origin))
+                else:
+                    await writer.put_file(blob, fetched_file(Path(self._job.root), blob) or layout.path(blob))
+
+            await self._put_all(writer, [*manifest.layers, manifest.config], put)
             await writer.put_manifest(manifest)
         self._reporter.log("Pushed.")
 
@@ -102,7 +108,8 @@ class Pushing:
             whole = layout.manifest()
             config = config_with_steps(json_in(layout.read(whole.config)), steps_in(self._made / STEPS_FILE))
             async with self._registry_of(name) as writer:
-                await self._put_all(writer, whole.layers, lambda blob: writer.put_from(blob, Reference.parse(pushed)))
+                source = RegistryWriter(self._client, pushed)
+                await self._put_all(writer, whole.layers, lambda blob: writer.put_from(blob, source))
                 await writer.put_bytes(Blob.of(config), config)
                 await writer.put_manifest(kept_manifest(whole, Blob.of(config)))
         except (BuildFailed, Unavailable) as error:
@@ -121,7 +128,7 @@ class Pushing:
                 self._reporter.log(f"Pushing {self._job.image}")
                 written = config_with(config, layer, labels_of(self._job, plan.key), datetime.now(UTC).isoformat().replace("+00:00", "Z"))
                 manifest = manifest_with(base, Blob.of(written), layer)
-                await self._put_all(writer, base.layers, lambda blob: writer.put_from(blob, source.reference))
+                await self._put_all(writer, base.layers, lambda blob: writer.put_from(blob, source))
                 await self._put_all(writer, [layer.blob], lambda blob: writer.put_open(blob, packed))
                 await self._put_all(writer, [manifest.config], lambda blob: writer.put_bytes(blob, written))
                 await writer.put_manifest(manifest)

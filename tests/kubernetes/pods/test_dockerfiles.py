@@ -49,6 +49,7 @@ async def test_an_image_is_pushed_with_what_was_built_into_it(builder_pods: Buil
     image = Pushed(made.image)
     assert image.labels["binder.commit"] == build.source.commit
     assert image.labels["binder.build"] == build.id
+    assert image.layers[0] == Pushed(small_image()).layers[0], "packed once, as the base image came"
     layers = [image.files(number) for number in range(1, len(image.layers))]
     assert any("usr/local/bin/jupyterhub-singleuser" in files for files in layers)
     assert any("content/notes.md" in files for files in layers)
