@@ -12,6 +12,7 @@ from ..clients.engine import Engine, EngineError
 
 log = logging.getLogger("binderhub_service")
 _FILE = "engine-mark"
+_OF_ENVIRONMENT = "-environment"
 
 
 def instance_id_of(state: Path) -> str:
@@ -44,14 +45,20 @@ class BuildArtifacts:
         return f"{_images_of(self.instance_id)}:{self.build_id}"
 
     @property
+    def environment(self) -> str:
+        """The name of the environment below that image, while no other build may use it."""
+        return f"{self.image}{_OF_ENVIRONMENT}"
+
+    @property
     def container(self) -> str:
         """The name of the one container that a build makes itself."""
         return f"{_containers_of(self.instance_id)}{self.build_id}"
 
     def clear(self, engine: Engine) -> None:
-        """Remove the container and the unfinished image, if they are there; raises `BinderError`."""
+        """Remove the container and what is unfinished, if it is there; raises `BinderError`."""
         engine.remove_container(self.container)
         engine.remove_image(self.image)
+        engine.remove_image(self.environment)
 
 
 def remove_leftovers(engine: Engine, instance_id: str, may_go: Callable[[str], bool]) -> None:
@@ -59,7 +66,7 @@ def remove_leftovers(engine: Engine, instance_id: str, may_go: Callable[[str], b
     prefix = _containers_of(instance_id)
     containers = [name.removeprefix("/") for found in engine.containers(name=prefix) for name in found.get("Names") or ()]
     build_ids = {name.removeprefix(prefix) for name in containers if name.startswith(prefix)}
-    build_ids |= {name.rpartition(":")[2] for name in engine.names(_images_of(instance_id))}
+    build_ids |= {name.rpartition(":")[2].removesuffix(_OF_ENVIRONMENT) for name in engine.names(_images_of(instance_id))}
     for build_id in sorted(filter(may_go, build_ids)):
         try:
             BuildArtifacts(instance_id, build_id).clear(engine)

@@ -1,6 +1,6 @@
 """An image by repo2docker: built under a name that nobody launches from, named, pushed, and tried.
 
-What replaces an image, and an environment that others will stand on, is tried first.
+What replaces an image is tried first, and an environment that others will stand on gets its name last.
 """
 
 from __future__ import annotations
@@ -92,37 +92,42 @@ class _DockerBuild:
     definition: Definition
 
     def make(self) -> None:
-        """Make the image and push it."""
+        """Make the image and push it; what is new is checked when people may have it, and before only if it takes another one's place."""
         self.reporter.phase(Phase.BUILDING, "Building the image")
-        is_new = False
-        if self.job.is_context:
-            self._build_context()
-        else:
-            is_new = self._build_repository()
-        if self.settings.push:
-            self.reporter.phase(Phase.PUSHING, "Pushing the image")
-        if is_new and self.job.force:
-            self._check(self.job.image)
-        self._finish(self._artifacts.image, self.job.image)
-        if is_new and not self.job.force:
-            self._check_finished()
-        if is_new:
-            self._keep_layers(self.job.image)
+        with contextlib.ExitStack() as held:
+            new = self._build_context() if self.job.is_context else self._build_repository(held)
+            if self.settings.push:
+                self.reporter.phase(Phase.PUSHING, "Pushing the image")
+            if new and self.job.force:
+                self._check(new)
+            self._finish(self._artifacts.image, self.job.image)
+            if new and not self.job.force:
+                self._check_finished()
+            if new and new != self.job.image:
+                self._finish(self._artifacts.environment, new)
+            if new:
+                self._keep_layers(new)
 
-    def _build_repository(self) -> bool:
-        """Build the image; say whether it has to be checked, as one on top of a checked environment has not."""
-        shared = is_shared(self.definition, self.settings, self.reporter)
-        if shared and self._from_environment(shared_key(self.definition, self.job, self.settings)):
-            return False
+    def _build_repository(self, held: contextlib.ExitStack) -> str:
+        """Build the image; return what is new and has to be checked, the image or the environment that it stands on, if one of them is.
+
+        Args:
+            held: gets the lock of an environment that nobody may stand on yet.
+        """
+        if is_shared(self.definition, self.settings, self.reporter):
+            new = self._from_environment(shared_key(self.definition, self.job, self.settings), held)
+            if new is not None:
+                return new
         if advice := advice_on(self.definition.files):
             self.reporter.log(advice)
         self._build(self.work / "content", labels_of(self.job, whole_key(self.definition, self.job, self.settings)))
-        return True
+        return self.job.image
 
-    def _build_context(self) -> None:
-        """Build what need not start a server."""
+    def _build_context(self) -> str:
+        """Build what need not start a server, so that there is nothing to check."""
         written = labels_of(self.job, whole_key(self.definition, self.job, self.settings))
         Repo2docker(self._place()).build_context(self.work / "content", self._artifacts.image, written)
+        return ""
 
     @property
     def _artifacts(self) -> BuildArtifacts:
@@ -235,21 +240,27 @@ class _DockerBuild:
 
     # --- environment and content -------------------------------------------------------------------------------------
 
-    def _from_environment(self, key: str) -> bool:
-        """Put the content on top of the environment's image, which is made now unless it is there; say whether that worked out."""
+    def _from_environment(self, key: str, held: contextlib.ExitStack) -> str | None:
+        """Put the content on top of the environment's image, which is made now unless it is there.
+
+        Returns:
+            The environment's name if it is new, else nothing; None if that did not work out.
+        """
         name = names.environment_name(self.settings.image_prefix, key)
-        with self._locked(key, "Waiting for another build that is making the same environment."):
-            if not self.job.force and self._found(name):
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(self._locked(key, "Waiting for another build that is making the same environment."))
+            is_there = not self.job.force and self._found(name)
+            if is_there:
                 self.reporter.log(f"Found the environment {key}; nothing to install.")
-            elif self._build_environment(key):
-                self._check(name)
-                self._finish(self._artifacts.image, name)
-                self._keep_layers(name)
+            elif not self._build_environment(key):
+                return None
             else:
-                return False
-            put_on_top(self.engine, self._artifacts, name, self.work, self.definition.start, self.settings.user_id, labels_of(self.job, key))
+                self.engine.tag(self._artifacts.image, self._artifacts.environment)
+                held.enter_context(lock.pop_all())
+            base = name if is_there else self._artifacts.environment
+            put_on_top(self.engine, self._artifacts, base, self.work, self.definition.start, self.settings.user_id, labels_of(self.job, key))
         self.reporter.log(f"Put the content of commit {self.job.commit} on top of the environment.")
-        return True
+        return "" if is_there else name
 
     def _build_environment(self, key: str) -> bool:
         """Build an environment from its own files; say whether they were enough. Scripts may use files that nothing names."""

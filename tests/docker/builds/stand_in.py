@@ -2,8 +2,7 @@
 
 It notes every run and the files it was given in PROGRAM.notes, one line a run. In the folder that is to be built, a file
 ``tell`` holds lines that are told, ``wait-for`` names a file that is waited for, ``fail`` makes it fail, ``install.R`` needs ``needed``, and
-every "slow" in
-requirements.txt takes ten seconds.
+every "slow" in requirements.txt takes ten seconds; with "broken" there, no server starts from the image.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 DOCKERFILE = """\
 FROM debian:12
 ENV REPO_DIR=/home/jovyan
-RUN useradd --create-home --uid 1000 jovyan && printf '#!/bin/sh\\necho 9.9.9\\n' > /usr/local/bin/jupyterhub-singleuser \\
+RUN useradd --create-home --uid 1000 jovyan && printf '#!/bin/sh\\n{program}\\n' > /usr/local/bin/jupyterhub-singleuser \\
     && chmod +x /usr/local/bin/jupyterhub-singleuser
 COPY --chown=1000:1000 . /home/jovyan/
 RUN sleep {seconds}
@@ -52,10 +51,11 @@ def main() -> int:
     if (folder / "fail").exists() or lacks:
         tell("Error during build: no", "failed")
         return 0
-    seconds = (folder / "requirements.txt").read_text().count("slow") if (folder / "requirements.txt").exists() else 0
+    wanted = (folder / "requirements.txt").read_text() if (folder / "requirements.txt").exists() else ""
+    dockerfile = DOCKERFILE.format(seconds=wanted.count("slow") * 10, program="exit 3" if "broken" in wanted else "echo 9.9.9")
     labels = [word for word in sys.argv if word.startswith("--label=")]
     command = ["docker", "build", "--quiet", f"--tag={options['image-name']}", *labels, "--file=-", str(folder)]
-    return subprocess.run(command, input=DOCKERFILE.format(seconds=seconds * 10).encode(), check=False).returncode
+    return subprocess.run(command, input=dockerfile.encode(), check=False).returncode
 
 
 if __name__ == "__main__":

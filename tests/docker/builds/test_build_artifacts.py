@@ -36,10 +36,11 @@ class Leaver:
         self._left: list[BuildArtifacts] = []
 
     def leave(self, mark: str, hours_ago: float = 2) -> BuildArtifacts:
-        """Leave a container and an unfinished image, as a build that was killed."""
+        """Leave a container, an unfinished image and the environment below it, as a build that was killed."""
         trace = BuildArtifacts(mark, new_build_id(now() - timedelta(hours=hours_ago)))
         self._left.append(trace)
         docker("tag", "debian:12", trace.image)
+        docker("tag", "debian:12", trace.environment)
         docker("create", f"--name={trace.container}", trace.image, "true")
         return trace
 
@@ -57,9 +58,11 @@ def leaver(engine: Engine) -> Iterator[Leaver]:
 
 
 def is_there(trace: BuildArtifacts) -> bool:
-    """Say whether a build's container and image are both there; one alone is a mistake."""
-    both = trace.container in containers(), trace.image in docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()
+    """Say whether a build's container and image are both there; one alone is a mistake, as is an environment without them."""
+    images = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").splitlines()
+    both = trace.container in containers(), trace.image in images
     assert both[0] == both[1]
+    assert both[0] or trace.environment not in images
     return both[0]
 
 

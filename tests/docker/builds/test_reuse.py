@@ -30,6 +30,7 @@ async def test_the_next_commit_takes_the_environment_as_it_is(stand_in_builds: D
     assert len(runs_of(docker_builds.repo2docker)) == 1
     assert second.image.environment == first.image.environment
     assert second.image.digest != first.image.digest
+    assert ("made" in first.phases, "made" in second.phases) == (True, False), "a server is tried once, while people have the image"
     assert any("nothing to install" in line for line in second.log)
     assert ended - again < again - begun, "the environment alone takes ten seconds"
     lines = content_of(second.image.name).splitlines()
@@ -94,7 +95,19 @@ async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: Docker
     await stand_in_builds.build(repository.url, repository.rev("main"))
     made = await stand_in_builds.build(repository.url, repository.rev("main"), force=True)
     assert made.image
+    assert "made" not in made.phases, "it is tried before it takes the place of another one"
     assert len(runs_of(stand_in_builds.repo2docker)) == 2
+
+
+async def test_no_other_build_stands_on_an_environment_from_which_no_server_starts(stand_in_builds: DockerBuilds, new_repository: New) -> None:
+    repository = new_repository({"requirements.txt": "broken\n"})
+    commits = [repository.rev("main"), repository.commit({"a": "b"})]
+    for commit in commits:
+        made = await stand_in_builds.build(repository.url, commit)
+        assert (made.error or {}).get("code") == "no_singleuser"
+        assert "made" in made.phases
+    assert len(runs_of(stand_in_builds.repo2docker)) == 2
+    assert f"{stand_in_builds.prefix}environment" not in docker("image", "ls")
 
 
 async def test_an_environment_goes_with_its_last_image(stand_in_builds: DockerBuilds, new_repository: New) -> None:
