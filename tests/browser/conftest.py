@@ -30,20 +30,37 @@ FLAGS = [
     "--disable-gpu",
     f"--disable-features={WITHOUT}",
 ]
+# The first has no window: pages are the same in it, and cost half as much.
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 WAIT_MS = 60_000
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Start Chromium; skip the test where there is none."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if not program:
-        pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium")
+        pytest.skip("there is no Chromium on PATH; on Debian: apt-get install chromium-headless-shell")
     playwright.expect.set_options(timeout=WAIT_MS)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub like that of the other tests, whose servers have JupyterLab. In the end, no request may have been answered by a traceback."""
+    with HubProcess(tmp_path_factory.mktemp("hub"), outsiders={"eve"}) as hub:
+        yield hub
+        hub.stop_servers()
+        assert "/binderhub_service/handlers/" not in hub.log()
+
+
+@pytest.fixture(scope="package")
+def alice(shared_hub: HubProcess) -> str:
+    """A token of alice's, who may use the service."""
+    return shared_hub.token("alice")
 
 
 @pytest.fixture(scope="package")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import chromium
 
 STATIC = Path(__file__).parents[2] / "binderhub_service" / "static"
 ORIGIN = "http://pages.test"
@@ -25,15 +24,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not on PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 375, "height": 600})
         page.route(f"{ORIGIN}/**", answer)
         yield page
-        browser.close()
 
 
 @pytest.fixture(autouse=True)
