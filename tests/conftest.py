@@ -16,14 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from binderhub_service.common import quick_imports
 from spawner.configure import LOGGERS
 from tests.harness.empty_database import write_empty_database
 from tests.harness.foreign_clients import connect_or_close, read_once
 from tests.harness.gate import Gate
 from tests.harness.git_server import GitServer, Repository
 from tests.harness.hub import HubProcess
-from tests.harness.hub_config import ADMIN
+from tests.harness.hub_config import ADMIN, WITH_KERNEL
+from tests.harness.lent_environments import begin_lending, end_lending
 from tests.harness.repository import Files
 from tests.harness.sharing import GroupScheduling, group_of
 from tests.harness.uv_cache import share_uv_cache
@@ -37,9 +37,14 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     share_uv_cache()
-    quick_imports.install()
+    begin_lending()
     if importlib.util.find_spec("sniffio") is None:  # httpx looks for it several times in each request; from now on it knows
         sys.modules["sniffio"] = None  # type: ignore[assignment]  # how Python notes it
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the run's processes shared."""
+    end_lending()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -127,8 +132,11 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 
 @pytest.fixture(scope="session")
 def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub for the whole run; tests use it by `hub`. In the end, no request may have been answered by a traceback."""
-    with HubProcess(tmp_path_factory.mktemp("hub"), outsiders={"eve"}) as hub:
+    """One hub for the whole run; tests use it by `hub`. Its servers run code; those with JupyterLab are `lab_hub`'s and the browsers'.
+
+    In the end, no request may have been answered by a traceback.
+    """
+    with HubProcess(tmp_path_factory.mktemp("hub"), outsiders={"eve"}, more={"service": WITH_KERNEL}) as hub:
         yield hub
         hub.stop_servers()
         assert "/binderhub_service/handlers/" not in hub.log()

@@ -18,6 +18,7 @@ import psutil
 
 from binderhub_service.common import quick_imports
 from tests.harness import sse
+from tests.harness.empty_database import write_empty_database
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
 from tests.harness.lent_environments import lend_environments
 from tests.harness.processes import assert_none_left, end_all, end_builds
@@ -64,6 +65,7 @@ class HubProcess:
         self._log_file = directory / "hub.log"
         self._python = python
         self._service_user = (more or {}).get("service_user", "")
+        self._service_settings: Mapping[str, Any] = (more or {}).get("service", {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -78,7 +80,7 @@ class HubProcess:
         if not shutil.which("configurable-http-proxy"):
             raise RuntimeError("configurable-http-proxy is not on PATH; `make test` puts it there")
         if not self._service_user:
-            lend_environments(self.state)
+            self._begin_state()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "CONFIGPROXY_"))}
         with self._log_file.open("ab") as log:
             command = [self._python, *JUPYTERHUB[1:], "-f", str(self.config_file)]
@@ -89,6 +91,14 @@ class HubProcess:
             end_all(self.directory)
             sys.stderr.write(self.log())
             raise
+
+    def _begin_state(self) -> None:
+        """Put into a state directory that nothing has used yet what would take long to be made: bytecode, and the database's tables."""
+        is_new = not self.state.exists()
+        lend_environments(self.state, self._service_settings)
+        if is_new:
+            self.state.mkdir(mode=0o700, exist_ok=True)
+            write_empty_database(self.state / "service.sqlite")
 
     def stop(self) -> None:
         """End the hub as Ctrl-C does, then builds that go on without it; fail if anything else is left."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tests.harness.ports import free_ports
+from tests.harness.server_packages import jupyterhub_of_servers
 
 PEOPLE = ("alice", "bob", "eve")
 ADMIN = "root-admin"
 PASSWORD = "password of everybody"
 ADMIN_PASSWORD = "password of the administrator, which has to be long"
 
-# The service's settings for hubs of one test whose servers nobody looks into: they take half as long to be made and to start.
-WITHOUT_LAB = {"EmbeddedMode": {"base_requirements": [f"jupyterhub=={version('jupyterhub')}", "jupyter-server", "pip"]}}
+# The service's settings for what is in environments: by default JupyterLab, as without a setting.
+_JUPYTERHUB = jupyterhub_of_servers()
+WITH_LAB = {"EmbeddedMode": {"base_requirements": [_JUPYTERHUB, "jupyterlab", "pip"]}}
+# For hubs whose servers run code, and show nobody a page of JupyterLab: a third of the files.
+WITH_KERNEL = {"EmbeddedMode": {"base_requirements": [_JUPYTERHUB, "jupyter-server", "ipykernel", "pip"]}}
+# For hubs of one test whose servers nobody looks into: they take half as long to be made and to start.
+WITHOUT_LAB = {"EmbeddedMode": {"base_requirements": [_JUPYTERHUB, "jupyter-server", "pip"]}}
 
 TEMPLATE = """\
 from jupyterhub.services.service import _ServiceSpawner
@@ -36,8 +41,8 @@ c.SharedPasswordAuthenticator.admin_password = "{admin_password}"
 c.Authenticator.allowed_users = {people!r}
 c.Authenticator.admin_users = {admins!r}
 c.JupyterHub.services = [{{"name": "harness", "api_token": "{token}", "admin": True}}]
-# A request to start a server is answered after two seconds at most, and not after up to ten.
-c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 2}}
+# A request to start a server is answered after a second at most, before the quickest has started, and not after up to ten.
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 1}}
 outsiders = {outsiders!r}
 if outsiders:
     c.JupyterHub.load_roles = [{{"name": "user", "scopes": ["self"]}}]
@@ -84,5 +89,5 @@ def write_config(directory: Path, *, base_url: str, outsiders: set[str], extra: 
 
 def _for_tests(more: Mapping[str, Any]) -> dict[str, Any]:
     """Return arguments of `configure` by which all servers are from repositories, and a commit is seen by the next request after it was pushed."""
-    service = {**more.get("service", {})}
+    service = {**(WITH_LAB if more.get("mode", "embedded") == "embedded" else {}), **more.get("service", {})}
     return {"required": True, "as_root": True, **more, "service": {**service, "Limits": {"ref_seconds": 0, **service.get("Limits", {})}}}

@@ -19,6 +19,15 @@ def strict_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]
         yield hub
 
 
+@pytest.fixture(scope="package")
+def lab_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub with a base URL that stops after five failed starts, and whose servers have JupyterLab."""
+    config = "c.Spawner.consecutive_failure_limit = 5"
+    with HubProcess(tmp_path_factory.mktemp("lab"), config=config, base_url="/jh/") as hub:
+        yield hub
+        hub.stop_servers()
+
+
 @pytest.fixture(scope="session")
 def finished(shared_hub: HubProcess, alice: str, git_server: GitServer) -> dict[str, Any]:
     """A build of alice's that ended well."""

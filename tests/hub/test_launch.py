@@ -61,9 +61,12 @@ def test_a_server_starts_in_a_working_copy_of_the_repository(hub: HubProcess, bo
     assert (folder / "analysis.ipynb").exists()
 
 
-def test_a_person_who_opens_a_server_lands_on_the_path_that_was_asked_for(hub: HubProcess, bobs_server: str) -> None:
-    with hub.login("bob") as client:
-        assert client.get(f"{bobs_server}/").url.path == "/user/bob/lab/tree/analysis.ipynb"
+def test_a_person_who_opens_a_server_lands_on_the_path_that_was_asked_for(lab_hub: HubProcess, git_server: GitServer) -> None:
+    repository = git_server.create("launch/plain", {"analysis.ipynb": "{}"})
+    server = launched(lab_hub, "bob", {"repo": repository.url, "ref": "main", "path": "analysis.ipynb"})
+    with lab_hub.login("bob") as client:
+        page = client.get(f"{server}/")
+    assert (page.status_code, page.url.path) == (200, "/jh/user/bob/lab/tree/analysis.ipynb")
 
 
 def test_the_hub_keeps_what_was_asked_for_and_nothing_else(hub: HubProcess, bobs_server: str, requirements: Repository) -> None:

@@ -15,8 +15,9 @@ from tests.harness.hub import HubProcess
 
 
 @pytest.mark.parametrize("name", cases.names(refused=False, bare=False))
-def test_what_a_repository_asks_for_is_there(hub: HubProcess, alice: str, git_server: GitServer, tmp_path: Path, name: str) -> None:
-    case = cases.load(name)
+def test_what_a_repository_asks_for_is_there(request: pytest.FixtureRequest, git_server: GitServer, tmp_path: Path, name: str) -> None:
+    hub: HubProcess = request.getfixturevalue("lab_hub" if name == "plain" else "hub")  # what has nothing gets JupyterLab
+    case, alice = cases.load(name), hub.token("alice")
     build = hub.finished(case.serve(git_server, "cases").url, alice)
     log = hub.service("GET", f"/api/builds/{build['id']}/log", alice).text
     assert build["state"] == "ready", f"{build['error']}\n{log}"

@@ -32,8 +32,8 @@ def build_of(hub: HubProcess, repository: Repository, admin: str) -> dict[str, A
     return build
 
 
-def test_five_failing_builds_do_not_stop_a_hub_that_gives_up_after_five(start_hub: Callable[..., HubProcess], new_repository: NewRepository) -> None:
-    hub = start_hub(config="c.Spawner.consecutive_failure_limit = 5", base_url="/jh/")
+def test_five_failing_builds_do_not_stop_a_hub_that_gives_up_after_five(lab_hub: HubProcess, new_repository: NewRepository) -> None:
+    hub = lab_hub
     refused = new_repository({"Dockerfile": "FROM debian:12\n"}, name="refused")
     for _ in range(5):
         last = hub.launch("alice", {"repo": refused.url})[-1]
