@@ -43,18 +43,16 @@ def _taken(path: Path, on_wait: Callable[[], None]) -> int:
     """Return the descriptor of a lock that is held, and whose file is the file that others find."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, descriptor)
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 on_wait()
-            except BaseException:
-                os.close(descriptor)
-                raise
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _is_at(descriptor, path):
-            return descriptor
-        os.close(descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(descriptor, path):
+                opened.pop_all()
+                return descriptor
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

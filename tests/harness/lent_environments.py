@@ -26,7 +26,7 @@ _FOLDER = "BINDER_TEST_LENT"
 
 
 def begin_lending() -> None:
-    """Make the run's folder, unless this process was started by one that has; `end_lending` removes it."""
+    """Make the run's folder, unless this process is a worker of a run that has it; `end_lending` removes it."""
     if _FOLDER not in os.environ:
         os.environ[_FOLDER] = tempfile.mkdtemp(prefix="lent-")
         os.environ[f"{_FOLDER}_BY"] = str(os.getpid())

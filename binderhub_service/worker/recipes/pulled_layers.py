@@ -69,7 +69,7 @@ async def find_layers(pulled: Sequence[PulledLayer], settings: PodSettings, work
 
 
 class _Places:
-    """Knows which registry gives a layer; one that could not be asked is not asked again."""
+    """Knows which registry gives a layer, and asks none again that could not be asked."""
 
     def __init__(self, client: RegistryClient, mirrors: Mapping[str, Sequence[str]]) -> None:
         self._client = client
