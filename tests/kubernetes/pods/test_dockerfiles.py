@@ -158,6 +158,7 @@ async def test_a_changed_commit_takes_layers_of_the_last_build_of_its_branch_and
     for made in (second, strange, hashed):
         assert made.error is None, (made.error, made.text)
     *layers, last = Pushed(first.image).layers
+    assert (layers[0] == Pushed(small_image()).layers[0]) == (compression == "gzip"), "packed anew only where it is to be packed in another way"
     assert Pushed(second.image).layers[:-1] == layers, second.text
     assert Pushed(second.image).layers[-1] != last
     assert Pushed(second.image).labels["binder.commit"] == second.build.source.commit
