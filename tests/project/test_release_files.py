@@ -57,6 +57,16 @@ def test_a_released_chart_names_the_images_that_were_published_with_it(tmp_path:
     assert not (tmp_path / "released" / "images").exists()
 
 
+@pytest.mark.parametrize("name", ["Dockerfile", "chart/images/builder/Dockerfile", "chart/images/hub/Dockerfile"])
+def test_what_the_code_requires_is_installed_below_the_code(name: str) -> None:
+    """So that a change of the code alone neither installs nor moves all that again."""
+    below, code, above = (ROOT / name).read_text().partition("COPY binderhub_service ")
+    assert code
+    assert "setup.py" in below
+    assert "pip install" in below
+    assert all("--no-deps" in line for line in above.splitlines() if "pip install" in line)
+
+
 def test_only_the_codes_own_version_can_be_released(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"This is not version 9.9.9: setup.py says .+, chart/Chart.yaml says .+, chart/Chart.yaml's appVersion"):
         release_chart.main("9.9.9", "ghcr.io/example", tmp_path / "released")
