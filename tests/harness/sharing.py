@@ -21,6 +21,8 @@ SHARING = (
     "tests/legacy",
     "tests/browser",
 )
+# Files that use the hub of a folder, which would be started once more for them.
+_WITH = {"tests/process/test_endings.py": "tests/hub"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Group:
 
 def group_of(node_id: str) -> Group:
     """Return the group of a test by its id, e.g. ``tests/hub/test_api.py::test_x``: a shared folder, else its file."""
-    file = node_id.partition("::")[0]
+    named = node_id.partition("::")[0]
+    file = _WITH.get(named, named)
     for rank, folder in enumerate(SHARING):
         if file == folder or file.startswith(f"{folder}/"):
             return Group(folder, rank)

@@ -15,5 +15,10 @@ def test_a_file_that_shares_nothing_is_a_group_of_its_own_and_comes_last() -> No
     assert alone.rank > group_of("tests/browser/test_pages.py::test_x").rank
 
 
+def test_a_file_elsewhere_that_uses_the_shared_hub_is_in_the_group_of_its_users() -> None:
+    assert group_of("tests/process/test_endings.py::test_x") == group_of("tests/hub/test_api.py::test_y")
+    assert group_of("tests/process/test_server.py::test_x").name == "tests/process/test_server.py"
+
+
 def test_the_deepest_folder_decides() -> None:
     assert group_of("tests/kubernetes/pods/test_engine.py::t") != group_of("tests/kubernetes/test_end_to_end.py::t")
