@@ -22,7 +22,7 @@ from ..errors import INTERNAL_ERROR, BinderError
 from . import pod_job
 from .guards import disk_full
 from .job import Job
-from .pod_job import STEPS, PodSettings
+from .pod_job import PATIENCE_SECONDS, STEPS, PodSettings
 from .push_check import check_may_push
 from .recipes.base_images import BASES, fetch_base_images
 from .recipes.buildah import BuildahBuild
@@ -34,7 +34,6 @@ from .reporter import Reporter
 _STOPPED = 143
 _LONGEST_TEXT = 800
 _STDOUT = 1
-_PATIENCE_SECONDS = (0.2, 1.0, 5.0, 15.0)  # with a registry, or a way to it, that is away for a moment
 
 
 class PodReporter(Reporter):
@@ -90,7 +89,7 @@ async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: 
     environment = dict(os.environ)
     work = Path(job.root)
     credentials = Credentials.read(pod_job.LOGINS, None)
-    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS, endpoints=settings.endpoints())
+    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=PATIENCE_SECONDS, endpoints=settings.endpoints())
     try:
         if step == "fetch":
             logins = pod_job.GIT_CREDENTIALS
@@ -111,7 +110,7 @@ async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: 
 async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Reporter) -> None:
     """Fetch them with the logins for base images alone: with those of the hub's own registry, people could have each other's images."""
     credentials = Credentials.read(pod_job.BASE_LOGINS, None)
-    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=_PATIENCE_SECONDS)
+    client = RegistryClient(credentials, settings.plain_http_registries, waits_seconds=PATIENCE_SECONDS)
     try:
         await fetch_base_images(work / CONTENT, settings, client, credentials, reporter, work / BASES)
     finally:

@@ -35,6 +35,8 @@ BASE_LOGINS = Path("/bases/base-logins.json")
 STORAGE = Path("/var/lib/containers")
 TERMINATION_MESSAGE = Path("/dev/termination-log")
 TERMINATION_BYTES = 4096
+PATIENCE_SECONDS = (0.2, 1.0, 5.0, 15.0)
+"""How long steps wait for a registry, or a way to it, that is away for a moment."""
 USER_ID = 1000
 """Who the steps `fetch` and `push` run as; `build` and `try` run as root in their containers."""
 

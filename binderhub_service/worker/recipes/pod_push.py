@@ -20,7 +20,7 @@ from ...errors import BuildFailed, Unavailable
 from ...models import Phase
 from ...names import environment_name
 from ..job import Job
-from ..pod_job import PodSettings
+from ..pod_job import PATIENCE_SECONDS, PodSettings
 from ..reporter import Reporter
 from .layer import content_folder, pack
 from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, steps_in
@@ -86,7 +86,7 @@ class Pushing:
     async def _push_layout(self, layout: Layout, name: str) -> None:
         manifest, origins = layout.manifest(), layout.origins()
         self._reporter.log(f"Pushing {name}")
-        async with self._registry_of(name) as writer, public_registries(self._settings) as public:
+        async with self._registry_of(name) as writer, public_registries(self._settings, PATIENCE_SECONDS) as public:
 
             async def put(blob: Blob) -> None:
                 if origin := origins.get(blob.digest):

@@ -40,9 +40,13 @@ class FoundLayer:
 
 
 @asynccontextmanager
-async def public_registries(settings: PodSettings) -> AsyncIterator[RegistryClient]:
-    """Yield what asks registries without a login. So no build has layers pushed that its repository could not pull."""
-    client = RegistryClient(Credentials(), settings.plain_http_registries, endpoints=settings.endpoints())
+async def public_registries(settings: PodSettings, waits_seconds: Sequence[float] = ()) -> AsyncIterator[RegistryClient]:
+    """Yield what asks registries without a login. So no build has layers pushed that its repository could not pull.
+
+    Args:
+        waits_seconds: as `RegistryClient` has it; `build` does not wait long, since it can pack a layer itself.
+    """
+    client = RegistryClient(Credentials(), settings.plain_http_registries, waits_seconds=waits_seconds, endpoints=settings.endpoints())
     try:
         yield client
     finally:
