@@ -16,7 +16,6 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from binderhub_service.common import quick_imports
 from tests.harness import sse
 from tests.harness.empty_database import write_empty_database
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
@@ -24,8 +23,8 @@ from tests.harness.lent_environments import lend_environments
 from tests.harness.processes import assert_none_left, end_all, end_builds
 from tests.harness.waiting import HANGS_SECONDS, wait_for
 
-# The hub as `make run` starts it: without what takes half of the time until it is imported and next to nobody needs.
-JUPYTERHUB = [sys.executable, quick_imports.__file__, str(Path(sys.executable).with_name("jupyterhub"))]
+# The hub as `make run` starts it, but for what its help needs.
+JUPYTERHUB = [sys.executable, str(Path(__file__).with_name("hub_program.py"))]
 START_SECONDS = 60
 REPLY_SECONDS = 60
 LAUNCH_SECONDS = 300

@@ -45,7 +45,7 @@ def lend_environments(state: Path, service: Mapping[str, Any]) -> None:
         service: the settings of the service; hubs lend to those whose environments are of the same packages.
     """
     folder = state / "environments"
-    if folder.exists() or _FOLDER not in os.environ:
+    if (folder.exists() and any(folder.iterdir())) or _FOLDER not in os.environ:
         return
     shared = Path(os.environ[_FOLDER], hashlib.sha256(json.dumps(service.get("EmbeddedMode", {}), sort_keys=True).encode()).hexdigest()[:16])
     shared.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def lend_environments(state: Path, service: Mapping[str, Any]) -> None:
     if not marks:
         return
     state.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for number, mark in enumerate(sorted(marks, key=_written_at)[:_MOST]):  # the first has the bytecode of all that its packages may import
         (folder / f"lent-{number}").symlink_to(mark.parent.resolve())
 
