@@ -49,13 +49,12 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for garbage afterwards, and not in what is collected: in that there is none, and each look would go through all tests."""
+    """Look for garbage afterwards: in what is collected there is none, and each look would go through all tests."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
-        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
