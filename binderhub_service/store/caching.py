@@ -32,7 +32,7 @@ class _Answers(Generic[K, V]):
 
     def __init__(self, kept: LRUCache[K, V]) -> None:
         self.kept = kept
-        self.drops = 0
+        self._drops = 0
 
     async def get(self, key: K, read: Callable[[], Awaitable[V]], holds: Callable[[V], object] = lambda answer: answer is not None) -> V:
         """Return the kept answer, else read it.
@@ -42,25 +42,20 @@ class _Answers(Generic[K, V]):
         """
         if key in self.kept:
             return self.kept[key]
-        drops = self.drops
+        drops = self._drops
         answer = await read()
-        if holds(answer):
-            self.keep(key, answer, drops)
-        return answer
-
-    def keep(self, key: K, answer: V, drops: int) -> None:
-        """Keep an answer, unless something was dropped since it was asked for, when `drops` had this value."""
-        if drops == self.drops:
+        if drops == self._drops and holds(answer):
             self.kept[key] = answer
+        return answer
 
     def drop(self, key: K) -> None:
         """Read this answer again next time."""
-        self.drops += 1
+        self._drops += 1
         self.kept.pop(key, None)
 
     def drop_all(self) -> None:
         """Read every answer again next time."""
-        self.drops += 1
+        self._drops += 1
         self.kept.clear()
 
 
@@ -99,15 +94,7 @@ class CachingStore(Store):
 
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image; the same until another one does."""
-        return await self._newest_ready.get(image, partial(self._newest_ready_with_requesters, image))
-
-    async def _newest_ready_with_requesters(self, image: str) -> Build | None:
-        """Read it together with who asked for it, as that is the next question."""
-        drops = self._requesters.drops
-        build, requesters = await super().newest_ready_with_requesters(image)
-        if build and requesters:
-            self._requesters.keep(build.id, requesters, drops)
-        return build
+        return await self._newest_ready.get(image, partial(super().newest_ready, image))
 
     async def typical_seconds(self, repo: str) -> float | None:
         """Return how long builds took lately; the same until another one is ready."""

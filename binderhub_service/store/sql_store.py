@@ -107,14 +107,10 @@ class SqlStore:
 
     async def read(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         """Return the rows of a query."""
-        return (await self.read_all(query))[0]
 
-    async def read_all(self, *queries: sa.Select[Any]) -> list[Sequence[sa.RowMapping]]:
-        """Return the rows of each query, by one connection."""
-
-        def read() -> list[Sequence[sa.RowMapping]]:
+        def read() -> Sequence[sa.RowMapping]:
             with self._engine.connect() as connection:
-                return [connection.execute(query).mappings().all() for query in queries]
+                return connection.execute(query).mappings().all()
 
         return await self._run(read)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -56,26 +55,19 @@ class Store(StoredRequesters, ImageUses):
 
     async def get(self, build_id: str) -> Build | None:
         """Return a build, or None if no build has this id."""
-        return await self._first_of(sa.select(builds).where(builds.c.id == build_id))
+        rows = await self.read(sa.select(builds).where(builds.c.id == build_id))
+        return build_of(rows[0]) if rows else None
 
     async def newest_ready(self, image: str) -> Build | None:
         """Return the newest build that made an image, or None."""
-        return await self._first_of(_newest_of(image, State.READY))
-
-    async def newest_ready_with_requesters(self, image: str) -> tuple[Build | None, dict[str, bool]]:
-        """Return what `newest_ready` and `requesters` do, of one look; nobody if another build has become the newest meanwhile."""
-        newest = _newest_of(image, State.READY)
-        asked = sa.select(requesters).where(requesters.c.build_id == newest.with_only_columns(builds.c.id).scalar_subquery())
-        found, by_whom = await self.read_all(newest, asked)
-        if not found:
-            return None, {}
-        return build_of(found[0]), {row["name"]: row["wants"] for row in by_whom if row["build_id"] == found[0]["id"]}
+        return await self._newest_of(image, State.READY)
 
     async def newest_failed(self, image: str) -> Build | None:
         """Return the newest build that failed to make an image, or None."""
-        return await self._first_of(_newest_of(image, State.FAILED))
+        return await self._newest_of(image, State.FAILED)
 
-    async def _first_of(self, query: sa.Select[Any]) -> Build | None:
+    async def _newest_of(self, image: str, state: State) -> Build | None:
+        query = sa.select(builds).where(builds.c.image == image, builds.c.state == state.value).order_by(builds.c.id.desc()).limit(1)
         rows = await self.read(query)
         return build_of(rows[0]) if rows else None
 
@@ -188,7 +180,3 @@ class Store(StoredRequesters, ImageUses):
         if ids:  # the rest of them goes by cascade
             await self.delete(builds.delete().where(builds.c.id.in_(ids)))
         return len(ids)
-
-
-def _newest_of(image: str, state: State) -> sa.Select[Any]:
-    return sa.select(builds).where(builds.c.image == image, builds.c.state == state.value).order_by(builds.c.id.desc()).limit(1)

@@ -151,9 +151,6 @@ async def test_the_newest_ready_build_of_an_image_is_found(store: Store) -> None
     newest = await store.newest_ready("same")
     assert newest
     assert newest.id == "b00000002"
-    await store.set_requester(newest.id, "bob", wants=False)
-    assert await store.newest_ready_with_requesters("same") == (newest, {newest.owner: True, "bob": False})
-    assert await store.newest_ready_with_requesters("another") == (None, {})
 
 
 async def test_lists_are_newest_first_and_come_in_pages(store: Store) -> None:

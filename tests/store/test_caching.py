@@ -60,16 +60,6 @@ async def test_a_build_that_has_ended_is_read_once(store: CountingStore) -> None
     assert store.asked == before
 
 
-async def test_the_build_of_an_image_and_who_asked_for_it_are_one_look(store: CountingStore) -> None:
-    done = await ended(store)
-    await store.rename_requester("nobody", "nobody/key")  # forgets who is known to have asked
-    before = store.asked
-    assert await store.newest_ready(done.image.name) == done
-    assert await store.requesters(done.id) == {done.owner: True}
-    await store.set_requester(done.id, done.owner, wants=True)
-    assert store.asked == before + 1
-
-
 async def test_a_build_that_goes_on_is_read_as_it_is(store: CountingStore) -> None:
     begun = build(1)
     await store.create(begun)
@@ -136,8 +126,8 @@ class SlowStore(CachingStore):
     answering: asyncio.Event | None = None
     reads = 0
 
-    async def read_all(self, *queries):  # type: ignore[no-untyped-def]
-        found = await super().read_all(*queries)
+    async def read(self, query):  # type: ignore[no-untyped-def]
+        found = await super().read(query)
         self.reads += 1
         if self.answering:
             await self.answering.wait()
@@ -185,15 +175,6 @@ async def test_an_answer_older_than_a_forced_build_is_not_remembered(slow: SlowS
         newer = replace(newer, state=State.READY, finished=now())
         await slow.record(newer, [], "")
     assert await slow.newest_ready(older.image.name) == newer
-
-
-async def test_who_asked_meanwhile_is_not_forgotten(slow: SlowStore) -> None:
-    done = replace(build(1), state=State.READY, finished=now())
-    await slow.create(done)
-    await slow.rename_requester("nobody", "nobody/key")  # forgets who is known to have asked
-    async with while_reading(slow, slow.newest_ready(done.image.name)):
-        await slow.set_requester(done.id, "bob", wants=True)
-    assert await slow.requesters(done.id) == {done.owner: True, "bob": True}
 
 
 async def test_an_answer_older_than_a_wish_is_not_remembered(slow: SlowStore) -> None:
