@@ -119,7 +119,7 @@ def _first(bench: Bench, rounds: int) -> Iterator[Row]:
         places = {server.environment["VIRTUAL_ENV"]: str(prefix), str(server.directory): str(copy)}
         by_hand = bench.by_hand(server, bench.hub).moved(places)
         counted.note("by hand", bare_launch(repository.url, copy, prefix, by_hand, _BASE, find_uv(), _PYTHON, bench.log))
-    yield times.row("first launch: ask to server answers, beside by hand", "launch: server answers", "by hand", 1.25)
+    yield times.row("first launch: ask to server answers, beside by hand", "launch: server answers", "by hand", 0.65)
     yield times.row("first launch: ask to hub says ready, beside by hand", "launch: hub says ready", "by hand", None)
 
 
