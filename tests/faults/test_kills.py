@@ -6,6 +6,7 @@ BINDER_TEST_SEED=n repeats the choice of the moments; BINDER_TEST_KILLS=n makes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -199,11 +200,7 @@ class Rounds:
         return hit
 
     def _kill_build(self, pid: int, build_id: str) -> None:
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if build_id in command:  # else it has ended, and its number is somebody else's
+        if any(build_id in path for path in open_files(pid)):  # else it has ended, and its number is somebody else's
             os.kill(pid, signal.SIGKILL)
             self.seen["process that was killed"] += 1
 
@@ -264,6 +261,16 @@ class Rounds:
         root = self.service.state / folder
         led_to = {link.resolve() for link in root.glob("*") if link.is_symlink()}
         return [path.name for path in (root / ".made").glob("*") if path.suffix != ".lock" and path.resolve() not in led_to]
+
+
+def open_files(pid: int) -> list[str]:
+    """Return what a process has open, by which a build's process is known also where it waited for the build; nothing if it is gone."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(str(link.readlink()))
+    return found
 
 
 def _text(path: Path) -> str:
