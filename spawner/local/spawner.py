@@ -178,7 +178,13 @@ class ProcessSpawner(RepoSpawner, LocalSpawner):
 
     def _image(self, name: str) -> tuple[DirectoryImage, list[str]]:
         image = read_image(Path(self.images_dir), name)
-        return image, server_command(image.environment)
+        command = server_command(image.environment)
+        if lost := [program for program in (command[0], command[-1]) if not os.access(program, os.X_OK)]:
+            sentence = (
+                f"No server starts in the environment: there is no {Path(lost[0]).name} in it that can be run. An administrator can remove the image."
+            )
+            raise Rejection(409, sentence)
+        return image, command
 
     async def _folder_of_copies(self) -> Path:
         """Return the folder of the person's copies, in the home that their servers have from now on."""

@@ -125,6 +125,16 @@ FAILING = {
     "a path of another machine": ({"requirements.txt": "common @ file:///croot/common\n"}, "requirement_not_found", "/croot/common"),
     "a script with Windows line endings": ({"postBuild": "#!/bin/sh\r\necho hi\r\n"}, "script_invalid", "postBuild has Windows line endings"),
     "a start script with Windows line endings": ({"start": '#!/bin/sh\r\nexec "$@"\r\n'}, "script_invalid", "start has Windows line endings"),
+    "a script that removes the server": (
+        {"requirements.txt": "starts\n", "postBuild": "#!/bin/sh\nrm $NB_PYTHON_PREFIX/bin/jupyterhub-singleuser\n"},
+        "no_singleuser",
+        "has removed jupyterhub-singleuser",
+    ),
+    "a script that removes Python": (
+        {"postBuild": "#!/bin/sh\nrm $NB_PYTHON_PREFIX/bin/python\n"},
+        "no_singleuser",
+        "has removed python",
+    ),
     "a server that does not run": ({"requirements.txt": "broken\n"}, "no_singleuser", "It is broken."),
 }
 

@@ -481,6 +481,12 @@ async def test_a_start_says_what_of_the_repository_is_not_honoured(spawner: Proc
     assert "The file pixi.lock is not read." in progress_of(spawner)
 
 
+async def test_an_environment_without_its_servers_program_is_a_sentence(spawner: ProcessSpawner, tmp_path: Path) -> None:
+    (tmp_path / "environment" / "bin" / "jupyterhub-singleuser").unlink()
+    with pytest.raises(Rejection, match="there is no jupyterhub-singleuser in it that can be run"):
+        await launch(spawner)
+
+
 async def test_what_is_installed_in_editable_mode_is_imported_from_the_copy(spawner: ProcessSpawner, tmp_path: Path) -> None:
     manifest = tmp_path / "images" / "img-1" / "image.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "import_from": ["src", "."]}))

@@ -97,7 +97,18 @@ class Installer:
             make_writable(self._prefix)
         self._has_bytecode = take_over(self._prefix, others) > 0  # now, so that Python starts quickly in the script as well
         if self._definition.post_build:
+            before = self._programs()
             self._post_build(self._definition.post_build)
+            if lost := before - self._programs():
+                raise BuildFailed(
+                    f"The script {self._definition.post_build} has removed {' and '.join(sorted(lost))}, without which no server starts.",
+                    code="no_singleuser",
+                    hint="Leave Python and jupyterhub in the environment.",
+                )
+
+    def _programs(self) -> set[str]:
+        """Return those of the programs that start a server that can be run."""
+        return {name for name in ("python", SINGLEUSER) if os.access(self._prefix / "bin" / name, os.X_OK)}
 
     def is_tried(self, others: Sequence[Path]) -> bool:
         """Say whether a server is known to start: it does in an environment with the same files, whose bytecode this one has."""
