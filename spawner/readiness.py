@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Self
 
 from .rejection import server_silent, start_too_long
@@ -13,9 +13,9 @@ from .rejection import server_silent, start_too_long
 ANSWER_SECONDS = 1.0
 # What knows why a server does not answer says so when its time is over; only then is the start simply cut.
 LAST_WORD_SECONDS = 10
-_FIRST_PAUSE_SECONDS = 0.1
+_LOOKS_A_SECOND = 20  # at all servers together that start
+_LATE_BY = 0.025  # of the wait for an answer, at most, where few servers start
 _LONGEST_PAUSE_SECONDS = 1.0
-_GROWTH = 1.1  # so that an answer is noticed late by a tenth of the wait for it, at most
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,42 @@ class StartTime:
         return cls(seconds, asyncio.get_running_loop().time() + seconds)
 
 
-def pauses() -> Iterator[float]:
-    """Yield how many seconds to wait before each next look, growing: many servers that start at once must not keep their machine from it."""
-    return (min(_FIRST_PAUSE_SECONDS * _GROWTH**number, _LONGEST_PAUSE_SECONDS) for number in itertools.count())
+class Looks:
+    """Looks at servers that start, until they answer: often at few, seldom at many, which must not keep their machine from starting them.
+
+    Before each next look is a pause of a 40th of what the server has taken so far, or longer if there would be more than 20 looks a second
+    together; at most a second.
+
+    Args:
+        clock: the time in seconds.
+        sleep: waits for some seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._watched = 0
+
+    async def until(self, answers: Callable[[], Awaitable[bool]]) -> None:
+        """Return when a server answers.
+
+        Args:
+            answers: looks whether it does; what it raises ends the looks.
+        """
+        begun = self._clock()
+        self._watched += 1
+        try:
+            while not await answers():
+                await self._sleep(self._pause(self._clock() - begun))
+        finally:
+            self._watched -= 1
+
+    def _pause(self, waited_seconds: float) -> float:
+        return min(max(waited_seconds * _LATE_BY, self._watched / _LOOKS_A_SECOND), _LONGEST_PAUSE_SECONDS)
+
+
+LOOKS = Looks()
+"""At all servers of this hub."""
 
 
 async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[None]], time: StartTime) -> None:
@@ -55,13 +88,16 @@ async def until_it_answers(host: str, port: int, look: Callable[[], Awaitable[No
     Raises:
         Rejection: it has ended, or has not answered in its time.
     """
+
+    async def answers() -> bool:
+        if host and await says_anything(host, port):
+            return True
+        await look()
+        return False
+
     try:
         async with asyncio.timeout_at(time.ends_at):
-            for pause in pauses():
-                if host and await says_anything(host, port):
-                    return
-                await look()
-                await asyncio.sleep(pause)
+            await LOOKS.until(answers)
     except TimeoutError:
         raise server_silent(time.seconds) from None
 

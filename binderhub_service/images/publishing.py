@@ -13,6 +13,7 @@ from ..clients.reference import Reference
 from ..clients.registry import RegistryClient
 from ..clients.registry_writer import PushRefused, RegistryWriter
 from ..clients.relay import allowed_addresses, relaying
+from ..clients.trust import trusted
 from ..common.address_rules import ASK_FOR_PUBLIC, AddressRules, not_public
 from ..common.redact import redact
 from ..errors import BinderError, BuildFailed, NotAllowed, NotFound, Unavailable
@@ -80,7 +81,7 @@ class _OpenHosts(httpx.AsyncHTTPTransport):
     """Goes by a relay, and says in a sentence which hosts that would refuse."""
 
     def __init__(self, rules: AddressRules, relay: str) -> None:
-        super().__init__(proxy=relay)
+        super().__init__(verify=trusted(), proxy=relay)
         self._rules = rules
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -9,6 +9,7 @@ import httpx
 import httpx_sse
 
 from ..clients.hub import server_path
+from ..clients.trust import trusted
 from ..common.json_object import json_object
 from ..errors import BinderError, Unavailable
 
@@ -39,7 +40,7 @@ async def follow_launch(hub_api_url: str, token: str, user_name: str, server: st
     away = Unavailable("The hub stopped telling about the server.", code="hub_unavailable", hint="Try again in a moment.")
     try:
         async with (
-            httpx.AsyncClient(timeout=_SILENCE_SECONDS, trust_env=False) as client,
+            httpx.AsyncClient(timeout=_SILENCE_SECONDS, verify=trusted(), trust_env=False) as client,
             httpx_sse.aconnect_sse(client, "GET", address, headers=headers) as source,
         ):
             if source.response.is_error:

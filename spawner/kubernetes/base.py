@@ -15,7 +15,7 @@ from kubernetes_asyncio.client import ApiException
 from traitlets import default
 
 from ..log_name import log_name
-from ..readiness import StartTime, pauses, says_anything
+from ..readiness import LOOKS, StartTime, says_anything
 from ..rejection import FAILED_DEPENDENCY, Rejection
 from . import pod_status
 from .home_claims import ClaimSpawner
@@ -87,10 +87,7 @@ class PodSpawner(ClaimSpawner):
         """Return where the server is once it answers: until then, its pod is watched."""
         url: str = await pod_runs
         address = urlsplit(url)
-        for pause in pauses():
-            if await says_anything(address.hostname or "", address.port or 80):
-                break
-            await asyncio.sleep(pause)
+        await LOOKS.until(lambda: says_anything(address.hostname or "", address.port or 80))
         return url
 
     @contextlib.contextmanager

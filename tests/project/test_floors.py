@@ -164,6 +164,17 @@ def test_a_class_name_means_one_thing() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_every_client_says_whom_it_trusts() -> None:
+    """Else httpx reads all certificates anew, 50 ms of a processor each time, and knows those of certifi alone."""
+    makers = re.compile(r"httpx\.Async(?:Client|HTTPTransport)")
+    for file in FILES:
+        nodes = list(ast.walk(tree_of(file)))
+        own = [node for node in nodes if isinstance(node, ast.ClassDef) and any(makers.fullmatch(ast.unparse(base)) for base in node.bases)]
+        inits = {call for node in own for call in ast.walk(node) if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__"}
+        calls = [node for node in nodes if isinstance(node, ast.Call) and (node in inits or makers.fullmatch(ast.unparse(node.func)))]
+        assert all({"verify", "transport"} & {keyword.arg for keyword in call.keywords} for call in calls), name_of(file)
+
+
 def test_errors_are_caught_broadly_in_one_place() -> None:
     broad = [
         name_of(file)
