@@ -68,6 +68,11 @@ def unchecked_name(prefix: str, name: str) -> str:
     return f"{prefix}unchecked:{digest(name.rpartition(':')[0], 32)}".replace("_", "-").lower()
 
 
+def untried_environment_name(prefix: str, key: str, build_id: str) -> str:
+    """Return the name under which a build pushes an environment before it has tried whether a server can be started from it."""
+    return f"{prefix}unchecked:{key}-{build_id}".replace("_", "-").lower()
+
+
 def passing_repositories(prefix: str) -> tuple[str, str]:
     """Return the repositories of the names that an engine has only while a build goes on."""
     return f"{prefix}layers", f"{prefix}unchecked"

@@ -15,6 +15,7 @@ from ..clients.credentials import Login
 from ..clients.reference import Reference, is_full_name
 from ..clients.registry import RegistryClient
 from ..clients.registry_reader import RegistryReader
+from ..clients.registry_writer import RegistryWriter
 from ..errors import BuildFailed, Conflict, Unavailable
 from ..models import FindDigest, Image, Source, now
 from .base import YOUNG, Images, StoredImage, left_behind
@@ -61,6 +62,7 @@ class RegistryImages(Images):
         kept_seconds: float = 5.0,
         publisher: Publisher | None = None,
     ) -> None:
+        self._client = client
         self._reader = RegistryReader(client)
         self._prefix = prefix
         self._settings = settings
@@ -95,6 +97,20 @@ class RegistryImages(Images):
         """Ask the registry next time."""
         self._forgotten += 1
         self._there.pop(name, None)
+
+    async def name_environment(self, key: str, build_id: str) -> None:
+        """Give an environment its name, so that builds of other commits find it; unless there is one.
+
+        Args:
+            build_id: the build that has pushed it and tried it.
+
+        Raises:
+            BuildFailed: the registry does not take it.
+            Unavailable: the registry could not be asked.
+        """
+        named = RegistryWriter(self._client, names.environment_name(self._prefix, key))
+        if await named.manifest() is None:
+            await named.copy(RegistryWriter(self._client, names.untried_environment_name(self._prefix, key, build_id)))
 
     def finder(self) -> FindDigest:
         """Return what asks an image's own registry, which need not be this one."""

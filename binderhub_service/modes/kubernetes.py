@@ -285,7 +285,7 @@ class KubernetesMode(Repo2dockerMode):
         given = GivenFiles(Contents(state), client, pod.image_prefix)
         bases = [login_from(content, "Every entry of KubernetesMode.base_image_credentials") for content in self.base_image_credentials]
         settings, cluster = self.record(KubernetesSettings, base_logins=logins_text(bases)), Cluster(self.namespace, self.kubeconfig)
-        return images, KubernetesBuilder(cluster, settings, pod, credentials, limits, images.forget, given)
+        return images, KubernetesBuilder(cluster, settings, pod, credentials, limits, images.forget, images.name_environment, given)
 
     def builder_info(self) -> dict[str, str]:
         """Return the image that builds run in."""

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ..errors import INTERNAL_ERROR, BinderError
 from . import pod_job
 from .guards import disk_full
 from .job import Job
-from .pod_job import PATIENCE_SECONDS, STEPS, PodSettings
+from .pod_job import PATIENCE_SECONDS, STEPS, PodSettings, Untried
 from .push_check import check_may_push
 from .recipes.base_images import BASES, fetch_base_images
 from .recipes.buildah import BuildahBuild
@@ -59,7 +60,7 @@ def main(step: str) -> int:
     job = Job.read(pod_job.JOB)
     reporter = PodReporter(job.limits.log_bytes)
     error: BinderError | None = INTERNAL_ERROR
-    untried = False
+    untried = None
     try:
         untried = _do(step, job, PodSettings(**job.settings), reporter)
         error = None
@@ -74,18 +75,18 @@ def main(step: str) -> int:
     return 1 if error else 0
 
 
-def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
-    """Do a step; say whether an image was pushed that is yet to be tried."""
+def _do(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> Untried | None:
+    """Do a step; return what was pushed and is yet to be tried."""
     if step not in {"build", "try"}:
         return asyncio.run(_do_with_logins(step, job, settings, reporter))
     if not settings.engine_host:
         build = BuildahBuild(job, settings, pod_job.IMAGE, reporter, dict(os.environ))
         do = build.make if step == "build" else build.try_pushed
         do(Plan.read(Path(job.root)))
-    return False
+    return None
 
 
-async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> bool:
+async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: Reporter) -> Untried | None:
     environment = dict(os.environ)
     work = Path(job.root)
     credentials = Credentials.read(pod_job.LOGINS, None)
@@ -104,7 +105,7 @@ async def _do_with_logins(step: str, job: Job, settings: PodSettings, reporter: 
             return await Pushing(job, settings, pod_job.IMAGE, client, credentials, reporter).push(Plan.read(work))
     finally:
         await client.close()
-    return False
+    return None
 
 
 async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Reporter) -> None:
@@ -117,13 +118,13 @@ async def _fetch_base_images(work: Path, settings: PodSettings, reporter: Report
         await client.close()
 
 
-def _write_end(error: BinderError | None, reports: int, untried: bool) -> None:
+def _write_end(error: BinderError | None, reports: int, untried: Untried | None) -> None:
     """Leave word of how it ended, in no more bytes than Kubernetes keeps."""
     word: dict[str, Any] = {"reports": reports}
     if error:
         word["error"] = {name: text and text[:_LONGEST_TEXT] for name, text in error.as_dict().items()}
     elif untried:
-        word["untried"] = True
+        word["untried"] = asdict(untried)
     pod_job.TERMINATION_MESSAGE.write_text(json.dumps(word, ensure_ascii=False))
 
 

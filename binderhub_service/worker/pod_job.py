@@ -9,8 +9,8 @@ A build is one pod with four containers of one image, one after the other, each 
     try     has no login: looks whether a server starts from the image, if that was not done before it was pushed
 
 Each writes one JSON object a line to its output, ``{"n": 1, "kind": "log", "data": {...}}`` with n = 1, 2, ..., and how it
-ended to `TERMINATION_MESSAGE`: how many reports it wrote, and ``{"error": {...}}`` or, if ``try`` has something to do, ``{"untried": true}``;
-its exit status is 0 or 1.
+ended to `TERMINATION_MESSAGE`: how many reports it wrote, and ``{"error": {...}}`` or, if ``try`` has something to do, ``{"untried": {...}}``,
+an `Untried`; its exit status is 0 or 1.
 """
 
 from __future__ import annotations
@@ -39,6 +39,17 @@ PATIENCE_SECONDS = (0.2, 1.0, 5.0, 15.0)
 """How long steps wait for a registry, or a way to it, that is away for a moment."""
 USER_ID = 1000
 """Who the steps `fetch` and `push` run as; `build` and `try` run as root in their containers."""
+
+
+@dataclass(frozen=True)
+class Untried:
+    """What was pushed before it was tried.
+
+    Attributes:
+        environment: the key of the shared environment that gets its name once a server starts from it; empty if the image is built as a whole.
+    """
+
+    environment: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

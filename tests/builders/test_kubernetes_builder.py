@@ -13,7 +13,7 @@ import pytest
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings, logs
 from binderhub_service.builders.kubernetes import builder as builders
 from binderhub_service.clients.credentials import Credentials
-from binderhub_service.errors import Unavailable
+from binderhub_service.errors import BinderError, BuildFailed, Unavailable
 from binderhub_service.models import Report
 from binderhub_service.worker.pod_job import PodSettings
 from tests.fake_cluster import NAMESPACE, FakeCluster
@@ -40,11 +40,10 @@ async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeCluster]:
 async def make(fake: FakeCluster, tmp_path: Path) -> AsyncIterator[Any]:
     made = []
 
-    def builder(**settings: Any) -> KubernetesBuilder:
+    def builder(on_tried: Any = None, **settings: Any) -> KubernetesBuilder:
         cluster = Cluster(NAMESPACE, fake.kubeconfig(tmp_path))
-        made.append(
-            KubernetesBuilder(cluster, KubernetesSettings(builder_image="builder:1", **settings), PodSettings(image_prefix="r/x-"), Credentials())
-        )
+        pods = KubernetesSettings(builder_image="builder:1", **settings)
+        made.append(KubernetesBuilder(cluster, pods, PodSettings(image_prefix="r/x-"), Credentials(), on_tried=on_tried))
         return made[-1]
 
     yield builder
@@ -78,7 +77,7 @@ async def test_the_steps_are_told_in_their_order(fake: FakeCluster, make: Any) -
 
 async def test_an_image_that_was_pushed_untried_is_tried_in_a_step_of_its_own(fake: FakeCluster, make: Any) -> None:
     fake.logs = {step: [[line(1)]] for step in STEPS}
-    untried = {"terminated": {"exitCode": 0, "message": '{"reports": 1, "untried": true}'}}
+    untried = {"terminated": {"exitCode": 0, "message": '{"reports": 1, "untried": {"environment": ""}}'}}
     bad = {"terminated": {"exitCode": 1, "message": '{"reports": 1, "error": {"code": "no_singleuser", "message": "No."}}'}}
     await fake.put(POD, phase="Failed", **statuses(WELL, WELL, untried, bad))
     for after, cursors in (("build:1", ["push:1", "try:1"]), ("push:1", ["try:1"]), ("try:1", [])):
@@ -86,6 +85,54 @@ async def test_an_image_that_was_pushed_untried_is_tried_in_a_step_of_its_own(fa
         assert [report.cursor for report in reports] == cursors
         assert error
         assert error.code == "no_singleuser"
+
+
+def tried(told: object, last: dict[str, Any]) -> dict[str, Any]:
+    push = {"terminated": {"exitCode": 0, "message": json.dumps({"reports": 1, "untried": told})}}
+    return statuses(WELL, WELL, push, last)
+
+
+@pytest.mark.parametrize(("told", "named"), [({"environment": "ab1"}, [("ab1", BUILD.id)]), ({"environment": ""}, []), (True, []), ("ab1", [])])
+async def test_a_shared_environment_is_named_when_it_was_tried_also_by_the_next_service(
+    fake: FakeCluster, make: Any, told: object, named: list[tuple[str, str]]
+) -> None:
+    for after in ("", "push:1", "try:1"):
+        fake.logs = {step: [[line(1)]] for step in STEPS}
+        await fake.put(POD, phase="Succeeded", **tried(told, WELL))
+        seen: list[tuple[str, str]] = []
+
+        async def note(key: str, build_id: str, seen: list[tuple[str, str]] = seen) -> None:
+            seen.append((key, build_id))
+
+        _, error = await followed(make(on_tried=note), BUILD, after)
+        assert (error, seen) == (None, named)
+
+
+async def test_an_environment_from_which_no_server_starts_is_not_named(fake: FakeCluster, make: Any) -> None:
+    bad = {"terminated": {"exitCode": 1, "message": '{"reports": 1, "error": {"code": "no_singleuser", "message": "No."}}'}}
+    fake.logs = {step: [[line(1)]] for step in STEPS}
+    await fake.put(POD, phase="Failed", **tried({"environment": "ab1"}, bad))
+
+    async def note(key: str, build_id: str) -> None:
+        raise AssertionError(f"{key} of {build_id} was named")
+
+    _, error = await followed(make(on_tried=note), BUILD)
+    assert error
+    assert error.code == "no_singleuser"
+
+
+@pytest.mark.parametrize("error", [Unavailable("The registry is away."), BuildFailed("The registry is away.")])
+async def test_a_registry_that_takes_no_name_is_told_and_the_build_ends_well(fake: FakeCluster, make: Any, error: BinderError) -> None:
+    fake.logs = {step: [[line(1)]] for step in STEPS}
+    await fake.put(POD, phase="Succeeded", **tried({"environment": "ab1"}, WELL))
+
+    async def refuse(key: str, build_id: str) -> None:
+        raise error
+
+    reports, failure = await followed(make(on_tried=refuse), BUILD)
+    assert failure is None
+    assert reports[-1].data["text"] == "The environment is not kept for other commits: The registry is away."
+    assert reports[-1].cursor == "try:1"
 
 
 async def test_each_reason_for_waiting_is_told_once_also_after_a_restart(fake: FakeCluster, make: Any) -> None:

@@ -20,10 +20,12 @@ from binderhub_service.clients.contents import CONTEXT
 from binderhub_service.clients.credentials import Credentials, Login
 from binderhub_service.clients.oci import OCI_MANIFEST
 from binderhub_service.clients.registry import RegistryClient
+from binderhub_service.clients.registry_writer import RegistryWriter
 from binderhub_service.errors import BinderError
+from binderhub_service.images.registry import RegistryImages
 from binderhub_service.names import environment_name
 from binderhub_service.worker.job import Job, ProcessLimits
-from binderhub_service.worker.pod_job import PodSettings
+from binderhub_service.worker.pod_job import PodSettings, Untried
 from binderhub_service.worker.recipes.pod_plan import Plan
 from binderhub_service.worker.recipes.pod_push import Pushing
 from binderhub_service.worker.reporter import Reporter
@@ -59,8 +61,8 @@ class PushStep:
         """The name of the shared environment."""
         return environment_name(self.prefix, KEY)
 
-    async def push(self, plan: Plan, **changes: Any) -> bool:
-        """Push as the plan says; say whether the image is yet to be tried."""
+    async def push(self, plan: Plan, **changes: Any) -> Untried | None:
+        """Push as the plan says; return what is yet to be tried."""
         settings = PodSettings(image_prefix=self.prefix)
         job = Job("1", "u", "repo", "ref", "1" * 40, self.image, False, str(self.work), "", {}, ProcessLimits())
         credentials = Credentials([Login(self.host, *self.login)] if self.login else [])
@@ -154,15 +156,15 @@ async def test_an_image_is_there_with_all_its_parts(work: Path, registry: OwnReg
     assert step.told == ["", f"Pushing {step.image}", "Pushed.", ""]
 
 
-@pytest.mark.parametrize(("changes", "untried"), [({}, True), ({"force": True}, False), ({"url": CONTEXT}, False)])
+@pytest.mark.parametrize(("changes", "untried"), [({}, Untried()), ({"force": True}, None), ({"url": CONTEXT}, None)])
 async def test_what_is_tried_after_the_push_is_told_to_be_there_at_once(
-    work: Path, registry: OwnRegistry, changes: dict[str, Any], untried: bool
+    work: Path, registry: OwnRegistry, changes: dict[str, Any], untried: Untried | None
 ) -> None:
     """What replaces an image was tried before; what need not start a server is not tried."""
     layout(work, "whole")
     step = PushStep(work, registry.host)
-    assert await step.push(Plan("", "w"), **changes) is untried
-    assert step.told == ["", f"Pushing {step.image}", "Pushed.", *[""] * untried]
+    assert await step.push(Plan("", "w"), **changes) == untried
+    assert step.told == ["", f"Pushing {step.image}", "Pushed.", *([""] if untried else [])]
 
 
 @pytest.mark.parametrize("media_type", [OCI_MANIFEST, DOCKER_MANIFEST])
@@ -209,6 +211,33 @@ async def test_what_another_build_pushed_meanwhile_stays(work: Path, registry: O
     assert step.get(step.environment).content == before
     await step.push(Plan(KEY, "w"), force=True)
     assert step.get(step.environment).content != before
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+async def test_a_new_environment_gets_its_name_when_it_was_tried_and_nobody_waits_for_that(work: Path, tokens: bool) -> None:
+    layout(work, "environment", "untried")
+    with OwnRegistry(work / "registry", login=LOGIN, tokens=tokens).running() as registry:
+        step = PushStep(work, registry.host, LOGIN)
+        client = RegistryClient(Credentials([Login(registry.host, *LOGIN)]))
+        images, environment = RegistryImages(client, step.prefix), RegistryWriter(client, step.environment)
+        assert await step.push(Plan(KEY, "w")) == Untried(KEY)
+        assert step.told[-2:] == [f"Put the content of commit {'1' * 40} on top of the environment.", ""]
+        image = await RegistryWriter(client, step.image).manifest()
+        await images.name_environment(KEY, "another build")
+        assert image
+        assert await environment.manifest() is None
+        await images.name_environment(KEY, "1")
+        named = await environment.manifest()
+        assert named
+        assert named.layers == image.layers[:-1]
+        (work / "image" / "environment").rename(work / "image" / "old")
+        layout(work, "environment", "another build's")
+        await step.push(Plan(KEY, "w"), build_id="2", force=True)
+        replaced = await environment.manifest()
+        assert replaced != named
+        await images.name_environment(KEY, "1")
+        assert await environment.manifest() == replaced, "what has the name keeps it"
+        await images.close()
 
 
 async def test_an_environment_that_is_gone_is_said(work: Path, registry: OwnRegistry) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from ...clients.credentials import Credentials
 from ...clients.reference import Reference
-from ...errors import Unavailable
+from ...errors import BuildFailed, Unavailable
 from ...models import Build, Image, Kind, Report
 from ...worker.job import ProcessLimits
 from ...worker.pod_job import STEPS, PodSettings
 from ..base import Builder
 from .ahead import ImagesAhead
 from .cluster import Cluster
-from .endings import Cause, Stand, Waiting, failure, has_run, is_untried, never_started, note_of, phase, stand, waiting, went_well
+from .endings import Cause, Stand, Waiting, failure, has_run, never_started, note_of, phase, stand, untried, waiting, went_well
 from .given import GivenFiles
 from .logs import StepLog
 from .manifest import build_of, job_text, pod_manifest, pod_name, secret_manifest, selector, trial_manifest
@@ -56,6 +56,7 @@ class KubernetesBuilder(Builder):
         credentials: where the logins come from that a build's registry wants; looked up once a build.
         limits: what the steps may use.
         on_made: called with the name of every image that was made.
+        on_tried: called with the key of every shared environment that was pushed and tried, and the id of the build that did so.
         given: hands files to pods that people gave; None for a builder of repositories alone.
     """
 
@@ -67,6 +68,7 @@ class KubernetesBuilder(Builder):
         credentials: Credentials,
         limits: ProcessLimits = ProcessLimits(),  # noqa: B008  # frozen
         on_made: Callable[[str], None] = lambda name: None,
+        on_tried: Callable[[str, str], Awaitable[None]] | None = None,
         given: GivenFiles | None = None,
     ) -> None:
         self._cluster = cluster
@@ -75,6 +77,7 @@ class KubernetesBuilder(Builder):
         self._credentials = credentials
         self._limits = limits
         self._on_made = on_made
+        self._on_tried = on_tried
         self._given = given
         self._selector = selector(settings)
         self._watch = PodWatch(cluster, self._selector)
@@ -91,13 +94,20 @@ class KubernetesBuilder(Builder):
                 cursor = cursor if step == cursor.step else _Cursor(step)
                 async with aclosing(self._follow(pod, cursor)) as reports:
                     async for report in reports:
+                        after = report.cursor
                         yield report
                 if not went_well(pod.now, step):
                     await pod.until(lambda now: now is None or phase(now) in {"Succeeded", "Failed"}, _SETTLED_SECONDS)
                     raise failure(pod.now, step)
-                if step == "push" and not is_untried(pod.now, step):
+                if step == "push" and not untried(pod.now, step):
                     break
+            tried = untried(pod.now, "push")
         self._on_made(build.image.name)
+        if tried and tried.environment and self._on_tried:
+            try:
+                await self._on_tried(tried.environment, build.id)
+            except (BuildFailed, Unavailable) as error:  # the image is there all the same
+                yield Report(Kind.LOG, {"text": f"The environment is not kept for other commits: {error.message}"}, after)
 
     def note_image(self, image: Image) -> None:
         """Have nodes pull an image that was made, if they are to."""

@@ -10,8 +10,10 @@ from typing import Any
 
 from ...common.json_object import json_object
 from ...errors import INTERNAL_ERROR, BuildFailed, Unavailable
+from ...worker.pod_job import Untried
 
 Pod = Mapping[str, Any]
+_KEY = re.compile(r"[0-9a-z]{1,64}")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KILLED = 137
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
@@ -76,9 +78,13 @@ def went_well(pod: Pod | None, step: str) -> bool:
     return ended is not None and ended["exitCode"] == 0 and "error" not in _message(ended)
 
 
-def is_untried(pod: Pod | None, step: str) -> bool:
-    """Say whether a step says that the image is there and the next one tries it."""
-    return pod is not None and _message(_state(pod, step).get("terminated", {})).get("untried") is True
+def untried(pod: Pod | None, step: str) -> Untried | None:
+    """Return what a step says that it has pushed and the next one tries."""
+    told = _message(_state(pod, step).get("terminated", {})).get("untried") if pod else None
+    if not told:
+        return None
+    key = told.get("environment") if isinstance(told, dict) else ""  # pods of an earlier version say true
+    return Untried(key if isinstance(key, str) and _KEY.fullmatch(key) else "")
 
 
 def reports_of(pod: Pod | None, step: str) -> int:

@@ -1,6 +1,6 @@
 """An image by repo2docker and buildah, as a directory: built, exported, and asked whether a server can start from it.
 
-What replaces an image, and an environment that others will stand on, is asked first.
+What replaces an image is asked first.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class BuildahBuild:
 
     def try_pushed(self, plan: Plan) -> None:
         """Try an image that was pushed first; raises `BuildFailed` if no server can be started from it."""
-        if plan.is_tried_last(self._job, self._made):
-            shutil.rmtree(self._made / WHOLE, ignore_errors=True)  # the registry has it; storage that copies layers needs its space
+        if plan.is_tried_last(self._job):
+            for name in (ENVIRONMENT, WHOLE):
+                shutil.rmtree(self._made / name, ignore_errors=True)  # the registry has it; storage that copies layers needs its space
             self._check(self._unfinished)
 
     def _storage_info(self) -> str:
@@ -101,7 +102,7 @@ class BuildahBuild:
         configuration = self._aside / "repo2docker_config.py"
         write_configuration(configuration, self._settings, {})
         self._do(build_command("jupyter-repo2docker", configuration, self._settings, folder, image, self._job.commit, written, "buildah"))
-        if name == ENVIRONMENT or self._job.force:
+        if self._job.force:
             self._check(image)
         self._pack(name)
         if self._settings.layer_cache:

@@ -53,9 +53,9 @@ class Plan:
         """Say whether the image is made as a whole; else it is one layer on a shared environment, which is found or in the folder `made`."""
         return not self.key or not (self.found or (made / ENVIRONMENT / "index.json").exists())
 
-    def is_tried_last(self, job: Job, made: Path) -> bool:
-        """Say whether the image is pushed before it is tried: not where it replaces another one, others will stand on it, or it need not start."""
-        return self.is_whole(made) and not job.force and not job.is_context
+    def is_tried_last(self, job: Job) -> bool:
+        """Say whether what is made is pushed before it is tried: not where it replaces another image, or need not start."""
+        return not self.found and not job.force and not job.is_context
 
     def write(self, work: Path) -> None:
         """Write the plan so that it is seen whole or not at all."""

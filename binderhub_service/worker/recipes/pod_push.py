@@ -18,9 +18,9 @@ from ...clients.registry import RegistryClient
 from ...clients.registry_writer import PushRefused, RegistryWriter
 from ...errors import BuildFailed, Unavailable
 from ...models import Phase
-from ...names import environment_name
+from ...names import environment_name, untried_environment_name
 from ..job import Job
-from ..pod_job import PATIENCE_SECONDS, PodSettings
+from ..pod_job import PATIENCE_SECONDS, PodSettings, Untried
 from ..reporter import Reporter
 from .layer import content_folder, pack
 from .layer_cache import STEPS_FILE, config_with_steps, kept_manifest, steps_in
@@ -50,8 +50,8 @@ class Pushing:
         self._credentials = credentials
         self._reporter = reporter
 
-    async def push(self, plan: Plan) -> bool:
-        """Push what the plan says; say whether it is yet to be tried.
+    async def push(self, plan: Plan) -> Untried | None:
+        """Push what the plan says; return what of it is yet to be tried.
 
         Raises:
             BuildFailed: the registry does not take it.
@@ -61,27 +61,37 @@ class Pushing:
         if plan.is_whole(self._made):
             return await self._push_whole(plan)
         name = environment_name(self._settings.image_prefix, plan.key)
-        if not plan.found:
-            await self._push_environment(name)
-            await self._keep_layers(ENVIRONMENT, name)
-        await self._push_on_top(name, plan)
+        base = name if plan.found else await self._push_environment(name, plan)
+        await self._push_on_top(base, plan)
         self._reporter.log(f"Put the content of commit {self._job.commit} on top of the environment.")
-        return False
+        untried = Untried(plan.key) if base != name else None
+        if untried:
+            self._reporter.made()
+        if not plan.found:
+            await self._keep_layers(ENVIRONMENT, base)
+        return untried
 
-    async def _push_whole(self, plan: Plan) -> bool:
+    async def _push_whole(self, plan: Plan) -> Untried | None:
         await self._push_layout(Layout(checked_folder(self._made / WHOLE)), self._job.image)
-        untried = plan.is_tried_last(self._job, self._made)
+        untried = Untried() if plan.is_tried_last(self._job) else None
         if untried:
             self._reporter.made()
         await self._keep_layers(WHOLE, self._job.image)
         return untried
 
-    async def _push_environment(self, name: str) -> None:
-        """Push a shared environment, unless another build has done so meanwhile and this one is not to replace it."""
-        async with self._registry_of(name) as writer:
-            there = None if self._job.force else await writer.manifest()
-        if there is None:
-            await self._push_layout(Layout(checked_folder(self._made / ENVIRONMENT)), name)
+    async def _push_environment(self, name: str, plan: Plan) -> str:
+        """Push a shared environment and return its name, which is another one until it has been tried.
+
+        If another build has pushed the environment meanwhile, and this one is not to replace it, the other one is taken.
+        """
+        if not self._job.force:
+            async with self._registry_of(name) as writer:
+                if await writer.manifest():
+                    return name
+        if plan.is_tried_last(self._job):
+            name = untried_environment_name(self._settings.image_prefix, plan.key, self._job.build_id)
+        await self._push_layout(Layout(checked_folder(self._made / ENVIRONMENT)), name)
+        return name
 
     async def _push_layout(self, layout: Layout, name: str) -> None:
         manifest, origins = layout.manifest(), layout.origins()

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,9 @@ import httpx
 from binderhub_service.builders.kubernetes import Cluster, KubernetesBuilder, KubernetesSettings
 from binderhub_service.clients.credentials import Credentials, Login
 from binderhub_service.clients.oci import OCI_MANIFEST
+from binderhub_service.clients.registry import RegistryClient
 from binderhub_service.errors import BinderError
+from binderhub_service.images.registry import RegistryImages
 from binderhub_service.models import Build, Image, Kind, Phase, Source, State, now
 from binderhub_service.names import image_name, new_build_id
 from binderhub_service.worker.job import ProcessLimits
@@ -70,7 +72,13 @@ class BuilderPods:
         return replace(Build(new_build_id(now()), source, Image(name), State.RUNNING, Phase.FETCHING, "alice", now()), **more)
 
     def builder(
-        self, *, cluster: Mapping[str, Any] | None = None, credentials: Sequence[Login] = (LOGIN,), limits: ProcessLimits | None = None, **pod: Any
+        self,
+        *,
+        cluster: Mapping[str, Any] | None = None,
+        credentials: Sequence[Login] = (LOGIN,),
+        limits: ProcessLimits | None = None,
+        on_tried: Callable[[str, str], Awaitable[None]] | None = None,
+        **pod: Any,
     ) -> KubernetesBuilder:
         """Return a builder as a service that just started has it.
 
@@ -80,11 +88,13 @@ class BuilderPods:
         """
         settings = PodSettings(**{"image_prefix": self.prefix, "plain_http_registries": (registry(),), **pod})
         pods = replace(self.settings, **(cluster or {}))
-        return KubernetesBuilder(Cluster(self._namespace), pods, settings, Credentials(credentials), limits or ProcessLimits())
+        logins, limits = Credentials(credentials), limits or ProcessLimits()
+        return KubernetesBuilder(Cluster(self._namespace), pods, settings, logins, limits, on_tried=on_tried)
 
     async def build(self, build: Build, **more: Any) -> Made:
         """Run a build to its end, by a `builder` of its own."""
-        builder = self.builder(**more)
+        images = RegistryImages(RegistryClient(Credentials(), (registry(),)), self.prefix)
+        builder = self.builder(on_tried=images.name_environment, **more)
         made = Made(build)
         try:
             async for report in builder.run(build):
@@ -96,6 +106,7 @@ class BuilderPods:
             made.error = error
         finally:
             await builder.close()
+            await images.close()
         return made
 
 
@@ -104,8 +115,8 @@ class Pushed:
 
     def __init__(self, name: str) -> None:
         host, _, rest = name.partition("/")
-        repository, _, tag = rest.rpartition(":")
-        self._url = f"http://{host}/v2/{repository}"
+        self.repository, _, tag = rest.rpartition(":")
+        self._url = f"http://{host}/v2/{self.repository}"
         answer = httpx.get(f"{self._url}/manifests/{tag}", headers={"Accept": TYPES})
         assert answer.status_code == 200, answer.text
         self.manifest = answer.json()

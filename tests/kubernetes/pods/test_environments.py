@@ -45,7 +45,25 @@ async def test_the_next_commit_takes_the_environment_as_it_is(
     look = "jupyterhub-singleuser; cat /made-of; ls; git -C . log 2>/dev/null; id -u; touch new.ipynb && echo writable"
     said = run(builds_namespace, second.image, "server", "sh", "-c", look).split()
     assert said == ["9.9.9", "requirements.txt", "start", "keep.txt", "new.ipynb", "requirements.txt", "run.sh", "start", "1000", "writable"]
-    assert len(repositories(builder_pods.prefix)) == 2
+    prefix = builder_pods.prefix.partition("/")[2]
+    names = {Pushed(first.image).repository, f"{prefix}environment", f"{prefix}unchecked"}
+    assert set(repositories(builder_pods.prefix)) == names, "one image of each"
+    assert first.phases[-2:] == ["pushing", "made"], "nobody waits for the trial"
+    assert first.log[-1] == "jupyterhub-singleuser 9.9.9"
+
+
+async def test_an_environment_from_which_no_server_starts_is_found_by_no_other_build(stand_in_builds: BuilderPods, new_repository: New) -> None:
+    builder_pods = stand_in_builds
+    repository = new_repository({"requirements.txt": "broken\n"})
+    first = await builder_pods.build(builder_pods.ask(repository.url, repository.rev("main")), base_image=small_image())
+    commit = repository.commit({"notes.md": "more"})
+    second = await builder_pods.build(builder_pods.ask(repository.url, commit), base_image=small_image())
+    for made in (first, second):
+        assert made.error
+        assert made.error.code == "no_singleuser", made.text
+        assert "STEP" in made.text
+        assert made.phases[-1] == "made"
+    assert f"{builder_pods.prefix.partition('/')[2]}environment" not in repositories(builder_pods.prefix)
 
 
 async def test_a_forced_build_makes_the_environment_anew(stand_in_builds: BuilderPods, new_repository: New) -> None:

@@ -76,7 +76,7 @@ def main(step):
             assert answers(script["made"])
         if "untried" in script:
             tell("phase", made=True, message="Trying")
-            end(untried=True)
+            end(untried={"environment": ""})
     elif script.get("untried"):
         end(error=script["untried"])
     end()

@@ -1,7 +1,7 @@
 #!/opt/binder/bin/python3
 """Stands in for repo2docker where its base image and conda are not to be had: same options, the same engine, another Dockerfile.
 
-The image notes the files that it was made of in /made-of. ``install.R`` needs ``needed``; ``apt.txt`` is said as it is.
+The image notes the files that it was made of in /made-of. ``install.R`` needs ``needed``; with ``broken`` in ``requirements.txt`` no server starts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from binderhub_service.worker.buildah_engine import BuildahEngine
 DOCKERFILE = """\
 FROM {base}
 ENV REPO_DIR=/home/jovyan
-RUN useradd --create-home --uid 1000 jovyan && printf '#!/bin/sh\\necho 9.9.9\\n' > /usr/local/bin/jupyterhub-singleuser \\
+RUN useradd --create-home --uid 1000 jovyan && printf '#!/bin/sh\\n{program}\\n' > /usr/local/bin/jupyterhub-singleuser \\
     && chmod +x /usr/local/bin/jupyterhub-singleuser
 RUN echo "{files}" > /made-of && {check}
 COPY --chown=1000:1000 src/ /home/jovyan/
@@ -36,10 +36,12 @@ def main() -> int:
     base = next(line.split("'")[1] for line in Path(dict(options)["config"]).read_text().splitlines() if "base_image" in line)
     names = sorted(path.name for path in folder.iterdir() if path.name != ".git")
     check = "scan-needed" if "install.R" in names and "needed" not in names else "true"
+    requirements = folder / "requirements.txt"
+    program = "exit 1" if requirements.exists() and "broken" in requirements.read_text() else "echo 9.9.9"
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         archive.add(folder, "src")
-        text = DOCKERFILE.format(base=base, files=" ".join(names), check=check).encode()
+        text = DOCKERFILE.format(base=base, files=" ".join(names), check=check, program=program).encode()
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(text)
         archive.addfile(entry, io.BytesIO(text))
