@@ -16,6 +16,7 @@ from ..common.private import let_through
 from ..images import Images
 from ..images.environments import EnvironmentImages
 from ..images.layout import PUBLISHED
+from ..images.server_packages import server_packages
 from ..images.uv_cache import UvCache
 from ..process.programs import find_uv
 from ..process.state_lock import state_errors_converted
@@ -73,7 +74,7 @@ class EmbeddedMode(Mode):
         if self.other_accounts:
             with state_errors_converted(state):
                 let_through([state, *(state / folder for folder in PUBLISHED)])
-        settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy)
+        settings = EnvironmentSettings(tuple(self.base_requirements), self.python, find_uv(), self.index_strategy, server_packages(state))
         return EnvironmentImages(state, settings.as_text()), ProcessBuilder(state, settings, limits)
 
     def image_seconds(self) -> float:

@@ -57,6 +57,11 @@ class Definition:
         """The contents of the scripts that are run, by path."""
         return {path: self.files[path] for path in (self.post_build, self.start) if path}
 
+    def mentions(self, word: str) -> bool:
+        """Say whether a word (in small letters) is anywhere in the files that define it."""
+        texts = (*self.versions, *self.rewritten.values(), *(content.decode(errors="replace") for content in self.files.values()))
+        return any(word in text.lower() for text in texts)
+
     def key(self, commit: str, settings: str) -> str:
         """Return the environment's key: equal for equal environments, whatever else the commits contain.
 

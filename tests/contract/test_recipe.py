@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -531,3 +532,46 @@ async def test_a_repository_without_anything_is_a_plain_environment(build_direct
 async def test_credentials_and_prompts_have_no_place_in_a_build(build_directory: BuildDirectory, new_repository: NewRepository) -> None:
     private = new_repository({"a": "b"}, login=("robot", "s3cret"))
     assert error_of(await make(build_directory, private))["code"] == "fetch_failed"
+
+
+@pytest.mark.parametrize(
+    ("files", "ours"),
+    [
+        ({"data.csv": ""}, True),
+        ({"requirements.txt": "common\n"}, True),
+        ({"requirements.txt": "common\n# jupyterhub\n"}, False),
+        ({"requirements.txt": "common\nJupyterHub-Something; python_version < '3'\n".encode("utf-16")}, False),
+        ({"postBuild": "#!/bin/sh\npip download jupyterhub || true\n"}, False),
+    ],
+)
+async def test_a_package_of_this_machine_takes_the_place_of_the_same_version_unless_the_repository_names_jupyterhub(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path, files: Files, ours: bool
+) -> None:
+    here = PackageIndex(tmp_path / "with space, and comma")
+    here.add("base", module="of_this_machine = True\n")
+    build_directory.settings = replace(build_directory.settings, packages=str(here.root / "base"))
+    repository = new_repository(files)
+    made = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")))
+    assert made.error is None, made.log
+    assert ("of_this_machine" in module_of(build_directory, made, "base")) is ours
+
+
+async def test_packages_of_this_machine_go_with_those_that_the_operator_links_to(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, theirs, more = (PackageIndex(tmp_path / name) for name in ("here", "theirs", "more"))
+    here.add("base", module="of_this_machine = True\n")
+    theirs.add("linked")
+    more.add("too")
+    monkeypatch.setenv("UV_FIND_LINKS", f"{theirs.root / 'linked'},{more.root / 'too'}")
+    build_directory.settings = replace(build_directory.settings, packages=str(here.root / "base"))
+    repository = new_repository({"requirements.txt": "linked\ntoo\n"})
+    made = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")))
+    assert made.error is None, made.log
+    assert "of_this_machine" in module_of(build_directory, made, "base")
+
+
+def module_of(build_directory: BuildDirectory, made: Made, name: str) -> str:
+    """Return the module that a package of an environment is."""
+    [file] = Path(build_directory.manifest(made.build)["environment"]).glob(f"lib/python*/site-packages/{name}.py")
+    return file.read_text()

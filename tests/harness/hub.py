@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
+from binderhub_service.images.server_packages import FOLDER, server_packages
 from tests.harness import sse
 from tests.harness.empty_database import write_empty_database
 from tests.harness.hub_config import ADMIN, ADMIN_PASSWORD, PASSWORD, write_config
@@ -92,12 +93,13 @@ class HubProcess:
             raise
 
     def _begin_state(self) -> None:
-        """Put into a state directory that nothing has used yet what would take long to be made: bytecode, and the database's tables."""
+        """Put into a state directory that nothing has used yet what would take long to be made: bytecode, tables, JupyterHub's wheel."""
         is_new = not self.state.exists()
         lend_environments(self.state, self._service_settings)
         if is_new:
             self.state.mkdir(mode=0o700, exist_ok=True)
             write_empty_database(self.state / "service.sqlite")
+            shutil.copytree(server_packages(Path(sys.prefix, "for-tests")), self.state / FOLDER)
 
     def stop(self) -> None:
         """End the hub as Ctrl-C does, then builds that go on without it; fail if anything else is left."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tests.harness.ports import free_ports
-from tests.harness.server_packages import jupyterhub_of_servers
 
 PEOPLE = ("alice", "bob", "eve")
 ADMIN = "root-admin"
@@ -16,7 +16,7 @@ PASSWORD = "password of everybody"
 ADMIN_PASSWORD = "password of the administrator, which has to be long"
 
 # The service's settings for what is in environments: by default JupyterLab, as without a setting.
-_JUPYTERHUB = jupyterhub_of_servers()
+_JUPYTERHUB = f"jupyterhub=={version('jupyterhub')}"
 WITH_LAB = {"EmbeddedMode": {"base_requirements": [_JUPYTERHUB, "jupyterlab", "pip"]}}
 # For hubs whose servers run code, and show nobody a page of JupyterLab: a third of the files.
 WITH_KERNEL = {"EmbeddedMode": {"base_requirements": [_JUPYTERHUB, "jupyter-server", "ipykernel", "pip"]}}

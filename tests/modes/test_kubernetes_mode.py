@@ -130,12 +130,13 @@ def handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def made(**settings: Any) -> dict[str, Any]:
         limits = ProcessLimits()
         mode(**settings).make(tmp_path, limits)
-        cluster, pods, steps, credentials, given_limits, on_made, _ = parts["KubernetesBuilder"].call_args.args
+        cluster, pods, steps, credentials, given_limits, on_made, on_tried, _ = parts["KubernetesBuilder"].call_args.args
         client, prefix, _, servers, kept_seconds, _ = parts["RegistryImages"].call_args.args
         [hubs_cluster] = parts["ServersOnCluster"].call_args.args
         client_credentials, plain_http = parts["RegistryClient"].call_args.args
         assert (given_limits, client, servers) == (limits, parts["RegistryClient"].return_value, parts["ServersOnCluster"].return_value)
-        assert on_made == parts["RegistryImages"].return_value.forget
+        images = parts["RegistryImages"].return_value
+        assert (on_made, on_tried) == (images.forget, images.name_environment)
         assert client_credentials is credentials
         return {
             **{f"pods.{one.name}": getattr(pods, one.name) for one in fields(KubernetesSettings)},

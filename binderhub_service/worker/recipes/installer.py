@@ -138,10 +138,17 @@ class Installer:
         if alone or definition.versions or any(b"--hash=" in content for content in definition.files.values()):
             self._pip_install(wanted, *alone)
             wanted = ()
-        self._pip_install((*wanted, *self._settings.base))
+        self._pip_install((*wanted, *self._settings.base), *self._packages_at_hand())
         if self._definition.in_place:
             self._pip_install(_BACKEND)
             self._pip_install(("--no-build-isolation", "."))
+
+    def _packages_at_hand(self) -> tuple[str, ...]:
+        """Return the options by which packages of this machine are taken; a repository that names JupyterHub has it as it is published."""
+        if not self._settings.packages or self._definition.mentions("jupyterhub"):
+            return ()
+        links = [*self._for_uv.get("UV_FIND_LINKS", "").split(","), Path(self._settings.packages).as_uri()]
+        return tuple(word for link in links if link for word in ("--find-links", link))
 
     def _wanted(self) -> tuple[str, ...]:
         definition = self._definition
