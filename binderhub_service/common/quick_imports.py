@@ -1,4 +1,4 @@
-"""Three libraries do work when they are imported that next to no server, service or client needs. Here they are kept from it.
+"""Some libraries do work when they are imported that next to no server, service or client needs. Here they are kept from it.
 
 They are imported all the same, and are what they were to everything that uses them; nothing of an environment is changed:
 
@@ -8,6 +8,8 @@ They are imported all the same, and are what they were to everything that uses t
   it wants its own version. While it is imported, no program is found; afterwards yarn is asked as before.
 - ``httpx`` imports its own command line, and with it click, pygments and rich where they are installed: 0.1 s, twice of what it takes itself.
   They are imported when that command line is used.
+- In a server, ``jupyterhub.log`` imports the hub's own pages, handlers and models of its database, 0.5 s, to tell one of the pages from others in
+  its log, which no server has. They are imported when something else of them is used.
 
 This file needs nothing but Python's own library, in any version that runs a server, since it is also run with the Python of an environment::
 
@@ -23,30 +25,45 @@ import importlib.machinery
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
+Load = Callable[[importlib.abc.Loader, ModuleType], None]
+"""Loads a module, given its usual loader."""
+_LOG, _PAGE = "jupyterhub.log", "HealthCheckHandler"
 
-def install() -> None:
-    """Let this process import the three quickly, from now on."""
+
+def install(program: str = "") -> None:
+    """Let this process import them quickly, from now on.
+
+    Args:
+        program: the program that it runs; a server has less of JupyterHub than a hub.
+    """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path.insert(0, _Finder({**_QUICK, **(_QUICK_IN_SERVERS if os.path.basename(program) == _SERVER else {})}))  # noqa: PTH119
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the three where they are, and nothing else."""
+    """Finds modules where they are, and nothing else.
+
+    Args:
+        quick: how each is loaded.
+    """
+
+    def __init__(self, quick: Mapping[str, Load]) -> None:
+        self._quick = quick
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target) if fullname in _QUICK else None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target) if fullname in self._quick else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, _QUICK[fullname])
+            spec.loader = _Loader(spec.loader, self._quick[fullname])
         return spec
 
 
 class _Loader(importlib.abc.Loader):
     """Loads a module in a way of its own; afterwards the module's loader is the usual one."""
 
-    def __init__(self, usual: importlib.abc.Loader, load: Callable[[importlib.abc.Loader, ModuleType], None]) -> None:
+    def __init__(self, usual: importlib.abc.Loader, load: Load) -> None:
         self._usual = usual
         self._load = load
 
@@ -77,7 +94,33 @@ def _load_now(module: ModuleType) -> None:
         usual.exec_module(module)
 
 
-def _load_when_used(function: str) -> Callable[[importlib.abc.Loader, ModuleType], None]:
+class _PagesNotYetLoaded(_NotYetLoaded):
+    """The hub's pages, of which JupyterHub's log gets a class that stands for one of theirs."""
+
+    def __getattr__(self, name: str) -> object:
+        if name == _PAGE and sys._getframe(1).f_globals.get("__name__") == _LOG:
+            return _NoneYet(name, (), {"__module__": self.__name__})
+        return super().__getattr__(name)
+
+
+class _NoneYet(type):
+    """The type of a class that stands for one of a module that is not loaded: until it is, nothing is an instance of it."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        there = vars(sys.modules[cls.__module__]).get(cls.__name__)
+        return there is not None and isinstance(instance, there)
+
+
+def _put_off(kind: type[ModuleType]) -> Load:
+    """Return what loads a module when anything of it is used, which is of this class before that."""
+
+    def load(_: importlib.abc.Loader, module: ModuleType) -> None:
+        module.__class__ = kind
+
+    return load
+
+
+def _load_when_used(function: str) -> Load:
     """Return what loads a module when this function of it is called, which others import by its name, or anything else of it is used."""
 
     def load(_: importlib.abc.Loader, module: ModuleType) -> None:
@@ -107,6 +150,12 @@ _QUICK = {
     "httpx._main": _load_when_used("main"),
     "jupyterlab.labapp": _load_without_programs,
 }
+_SERVER = "jupyterhub-singleuser"
+_QUICK_IN_SERVERS = {
+    "jupyterhub.handlers": _put_off(_NotYetLoaded),
+    "jupyterhub.handlers.pages": _put_off(_PagesNotYetLoaded),
+    "jupyterhub.orm": _put_off(_NotYetLoaded),
+}
 
 
 def main() -> None:
@@ -114,7 +163,7 @@ def main() -> None:
     program = sys.argv[1]
     sys.argv[:2] = [program]
     sys.path[0] = os.path.dirname(program)  # noqa: PTH120  # Python's own library alone, and as little of it as there can be
-    install()
+    install(program)
     runpy.run_path(program, run_name="__main__")
 
 

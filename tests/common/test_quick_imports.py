@@ -1,4 +1,4 @@
-"""Programs start without the work that three libraries do when they are imported, and find the libraries as they are."""
+"""Programs start without the work that some libraries do when they are imported, and find the libraries as they are."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from binderhub_service.common.server_program import server_command
 BEFORE = "import sys, jsonschema\nassert 'rfc3987_syntax' in sys.modules and 'rfc3987_syntax.syntax_helpers' not in sys.modules\n"
 
 
-def printed_by(folder: Path, program: str, **environment: str) -> str:
+OF_THE_HUB = "[name for name in ('jupyterhub.handlers.base', 'sqlalchemy.orm', 'alembic') if name in sys.modules]"
+LOG = f"import sys, jupyterhub.log as log, jupyterhub.singleuser\nseen = {OF_THE_HUB}\n"
+
+
+def printed_by(folder: Path, program: str, name: str = "program", **environment: str) -> str:
     """Return what a program prints that is run as a server's is."""
-    file = folder / "program"
+    file = folder / name
     file.write_text(program)
     command = [sys.executable, quick_imports.__file__, str(file), "--first"]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True).stdout.strip()
@@ -56,6 +60,40 @@ def test_httpx_imports_its_command_line_when_that_is_used(tmp_path: Path) -> Non
     first, *shown = printed_by(tmp_path, program).splitlines()
     assert first == "httpx False"
     assert "Usage: httpx" in " ".join(shown)
+
+
+def test_a_server_imports_the_hubs_handlers_when_they_are_used_and_then_as_ever(tmp_path: Path) -> None:
+    program = """
+import tornado.web as web
+new = object.__new__
+static = new(web.StaticFileHandler)
+print(seen, isinstance(object(), log.HealthCheckHandler), isinstance(static, web.StaticFileHandler | log.HealthCheckHandler))
+from jupyterhub.handlers.pages import HealthCheckHandler, HomeHandler
+handlers = new(HealthCheckHandler), new(HomeHandler), static
+print([isinstance(handler, kind) for handler in handlers for kind in (log.HealthCheckHandler, HealthCheckHandler)])
+import jupyterhub.handlers as it
+print(it.default_handlers != [], it.BaseHandler.__name__, type(it).__name__, type(it.__loader__).__name__)
+"""
+    assert printed_by(tmp_path, LOG + program, "jupyterhub-singleuser").splitlines() == [
+        "[] False True",
+        "[True, True, False, False, False, False]",
+        "True BaseHandler module SourceFileLoader",
+    ]
+
+
+def test_a_server_imports_the_hubs_models_when_they_are_used_and_then_as_ever(tmp_path: Path) -> None:
+    program = """
+from jupyterhub.orm import Spawner
+from jupyterhub import orm
+print(Spawner.__tablename__, orm.User.__tablename__, type(orm).__name__, type(orm.__loader__).__name__)
+import jupyterhub.app as it
+print(it.JupyterHub.__name__)
+"""
+    assert printed_by(tmp_path, LOG + program, "jupyterhub-singleuser").splitlines() == ["spawners users module SourceFileLoader", "JupyterHub"]
+
+
+def test_only_a_server_does_without_the_hubs_handlers(tmp_path: Path) -> None:
+    assert printed_by(tmp_path, LOG + "print(len(seen))", "jupyterhub") == "3"
 
 
 def test_a_program_sees_what_it_would_see_without_that(tmp_path: Path) -> None:
