@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -87,8 +88,8 @@ class ProcessKind(Kind):
         (Path(told["cwd"]) / name).write_text(text)
 
     def running(self) -> int:
-        commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-        return sum(str(self._folder / "environments").encode() in command for command in commands)
+        commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+        return sum(str(self._folder / "environments") in command for command in commands)
 
     def close(self) -> None:
         pass
