@@ -1,6 +1,6 @@
 """The hub's own JupyterHub as environments have it: a wheel without the files of the hub's pages, of which no server reads one.
 
-They are 6,791 of the 6,937 files of jupyterhub 6.1.1, and a third of those of an environment with JupyterLab; to link them takes uv 1.5 s of a processor.
+They are 6,791 of the 6,937 files of jupyterhub 6.1.1, a third of those of an environment with JupyterLab; to link them takes uv 1.5 s of a processor.
 """
 
 from __future__ import annotations
