@@ -34,7 +34,7 @@ def server_packages(state: Path) -> str:
     folder = state / FOLDER
     wheel = folder / f"jupyterhub-{hub.version}-py3-none-any.whl"
     try:
-        if not wheel.exists():
+        if not zipfile.is_zipfile(wheel):  # not there, or a machine lost its power while it was written
             private_folder(folder)
             with TemporaryDirectory(dir=folder) as aside:
                 _write(hub, Path(aside, wheel.name))

@@ -571,6 +571,16 @@ async def test_packages_of_this_machine_go_with_those_that_the_operator_links_to
     assert "of_this_machine" in module_of(build_directory, made, "base")
 
 
+async def test_packages_of_this_machine_that_somebody_has_removed_are_not_missed(
+    build_directory: BuildDirectory, new_repository: NewRepository, tmp_path: Path
+) -> None:
+    build_directory.settings = replace(build_directory.settings, packages=str(tmp_path / "gone"))
+    repository = new_repository({"requirements.txt": "common\n"})
+    made = await build_directory.make(build_directory.ask(repository.url, repository.rev("main")))
+    assert made.error is None, made.log
+    assert "version = '1.0'" in module_of(build_directory, made, "base")
+
+
 def module_of(build_directory: BuildDirectory, made: Made, name: str) -> str:
     """Return the module that a package of an environment is."""
     [file] = Path(build_directory.manifest(made.build)["environment"]).glob(f"lib/python*/site-packages/{name}.py")

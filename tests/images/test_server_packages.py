@@ -123,6 +123,16 @@ def test_what_is_not_as_it_was_published_is_not_packed(tmp_path: Path, installed
     assert wheels(tmp_path) == [], "nothing half-made"
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more"])
+def test_half_a_wheel_is_made_anew(tmp_path: Path, installed: Installed, content: bytes) -> None:
+    server_packages(tmp_path)
+    [wheel] = (tmp_path / FOLDER).iterdir()
+    whole = wheel.stat().st_size
+    wheel.write_bytes(content)
+    assert server_packages(tmp_path) == str(tmp_path / FOLDER)
+    assert wheel.stat().st_size == whole
+
+
 def test_a_state_directory_that_takes_nothing_does_not_stop_the_service(tmp_path: Path) -> None:
     (tmp_path / FOLDER).touch()
     assert server_packages(tmp_path) == ""

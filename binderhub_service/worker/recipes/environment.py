@@ -25,6 +25,7 @@ from .editables import import_roots
 from .installer import Installer, aside_of
 from .publication import Publication
 from .script_errors import check_scripts
+from .server_trial import ServerTrial
 
 SIZE = ".size.json"
 _NICENESS = 10  # whose server starts meanwhile, and makes the same bytecode, goes first
@@ -49,13 +50,13 @@ def make_image(job: Job, reporter: Reporter, environment: Mapping[str, str]) -> 
         publication = Publication.of(Path(job.root) / "environments", key, job.build_id)
         with locked(publication.made.parent, key, lambda: reporter.log("Waiting for another build that is making the same environment.")):
             with _removed_on_failure(image.made):
-                prefix, untried = _environment(job, definition, content, publication, reporter, environment)
+                prefix, trial = _environment(job, definition, content, publication, reporter, environment)
                 manifest = _manifest(job, definition, content, key, prefix) | {"notes": [*notes, *definition.notes]}
                 write_in_one_step(image.made / MANIFEST, manifest)
                 image.publish()
-            if untried:
+            if trial:
                 reporter.made()
-                untried.try_server(_NICENESS)
+                trial.run(_NICENESS)
                 _complete(prefix)
                 write_in_one_step(image.made / MANIFEST, manifest | {"environment_bytes": _bytes_of(prefix)})
 
@@ -96,7 +97,7 @@ def _manifest(job: Job, definition: Definition, content: Path, key: str, prefix:
 
 def _environment(
     job: Job, definition: Definition, content: Path, publication: Publication, reporter: Reporter, environment: Mapping[str, str]
-) -> tuple[Path, Installer | None]:
+) -> tuple[Path, ServerTrial | None]:
     """Return the path of the environment, made now unless an equal one is there, and what tries it if that is still to be done."""
     _report_what_was_found(definition, content, reporter)
     if _is_complete(publication.link) and not job.force and not definition.tied_to_commit:
@@ -106,17 +107,17 @@ def _environment(
     others = publication.newest_of_others()
     with _removed_on_failure(publication.made):
         try:
-            installer.install(others)
+            trial = installer.install(others)
         finally:
             shutil.rmtree(aside_of(content), ignore_errors=True)
-        is_tried = installer.is_tried(others)
+        is_tried = trial.is_known(others)
         if job.force and not is_tried:  # it replaces an environment, and an image
-            installer.try_server()
+            trial.run()
             is_tried = True
         if is_tried:
             _complete(publication.made)
     publication.publish()
-    return publication.made, None if is_tried else installer
+    return publication.made, None if is_tried else trial
 
 
 def _complete(environment: Path) -> None:

@@ -1,4 +1,4 @@
-"""Making an environment with uv: what is installed, by which programs, and whether a server starts in it."""
+"""Making an environment with uv: what is installed, and by which programs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ...common import quick_imports
 from ...common.private import private_folder
 from ...common.repo_environment import IMAGE_HOME, repo_variables, system_user
-from ...common.server_program import SINGLEUSER, server_command
-from ...common.terminal import plain
+from ...common.server_program import SINGLEUSER
 from ...errors import BuildFailed
 from ...images.layout import UV_CACHE
 from ...images.trees import make_writable
@@ -27,15 +24,12 @@ from .definition_folder import files_rewritten, write_files_alone
 from .install_errors import install_error, python_error
 from .packages_from_git import notes_on_pointers
 from .script_errors import why_script_failed
-from .tried import files_mark, is_tried, note_tried
+from .server_trial import ServerTrial
 from .uv import uv_environment
 from .uv_output import UvOutput
 
 FLOORS = ("jupyterlab>=4", "jupyter-server>=2")
 """What a server needs at least: with less, a hub of today cannot start it."""
-_SHOWN_CHARACTERS = 300
-# The last is for kernels: they import quick_imports' library as it is.
-_IMPORTED_LATER = "import jupyterlab.labapp, jupyterlab.extensions, jupyter_lsp.serverextension, ipykernel.kernelapp, lark\n"
 # What builds a package that only has a setup.py.
 _BACKEND = ("setuptools", "wheel")
 _NO_SPACE = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
@@ -78,14 +72,12 @@ class Installer:
         self._floors.write_text("\n".join(FLOORS), encoding="utf-8")
         self._versions = aside / "versions.txt"
         self._versions.write_text("\n".join(definition.versions), encoding="utf-8")
-        self._has_bytecode = False
-        self._mark = ""
         self._for_uv = uv_environment(self._environment, aside, private_folder(Path(job.root) / UV_CACHE))
         if definition.post_build:  # a linked file would be the cache's own, and what a script writes to it would be in all environments
             self._for_uv["UV_LINK_MODE"] = "copy"
 
-    def install(self, others: Sequence[Path]) -> None:
-        """Make the environment, with what bytecode others have of the same files; raises `BuildFailed`."""
+    def install(self, others: Sequence[Path]) -> ServerTrial:
+        """Make the environment, with what bytecode others have of the same files; return what tries it. Raises `BuildFailed`."""
         if self._folder == self._content:
             with files_rewritten(self._definition, self._content):
                 self._install_requirements()
@@ -95,7 +87,7 @@ class Installer:
             self._reporter.log(note)
         if self._definition.post_build:
             make_writable(self._prefix)
-        self._has_bytecode = take_over(self._prefix, others) > 0  # now, so that Python starts quickly in the script as well
+        has_bytecode = take_over(self._prefix, others) > 0  # now, so that Python starts quickly in the script as well
         if self._definition.post_build:
             before = self._programs()
             self._post_build(self._definition.post_build)
@@ -105,21 +97,13 @@ class Installer:
                     code="no_singleuser",
                     hint="Leave Python and jupyterhub in the environment.",
                 )
+        # What a repository brings is in no package's record.
+        of_packages = not self._definition.post_build and not self._definition.tied_to_commit
+        return ServerTrial(self._prefix, self._reporter, self._guard, self._environment, has_bytecode=has_bytecode, of_packages=of_packages)
 
     def _programs(self) -> set[str]:
         """Return those of the programs that start a server that can be run."""
         return {name for name in ("python", SINGLEUSER) if os.access(self._prefix / "bin" / name, os.X_OK)}
-
-    def is_tried(self, others: Sequence[Path]) -> bool:
-        """Say whether a server is known to start: it does in an environment with the same files, whose bytecode this one has."""
-        if self._definition.post_build or self._definition.tied_to_commit:  # what a repository brings is in no package's record
-            return False
-        self._mark = files_mark(self._prefix)
-        if not (self._has_bytecode and is_tried(self._mark, others)):
-            return False
-        self._reporter.log("A server starts from another environment with the same files, so that is not tried again.")
-        note_tried(self._prefix, self._mark)
-        return True
 
     def _install_requirements(self) -> None:
         python = self._definition.python or self._settings.python
@@ -145,9 +129,10 @@ class Installer:
 
     def _packages_at_hand(self) -> tuple[str, ...]:
         """Return the options by which packages of this machine are taken; a repository that names JupyterHub has it as it is published."""
-        if not self._settings.packages or self._definition.mentions("jupyterhub"):
+        folder = self._settings.packages
+        if not folder or not Path(folder).is_dir() or self._definition.mentions("jupyterhub"):  # uv fails at a folder that was removed meanwhile
             return ()
-        links = [*self._for_uv.get("UV_FIND_LINKS", "").split(","), Path(self._settings.packages).as_uri()]
+        links = [*self._for_uv.get("UV_FIND_LINKS", "").split(","), Path(folder).as_uri()]
         return tuple(word for link in links if link for word in ("--find-links", link))
 
     def _wanted(self) -> tuple[str, ...]:
@@ -198,42 +183,3 @@ class Installer:
         home.mkdir(exist_ok=True)
         kept = {name: value for name, value in self._environment.items() if not name.startswith("XDG_")}
         return kept | repo_variables(self._prefix, self._content, system_user()) | {"HOME": str(home)}
-
-    def try_server(self, niceness: int = 0) -> None:
-        """Run the server's program once, if there is one; its bytecode is made by that, too, and nobody can keep more of it later.
-
-        Where there was no bytecode, what a server imports only when it serves is imported as well, and a kernel.
-
-        Args:
-            niceness: how far others go before it, in `nice`'s units.
-
-        Raises:
-            BuildFailed: no server starts.
-        """
-        if (self._prefix / "bin" / SINGLEUSER).exists():
-            self._run_server(niceness)
-        if self._mark:
-            note_tried(self._prefix, self._mark)
-
-    def _run_server(self, niceness: int) -> None:
-        with TemporaryDirectory(dir=self._prefix) as home:
-            environment = self._environment | {"HOME": home, "JUPYTER_CONFIG_DIR": home, "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server"}
-            run = partial(self._reporter.run, cwd=Path(home), environment=environment, guard=self._guard, niceness=niceness)
-            finished = run((*server_command(self._prefix), "--version"))
-            if not self._has_bytecode and not finished.status:
-                later = Path(home, "later.py")
-                later.write_text(_IMPORTED_LATER, encoding="utf-8")
-                command = (str(self._prefix / "bin" / "python"), quick_imports.__file__, str(later))
-                run(command, translate=_nothing)
-        if finished.status:
-            last = plain(finished.tail.strip().rpartition("\n")[2])[:_SHOWN_CHARACTERS]
-            raise BuildFailed(
-                f"The environment is made, but no server starts in it. Its program said: {last.rstrip('.')}.",
-                code="no_singleuser",
-                hint="A requirement may be too old or too new for JupyterLab; loosen its version.",
-            )
-
-
-def _nothing(_: str) -> list[str]:
-    """Keep a line out of the log."""
-    return []

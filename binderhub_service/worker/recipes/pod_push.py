@@ -88,7 +88,6 @@ class Pushing:
             async with self._registry_of(name) as writer:
                 if await writer.manifest():
                     return name
-        if plan.is_tried_last(self._job):
             name = untried_environment_name(self._settings.image_prefix, plan.key, self._job.build_id)
         await self._push_layout(Layout(checked_folder(self._made / ENVIRONMENT)), name)
         return name
